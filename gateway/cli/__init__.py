@@ -1,0 +1,35 @@
+"""The command line. Commands are imported when they are called, so that --help stays quick."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+
+import click
+
+_COMMANDS = {
+    "run": "Run the gateway in the foreground.",
+    "check": "Check a configuration and the files it names.",
+    "explain": "Say what the policy makes of a request, and why.",
+}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        found = import_module(f"gateway.cli.{cmd_name}").command
+        return found if isinstance(found, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_Commands, epilog="Example: ldap-gateway check --config gateway.yaml")
+@click.version_option(version("ldap-gateway"), prog_name="ldap-gateway")
+def main() -> None:
+    """An LDAP gateway for the DMZ: cloud services read the directory through it, and only what you listed."""

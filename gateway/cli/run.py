@@ -1,0 +1,27 @@
+"""`ldap-gateway run`: the gateway in the foreground."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from gateway.cli.options import config_option
+
+
+@click.command(
+    epilog="Example: ldap-gateway run --config /etc/ldap-gateway/gateway.yaml",
+    short_help="Run the gateway in the foreground.",
+)
+@config_option
+def command(config: Path) -> None:
+    """Runs the gateway in the foreground until SIGTERM or SIGINT.
+
+    SIGHUP loads the configuration anew: wholly, or not at all where anything in it is wrong. Audit records go
+    to standard output, or to audit.file; the log goes to standard error.
+    """
+    # Imported here, so that --help and the other commands need no reactor.
+    from gateway.foreground import run
+
+    sys.exit(run(config))

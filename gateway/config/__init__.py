@@ -1,0 +1,1 @@
+"""The configuration file: its models, reading it with positions, and compiling it into settings."""

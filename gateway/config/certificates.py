@@ -1,0 +1,55 @@
+"""Certificates, keys and CA bundles, checked before anything is served with them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+
+class CertificateProblem(ValueError):
+    """The text names the file and what is wrong with it."""
+
+
+def check_pair(certificate: Path, private_key: Path, now: datetime | None = None) -> None:
+    """That a listener can serve with these files. Raises CertificateProblem."""
+    chain = read_certificates(certificate)
+    try:
+        key = load_pem_private_key(_read(private_key), password=None)
+    except TypeError:
+        raise CertificateProblem(f"{private_key}: the key is encrypted; a key without a passphrase is needed") from None
+    except ValueError:
+        raise CertificateProblem(f"{private_key}: not a private key in PEM") from None
+    leaf = chain[0]
+    spki = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if key.public_key().public_bytes(*spki) != leaf.public_key().public_bytes(*spki):
+        raise CertificateProblem(f"{private_key}: does not belong to the first certificate of {certificate}")
+    for lower, upper in pairwise(chain):
+        if lower.issuer != upper.subject:
+            raise CertificateProblem(f"{certificate}: each certificate must be issued by the next one, the leaf first")
+    when = now or datetime.now(UTC)
+    for found in chain:
+        if found.not_valid_after_utc < when:
+            raise CertificateProblem(f"{certificate}: expired on {found.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
+        if found.not_valid_before_utc > when:
+            raise CertificateProblem(f"{certificate}: not valid before {found.not_valid_before_utc:%Y-%m-%d %H:%M} UTC")
+
+
+def read_certificates(path: Path) -> list[x509.Certificate]:
+    """Every certificate of a PEM file, at least one. Raises CertificateProblem."""
+    try:
+        return x509.load_pem_x509_certificates(_read(path))
+    except CertificateProblem:
+        raise
+    except ValueError:
+        raise CertificateProblem(f"{path}: no certificate in PEM in it") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CertificateProblem(f"{path}: cannot be read: {error.strerror}") from None

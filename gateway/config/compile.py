@@ -1,0 +1,283 @@
+"""From the models of the file to the settings of policy, relay and net; the only place that does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from gateway.config import models
+from gateway.config.certificates import CertificateProblem, check_pair, read_certificates
+from gateway.config.problems import Problem
+from gateway.config.source import Location, Source
+from gateway.ldap.attribute_types import is_type, split_description
+from gateway.ldap.controls import is_oid
+from gateway.ldap.dn import DN, DNError, parse
+from gateway.ldap.filter_text import FilterTextError, parse_filter
+from gateway.ldap.filters import FilterLimits
+from gateway.ldap.messages import START_TLS, RequestLimits
+from gateway.net.settings import (
+    ClientSettings,
+    DirectorySettings,
+    GatewaySettings,
+    ListenerSettings,
+    ServerSettings,
+    StartTls,
+)
+from gateway.policy.bind_name import read_bind_name
+from gateway.policy.settings import ClientPolicy, Mode, WhenDenied
+from gateway.relay.settings import SessionLimits
+
+LDAPS_PORT = 636
+
+Value = TypeVar("Value")
+
+
+class Compiler:
+    """problems: what forbids to serve it. warnings: what is permitted and probably not meant.
+
+    Paths of the file are relative to its own directory.
+    """
+
+    def __init__(self, source: Source, directory: Path) -> None:
+        self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
+        self._source = source
+        self._directory = directory
+
+    def compile(self, file: models.File) -> GatewaySettings:
+        """Of use only where problems is empty afterwards."""
+        listeners = tuple(
+            found
+            for i, listener in enumerate(file.listeners)
+            if (found := self._listener(("listeners", i), listener)) is not None
+        )
+        addresses = [listener.address for listener in listeners]
+        for i, address in enumerate(addresses):
+            if address in addresses[:i] and not address.endswith(":0"):
+                self._problem(("listeners", i, "address"), "two listeners on one address")
+        directories = {
+            name: self._directory_of(("directories", name), name, directory)
+            for name, directory in file.directories.items()
+        }
+        starttls = any(listener.starttls is StartTls.required for listener in listeners)
+        clients = tuple(
+            served
+            for name, client in file.clients.items()
+            if (served := self._client(name, client, file, directories, starttls)) is not None
+        )
+        self._check_ties(clients, len(file.listeners))
+        return GatewaySettings(
+            listeners=listeners,
+            clients=clients,
+            limits=_limits(file.limits),
+            admin=None if file.admin is None else self._admin(file.admin.address),
+            audit_file=None if file.audit.file is None else self._path(file.audit.file),
+            audit_filter_values=file.audit.filter_values,
+            drain_timeout=file.drain_timeout,
+        )
+
+    def _problem(self, location: Location, message: str) -> None:
+        self.problems.append(self._source.problem(location, message))
+
+    def _path(self, text: str) -> Path:
+        return self._directory / text
+
+    def _address(self, location: Location, text: str) -> tuple[str, int] | None:
+        host, colon, port = text.rpartition(":")
+        try:
+            found = str(ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host))
+        except ValueError:
+            found = ""
+        if not colon or not found or not port.isascii() or not port.isdigit() or int(port) > 65535:
+            self._problem(location, "an IP address and a port are expected, like 0.0.0.0:636 or [::]:636")
+            return None
+        return found, int(port)
+
+    def _admin(self, text: str) -> tuple[str, int] | None:
+        location = ("admin", "address")
+        address = self._address(location, text)
+        if address is not None and not ip_address(address[0]).is_loopback:
+            self._problem(location, "the health page is for this host: a loopback address is expected")
+        return address
+
+    def _listener(self, location: Location, listener: models.Listener) -> ListenerSettings | None:
+        address = self._address((*location, "address"), listener.address)
+        certificate, key = self._path(listener.certificate), self._path(listener.private_key)
+        try:
+            check_pair(certificate, key)
+        except CertificateProblem as error:
+            self._problem((*location, "certificate"), str(error))
+        if address is None:
+            return None
+        return ListenerSettings(*address, certificate, key, StartTls(listener.starttls))
+
+    def _directory_of(self, location: Location, name: str, directory: models.Directory) -> DirectorySettings:
+        ca_file = None if directory.ca_file == "system" else self._path(directory.ca_file)
+        if ca_file is not None:
+            try:
+                read_certificates(ca_file)
+            except CertificateProblem as error:
+                self._problem((*location, "ca_file"), str(error))
+        servers = [
+            self._server((*location, "servers", i), models.Server(url=server) if isinstance(server, str) else server)
+            for i, server in enumerate(directory.servers)
+        ]
+        return DirectorySettings(
+            name, tuple(server for server in servers if server is not None), ca_file, directory.connect_timeout
+        )
+
+    def _server(self, location: Location, server: models.Server) -> ServerSettings | None:
+        try:
+            url = urlsplit(server.url)
+            host, port = url.hostname, url.port
+        except ValueError:
+            host, port = None, None
+            url = urlsplit("")
+        if url.scheme == "ldap":
+            self._problem(location, "only ldaps:// is served inside: passwords must not cross the network in plain")
+            return None
+        if url.scheme != "ldaps" or not host or url.path not in ("", "/") or url.query or url.username:
+            self._problem(location, "a URL like ldaps://dc1.corp.example or ldaps://10.1.2.3:636 is expected")
+            return None
+        return ServerSettings(host, LDAPS_PORT if port is None else port, server.server_name or host)
+
+    def _client(
+        self,
+        name: str,
+        client: models.Client,
+        file: models.File,
+        directories: dict[str, DirectorySettings],
+        starttls: bool,
+    ) -> ClientSettings | None:
+        at: Location = ("clients", name)
+        directory = directories.get(client.directory)
+        if directory is None:
+            self._problem((*at, "directory"), f"no such directory; there are: {', '.join(directories)}")
+            return None
+        contexts = self._dns(
+            ("directories", client.directory, "naming_contexts"),
+            file.directories[client.directory].naming_contexts,
+        )
+        bases = self._dns((*at, "base_dns"), client.base_dns)
+        excluded = self._dns((*at, "excluded_base_dns"), client.excluded_base_dns)
+        logins = self._dns((*at, "login_base_dns"), client.login_base_dns)
+        self._check_inside((*at, "base_dns"), bases, contexts, "the directory's naming_contexts")
+        self._check_inside((*at, "login_base_dns"), logins, contexts, "the directory's naming_contexts")
+        self._check_inside((*at, "excluded_base_dns"), excluded, (*bases, *logins), "any allowed base")
+        if client.login_domains and not client.login_base_dns:
+            self._problem((*at, "login_domains"), "without login_base_dns nobody may sign in")
+        for i, account in enumerate(client.sync_accounts):
+            if read_bind_name(account) is None:
+                self._problem((*at, "sync_accounts", i), "a DN, name@domain or DOMAIN\\name is expected")
+        if not client.sync_accounts and not client.login_base_dns and not client.allow_anonymous:
+            self._problem((*at,), "neither sync_accounts nor login_base_dns: nobody could bind")
+        for key, names in (("attributes", client.attributes), ("filter_attributes", client.filter_attributes)):
+            for i, attribute in enumerate(names):
+                if not is_type(attribute):
+                    self._problem((*at, key, i), _attribute_advice(attribute))
+        for i, oid in enumerate(client.controls):
+            if not is_oid(oid):
+                self._problem((*at, "controls", i), "an OID like 1.2.840.113556.1.4.319 is expected")
+        for i, rule in enumerate(client.matching_rules):
+            if not is_type(rule):
+                self._problem((*at, "matching_rules", i), "an OID or the name of a matching rule is expected")
+        for i, network in enumerate(client.sources):
+            if network.prefixlen == 0:
+                warning = self._source.problem((*at, "sources", i), "every address may connect")
+                self.warnings.append(warning)
+        required = client.required_filter
+        policy = ClientPolicy(
+            name=name,
+            naming_contexts=contexts,
+            sync_accounts=tuple(client.sync_accounts),
+            base_dns=bases,
+            attributes=tuple(client.attributes),
+            excluded_base_dns=excluded,
+            login_base_dns=logins,
+            login_domains=tuple(client.login_domains),
+            filter_attributes=tuple(client.filter_attributes),
+            matching_rules=frozenset(client.matching_rules),
+            controls=frozenset(client.controls),
+            required_filter=None
+            if required is None
+            else self._parsed((*at, "required_filter"), required, parse_filter),
+            mode=Mode(client.mode),
+            when_denied=WhenDenied(client.when_denied),
+            size_limit=client.size_limit,
+            time_limit=client.time_limit,
+            allow_anonymous=client.allow_anonymous,
+            pass_diagnostics=client.pass_diagnostics,
+            extensions=frozenset({START_TLS}) if starttls else frozenset(),
+        )
+        return ClientSettings(policy, tuple(client.sources), directory, self._listeners_of(at, client, file))
+
+    def _listeners_of(self, at: Location, client: models.Client, file: models.File) -> frozenset[int]:
+        known = [listener.address for listener in file.listeners]
+        found: set[int] = set()
+        for i, address in enumerate(client.listeners):
+            if address in known:
+                found.add(known.index(address))
+            else:
+                self._problem((*at, "listeners", i), f"no such listener; there are: {', '.join(known)}")
+        return frozenset(found)
+
+    def _dns(self, location: Location, texts: list[str]) -> tuple[DN, ...]:
+        found = [self._parsed((*location, i), text, parse) for i, text in enumerate(texts)]
+        return tuple(dn for dn in found if dn is not None)
+
+    def _parsed(self, location: Location, text: str, parser: Callable[[str], Value]) -> Value | None:
+        try:
+            return parser(text)
+        except (DNError, FilterTextError) as error:
+            self._problem(location, str(error))
+            return None
+
+    def _check_inside(self, location: Location, names: tuple[DN, ...], bases: tuple[DN, ...], what: str) -> None:
+        for i, name in enumerate(names):
+            if not any(name.is_inside(base) for base in bases):
+                self._problem((*location, i), f"not inside {what}")
+
+    def _check_ties(self, clients: tuple[ClientSettings, ...], listeners: int) -> None:
+        taken: dict[tuple[object, int], str] = {}
+        for client in clients:
+            for i, network in enumerate(client.sources):
+                for listener in client.listeners or range(listeners):
+                    other = taken.setdefault((network, listener), client.policy.name)
+                    if other != client.policy.name:
+                        self._problem(
+                            ("clients", client.policy.name, "sources", i),
+                            f"the same network as in clients.{other}, on the same listener",
+                        )
+
+
+def _attribute_advice(attribute: str) -> str:
+    if attribute in ("*", "+"):
+        return "each attribute must be listed by name; there is no wildcard"
+    if ";" in attribute and split_description(attribute) is not None:
+        return "list the type without options; they are judged by it"
+    return "an attribute name like mail or proxyAddresses is expected"
+
+
+def _limits(limits: models.Limits) -> SessionLimits:
+    return SessionLimits(
+        message_before_bind=limits.message_before_bind,
+        message_after_bind=limits.message_after_bind,
+        response_message=limits.response_message,
+        operations=limits.operations,
+        request=RequestLimits(
+            filter=FilterLimits(limits.filter_depth, limits.filter_elements, limits.assertion_value),
+            attributes=limits.attributes,
+            attribute_length=limits.attribute_length,
+            dn_length=limits.dn_length,
+            password_length=limits.password_length,
+            controls=limits.controls,
+        ),
+        first_request=limits.first_request,
+        idle=limits.idle,
+        bind=limits.bind,
+        silence=limits.silence,
+        write_stall=limits.write_stall,
+    )

@@ -1,0 +1,104 @@
+"""The configuration file as pydantic models: its keys, their types and their defaults, and nothing else."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.ldap.filters import FilterLimits
+from gateway.ldap.messages import RequestLimits
+from gateway.policy.settings import DEFAULT_CONTROLS, DEFAULT_FILTER_ATTRIBUTES, DEFAULT_MATCHING_RULES
+from gateway.relay.settings import SessionLimits
+
+_SESSION = SessionLimits()
+_REQUEST = RequestLimits()
+_FILTER = FilterLimits()
+
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)]
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Listener(Model):
+    address: str
+    certificate: str
+    private_key: str
+    starttls: Literal["off", "required"] = "off"
+
+
+class Server(Model):
+    url: str
+    server_name: str | None = None
+
+
+class Directory(Model):
+    servers: Annotated[list[str | Server], Field(min_length=1)]
+    ca_file: str
+    naming_contexts: Annotated[list[str], Field(min_length=1)]
+    connect_timeout: Seconds = 5
+
+
+class Client(Model):
+    sources: Annotated[list[IPv4Network | IPv6Network], Field(min_length=1)]
+    directory: str
+    sync_accounts: list[str] = []
+    base_dns: Annotated[list[str], Field(min_length=1)]
+    attributes: Annotated[list[str], Field(min_length=1)]
+    listeners: list[str] = []
+    login_base_dns: list[str] = []
+    login_domains: list[str] = []
+    excluded_base_dns: list[str] = []
+    filter_attributes: list[str] = list(DEFAULT_FILTER_ATTRIBUTES)
+    matching_rules: list[str] = sorted(DEFAULT_MATCHING_RULES)
+    controls: list[str] = sorted(DEFAULT_CONTROLS)
+    required_filter: str | None = None
+    mode: Literal["enforce", "report"] = "enforce"
+    when_denied: Literal["strip", "refuse"] = "strip"
+    size_limit: Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)] = 0
+    time_limit: Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)] = 0
+    allow_anonymous: bool = False
+    pass_diagnostics: bool = False
+
+
+class Limits(Model):
+    message_before_bind: Count = _SESSION.message_before_bind
+    message_after_bind: Count = _SESSION.message_after_bind
+    response_message: Count = _SESSION.response_message
+    operations: Count = _SESSION.operations
+    first_request: Seconds = _SESSION.first_request
+    idle: Seconds = _SESSION.idle
+    bind: Seconds = _SESSION.bind
+    silence: Seconds = _SESSION.silence
+    write_stall: Seconds = _SESSION.write_stall
+    filter_depth: Annotated[int, Field(ge=1, le=100, strict=True)] = _FILTER.depth
+    filter_elements: Count = _FILTER.elements
+    assertion_value: Count = _FILTER.value
+    attributes: Count = _REQUEST.attributes
+    attribute_length: Count = _REQUEST.attribute_length
+    dn_length: Annotated[int, Field(ge=1, le=8192, strict=True)] = _REQUEST.dn_length
+    password_length: Count = _REQUEST.password_length
+    controls: Count = _REQUEST.controls
+
+
+class Audit(Model):
+    file: str | None = None
+    filter_values: bool = False
+
+
+class Admin(Model):
+    address: str = "127.0.0.1:8389"
+
+
+class File(Model):
+    listeners: Annotated[list[Listener], Field(min_length=1)]
+    directories: Annotated[dict[str, Directory], Field(min_length=1)]
+    clients: Annotated[dict[str, Client], Field(min_length=1)]
+    limits: Limits = Limits()
+    audit: Audit = Audit()
+    admin: Admin | None = Admin()
+    drain_timeout: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 30

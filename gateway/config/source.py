@@ -1,0 +1,115 @@
+"""YAML with positions: PyYAML's nodes, so that every problem can name its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import yaml
+
+from gateway.config.problems import ConfigurationError, Problem
+
+MAX_OCTETS = 1024 * 1024
+
+Location: TypeAlias = tuple[str | int, ...]
+
+
+class Source:
+    """A read file: data as plain values, and the line of every key and item."""
+
+    def __init__(self, file: str, data: Any, lines: dict[Location, int]) -> None:
+        self.file = file
+        self.data = data
+        self._lines = lines
+
+    def line(self, location: Location) -> int:
+        """The line of a location, or of the nearest thing around it that exists."""
+        while location and location not in self._lines:
+            location = location[:-1]
+        return self._lines.get(location, 1)
+
+    def problem(self, location: Location, message: str) -> Problem:
+        return Problem(self.file, self.line(location), ".".join(str(part) for part in location), message)
+
+
+def read_source(path: Path) -> Source:
+    """Raises ConfigurationError."""
+    file = str(path)
+    try:
+        octets = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError([Problem(file, 0, "", f"cannot be read: {error.strerror}")]) from None
+    if len(octets) > MAX_OCTETS:
+        raise ConfigurationError([Problem(file, 0, "", f"larger than {MAX_OCTETS} octets")])
+    try:
+        node = yaml.compose(octets.decode("utf-8"), Loader=yaml.SafeLoader)
+    except UnicodeDecodeError as error:
+        line = octets[: error.start].count(b"\n") + 1
+        raise ConfigurationError([Problem(file, line, "", "is not UTF-8")]) from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark is not None else 0
+        raise ConfigurationError([Problem(file, line, "", f"not YAML: {error.problem}{_hint(error)}")]) from None
+    except (yaml.YAMLError, RecursionError):
+        raise ConfigurationError([Problem(file, 0, "", "not YAML: characters or nesting that YAML forbids")]) from None
+    if node is None:
+        raise ConfigurationError([Problem(file, 0, "", "is empty")])
+    reader = _NodeReader(file)
+    data = reader.read(node, ())
+    if reader.problems:
+        raise ConfigurationError(reader.problems)
+    return Source(file, data, reader.lines)
+
+
+def _hint(error: yaml.MarkedYAMLError) -> str:
+    text = str(error.problem)
+    if "'\\t'" in text:
+        return "; indent with blanks, not tabs"
+    if "mapping values are not allowed" in text or "cannot start any token" in text:
+        return "; put the value in double quotes"
+    return ""
+
+
+class _NodeReader:
+    def __init__(self, file: str) -> None:
+        self.lines: dict[Location, int] = {}
+        self.problems: list[Problem] = []
+        self._file = file
+        self._seen: set[int] = set()
+        self._scalars = yaml.SafeLoader("")
+
+    def read(self, node: yaml.Node, location: Location) -> Any:
+        line = node.start_mark.line + 1
+        self.lines.setdefault(location, line)
+        if id(node) in self._seen:
+            # An alias: a few of them can stand for more than any memory holds.
+            self._add(line, location, "YAML aliases (*name) are not accepted here; write the value out")
+            return None
+        self._seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, location)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.read(item, (*location, i)) for i, item in enumerate(node.value)]
+        try:
+            return self._scalars.construct_object(node)
+        except (yaml.YAMLError, ValueError):
+            self._add(line, location, "a value that YAML cannot read; put it in double quotes")
+            return None
+
+    def _mapping(self, node: yaml.MappingNode, location: Location) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._add(line, location, "a key must be a single word")
+                continue
+            key = str(key_node.value)
+            if key in found:
+                self._add(line, (*location, key), "the same key twice")
+                continue
+            self.lines[(*location, key)] = line
+            found[key] = self.read(value_node, (*location, key))
+        return found
+
+    def _add(self, line: int, location: Location, message: str) -> None:
+        self.problems.append(Problem(self._file, line, ".".join(str(part) for part in location), message))

@@ -1,0 +1,119 @@
+"""The life of the process: load, start, signals, stop."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from pathlib import Path
+from typing import IO, cast
+
+from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from gateway.config.load import Configuration, load_configuration
+from gateway.config.problems import ConfigurationError
+from gateway.ldap import COMPILED
+from gateway.net.reactor import Reactor
+from gateway.net.settings import GatewaySettings
+from gateway.observe.audit import AuditLog
+from gateway.observe.log import begin_logging
+from gateway.service import Gateway, StartError
+
+log = Logger()
+installed_reactor = cast(Reactor, _reactor)
+
+EXIT_OK = 0
+EXIT_CONFIGURATION = 2
+
+
+def run(config: Path) -> int:
+    """Serves the configuration until SIGTERM or SIGINT; returns the exit status.
+
+    2: the configuration, a certificate, an address or the audit file cannot be used; every reason is on
+    standard error.
+    """
+    try:
+        configuration = load_configuration(config)
+        process = _Process(config, configuration.settings)
+        process.start()
+    except (ConfigurationError, StartError) as error:
+        print(error, file=sys.stderr)
+        return EXIT_CONFIGURATION
+    begin_logging()
+    process.started(configuration)
+    installed_reactor.run(installSignalHandlers=False)
+    return EXIT_OK
+
+
+class _Process:
+    def __init__(self, path: Path, settings: GatewaySettings) -> None:
+        self._path = path
+        self._audit_file = settings.audit_file
+        self._audit = AuditLog(_open_audit(settings.audit_file), settings.audit_filter_values)
+        self._gateway = Gateway(settings, self._audit.write, installed_reactor)
+        self._stopping = False
+
+    def start(self) -> None:
+        self._gateway.start()
+
+    def started(self, configuration: Configuration) -> None:
+        for name, action in (("SIGTERM", self._stop), ("SIGINT", self._stop), ("SIGHUP", self._reload)):
+            number = getattr(signal, name)
+            # Python's handler runs between two bytecodes of whatever happens to run; the reactor's turn is safe.
+            signal.signal(
+                number,
+                lambda *_, action=action: installed_reactor.callFromThread(action),
+            )
+        for warning in configuration.warnings:
+            log.warn("{warning}", warning=warning)
+        log.info("codec: {kind}", kind="compiled" if COMPILED else "not compiled (slower)")
+        self._log_listeners()
+        log.info("ready")
+
+    def _log_listeners(self) -> None:
+        for listener in self._gateway.describe_listeners():
+            log.info("listening on {listener}", listener=listener)
+
+    def _reload(self) -> None:
+        if self._stopping:
+            return
+        try:
+            configuration = load_configuration(self._path)
+            self._gateway.reload(configuration.settings)
+        except (ConfigurationError, StartError) as error:
+            for line in str(error).splitlines():
+                log.error("{line}", line=line)
+            log.error("reload refused: the configuration from before stays in force")
+            return
+        self._audit.filter_values = configuration.settings.audit_filter_values
+        if configuration.settings.audit_file != self._audit_file:
+            log.warn("audit.file has changed: it is used from the next start on")
+        for warning in configuration.warnings:
+            log.warn("{warning}", warning=warning)
+        self._log_listeners()
+        log.info("reloaded: new sessions are served by the new configuration")
+
+    def _stop(self) -> None:
+        if self._stopping:
+            return
+        self._stopping = True
+        log.info("stopping: open operations may finish")
+        stopping: Deferred[None] = self._gateway.stop()
+        stopping.addBoth(self._stopped)
+
+    def _stopped(self, _result: object) -> None:
+        log.info("stopped")
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        installed_reactor.stop()
+
+
+def _open_audit(path: Path | None) -> IO[str]:
+    if path is None:
+        return sys.stdout
+    try:
+        return path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise StartError(f"audit.file {path}: {error.strerror}") from None

@@ -1,0 +1,292 @@
+"""Distinguished names (RFC 4514): parsed strictly, written canonically, compared on RDNs and never on text."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from gateway.ldap import ber
+from gateway.ldap.attribute_types import canonical_type, is_type
+from gateway.ldap.errors import DecodeError
+
+MAX_CHARACTERS: Final = 8192
+MAX_RDNS: Final = 100
+
+# RFC 4514 2.4, and `=`: legal unescaped inside a value, but not every server (Samba) reads it.
+_ESCAPED: Final = frozenset('"+,;<>\\=')
+_SPECIAL: Final = frozenset('"+,;<>')
+_HEX: Final = frozenset("0123456789abcdefABCDEF")
+# OCTET STRING, UTF8String, PrintableString, IA5String: `#` forms of these are texts like any other.
+_TEXT_TAGS: Final = frozenset({0x04, 0x0C, 0x13, 0x16})
+_SPACES: Final = re.compile(" +")
+
+
+class DNError(ValueError):
+    """Not a DN as RFC 4514 has it; the text says what is wrong and at which character."""
+
+
+@dataclass(frozen=True, slots=True)
+class HexValue:
+    """A value written as `#hex` whose BER is not a text string."""
+
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AVA:
+    """attributeTypeAndValue; type as written."""
+
+    type: str
+    value: str | HexValue
+
+
+RDN: TypeAlias = tuple[AVA, ...]
+Key: TypeAlias = tuple[frozenset[tuple[str, str]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DN:
+    """rdns: the leftmost first; none for the root."""
+
+    rdns: tuple[RDN, ...]
+
+    def __str__(self) -> str:
+        return ",".join(["+".join([_write(ava) for ava in rdn]) for rdn in self.rdns])
+
+    def parent(self) -> DN:
+        """The DN above; the root's is the root."""
+        return DN(self.rdns[1:])
+
+    def same(self, other: DN) -> bool:
+        """Strict comparison: types by any of their names, values without regard to case and to insignificant
+        spaces (RFC 4518 2.6.1), in any order within an RDN. No Unicode normalisation: servers differ there."""
+        return len(self.rdns) == len(other.rdns) and self.is_inside(other)
+
+    def is_inside(self, base: DN) -> bool:
+        """Strictly equal to base, or below it."""
+        above = len(self.rdns) - len(base.rdns)
+        if above < 0:
+            return False
+        for mine, its in zip(self.rdns[above:], base.rdns, strict=True):
+            if mine != its and rdn_key(mine) != rdn_key(its):
+                return False
+        return True
+
+    def is_inside_loosely(self, base: DN) -> bool:
+        """Whether any server might take this name for base or something below it. For exclusions only:
+        regardless of case, of every blank, of compatibility forms and of diacritics; a HexValue may be anything.
+        """
+        above = len(self.rdns) - len(base.rdns)
+        if above < 0:
+            return False
+        return all(
+            _loosely_equal(mine, its) for mine, its in zip(self.rdns[above:], base.rdns, strict=True)
+        )
+
+    def rebase(self, base: DN) -> DN:
+        """This DN with base's own spelling where it is inside base. Raises ValueError elsewhere."""
+        if not self.is_inside(base):
+            raise ValueError("not inside the base")
+        return DN(self.rdns[: len(self.rdns) - len(base.rdns)] + base.rdns)
+
+
+def key(dn: DN) -> Key:
+    """Equal for names that are the same by strict comparison."""
+    return tuple([rdn_key(rdn) for rdn in dn.rdns])
+
+
+def rdn_key(rdn: RDN) -> frozenset[tuple[str, str]]:
+    return frozenset([(canonical_type(ava.type), _value_key(ava.value)) for ava in rdn])
+
+
+def _value_key(value: str | HexValue) -> str:
+    if isinstance(value, HexValue):
+        # No text can begin like this: a NUL is refused when parsing.
+        return "\0" + value.octets.hex()
+    return _SPACES.sub(" ", value.strip(" ").lower())
+
+
+def _loose(value: str) -> str:
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", value).casefold())
+    kept = [c for c in folded if not c.isspace() and unicodedata.category(c) not in ("Mn", "Me", "Mc", "Cf", "Cc")]
+    return "".join(kept).casefold()
+
+
+def _loosely_equal(mine: RDN, its: RDN) -> bool:
+    """Every AVA of the excluded RDN has a counterpart; further ones of mine are not looked at."""
+    return all(any(_may_be(ava, wanted) for ava in mine) for wanted in its)
+
+
+def _may_be(ava: AVA, wanted: AVA) -> bool:
+    if canonical_type(ava.type) != canonical_type(wanted.type) and not (ava.type[0].isdigit()):
+        # An OID that the table does not know may be another name of the same type.
+        return False
+    if isinstance(ava.value, HexValue) or isinstance(wanted.value, HexValue):
+        return True
+    return _loose(ava.value) == _loose(wanted.value)
+
+
+def _write(ava: AVA) -> str:
+    if isinstance(ava.value, HexValue):
+        return f"{ava.type}=#{ava.value.octets.hex()}"
+    return f"{ava.type}={escape_value(ava.value)}"
+
+
+def escape_value(value: str) -> str:
+    """One attribute value as RFC 4514 2.4 writes it."""
+    written: list[str] = []
+    last = len(value) - 1
+    for i, character in enumerate(value):
+        if character in _ESCAPED or (i == 0 and character == "#") or (character == " " and i in (0, last)):
+            written.append("\\" + character)
+        elif ord(character) < 0x20 or ord(character) == 0x7F:
+            written.append(f"\\{ord(character):02x}")
+        else:
+            written.append(character)
+    return "".join(written)
+
+
+def parse(text: str) -> DN:
+    """Parses RFC 4514, with blanks permitted around `,`, `+` and `=`.
+
+    Raises DNError, also for NULs in any form and for AD's `<GUID=`, `<SID=` and `<WKGUID=` names.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise DNError(f"DN of more than {MAX_CHARACTERS} characters")
+    if "\0" in text:
+        raise DNError(f"NUL at character {text.index(chr(0)) + 1}")
+    if text.lstrip(" ").startswith("<"):
+        raise DNError("names like <GUID=...>, <SID=...> and <WKGUID=...> are not DNs here")
+    if not text:
+        return DN(())
+    return _Parser(text).parse()
+
+
+class _Parser:
+    __slots__ = ("pos", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text: str = text
+        self.pos: int = 0
+
+    def parse(self) -> DN:
+        rdns: list[RDN] = []
+        avas: list[AVA] = []
+        while True:
+            avas.append(self._ava())
+            at_end = self.pos >= len(self.text)
+            separator = "" if at_end else self.text[self.pos]
+            self.pos += 1
+            if separator == "+":
+                continue
+            rdn = tuple(avas)
+            if len(rdn) > 1 and len(rdn_key(rdn)) != len(rdn):
+                raise self._error("the same type and value twice in one RDN")
+            rdns.append(rdn)
+            if len(rdns) > MAX_RDNS:
+                raise self._error(f"more than {MAX_RDNS} RDNs")
+            if at_end:
+                return DN(tuple(rdns))
+            avas = []
+
+    def _error(self, what: str) -> DNError:
+        return DNError(f"{what} (at character {min(self.pos, len(self.text)) + 1})")
+
+    def _skip_blanks(self) -> None:
+        while self.pos < len(self.text) and self.text[self.pos] == " ":
+            self.pos += 1
+
+    def _ava(self) -> AVA:
+        self._skip_blanks()
+        start = self.pos
+        while self.pos < len(self.text) and self.text[self.pos] not in '=,+;"\\<> ':
+            self.pos += 1
+        kind = self.text[start : self.pos]
+        if kind[:4].upper() == "OID.":
+            kind = kind[4:]
+        if not is_type(kind):
+            raise self._error("an attribute type is expected; an unescaped comma in the name before it?")
+        self._skip_blanks()
+        if self.pos >= len(self.text) or self.text[self.pos] != "=":
+            raise self._error('"=" is expected; an unescaped special character in a name before it?')
+        self.pos += 1
+        self._skip_blanks()
+        if self.pos < len(self.text) and self.text[self.pos] == "#":
+            return AVA(kind, self._hex_value())
+        return AVA(kind, self._text_value())
+
+    def _hex_value(self) -> str | HexValue:
+        self.pos += 1
+        start = self.pos
+        while self.pos < len(self.text) and self.text[self.pos] in _HEX:
+            self.pos += 1
+        digits = self.text[start : self.pos]
+        self._skip_blanks()
+        if not digits or len(digits) % 2 or (self.pos < len(self.text) and self.text[self.pos] not in ",+"):
+            raise self._error("after # an even number of hexadecimal digits is expected; escape a leading # as \\#")
+        octets = bytes.fromhex(digits)
+        try:
+            tag, first, end = ber.read_header(octets, 0, len(octets))
+        except DecodeError:
+            raise self._error("the value after # is not BER") from None
+        if end != len(octets):
+            raise self._error("the value after # is not one BER element")
+        if tag not in _TEXT_TAGS:
+            return HexValue(octets)
+        return self._checked_text(octets[first:end])
+
+    def _text_value(self) -> str:
+        """Octets first, text afterwards: `\\c3\\a9` is one character."""
+        octets = bytearray()
+        text = self.text
+        # How much of it survives the removal of unescaped blanks at the end.
+        kept = 0
+        while self.pos < len(text):
+            character = text[self.pos]
+            if character in ",+":
+                break
+            if character in _SPECIAL:
+                raise self._error(f"unescaped {character}: write \\{character}")
+            self.pos += 1
+            if character == "\\":
+                octets += self._escape()
+                kept = len(octets)
+                continue
+            try:
+                octets += character.encode("utf-8")
+            except UnicodeEncodeError:
+                raise self._error("half a surrogate pair") from None
+            if character != " ":
+                kept = len(octets)
+        return self._checked_text(bytes(octets[:kept]))
+
+    def _escape(self) -> bytes:
+        text = self.text
+        if self.pos >= len(text):
+            raise self._error("a backslash at the end")
+        first = text[self.pos]
+        if first in _HEX:
+            pair = text[self.pos : self.pos + 2]
+            if len(pair) < 2 or pair[1] not in _HEX:
+                raise self._error("a backslash before one hexadecimal digit; two are expected")
+            self.pos += 2
+            return bytes.fromhex(pair)
+        if first in ' "#+,;<=>\\':
+            self.pos += 1
+            return first.encode("ascii")
+        raise self._error("a backslash before a character that needs none; a backslash itself is \\\\")
+
+    def _checked_text(self, octets: bytes) -> str:
+        if not octets:
+            raise self._error("an empty value")
+        try:
+            value = octets.decode("utf-8")
+        except UnicodeDecodeError:
+            value = ""
+        if not value:
+            raise self._error("a value that is not UTF-8")
+        if "\0" in value:
+            raise self._error("NUL in a value")
+        return value

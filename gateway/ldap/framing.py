@@ -1,0 +1,101 @@
+"""From a stream of bytes to whole messages, in linear time and within a limit.
+
+A message of n bytes costs O(n) in however many pieces it arrives: pieces are kept apart until the
+length that the header announces is there, and the announced length is judged as soon as it is read.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.ldap.ber import MAX_LENGTH_OCTETS, SEQUENCE
+from gateway.ldap.errors import DecodeError
+
+# Tag, length of lengths, and the longest length: after these a message's size is known.
+LONGEST_HEADER: Final = 2 + MAX_LENGTH_OCTETS
+
+
+def message_size(data: bytes, pos: int) -> int:
+    """The size in octets of the message that begins at pos, header included; 0 until that is known.
+
+    Raises DecodeError where no LDAPMessage can begin like that.
+    """
+    available = len(data) - pos
+    if available < 1:
+        return 0
+    if data[pos] != SEQUENCE:
+        raise DecodeError("no LDAPMessage begins here")
+    if available < 2:
+        return 0
+    length = data[pos + 1]
+    if length < 0x80:
+        return 2 + length
+    count = length & 0x7F
+    if count == 0 or count > MAX_LENGTH_OCTETS:
+        raise DecodeError("a message's length is indefinite or oversized")
+    if available < 2 + count:
+        return 0
+    size = 0
+    for i in range(pos + 2, pos + 2 + count):
+        size = size << 8 | data[i]
+    return 2 + count + size
+
+
+class Framer:
+    """Collects received bytes and gives them back as whole messages.
+
+    limit: octets of one message, header included; it may be changed at any time and holds from the next
+    header on.
+    """
+
+    __slots__ = ("_awaited", "_data", "_parts", "_parts_size", "_pos", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.limit: int = limit
+        self._data: bytes = b""
+        self._pos: int = 0
+        self._parts: list[bytes] = []
+        self._parts_size: int = 0
+        # Octets that must be there, from _pos on, before it is worth looking again.
+        self._awaited: int = 1
+
+    def feed(self, data: bytes) -> None:
+        self._parts.append(data)
+        self._parts_size += len(data)
+
+    def buffered(self) -> int:
+        """Octets received and not yet given back."""
+        return len(self._data) - self._pos + self._parts_size
+
+    def next_message(self) -> bytes | None:
+        """The next whole message, or None if more must arrive.
+
+        Raises DecodeError for what cannot be a message or is larger than the limit; the stream is then
+        unusable.
+        """
+        if self.buffered() < self._awaited:
+            return None
+        if self._parts:
+            self._parts.insert(0, self._data[self._pos :])
+            self._data = b"".join(self._parts)
+            self._pos = 0
+            self._parts.clear()
+            self._parts_size = 0
+        size = message_size(self._data, self._pos)
+        available = len(self._data) - self._pos
+        if size == 0:
+            self._awaited = available + 1
+            return None
+        if size > self.limit:
+            raise DecodeError(f"message of {size} octets, more than {self.limit}")
+        if available < size:
+            self._awaited = size
+            return None
+        start = self._pos
+        self._pos += size
+        self._awaited = 1
+        message = self._data[start : self._pos]
+        if self._pos == len(self._data):
+            self._data = b""
+            self._pos = 0
+        return message

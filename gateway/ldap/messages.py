@@ -1,0 +1,524 @@
+"""LDAPMessage and its operations as values, decoded strictly and encoded canonically (RFC 4511 4).
+
+decode_request reads what a client may send, decode_response what a server may send. Operations that
+the gateway never performs (add, delete, modify, modifyDN, compare) are recognised, not read: their
+contents go nowhere, so nothing in them needs to be understood.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from gateway.ldap import ber
+from gateway.ldap.controls import Control, read_controls, write_controls
+from gateway.ldap.errors import DecodeError
+from gateway.ldap.filters import Filter, FilterLimits, FilterReader, write_filter
+from gateway.ldap.results import LDAPResult, ResultCode
+
+BIND_REQUEST: Final = 0x60
+BIND_RESPONSE: Final = 0x61
+UNBIND_REQUEST: Final = 0x42
+SEARCH_REQUEST: Final = 0x63
+SEARCH_ENTRY: Final = 0x64
+SEARCH_DONE: Final = 0x65
+SEARCH_REFERENCE: Final = 0x73
+MODIFY_REQUEST: Final = 0x66
+MODIFY_RESPONSE: Final = 0x67
+ADD_REQUEST: Final = 0x68
+ADD_RESPONSE: Final = 0x69
+DELETE_REQUEST: Final = 0x4A
+DELETE_RESPONSE: Final = 0x6B
+MODIFY_DN_REQUEST: Final = 0x6C
+MODIFY_DN_RESPONSE: Final = 0x6D
+COMPARE_REQUEST: Final = 0x6E
+COMPARE_RESPONSE: Final = 0x6F
+ABANDON_REQUEST: Final = 0x50
+EXTENDED_REQUEST: Final = 0x77
+EXTENDED_RESPONSE: Final = 0x78
+INTERMEDIATE_RESPONSE: Final = 0x79
+
+SIMPLE: Final = 0x80
+SASL: Final = 0xA3
+SERVER_SASL_CREDENTIALS: Final = 0x87
+REFERRAL: Final = 0xA3
+
+START_TLS: Final = "1.3.6.1.4.1.1466.20037"
+WHO_AM_I: Final = "1.3.6.1.4.1.4203.1.11.3"
+NOTICE_OF_DISCONNECTION: Final = "1.3.6.1.4.1.1466.20036"
+
+BASE_OBJECT: Final = 0
+SINGLE_LEVEL: Final = 1
+WHOLE_SUBTREE: Final = 2
+SCOPE_NAMES: Final = ("base", "one", "sub")
+
+# The attribute list that asks for none (RFC 4511 4.5.1.8).
+NO_ATTRIBUTES: Final = "1.1"
+
+_RESPONSE_TO: Final = {
+    MODIFY_REQUEST: MODIFY_RESPONSE,
+    ADD_REQUEST: ADD_RESPONSE,
+    DELETE_REQUEST: DELETE_RESPONSE,
+    MODIFY_DN_REQUEST: MODIFY_DN_RESPONSE,
+    COMPARE_REQUEST: COMPARE_RESPONSE,
+}
+_UNSERVED_NAMES: Final = {
+    MODIFY_REQUEST: "modify",
+    ADD_REQUEST: "add",
+    DELETE_REQUEST: "delete",
+    MODIFY_DN_REQUEST: "modifyDN",
+    COMPARE_REQUEST: "compare",
+}
+_UNSERVED_RESPONSES: Final = frozenset(_RESPONSE_TO.values())
+
+
+@dataclass(frozen=True, slots=True)
+class SimpleAuthentication:
+    """The password is left out of repr, so that no traceback or log can show it."""
+
+    password: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SaslAuthentication:
+    mechanism: str
+    credentials: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BindRequest:
+    """version: 1 to 127. name: as sent; whether it is a DN is for policy to say."""
+
+    version: int
+    name: str
+    authentication: SimpleAuthentication | SaslAuthentication
+
+
+@dataclass(frozen=True, slots=True)
+class UnbindRequest:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """scope: 0 to 2. deref_aliases: 0 to 3. size_limit: entries, time_limit: seconds; 0 is none."""
+
+    base: str
+    scope: int
+    filter: Filter
+    attributes: tuple[str, ...] = ()
+    deref_aliases: int = 0
+    size_limit: int = 0
+    time_limit: int = 0
+    types_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AbandonRequest:
+    """message_id: the request to be given up."""
+
+    message_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendedRequest:
+    oid: str
+    value: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class UnservedRequest:
+    """An operation that the gateway never performs; tag is its protocolOp's."""
+
+    tag: int
+
+    @property
+    def response_tag(self) -> int:
+        return _RESPONSE_TO[self.tag]
+
+    @property
+    def name(self) -> str:
+        return _UNSERVED_NAMES[self.tag]
+
+
+@dataclass(frozen=True, slots=True)
+class BindResponse:
+    result: LDAPResult
+    server_sasl_credentials: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """type: an attribute description, with its options. values: in the server's order."""
+
+    type: str
+    values: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResultEntry:
+    dn: str
+    attributes: tuple[Attribute, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResultReference:
+    uris: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResultDone:
+    result: LDAPResult
+
+
+@dataclass(frozen=True, slots=True)
+class UnservedResponse:
+    """The response to an UnservedRequest; tag is its protocolOp's."""
+
+    tag: int
+    result: LDAPResult
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendedResponse:
+    result: LDAPResult
+    oid: str | None = None
+    value: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class IntermediateResponse:
+    oid: str | None = None
+    value: bytes | None = field(default=None, repr=False)
+
+
+Request: TypeAlias = (
+    BindRequest | UnbindRequest | SearchRequest | AbandonRequest | ExtendedRequest | UnservedRequest
+)
+FinalResponse: TypeAlias = BindResponse | SearchResultDone | ExtendedResponse | UnservedResponse
+Response: TypeAlias = FinalResponse | SearchResultEntry | SearchResultReference | IntermediateResponse
+Operation: TypeAlias = Request | Response
+
+
+@dataclass(frozen=True, slots=True)
+class LDAPMessage:
+    """message_id: 0 to 2^31-1; 0 only for unsolicited notifications (RFC 4511 4.1.1.1)."""
+
+    message_id: int
+    operation: Operation
+    controls: tuple[Control, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """What one request may hold. attributes: names in a search's list; attribute_length: octets of one.
+    dn_length, password_length: octets. controls: of one message."""
+
+    filter: FilterLimits = field(default_factory=FilterLimits)
+    attributes: int = 500
+    attribute_length: int = 256
+    dn_length: int = 8192
+    password_length: int = 1024
+    controls: int = 16
+
+
+DEFAULT_LIMITS: Final = RequestLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Where the parts of one whole message lie: its ID, the tag of its operation, the bounds of the
+    operation's contents, and where the controls begin (the end of the message where there are none)."""
+
+    message_id: int
+    tag: int
+    start: int
+    end: int
+
+
+def read_envelope(data: bytes) -> Envelope:
+    """Reads the outermost layer of one whole message, nothing trailing. Raises DecodeError."""
+    outer = ber.Reader(data)
+    message = outer.enter(ber.SEQUENCE)
+    outer.finish()
+    message_id = message.integer()
+    tag, start, end = message.any_element()
+    return Envelope(message_id, tag, start, end)
+
+
+def decode_request(data: bytes, limits: RequestLimits = DEFAULT_LIMITS) -> LDAPMessage:
+    """Decodes one whole message from a client. Raises DecodeError."""
+    envelope = read_envelope(data)
+    body = ber.Reader(data, envelope.start, envelope.end)
+    request = _read_request(envelope.tag, body, limits)
+    return LDAPMessage(envelope.message_id, request, _read_controls(data, envelope, limits.controls))
+
+
+def decode_response(data: bytes, maximum_controls: int = 64) -> LDAPMessage:
+    """Decodes one whole message from a server. Raises DecodeError."""
+    envelope = read_envelope(data)
+    body = ber.Reader(data, envelope.start, envelope.end)
+    response = _read_response(envelope.tag, body)
+    return LDAPMessage(envelope.message_id, response, _read_controls(data, envelope, maximum_controls))
+
+
+def _read_controls(data: bytes, envelope: Envelope, maximum: int) -> tuple[Control, ...]:
+    rest = ber.Reader(data, envelope.end)
+    controls = read_controls(rest, maximum)
+    rest.finish()
+    return controls
+
+
+def _bounded_text(reader: ber.Reader, maximum: int, what: str) -> str:
+    start, end = reader.element(ber.OCTET_STRING)
+    if end - start > maximum:
+        raise DecodeError(f"{what} of more than {maximum} octets")
+    try:
+        return reader.data[start:end].decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    raise DecodeError(f"{what} is not UTF-8")
+
+
+def _read_request(tag: int, body: ber.Reader, limits: RequestLimits) -> Request:
+    if tag == SEARCH_REQUEST:
+        return _read_search(body, limits)
+    if tag == BIND_REQUEST:
+        return _read_bind(body, limits)
+    if tag == UNBIND_REQUEST:
+        # RFC 4511 4.3: NULL, so there are no contents.
+        body.finish()
+        return UnbindRequest()
+    if tag == ABANDON_REQUEST:
+        # A primitive INTEGER under the operation's own tag, so the contents are the number itself.
+        whole = ber.Reader(ber.element(ber.INTEGER, body.data[body.pos : body.end]))
+        return AbandonRequest(whole.integer())
+    if tag == EXTENDED_REQUEST:
+        oid = body.text(0x80)
+        value = None if body.at_end() else body.octets(0x81)
+        body.finish()
+        return ExtendedRequest(oid, value)
+    if tag in _RESPONSE_TO:
+        return UnservedRequest(tag)
+    raise DecodeError(f"0x{tag:02x} is not a request")
+
+
+def _read_bind(body: ber.Reader, limits: RequestLimits) -> BindRequest:
+    version = body.integer(low=1, high=127)
+    name = _bounded_text(body, limits.dn_length, "bind name")
+    authentication: SimpleAuthentication | SaslAuthentication
+    if body.peek_tag() == SASL:
+        inner = body.enter(SASL)
+        mechanism = inner.text()
+        credentials = None if inner.at_end() else inner.octets()
+        inner.finish()
+        authentication = SaslAuthentication(mechanism, credentials)
+    else:
+        password = body.octets(SIMPLE)
+        if len(password) > limits.password_length:
+            raise DecodeError(f"password of more than {limits.password_length} octets")
+        authentication = SimpleAuthentication(password)
+    body.finish()
+    return BindRequest(version, name, authentication)
+
+
+def _read_search(body: ber.Reader, limits: RequestLimits) -> SearchRequest:
+    base = _bounded_text(body, limits.dn_length, "base DN")
+    scope = body.integer(ber.ENUMERATED, 0, WHOLE_SUBTREE)
+    deref_aliases = body.integer(ber.ENUMERATED, 0, 3)
+    size_limit = body.integer()
+    time_limit = body.integer()
+    types_only = body.boolean()
+    search_filter = FilterReader(limits.filter).read(body)
+    selection = body.enter(ber.SEQUENCE)
+    body.finish()
+    attributes: list[str] = []
+    while not selection.at_end():
+        if len(attributes) >= limits.attributes:
+            raise DecodeError(f"more than {limits.attributes} attributes asked for")
+        attributes.append(_bounded_text(selection, limits.attribute_length, "attribute description"))
+    return SearchRequest(
+        base, scope, search_filter, tuple(attributes), deref_aliases, size_limit, time_limit, types_only
+    )
+
+
+def _read_response(tag: int, body: ber.Reader) -> Response:
+    if tag == SEARCH_ENTRY:
+        return _read_entry(body)
+    if tag == SEARCH_DONE:
+        done = SearchResultDone(_read_result(body))
+        body.finish()
+        return done
+    if tag == BIND_RESPONSE:
+        result = _read_result(body)
+        credentials = None if body.at_end() else body.octets(SERVER_SASL_CREDENTIALS)
+        body.finish()
+        return BindResponse(result, credentials)
+    if tag == SEARCH_REFERENCE:
+        uris: list[str] = []
+        while not body.at_end():
+            uris.append(body.text())
+        return SearchResultReference(tuple(uris))
+    if tag == EXTENDED_RESPONSE:
+        result = _read_result(body)
+        oid = body.text(0x8A) if body.peek_tag() == 0x8A else None
+        value = None if body.at_end() else body.octets(0x8B)
+        body.finish()
+        return ExtendedResponse(result, oid, value)
+    if tag == INTERMEDIATE_RESPONSE:
+        oid = body.text(0x80) if body.peek_tag() == 0x80 else None
+        value = None if body.at_end() else body.octets(0x81)
+        body.finish()
+        return IntermediateResponse(oid, value)
+    if tag in _UNSERVED_RESPONSES:
+        result = _read_result(body)
+        body.finish()
+        return UnservedResponse(tag, result)
+    raise DecodeError(f"0x{tag:02x} is not a response")
+
+
+def _read_result(body: ber.Reader) -> LDAPResult:
+    code = body.integer(ber.ENUMERATED)
+    # Texts are for people; a server that writes them in Latin-1 does not fail the operation for it.
+    matched_dn = body.octets().decode("utf-8", "replace")
+    diagnostic = body.octets().decode("utf-8", "replace")
+    referral: list[str] = []
+    if body.peek_tag() == REFERRAL:
+        uris = body.enter(REFERRAL)
+        while not uris.at_end():
+            referral.append(uris.text())
+    return LDAPResult(code, matched_dn, diagnostic, tuple(referral))
+
+
+def _read_entry(body: ber.Reader) -> SearchResultEntry:
+    dn = body.text()
+    listed = body.enter(ber.SEQUENCE)
+    body.finish()
+    attributes: list[Attribute] = []
+    while not listed.at_end():
+        item = listed.enter(ber.SEQUENCE)
+        description = item.text()
+        values_reader = item.enter(ber.SET)
+        item.finish()
+        values: list[bytes] = []
+        while not values_reader.at_end():
+            values.append(values_reader.octets())
+        attributes.append(Attribute(description, tuple(values)))
+    return SearchResultEntry(dn, tuple(attributes))
+
+
+def encode(message: LDAPMessage) -> bytes:
+    """The canonical encoding of a message. Raises EncodeError."""
+    return _wrap(message.message_id, write_operation(message.operation) + write_controls(message.controls))
+
+
+def _wrap(message_id: int, rest: bytes) -> bytes:
+    return ber.element(ber.SEQUENCE, ber.integer(message_id) + rest)
+
+
+def write_operation(operation: Operation) -> bytes:
+    """The protocolOp element alone. Raises EncodeError."""
+    if isinstance(operation, SearchRequest):
+        return ber.element(SEARCH_REQUEST, _search_contents(operation))
+    if isinstance(operation, BindRequest):
+        return ber.element(BIND_REQUEST, _bind_contents(operation))
+    if isinstance(operation, UnbindRequest):
+        return ber.element(UNBIND_REQUEST, b"")
+    if isinstance(operation, AbandonRequest):
+        return ber.integer(operation.message_id, ABANDON_REQUEST)
+    if isinstance(operation, ExtendedRequest):
+        contents = ber.text(operation.oid, 0x80)
+        if operation.value is not None:
+            contents += ber.octets(operation.value, 0x81)
+        return ber.element(EXTENDED_REQUEST, contents)
+    if isinstance(operation, SearchResultEntry):
+        return ber.element(SEARCH_ENTRY, _entry_contents(operation))
+    if isinstance(operation, SearchResultDone):
+        return ber.element(SEARCH_DONE, _result_contents(operation.result))
+    if isinstance(operation, SearchResultReference):
+        return ber.element(SEARCH_REFERENCE, b"".join([ber.text(uri) for uri in operation.uris]))
+    if isinstance(operation, BindResponse):
+        contents = _result_contents(operation.result)
+        if operation.server_sasl_credentials is not None:
+            contents += ber.octets(operation.server_sasl_credentials, SERVER_SASL_CREDENTIALS)
+        return ber.element(BIND_RESPONSE, contents)
+    if isinstance(operation, ExtendedResponse):
+        contents = _result_contents(operation.result)
+        if operation.oid is not None:
+            contents += ber.text(operation.oid, 0x8A)
+        if operation.value is not None:
+            contents += ber.octets(operation.value, 0x8B)
+        return ber.element(EXTENDED_RESPONSE, contents)
+    if isinstance(operation, IntermediateResponse):
+        contents = b""
+        if operation.oid is not None:
+            contents += ber.text(operation.oid, 0x80)
+        if operation.value is not None:
+            contents += ber.octets(operation.value, 0x81)
+        return ber.element(INTERMEDIATE_RESPONSE, contents)
+    if isinstance(operation, UnservedResponse):
+        return ber.element(operation.tag, _result_contents(operation.result))
+    # A request that was never read cannot be written.
+    raise TypeError(f"{operation.name} requests are not forwarded")
+
+
+def _search_contents(request: SearchRequest) -> bytes:
+    names = b"".join([ber.text(name) for name in request.attributes])
+    return b"".join(
+        [
+            ber.text(request.base),
+            ber.integer(request.scope, ber.ENUMERATED),
+            ber.integer(request.deref_aliases, ber.ENUMERATED),
+            ber.integer(request.size_limit),
+            ber.integer(request.time_limit),
+            ber.boolean(request.types_only),
+            write_filter(request.filter),
+            ber.element(ber.SEQUENCE, names),
+        ]
+    )
+
+
+def _bind_contents(request: BindRequest) -> bytes:
+    contents = ber.integer(request.version) + ber.text(request.name)
+    authentication = request.authentication
+    if isinstance(authentication, SimpleAuthentication):
+        return contents + ber.octets(authentication.password, SIMPLE)
+    inner = ber.text(authentication.mechanism)
+    if authentication.credentials is not None:
+        inner += ber.octets(authentication.credentials)
+    return contents + ber.element(SASL, inner)
+
+
+def _result_contents(result: LDAPResult) -> bytes:
+    contents = ber.integer(result.code, ber.ENUMERATED)
+    contents += ber.text(result.matched_dn) + ber.text(result.diagnostic)
+    if result.referral:
+        contents += ber.element(REFERRAL, b"".join([ber.text(uri) for uri in result.referral]))
+    return contents
+
+
+def _entry_contents(entry: SearchResultEntry) -> bytes:
+    items: list[bytes] = []
+    for attribute in entry.attributes:
+        values = b"".join([ber.octets(value) for value in attribute.values])
+        items.append(ber.element(ber.SEQUENCE, ber.text(attribute.type) + ber.element(ber.SET, values)))
+    return ber.text(entry.dn) + ber.element(ber.SEQUENCE, b"".join(items))
+
+
+def final_response(request: Request, result: LDAPResult) -> FinalResponse | None:
+    """The response type that RFC 4511 wants for a request; None where it wants none (unbind, abandon)."""
+    if isinstance(request, SearchRequest):
+        return SearchResultDone(result)
+    if isinstance(request, BindRequest):
+        return BindResponse(result)
+    if isinstance(request, ExtendedRequest):
+        return ExtendedResponse(result)
+    if isinstance(request, UnservedRequest):
+        return UnservedResponse(request.response_tag, result)
+    return None
+
+
+def notice_of_disconnection(code: ResultCode, diagnostic: str) -> LDAPMessage:
+    """RFC 4511 4.4.1: the unsolicited notification that comes before the gateway closes a connection."""
+    result = LDAPResult(int(code), "", diagnostic)
+    return LDAPMessage(0, ExtendedResponse(result, NOTICE_OF_DISCONNECTION))

@@ -1,0 +1,252 @@
+"""One session at its two sockets: events to the state machine, its commands to the transports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IHandshakeListener
+from twisted.internet.protocol import Protocol
+from twisted.internet.ssl import CertificateOptions
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gateway.net.flow import WriteGauge
+from gateway.net.reactor import Reactor, Timer, Transport
+from gateway.net.server_link import ServerConnector, ServerLink
+from gateway.net.tls import tls_failure
+from gateway.policy.reasons import Reason
+from gateway.relay.audit import AuditRecord
+from gateway.relay.commands import (
+    Audit,
+    CloseClient,
+    CloseServer,
+    Command,
+    ConnectServer,
+    SendToClient,
+    SendToServer,
+    StartTls,
+)
+from gateway.relay.session import Session
+
+log = Logger()
+
+
+@implementer(IHandshakeListener)
+class ClientConnection(Protocol):
+    """write_stall: seconds that a peer may leave its full buffer untouched. ended: called once, at the end."""
+
+    transport: Transport  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        session: Callable[[], Session],
+        connector: ServerConnector,
+        tls: CertificateOptions,
+        audit: Callable[[AuditRecord], None],
+        ended: Callable[[ClientConnection], None],
+        write_stall: float,
+        reactor: Reactor,
+        label: str,
+    ) -> None:
+        self._new_session = session
+        self._connector = connector
+        self._tls = tls
+        self._audit = audit
+        self._ended = ended
+        self._write_stall = write_stall
+        self._reactor = reactor
+        self._label = label
+        self._session: Session | None = None
+        self._gauge = WriteGauge(self._flow_changed)
+        self._link: ServerLink | None = None
+        self._connecting: Deferred[None] | None = None
+        self._timer: Timer | None = None
+        self._stall_timer: Timer | None = None
+        self._server_held = False
+
+    # From the client's transport.
+
+    def connectionMade(self) -> None:
+        self.transport.setTcpNoDelay(True)
+        self.transport.setTcpKeepAlive(True)
+        self.transport.registerProducer(self._gauge, True)
+        self._session = self._new_session()
+        self._arm()
+
+    def handshakeCompleted(self) -> None:
+        """TLS is established; nothing depends on it, a failure is told by connectionLost."""
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._session is not None:
+            self._run(self._session.client_data(data, monotonic()))
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
+        explanation = tls_failure(reason)
+        if explanation is not None:
+            log.warn("{label}: {explanation}", label=self._label, explanation=explanation)
+        session, self._session = self._session, None
+        if session is not None:
+            self._execute(session.client_lost(monotonic()))
+        self._close_server()
+        for timer in (self._timer, self._stall_timer):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._timer = self._stall_timer = None
+        self._ended(self)
+
+    # From the server's link.
+
+    def link_data(self, data: bytes) -> None:
+        if self._session is not None:
+            self._run(self._session.server_data(data, monotonic()))
+
+    def link_lost(self, detail: str) -> None:
+        self._link = None
+        if self._session is not None:
+            self._run(self._session.server_lost(detail, monotonic()))
+
+    def link_gauge_changed(self) -> None:
+        self._flow_changed()
+
+    # From the service.
+
+    def drain(self) -> None:
+        """Open operations may finish; then the session ends."""
+        if self._session is not None:
+            self._run(self._session.stop(monotonic()))
+
+    def abort(self, reason: Reason, text: str) -> None:
+        """The session ends now, its open operations with an error."""
+        if self._session is not None:
+            self._run(self._session.abort(reason, text, monotonic()))
+
+    # Commands.
+
+    def _run(self, commands: list[Command]) -> None:
+        self._execute(commands)
+        if self._session is not None:
+            self._arm()
+            self._apply_flow(self._session)
+
+    def _execute(self, commands: list[Command]) -> None:
+        for command in commands:
+            if isinstance(command, SendToClient):
+                self.transport.write(command.data)
+            elif isinstance(command, SendToServer):
+                if self._link is not None:
+                    self._link.transport.write(command.data)
+            elif isinstance(command, Audit):
+                self._audit(command.record)
+            elif isinstance(command, ConnectServer):
+                self._connect_server()
+            elif isinstance(command, CloseServer):
+                self._close_server()
+            elif isinstance(command, StartTls):
+                self.transport.startTLS(self._tls)
+            elif isinstance(command, CloseClient):
+                self._close_client()
+
+    def _connect_server(self) -> None:
+        connecting: Deferred[None] = self._connector.connect().addCallbacks(self._connected, self._not_connected)
+        if self._link is None and not connecting.called:
+            self._connecting = connecting
+
+    def _connected(self, link: ServerLink) -> None:
+        self._connecting = None
+        if self._session is None or self._session.closed:
+            link.close()
+            return
+        self._link = link
+        link.attach(self)
+        self._run(self._session.server_connected(link.server.url, monotonic()))
+
+    def _not_connected(self, failure: Failure) -> None:
+        self._connecting = None
+        if failure.check(CancelledError) is None and self._session is not None:
+            self._run(self._session.server_failed(failure.getErrorMessage(), monotonic()))
+
+    def _close_server(self) -> None:
+        connecting, self._connecting = self._connecting, None
+        if connecting is not None:
+            connecting.cancel()
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+    def _close_client(self) -> None:
+        if self._session is None:
+            return
+        self.transport.unregisterProducer()
+        # A paused socket would not notice that the other side closes as well.
+        self.transport.resumeProducing()
+        self.transport.loseConnection()
+        if self._stall_timer is None:
+            self._stall_timer = self._reactor.callLater(self._write_stall, self.transport.abortConnection)
+
+    # Flow and clocks.
+
+    def _flow_changed(self) -> None:
+        if self._session is not None:
+            self._apply_flow(self._session)
+
+    def _apply_flow(self, session: Session) -> None:
+        """Reads from each side only while the other can take it, and from the client while the session wants it."""
+        if session.closed:
+            return
+        server_full = self._link is not None and self._link.gauge.full
+        if self._gauge.full or server_full or not session.reads_client:
+            self.transport.pauseProducing()
+        else:
+            self.transport.resumeProducing()
+        self._hold_server(session, self._gauge.full)
+        if self._gauge.full or server_full:
+            if self._stall_timer is None:
+                self._stall_timer = self._reactor.callLater(self._write_stall, self._stalled)
+        elif self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
+
+    def _hold_server(self, session: Session, hold: bool) -> None:
+        if hold == self._server_held or (self._link is None and hold):
+            return
+        self._server_held = hold
+        if hold:
+            session.server_held(monotonic())
+        else:
+            session.server_released(monotonic())
+            self._arm()
+        if self._link is not None:
+            if hold:
+                self._link.transport.pauseProducing()
+            else:
+                self._link.transport.resumeProducing()
+
+    def _stalled(self) -> None:
+        self._stall_timer = None
+        session = self._session
+        if session is None:
+            return
+        log.warn("{label}: a peer takes none of what waits for it; session ended", label=self._label)
+        self._execute(session.abort(Reason.write_stalled, "a peer takes none of what waits for it", monotonic()))
+        # What was just written waits behind what the peer does not take.
+        self.transport.abortConnection()
+
+    def _arm(self) -> None:
+        """One timer, moved only forward in time: a later deadline is noticed when the earlier one fires."""
+        session = self._session
+        due = session.deadline() if session is not None else None
+        if due is None:
+            return
+        delay = max(0.0, due - monotonic())
+        if self._timer is None or not self._timer.active():
+            self._timer = self._reactor.callLater(delay, self._tick)
+        elif self._timer.getTime() > self._reactor.seconds() + delay:
+            self._timer.reset(delay)
+
+    def _tick(self) -> None:
+        if self._session is not None:
+            self._run(self._session.tick(monotonic()))

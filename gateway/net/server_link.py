@@ -1,0 +1,137 @@
+"""Connections to the servers of a directory, over verified LDAPS."""
+
+from __future__ import annotations
+
+from typing import Any
+from typing import Protocol as Interface
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IHandshakeListener, IOpenSSLClientConnectionCreator
+from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gateway.net.flow import WriteGauge
+from gateway.net.reactor import Reactor, Transport
+from gateway.net.settings import DirectorySettings, ServerSettings
+from gateway.net.tls import explain_failure, server_tls
+
+log = Logger()
+
+# What a peer that stopped reading may keep of ours after we closed, in seconds.
+LINGER = 5.0
+
+
+class LinkOwner(Interface):
+    """Who a link belongs to: exactly one session."""
+
+    def link_data(self, data: bytes) -> None: ...
+    def link_lost(self, detail: str) -> None: ...
+    def link_gauge_changed(self) -> None: ...
+
+
+class NoServer(Exception):
+    """No server of the directory could be reached; the text says why of each."""
+
+
+@implementer(IHandshakeListener)
+class ServerLink(Protocol):
+    """One connection to a server. secured fires once TLS is established and the certificate verified."""
+
+    transport: Transport  # type: ignore[assignment]
+
+    def __init__(self, server: ServerSettings, reactor: Reactor) -> None:
+        self.server = server
+        self.secured: Deferred[ServerLink] = Deferred()
+        self.gauge = WriteGauge(self._gauge_changed)
+        self._owner: LinkOwner | None = None
+        self._reactor = reactor
+
+    def attach(self, owner: LinkOwner) -> None:
+        self._owner = owner
+
+    def close(self) -> None:
+        """Writes what is pending and closes; the owner hears nothing of this link any more."""
+        self._owner = None
+        self.transport.unregisterProducer()
+        self.transport.resumeProducing()
+        self.transport.loseConnection()
+        self._reactor.callLater(LINGER, self.transport.abortConnection)
+
+    def connectionMade(self) -> None:
+        self.transport.setTcpNoDelay(True)
+        self.transport.setTcpKeepAlive(True)
+        self.transport.registerProducer(self.gauge, True)
+
+    def handshakeCompleted(self) -> None:
+        self.secured.callback(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._owner is not None:
+            self._owner.link_data(data)
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
+        if not self.secured.called:
+            self.secured.errback(reason)
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            detail = "closed by the server" if reason.check(ConnectionDone) else explain_failure(reason)
+            owner.link_lost(detail)
+
+    def _gauge_changed(self) -> None:
+        if self._owner is not None:
+            self._owner.link_gauge_changed()
+
+
+class _LinkFactory(Factory):
+    noisy = False
+
+    def __init__(self, server: ServerSettings, reactor: Reactor) -> None:
+        self._server = server
+        self._reactor = reactor
+
+    def buildProtocol(self, addr: object) -> ServerLink:
+        return ServerLink(self._server, self._reactor)
+
+
+class ServerConnector:
+    """Opens links to a directory's servers, in their order. Raises OSError or ValueError for an unusable CA file."""
+
+    def __init__(self, directory: DirectorySettings, reactor: Reactor) -> None:
+        self._directory = directory
+        self._reactor = reactor
+        self._servers = [(server, server_tls(directory, server)) for server in directory.servers]
+
+    def connect(self) -> Deferred[ServerLink]:
+        """The first server that answers. Fails with NoServer; may be cancelled."""
+        return Deferred.fromCoroutine(self._connect())
+
+    async def _connect(self) -> ServerLink:
+        failures: list[str] = []
+        for server, tls in self._servers:
+            try:
+                return await self._connect_one(server, tls)
+            except CancelledError:
+                raise
+            except Exception:  # noqa: BLE001 - whatever broke this server, the next one is tried
+                detail = f"{server.url}: {explain_failure(Failure())}"
+                log.warn("directory {name}: {detail}", name=self._directory.name, detail=detail)
+                failures.append(detail)
+        raise NoServer("; ".join(failures))
+
+    async def _connect_one(self, server: ServerSettings, tls: IOpenSSLClientConnectionCreator) -> ServerLink:
+        patience = self._directory.connect_timeout
+        started = self._reactor.seconds()
+        reactor: Any = self._reactor
+        endpoint: Any = HostnameEndpoint(reactor, server.host, server.port, timeout=patience)
+        wrapped: Any = wrapClientTLS(tls, endpoint)
+        link: ServerLink = await wrapped.connect(_LinkFactory(server, self._reactor)).addTimeout(patience, reactor)
+        try:
+            left = max(0.0, patience - (self._reactor.seconds() - started))
+            return await link.secured.addTimeout(left, reactor)
+        except BaseException:
+            link.transport.abortConnection()
+            raise

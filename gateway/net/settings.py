@@ -1,0 +1,90 @@
+"""What listeners and server connections need to know, as compiled from the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import TypeAlias
+
+from gateway.policy.settings import ClientPolicy
+from gateway.relay.settings import SessionLimits
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+
+class StartTls(StrEnum):
+    """off: LDAPS, the connection begins with TLS. required: it begins in plain LDAP, and nothing but StartTLS
+    and the root DSE is served before TLS."""
+
+    off = "off"
+    required = "required"
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerSettings:
+    """host: an IP address. port: 0 to 65535 (0: any free one). certificate: PEM chain, leaf first."""
+
+    host: str
+    port: int
+    certificate: Path
+    private_key: Path
+    starttls: StartTls = StartTls.off
+
+    @property
+    def address(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """host, port: where to connect. server_name: what the certificate must say, sent as SNI."""
+
+    host: str
+    port: int
+    server_name: str
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"ldaps://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class DirectorySettings:
+    """servers: in order of preference. ca_file: PEM bundle, or None for the system's authorities."""
+
+    name: str
+    servers: tuple[ServerSettings, ...]
+    ca_file: Path | None
+    connect_timeout: float = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """Who a client is and where its sessions go. listeners: indexes into the listeners; empty for all."""
+
+    policy: ClientPolicy
+    sources: tuple[Network, ...]
+    directory: DirectorySettings
+    listeners: frozenset[int] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """A whole configuration, compiled: what `run` serves.
+
+    admin: (host, port) of the loopback health page, None for none.
+    audit_file: where audit records go, None for standard output. audit_filter_values: whether a filter's
+    values are shown in them.
+    drain_timeout: seconds that open operations have when the gateway stops.
+    """
+
+    listeners: tuple[ListenerSettings, ...]
+    clients: tuple[ClientSettings, ...]
+    limits: SessionLimits
+    admin: tuple[str, int] | None = ("127.0.0.1", 8389)
+    audit_file: Path | None = None
+    audit_filter_values: bool = False
+    drain_timeout: float = 30

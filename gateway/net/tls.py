@@ -1,0 +1,110 @@
+"""TLS on both sides, and its failures in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from OpenSSL import SSL
+from OpenSSL.crypto import X509, PKey
+from service_identity import VerificationError
+from twisted.internet import ssl
+from twisted.internet.error import ConnectError, DNSLookupError, TimeoutError
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.python.failure import Failure
+
+from gateway.net.settings import DirectorySettings, ListenerSettings, ServerSettings
+
+# RFC 8996 retires everything older than TLS 1.2.
+MINIMUM = ssl.TLSVersion.TLSv1_2
+
+# OpenSSL's reason strings (lower case) and what they mean to an administrator.
+_MEANINGS = (
+    ("unknown ca", "the peer does not trust our issuer: send the intermediate certificate with ours"),
+    ("certificate unknown", "the peer does not accept our certificate: see its chain and its name"),
+    ("bad certificate", "the peer does not accept our certificate: see its chain and its name"),
+    ("certificate expired", "the peer says that our certificate has expired: renew it"),
+    ("certificate revoked", "the peer says that our certificate is revoked: replace it"),
+    ("certificate verify failed", "its certificate is not issued by a CA in ca_file, or has expired"),
+    ("unsupported protocol", "the peer speaks no TLS version from 1.2 on"),
+    ("protocol version", "the two sides have no TLS version in common; 1.2 is the lowest here"),
+    ("no shared cipher", "the two sides have no cipher in common"),
+    ("handshake failure", "the two sides have no cipher or parameters in common"),
+    ("wrong version number", "the peer does not speak TLS on this port: plain LDAP on an LDAPS port?"),
+    ("http request", "the peer speaks HTTP"),
+    ("unexpected eof", "the peer closed the connection during the handshake"),
+    ("record layer failure", "the peer does not speak TLS on this port: plain LDAP on an LDAPS port?"),
+    ("packet length too long", "the peer does not speak TLS on this port: plain LDAP on an LDAPS port?"),
+)
+
+
+def listener_tls(settings: ListenerSettings) -> ssl.CertificateOptions:
+    """The context that a listener's sessions get. Raises OSError or ValueError for unusable files."""
+    key = load_pem_private_key(settings.private_key.read_bytes(), password=None)
+    chain = [X509.from_cryptography(c) for c in _certificates(settings.certificate)]
+    return ssl.CertificateOptions(
+        privateKey=PKey.from_cryptography_key(key),  # type: ignore[arg-type]
+        certificate=chain[0],
+        extraCertChain=chain[1:],
+        raiseMinimumTo=MINIMUM,
+    )
+
+
+def server_tls(directory: DirectorySettings, server: ServerSettings) -> IOpenSSLClientConnectionCreator:
+    """Verifies chain and name (RFC 4513 3.1.3), sends the name as SNI. Raises OSError or ValueError."""
+    trust: Any
+    if directory.ca_file is None:
+        trust = ssl.platformTrust()
+    else:
+        authorities = [X509.from_cryptography(c) for c in _certificates(directory.ca_file)]
+        trust = ssl.trustRootFromCertificates([ssl.Certificate(a) for a in authorities])
+    return ssl.optionsForClientTLS(
+        server.server_name, trustRoot=trust, extraCertificateOptions={"raiseMinimumTo": MINIMUM}
+    )
+
+
+def _certificates(path: Path) -> list[x509.Certificate]:
+    found = x509.load_pem_x509_certificates(path.read_bytes())
+    if not found:
+        raise ValueError(f"{path}: no certificate in it")
+    return found
+
+
+def explain_failure(failure: Failure) -> str:
+    """Why a connection or its TLS handshake failed, in words that name what to do where that is known."""
+    error = failure.value
+    if isinstance(error, VerificationError):
+        return "its certificate does not carry the expected name: see server_name"
+    if isinstance(error, DNSLookupError):
+        return "its name does not resolve"
+    if isinstance(error, TimeoutError):
+        return "no answer in time: a firewall that drops packets, or a server that hangs?"
+    if isinstance(error, SSL.Error):
+        return _explain_tls(error)
+    if isinstance(error, ConnectError):
+        return str(error)
+    return type(error).__name__
+
+
+def tls_failure(failure: Failure) -> str | None:
+    """The explanation, where it was TLS that failed; None for any other end of a connection."""
+    if isinstance(failure.value, SSL.Error) and not isinstance(failure.value, SSL.ZeroReturnError):
+        return _explain_tls(failure.value)
+    return None
+
+
+def _explain_tls(error: SSL.Error) -> str:
+    said = _openssl_reasons(error)
+    for reason, meaning in _MEANINGS:
+        if reason in said.lower():
+            return f"TLS: {said}: {meaning}"
+    return f"TLS: {said}"
+
+
+def _openssl_reasons(error: SSL.Error) -> str:
+    if isinstance(error, SSL.SysCallError):
+        return str(error.args[1]).lower() if len(error.args) > 1 else "connection broken"
+    stack = error.args[0] if error.args and isinstance(error.args[0], list) else []
+    return ", ".join(str(entry[2]) for entry in stack if entry[2]) or "handshake failed"

@@ -1,0 +1,68 @@
+"""Audit records as JSON lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from time import time
+from typing import IO, Any
+
+from gateway.ldap.filter_text import filter_text
+from gateway.ldap.results import result_name
+from gateway.relay.audit import AuditRecord
+
+
+def audit_object(record: AuditRecord, filter_values: bool, now: float) -> dict[str, Any]:
+    """The record as JSON values; what does not apply to the operation is left out.
+
+    filter_values: whether the values of the filter are shown; otherwise each is `?`. now: the end of the
+    operation, in seconds since the epoch.
+    """
+    shown: dict[str, Any] = {
+        "time": datetime.fromtimestamp(now - record.seconds, UTC).isoformat(timespec="milliseconds"),
+        "session": record.session,
+        "client": record.client,
+        "source": record.source,
+        "account": record.account,
+        "operation": record.operation,
+        "message_id": record.message_id,
+    }
+    if record.operation == "search":
+        shown["base"] = record.base
+        shown["scope"] = record.scope
+        shown["filter"] = "" if record.filter is None else filter_text(record.filter, values=filter_values)
+        shown["asked"] = list(record.asked or ())
+        shown["forwarded"] = None if record.forwarded is None else list(record.forwarded)
+        shown["held_back"] = list(record.held_back)
+        shown["entries"] = record.sent
+        shown["entries_held_back"] = record.received - record.sent if record.forwarded is not None else 0
+        shown["references_dropped"] = record.references_dropped
+    shown["decision"] = record.decision
+    shown["reason"] = record.reason
+    if record.reported:
+        shown["reported"] = list(record.reported)
+    if record.detail:
+        shown["detail"] = record.detail
+    shown["result"] = None if record.code is None else result_name(record.code)
+    shown["code"] = record.code
+    if record.server_code is not None:
+        shown["server_code"] = record.server_code
+    shown["bytes"] = record.octets
+    shown["ms"] = round(record.seconds * 1000, 3)
+    shown["server"] = record.server
+    return shown
+
+
+class AuditLog:
+    """Writes one line per record. stream: line by line, flushed; clock: seconds since the epoch."""
+
+    def __init__(self, stream: IO[str], filter_values: bool, clock: Callable[[], float] = time) -> None:
+        self.filter_values = filter_values
+        self._stream = stream
+        self._clock = clock
+
+    def write(self, record: AuditRecord) -> None:
+        line = json.dumps(audit_object(record, self.filter_values, self._clock()), ensure_ascii=False)
+        self._stream.write(line + "\n")
+        self._stream.flush()

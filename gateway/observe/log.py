@@ -1,0 +1,22 @@
+"""The operational log: one line per event on standard error, for people and for `docker logs`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, cast
+
+from twisted.logger import (
+    FilteringLogObserver,
+    LogLevel,
+    LogLevelFilterPredicate,
+    globalLogBeginner,
+    textFileLogObserver,
+)
+
+
+def begin_logging() -> None:
+    """Sends the log of the gateway and of Twisted to standard error, from level info on."""
+    observer: Any = FilteringLogObserver(
+        cast(Any, textFileLogObserver(sys.stderr)), [cast(Any, LogLevelFilterPredicate(LogLevel.info))]
+    )
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)

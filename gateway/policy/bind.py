@@ -1,0 +1,118 @@
+"""Who may bind, and under which name the server is asked."""
+
+from __future__ import annotations
+
+from gateway.ldap.dn import DN, DNError, parse
+from gateway.ldap.messages import BindRequest, SaslAuthentication
+from gateway.ldap.results import ResultCode
+from gateway.policy.bind_name import read_bind_name
+from gateway.policy.decision import AccountKind, BindPlan, LoginName, Refuse
+from gateway.policy.reasons import REASONS, Reason
+from gateway.policy.settings import ClientPolicy
+
+
+class BindJudge:
+    """Decides one client's binds.
+
+    A sync account is matched by its listed spellings: a DN by strict comparison, other forms without regard to
+    case. A name@domain or DOMAIN\\name that is not listed but has the account's own name in it (before the @,
+    behind the backslash, or as the value of a listed DN's leftmost RDN) is the same account in a spelling that
+    nobody listed, and no login; so is a DN that is loosely a listed one, or that has the account's own name
+    where no DN of the account is listed to tell it from.
+    """
+
+    def __init__(self, policy: ClientPolicy) -> None:
+        self._policy = policy
+        self._sync_dns: list[DN] = []
+        self._sync_names: dict[str, str] = {}
+        self._sync_own_names: set[str] = set()
+        for spelling in policy.sync_accounts:
+            name = read_bind_name(spelling)
+            if isinstance(name, DN):
+                self._sync_dns.append(name)
+                self._sync_own_names.update(_own_names(name))
+            elif name is not None:
+                self._sync_names[spelling.lower()] = spelling
+                self._sync_own_names.add(name.name.lower())
+        self._domains = {domain.lower() for domain in policy.login_domains}
+
+    def decide(self, request: BindRequest) -> BindPlan | Refuse:
+        if request.version != 3:
+            return _refuse(Reason.version_not_3, ResultCode.protocolError)
+        if isinstance(request.authentication, SaslAuthentication):
+            return _refuse(Reason.sasl_not_allowed, ResultCode.authMethodNotSupported)
+        if not request.authentication.password:
+            if request.name:
+                # RFC 4513 5.1.2: an unauthenticated bind; AD would call it a success.
+                return _refuse(Reason.empty_password, ResultCode.unwillingToPerform)
+            if not self._policy.allow_anonymous:
+                return _refuse(Reason.anonymous_not_allowed, ResultCode.inappropriateAuthentication)
+            return BindPlan(request, AccountKind.anonymous)
+        name = read_bind_name(request.name)
+        if name is None:
+            return _deny(Reason.bind_name_form_not_allowed)
+        if isinstance(name, DN):
+            return self._by_dn(request, name)
+        return self._by_name(request, name)
+
+    def _by_dn(self, request: BindRequest, dn: DN) -> BindPlan | Refuse:
+        for listed in self._sync_dns:
+            if dn.same(listed):
+                return BindPlan(_renamed(request, str(listed)), AccountKind.sync)
+        for listed in self._sync_dns:
+            if len(dn.rdns) == len(listed.rdns) and dn.is_inside_loosely(listed):
+                return _deny(Reason.account_spelling_not_listed)
+        if not self._sync_dns and self._is_sync_name(_own_names(dn)):
+            return _deny(Reason.account_spelling_not_listed)
+        base = self._login_base(dn)
+        if base is None:
+            return _deny(Reason.login_outside_base)
+        return BindPlan(_renamed(request, str(dn.rebase(base))), AccountKind.login)
+
+    def _by_name(self, request: BindRequest, name: LoginName) -> BindPlan | Refuse:
+        listed = self._sync_names.get(name.text.lower())
+        if listed is not None:
+            return BindPlan(_renamed(request, listed), AccountKind.sync)
+        if self._is_sync_name({name.name.lower()}):
+            return _deny(Reason.account_spelling_not_listed)
+        if name.domain.lower() not in self._domains or not self._policy.login_base_dns:
+            return _deny(Reason.login_domain_not_listed, name.domain)
+        return BindPlan(request, AccountKind.login, name)
+
+    def _is_sync_name(self, names: set[str]) -> bool:
+        return not self._sync_own_names.isdisjoint(names)
+
+    def _login_base(self, dn: DN) -> DN | None:
+        if any(dn.is_inside_loosely(excluded) for excluded in self._policy.excluded_base_dns):
+            return None
+        for base in self._policy.login_base_dns:
+            if dn.is_inside(base):
+                return base
+        return None
+
+    def person_may_login(self, text: str) -> bool:
+        """Of the entry that the server bound: inside login_base_dns, and not a sync account."""
+        try:
+            dn = parse(text)
+        except DNError:
+            return False
+        if any(dn.is_inside_loosely(listed) and len(dn.rdns) == len(listed.rdns) for listed in self._sync_dns):
+            return False
+        return self._login_base(dn) is not None
+
+
+def _own_names(dn: DN) -> set[str]:
+    return {ava.value.lower() for ava in dn.rdns[0] if isinstance(ava.value, str)}
+
+
+def _renamed(request: BindRequest, name: str) -> BindRequest:
+    return BindRequest(request.version, name, request.authentication)
+
+
+def _refuse(reason: Reason, code: ResultCode) -> Refuse:
+    return Refuse(reason, code, f"{reason}: {REASONS[reason].meaning}")
+
+
+def _deny(reason: Reason, detail: str = "") -> Refuse:
+    """Who may sign in is nobody's business outside: like a wrong password, and without a text."""
+    return Refuse(reason, ResultCode.invalidCredentials, "", detail)

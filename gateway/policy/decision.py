@@ -1,0 +1,77 @@
+"""What the policy says of one request: a plan, or a refusal with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.ldap.controls import Control
+from gateway.ldap.messages import BindRequest, SearchRequest, SearchResultEntry
+from gateway.policy.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """code: what the client gets. text: the diagnostic message that it gets, "" where a stranger must not
+    learn more than the code says. detail: what the audit record says besides the reason; never a value."""
+
+    reason: Reason
+    code: int
+    text: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPlan:
+    """A permitted search, written anew.
+
+    request: what the server is sent, base in the configured spelling. controls: likewise.
+    held_back: attributes that the client asked for and does not get, as it wrote them.
+    reported: what `mode: report` let pass and enforce would refuse.
+    """
+
+    request: SearchRequest
+    controls: tuple[Control, ...] = ()
+    held_back: tuple[str, ...] = ()
+    reported: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RootDsePlan:
+    """The gateway answers by itself with this entry; None where the filter does not match it."""
+
+    entry: SearchResultEntry | None
+    held_back: tuple[str, ...] = ()
+
+
+class AccountKind(StrEnum):
+    """A sync account may bind and search; a login may only bind."""
+
+    sync = "sync"
+    login = "login"
+    anonymous = "anonymous"
+
+
+@dataclass(frozen=True, slots=True)
+class BindPlan:
+    """A permitted bind.
+
+    request: what the server is sent; the name in the configured or the canonical spelling.
+    kind: what the session becomes once the server accepts it.
+    look_up: the person must be found, as the identity that the server bound, inside login_base_dns before
+    the client is told of a success; the name by which the person signed in, None where nothing is left to
+    prove.
+    """
+
+    request: BindRequest
+    kind: AccountKind
+    look_up: LoginName | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoginName:
+    """A bind name of the form name@domain or DOMAIN\\name; domain as the person wrote it."""
+
+    text: str
+    name: str
+    domain: str

@@ -1,0 +1,89 @@
+"""Which operations a session may ask for at all, before anything in them is looked at."""
+
+from __future__ import annotations
+
+from gateway.ldap.controls import Control
+from gateway.ldap.messages import (
+    BASE_OBJECT,
+    START_TLS,
+    AbandonRequest,
+    ExtendedRequest,
+    Request,
+    SearchRequest,
+    UnbindRequest,
+    UnservedRequest,
+)
+from gateway.ldap.results import ResultCode
+from gateway.policy.decision import AccountKind, Refuse
+from gateway.policy.reasons import Reason
+
+
+def is_root_dse(request: Request) -> bool:
+    """RFC 4512 5.1: the empty base, read by itself. The gateway answers it, bound or not."""
+    return isinstance(request, SearchRequest) and request.base == "" and request.scope == BASE_OBJECT
+
+
+def decide_operation(
+    request: Request, controls: tuple[Control, ...], bound_as: AccountKind | None, needs_tls: bool
+) -> Refuse | None:
+    """Refuses what the session's state does not permit; None where the request may be looked at.
+
+    bound_as: None for a session that is not bound. needs_tls: the listener demands StartTLS and the session
+    has not done it. Nothing is ever refused of unbind and abandon, which have no response (RFC 4511 4.3, 4.11).
+    """
+    if isinstance(request, UnbindRequest | AbandonRequest):
+        return None
+    starts_tls = isinstance(request, ExtendedRequest) and request.oid == START_TLS
+    if needs_tls and not starts_tls and not is_root_dse(request):
+        return Refuse(
+            Reason.starttls_required,
+            ResultCode.confidentialityRequired,
+            f"{Reason.starttls_required}: nothing else is served here before StartTLS",
+        )
+    if isinstance(request, UnservedRequest):
+        return Refuse(
+            Reason.operation_not_allowed,
+            ResultCode.unwillingToPerform,
+            f"{Reason.operation_not_allowed}: {request.name} is never served here",
+            request.name,
+        )
+    if isinstance(request, ExtendedRequest) and not starts_tls:
+        # RFC 4511 4.12: an extended operation that is not recognised.
+        return Refuse(
+            Reason.extended_not_allowed,
+            ResultCode.protocolError,
+            f"{Reason.extended_not_allowed}: the only extended operation here is StartTLS",
+        )
+    if not isinstance(request, SearchRequest):
+        return _refuse_critical(controls)
+    if is_root_dse(request):
+        return None
+    return _refuse_search(bound_as)
+
+
+def _refuse_critical(controls: tuple[Control, ...]) -> Refuse | None:
+    for control in controls:
+        if control.critical:
+            return Refuse(
+                Reason.control_not_allowed,
+                ResultCode.unavailableCriticalExtension,
+                f"{Reason.control_not_allowed}: no control is supported with this operation",
+                control.oid,
+            )
+    return None
+
+
+def _refuse_search(bound_as: AccountKind | None) -> Refuse | None:
+    if bound_as is None:
+        return Refuse(
+            Reason.not_bound,
+            ResultCode.insufficientAccessRights,
+            f"{Reason.not_bound}: bind as a sync account first",
+        )
+    if bound_as is AccountKind.login:
+        return Refuse(
+            Reason.login_may_only_bind,
+            ResultCode.insufficientAccessRights,
+            f"{Reason.login_may_only_bind}: this account may sign in, not search; sync_accounts may",
+        )
+    return None

@@ -1,0 +1,24 @@
+"""One client's policy, ready to decide: compiled once per configuration load, shared by its sessions."""
+
+from __future__ import annotations
+
+from gateway.ldap.entries import EntryFilter
+from gateway.policy.bind import BindJudge
+from gateway.policy.entry import EntryJudge
+from gateway.policy.search import SearchJudge
+from gateway.policy.settings import ClientPolicy
+
+
+class Policy:
+    """The doors through which everything of a session goes: bind, search, and entries on the way back."""
+
+    __slots__ = ("bind", "entries", "entry_filter", "search", "settings")
+
+    def __init__(self, settings: ClientPolicy) -> None:
+        self.settings = settings
+        self.bind = BindJudge(settings)
+        self.search = SearchJudge(settings)
+        self.entries = EntryJudge(settings)
+        self.entry_filter = EntryFilter(
+            self.entries.permits_attribute, self.entries.permits_dn, self.entries.filter_response_controls
+        )

@@ -1,0 +1,111 @@
+"""Why something was refused or failed: one closed set of words for logs, audit, explain and docs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    base_malformed = "base-malformed"
+    base_not_allowed = "base-not-allowed"
+    base_above_allowed = "base-above-allowed"
+    base_excluded = "base-excluded"
+    attribute_not_allowed = "attribute-not-allowed"
+    filter_attribute_not_allowed = "filter-attribute-not-allowed"
+    filter_untyped = "filter-untyped"
+    filter_dn_attributes = "filter-dn-attributes"
+    matching_rule_not_allowed = "matching-rule-not-allowed"
+    control_not_allowed = "control-not-allowed"
+    control_malformed = "control-malformed"
+    not_bound = "not-bound"
+    login_may_only_bind = "login-may-only-bind"
+    operation_not_allowed = "operation-not-allowed"
+    extended_not_allowed = "extended-not-allowed"
+    starttls_required = "starttls-required"
+    starttls_out_of_order = "starttls-out-of-order"
+    version_not_3 = "version-not-3"
+    sasl_not_allowed = "sasl-not-allowed"
+    anonymous_not_allowed = "anonymous-not-allowed"
+    empty_password = "empty-password"  # noqa: S105 - a reason, not a password
+    bind_name_form_not_allowed = "bind-name-form-not-allowed"
+    account_spelling_not_listed = "account-spelling-not-listed"
+    login_outside_base = "login-outside-base"
+    login_domain_not_listed = "login-domain-not-listed"
+    login_identity_unknown = "login-identity-unknown"
+    source_not_listed = "source-not-listed"
+    too_many_operations = "too-many-operations"
+    message_malformed = "message-malformed"
+    first_request_timeout = "first-request-timeout"
+    idle = "idle"
+    write_stalled = "write-stalled"
+    stopping = "stopping"
+    client_gone = "client-gone"
+    abandoned = "abandoned"
+    superseded_by_bind = "superseded-by-bind"
+    server_unreachable = "server-unreachable"
+    server_lost = "server-lost"
+    server_silent = "server-silent"
+    server_wrong_response = "server-wrong-response"
+    server_undecodable = "server-undecodable"
+    server_referral = "server-referral"
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonDoc:
+    """meaning: one line. setting: the configuration key that would allow it, "" where none does."""
+
+    meaning: str
+    setting: str = ""
+
+
+REASONS: dict[Reason, ReasonDoc] = {
+    Reason.base_malformed: ReasonDoc("the base DN is not a DN as RFC 4514 writes it"),
+    Reason.base_not_allowed: ReasonDoc("the base DN is not inside an allowed one", "clients.X.base_dns"),
+    Reason.base_above_allowed: ReasonDoc("the base DN is above the allowed ones", "clients.X.base_dns"),
+    Reason.base_excluded: ReasonDoc("the base DN is inside an excluded one", "clients.X.excluded_base_dns"),
+    Reason.attribute_not_allowed: ReasonDoc("an attribute asked for is not listed", "clients.X.attributes"),
+    Reason.filter_attribute_not_allowed: ReasonDoc(
+        "the filter uses an attribute that is not listed", "clients.X.filter_attributes"
+    ),
+    Reason.filter_untyped: ReasonDoc("an extensible match names no attribute, so it means all of them"),
+    Reason.filter_dn_attributes: ReasonDoc("an extensible match with :dn: looks into entry names"),
+    Reason.matching_rule_not_allowed: ReasonDoc(
+        "the filter uses a matching rule that is not listed", "clients.X.matching_rules"
+    ),
+    Reason.control_not_allowed: ReasonDoc("a critical control is not listed", "clients.X.controls"),
+    Reason.control_malformed: ReasonDoc("a control came twice, or its value cannot be read"),
+    Reason.not_bound: ReasonDoc("a search before a successful bind"),
+    Reason.login_may_only_bind: ReasonDoc("a person who may sign in may not search", "clients.X.sync_accounts"),
+    Reason.operation_not_allowed: ReasonDoc("add, delete, modify, modifyDN and compare are never served"),
+    Reason.extended_not_allowed: ReasonDoc("no extended operation but StartTLS is served"),
+    Reason.starttls_required: ReasonDoc("the listener serves nothing else before StartTLS", "listeners.starttls"),
+    Reason.starttls_out_of_order: ReasonDoc("StartTLS on a connection with TLS, or with operations open"),
+    Reason.version_not_3: ReasonDoc("a bind with an LDAP version other than 3"),
+    Reason.sasl_not_allowed: ReasonDoc("a SASL bind; only simple binds are served"),
+    Reason.anonymous_not_allowed: ReasonDoc("an anonymous bind", "clients.X.allow_anonymous"),
+    Reason.empty_password: ReasonDoc("a name with an empty password, which a server may take for anonymous"),
+    Reason.bind_name_form_not_allowed: ReasonDoc("the bind name is neither a DN, name@domain nor DOMAIN\\name"),
+    Reason.account_spelling_not_listed: ReasonDoc(
+        "a sync account in a spelling that is not listed", "clients.X.sync_accounts"
+    ),
+    Reason.login_outside_base: ReasonDoc("the person is outside login_base_dns", "clients.X.login_base_dns"),
+    Reason.login_domain_not_listed: ReasonDoc("the domain of the bind name is not listed", "clients.X.login_domains"),
+    Reason.login_identity_unknown: ReasonDoc("the server accepted the bind, but whom it bound cannot be told"),
+    Reason.source_not_listed: ReasonDoc("the source address belongs to no client", "clients.X.sources"),
+    Reason.too_many_operations: ReasonDoc("too many operations of one session are open", "limits.operations"),
+    Reason.message_malformed: ReasonDoc("what came is not LDAP as RFC 4511 has it, or is beyond a limit", "limits"),
+    Reason.first_request_timeout: ReasonDoc("no request came in time", "limits.first_request"),
+    Reason.idle: ReasonDoc("no request came for a long time", "limits.idle"),
+    Reason.write_stalled: ReasonDoc("a peer took none of what waited for it", "limits.write_stall"),
+    Reason.stopping: ReasonDoc("the gateway is stopping"),
+    Reason.client_gone: ReasonDoc("the client unbound or closed its connection first"),
+    Reason.abandoned: ReasonDoc("the client abandoned the operation"),
+    Reason.superseded_by_bind: ReasonDoc("a bind on the same connection ended the operation"),
+    Reason.server_unreachable: ReasonDoc("no server of the directory could be reached", "directories.X.servers"),
+    Reason.server_lost: ReasonDoc("the connection to the server was lost"),
+    Reason.server_silent: ReasonDoc("the server did not answer in time", "limits.silence"),
+    Reason.server_wrong_response: ReasonDoc("the server's answer does not belong to the request"),
+    Reason.server_undecodable: ReasonDoc("the server sent what cannot be read"),
+    Reason.server_referral: ReasonDoc("the server refers elsewhere; no referral is followed"),
+}

@@ -1,0 +1,71 @@
+"""What one client may do, as compiled from its block of the configuration. Immutable, shared by sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+
+from gateway.ldap.controls import PAGED_RESULTS
+from gateway.ldap.dn import DN
+from gateway.ldap.filters import Filter
+
+BIT_AND = "1.2.840.113556.1.4.803"
+BIT_OR = "1.2.840.113556.1.4.804"
+
+DEFAULT_FILTER_ATTRIBUTES = ("objectClass", "objectCategory", "sAMAccountType", "whenChanged", "uSNChanged")
+DEFAULT_MATCHING_RULES = frozenset({BIT_AND, BIT_OR})
+DEFAULT_CONTROLS = frozenset({PAGED_RESULTS})
+
+
+class Mode(StrEnum):
+    """report lets attributes asked for, filter attributes and matching rules pass and records what enforce
+    would refuse; everything else is enforced in both."""
+
+    enforce = "enforce"
+    report = "report"
+
+
+class WhenDenied(Enum):
+    """What happens to a search that asks for attributes that are not allowed: they are left out, or the
+    search is refused."""
+
+    strip = "strip"
+    refuse = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientPolicy:
+    """One client's block.
+
+    name: the block's name.
+    naming_contexts: of its directory, in the configured spelling.
+    base_dns, excluded_base_dns, login_base_dns: parsed, in the configured spelling.
+    sync_accounts: the listed spellings, as written.
+    login_domains: as written; compared without regard to case.
+    attributes: names that may be asked for and returned, as written; filter_attributes: names that may only
+    be used in filters.
+    matching_rules: OIDs or names permitted in extensible matches. controls: OIDs.
+    required_filter: ANDed to every search's filter.
+    size_limit: entries per search, time_limit: seconds per search; 0 is none of the gateway's own.
+    """
+
+    name: str
+    naming_contexts: tuple[DN, ...]
+    sync_accounts: tuple[str, ...]
+    base_dns: tuple[DN, ...]
+    attributes: tuple[str, ...]
+    excluded_base_dns: tuple[DN, ...] = ()
+    login_base_dns: tuple[DN, ...] = ()
+    login_domains: tuple[str, ...] = ()
+    filter_attributes: tuple[str, ...] = DEFAULT_FILTER_ATTRIBUTES
+    matching_rules: frozenset[str] = DEFAULT_MATCHING_RULES
+    controls: frozenset[str] = DEFAULT_CONTROLS
+    required_filter: Filter | None = None
+    mode: Mode = Mode.enforce
+    when_denied: WhenDenied = WhenDenied.strip
+    size_limit: int = 0
+    time_limit: int = 0
+    allow_anonymous: bool = False
+    pass_diagnostics: bool = False
+    # Extended operations that the root DSE may name: StartTLS where a listener offers it.
+    extensions: frozenset[str] = field(default_factory=frozenset)

@@ -1,0 +1,47 @@
+"""Audit records as values; observe/ writes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.ldap.filters import Filter
+
+
+@dataclass(slots=True)
+class AuditRecord:
+    """One operation, from its request to its one final answer. Filled in while the operation runs.
+
+    operation: bind, search, ... as RFC 4511 names them. account: the DN or name that the session is bound
+    as (for a bind: that it wants to be), in the configured spelling where one matched. base, scope, filter,
+    asked: of the request; forwarded: attributes that the server was asked for; held_back: attributes asked
+    for and not forwarded. entries_held_back, values... never appear: only counts do.
+    decision: permit, refuse, or "" where none was needed. reason: why it was refused or why it failed.
+    code: what the client was told; None where it was told nothing (unbind, abandon). server: its URL.
+    received, sent: entries from the server, entries to the client. octets: sent to the client.
+    """
+
+    session: str
+    client: str
+    source: str
+    operation: str
+    message_id: int
+    started: float
+    account: str = ""
+    base: str | None = None
+    scope: str | None = None
+    filter: Filter | None = None
+    asked: tuple[str, ...] | None = None
+    forwarded: tuple[str, ...] | None = None
+    held_back: tuple[str, ...] = ()
+    reported: tuple[str, ...] = ()
+    decision: str = ""
+    reason: str = ""
+    detail: str = ""
+    code: int | None = None
+    server_code: int | None = None
+    received: int = 0
+    sent: int = 0
+    references_dropped: int = 0
+    octets: int = 0
+    seconds: float = 0.0
+    server: str = ""

@@ -1,0 +1,92 @@
+"""The steps of a bind: the bind itself, and finding out whom the server bound."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from gateway.ldap.dn import DN
+from gateway.ldap.messages import (
+    WHO_AM_I,
+    BindResponse,
+    ExtendedRequest,
+    ExtendedResponse,
+)
+from gateway.ldap.results import LDAPResult, ResultCode
+from gateway.policy import login
+from gateway.policy.decision import BindPlan, LoginName
+from gateway.policy.policy import Policy
+from gateway.policy.reasons import Reason
+from gateway.relay.results import relayed_bind
+from gateway.relay.steps import Account, Answer, Ask, Found, Look, Outcome, Step, Steps
+
+# Every refusal of a person looks like a wrong password (docs/decisions.md).
+REFUSED = LDAPResult(ResultCode.invalidCredentials)
+
+
+def bind_steps(policy: Policy, plan: BindPlan) -> Steps:
+    """Binds as the plan says; a login by name counts only if the person whom the server bound may sign in."""
+    answer = yield Ask(plan.request)
+    if not isinstance(answer, BindResponse):
+        raise TypeError("a bind was answered by something else")
+    if answer.result.code != ResultCode.success:
+        result, reason = relayed_bind(answer.result, policy.settings.pass_diagnostics)
+        return Outcome(result, reason=reason)
+    if plan.look_up is not None:
+        dn = yield from _bound_person(policy, plan.look_up)
+        if dn is None:
+            return Outcome(REFUSED, reason=Reason.login_identity_unknown, server_bound=True)
+        if not policy.bind.person_may_login(dn):
+            return Outcome(REFUSED, reason=Reason.login_outside_base, server_bound=True)
+    return Outcome(LDAPResult(ResultCode.success), account=Account(plan.kind, plan.request.name))
+
+
+_Lookup = Generator[Step, Answer, str | None]
+
+
+def _bound_person(policy: Policy, name: LoginName) -> _Lookup:
+    """The DN of the person whom the server bound, by the surest way that the server offers; None if none is."""
+    dn = yield from _by_token_groups(name)
+    if dn is None:
+        dn = yield from _by_who_am_i(policy, name)
+    if dn is None:
+        dn = yield from _by_unique_name(policy, name)
+    return dn
+
+
+def _by_token_groups(name: LoginName) -> _Lookup:
+    """AD: the security context of the connection, whose first SID is the user's own (Samba; on Windows the order
+    is unverified, so the entry must also carry the name that was bound)."""
+    context = yield Look(login.token_groups_search())
+    if not isinstance(context, Found) or len(context.entries) != 1:
+        return None
+    sid = login.first_sid(context.entries[0])
+    if sid is None:
+        return None
+    person = yield Look(login.sid_search(sid))
+    if not isinstance(person, Found) or person.count != 1 or not login.entry_is_login(person.entries[0], name):
+        return None
+    return person.entries[0].dn
+
+
+def _by_who_am_i(policy: Policy, name: LoginName) -> _Lookup:
+    """RFC 4532: a DN outright, or a user name that must then belong to exactly one entry."""
+    answer = yield Ask(ExtendedRequest(WHO_AM_I))
+    if not isinstance(answer, ExtendedResponse) or answer.result.code != ResultCode.success or answer.value is None:
+        return None
+    identity = login.who_am_i_identity(answer.value)
+    if isinstance(identity, DN):
+        return str(identity)
+    if identity is None or identity.lower() != name.name.lower():
+        return None
+    return (yield from _by_unique_name(policy, name))
+
+
+def _by_unique_name(policy: Policy, name: LoginName) -> _Lookup:
+    """The only entry of all naming contexts with this name; None where there are several or a search failed."""
+    found: list[str] = []
+    for context in policy.settings.naming_contexts:
+        answer = yield Look(login.name_search(context, name))
+        if not isinstance(answer, Found) or answer.result.code != ResultCode.success or answer.count > 1:
+            return None
+        found.extend(entry.dn for entry in answer.entries)
+    return found[0] if len(found) == 1 else None

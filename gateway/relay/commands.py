@@ -1,0 +1,48 @@
+"""What a session asks of whoever holds its two connections, in this order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from gateway.relay.audit import AuditRecord
+
+
+@dataclass(frozen=True, slots=True)
+class SendToClient:
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SendToServer:
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectServer:
+    """Open a connection to a server of the directory; answered by server_connected or server_failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseServer:
+    """Close the server connection, or give up connecting; no event of it may arrive any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseClient:
+    """Close the client connection once everything sent is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    """Begin TLS on the client connection, behind what was sent so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    record: AuditRecord
+
+
+Command: TypeAlias = (
+    SendToClient | SendToServer | ConnectServer | CloseServer | CloseClient | StartTls | Audit
+)

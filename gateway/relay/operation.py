@@ -1,0 +1,117 @@
+"""One request of a client, from its arrival to its one final answer."""
+
+from __future__ import annotations
+
+from gateway.ldap import messages
+from gateway.ldap.messages import (
+    BindRequest,
+    BindResponse,
+    ExtendedResponse,
+    FinalResponse,
+    IntermediateResponse,
+    LDAPMessage,
+    Request,
+    SearchResultDone,
+    SearchResultEntry,
+    SearchResultReference,
+)
+from gateway.ldap.results import ResultCode
+from gateway.policy.decision import Refuse
+from gateway.policy.reasons import Reason
+from gateway.relay.audit import AuditRecord
+from gateway.relay.steps import Answer, Ask, Found, Look, Outcome, Step, Steps, Streamed
+
+
+class Operation:
+    """step: what the server is, or is to be, asked now. upstream_id: under which message ID it was asked, None
+    until it was sent. asked_at: when, on the session's clock."""
+
+    __slots__ = ("_count", "_found", "_steps", "asked_at", "message_id", "record", "request", "step", "upstream_id")
+
+    def __init__(self, message_id: int, request: Request, record: AuditRecord) -> None:
+        self.message_id = message_id
+        self.request = request
+        self.record = record
+        self.step: Step | None = None
+        self.upstream_id: int | None = None
+        self.asked_at = 0.0
+        self._steps: Steps | None = None
+        self._found: list[SearchResultEntry] = []
+        self._count = 0
+
+    def begin(self, steps: Steps) -> Outcome | None:
+        """Runs to the first step; returns the outcome where there is none."""
+        self._steps = steps
+        try:
+            self.step = next(steps)
+        except StopIteration as end:
+            return self._ended(end)
+        return None
+
+    def resume(self, answer: Answer) -> Outcome | None:
+        """Gives the step its answer and runs to the next one; returns the outcome where there is none."""
+        if self._steps is None:
+            raise RuntimeError("an operation that has not begun got an answer")
+        self._found = []
+        self._count = 0
+        try:
+            self.step = self._steps.send(answer)
+        except StopIteration as end:
+            return self._ended(end)
+        return None
+
+    def end(self) -> None:
+        """Nothing more is wanted."""
+        if self._steps is not None:
+            self._steps.close()
+        self.step = None
+
+    def _ended(self, end: StopIteration) -> Outcome:
+        self.step = None
+        outcome = end.value
+        if not isinstance(outcome, Outcome):
+            raise TypeError("an operation ended without an outcome")
+        return outcome
+
+    def answer(self, response: LDAPMessage) -> Answer | Refuse | None:
+        """What a message of the server means for the step: its answer, None while more is to come, or a Refuse
+        where it does not belong to the request. Entries of a Stream do not come here."""
+        received = response.operation
+        step = self.step
+        if isinstance(received, IntermediateResponse):
+            # RFC 4511 4.13: only in answer to a control or an extended request that asks for them.
+            return None
+        if isinstance(step, Ask):
+            return self._asked(step, received)
+        if isinstance(received, SearchResultReference):
+            self.record.references_dropped += 1
+            return None
+        if isinstance(received, SearchResultEntry) and isinstance(step, Look):
+            self._count += 1
+            if len(self._found) < step.maximum:
+                self._found.append(received)
+            return None
+        if not isinstance(received, SearchResultDone):
+            return self._misplaced(received)
+        self.record.server_code = received.result.code
+        if isinstance(step, Look):
+            return Found(received.result, tuple(self._found), self._count)
+        return Streamed(received.result, response.controls)
+
+    def _asked(self, step: Ask, received: messages.Operation) -> Answer | Refuse:
+        expected = BindResponse if isinstance(step.request, BindRequest) else ExtendedResponse
+        if not isinstance(received, BindResponse | ExtendedResponse) or not isinstance(received, expected):
+            return self._misplaced(received)
+        self.record.server_code = received.result.code
+        return received
+
+    def _misplaced(self, received: messages.Operation) -> Refuse:
+        """Samba answers an unknown critical control of a search with an ExtendedResponse: an error that the
+        client can read, under the code that the server gave, is better than waiting for ever."""
+        code = int(ResultCode.unavailable)
+        if isinstance(received, FinalResponse):
+            self.record.server_code = received.result.code
+            if received.result.code not in (ResultCode.success, ResultCode.referral):
+                code = received.result.code
+        text = "the directory answered with a response that does not belong to the request"
+        return Refuse(Reason.server_wrong_response, code, text)

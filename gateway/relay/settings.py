@@ -1,0 +1,33 @@
+"""Limits and clocks of one session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.ldap.messages import RequestLimits
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """Sizes in octets, times in seconds; the figures that other servers use are in docs/decisions.md.
+
+    message_before_bind, message_after_bind: one request. response_message: one response of a server.
+    operations: requests of one session in flight. request: what one request may hold.
+    first_request: from connecting to the first whole request. idle: without a request while none is open.
+    bind: an answer to a bind, or to one step of the look-up behind it. silence: no byte from the server
+    while a search is open; it stands still while the gateway itself has paused reading.
+    write_stall: a peer takes nothing of what is ready for it. write_window: octets waiting to be written to
+    one peer before reading from the other pauses.
+    """
+
+    message_before_bind: int = 262_143
+    message_after_bind: int = 524_288
+    response_message: int = 32 * 1024 * 1024
+    operations: int = 100
+    request: RequestLimits = field(default_factory=RequestLimits)
+    first_request: float = 30
+    idle: float = 600
+    bind: float = 30
+    silence: float = 150
+    write_stall: float = 60
+    write_window: int = 1024 * 1024
