@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.net.flow import WriteGauge
-from gateway.net.reactor import Reactor, Transport
+from gateway.net.reactor import Reactor, Timer, Transport
 from gateway.net.settings import DirectorySettings, ServerSettings
 from gateway.net.tls import explain_failure, server_tls
 
@@ -49,6 +49,7 @@ class ServerLink(Protocol):
         self.gauge = WriteGauge(self._gauge_changed)
         self._owner: LinkOwner | None = None
         self._reactor = reactor
+        self._linger: Timer | None = None
 
     def attach(self, owner: LinkOwner) -> None:
         self._owner = owner
@@ -59,7 +60,7 @@ class ServerLink(Protocol):
         self.transport.unregisterProducer()
         self.transport.resumeProducing()
         self.transport.loseConnection()
-        self._reactor.callLater(LINGER, self.transport.abortConnection)
+        self._linger = self._reactor.callLater(LINGER, self.transport.abortConnection)
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
@@ -74,6 +75,8 @@ class ServerLink(Protocol):
             self._owner.link_data(data)
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
+        if self._linger is not None and self._linger.active():
+            self._linger.cancel()
         if not self.secured.called:
             self.secured.errback(reason)
         owner, self._owner = self._owner, None

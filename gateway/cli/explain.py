@@ -1,0 +1,106 @@
+"""`ldap-gateway explain`: what the policy makes of a request typed by hand, with nothing sent anywhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli.options import config_option
+
+
+@click.command(
+    epilog="Example: ldap-gateway explain --client mimecast --base 'OU=Staff,DC=corp,DC=example' -a mail -a pager",
+    short_help="Say what the policy makes of a request, and why.",
+)
+@config_option
+@click.option("--client", required=True, help="The client's block in the configuration.")
+@click.option("--bind", "bind_name", help="A bind name to judge instead of a search.")
+@click.option("--base", default="", help="Base DN of the search.")
+@click.option("--scope", type=click.Choice(["base", "one", "sub"]), default="sub", show_default=True)
+@click.option("--filter", "filter_", default="(objectClass=*)", show_default=True, help="Filter (RFC 4515).")
+@click.option("-a", "--attribute", "attributes", multiple=True, help="An attribute asked for; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(
+    config: Path,
+    client: str,
+    bind_name: str | None,
+    base: str,
+    scope: str,
+    filter_: str,
+    attributes: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Judges one request as the gateway would. Exit status 0: permitted, 1: refused, 2: the question is wrong."""
+    from gateway.config.load import load_configuration
+    from gateway.config.problems import ConfigurationError
+    from gateway.ldap.filter_text import FilterTextError, parse_filter
+    from gateway.ldap.messages import SCOPE_NAMES, BindRequest, SearchRequest, SimpleAuthentication
+    from gateway.policy.decision import Refuse
+    from gateway.policy.policy import Policy
+
+    try:
+        configuration = load_configuration(config)
+        parsed = parse_filter(filter_)
+    except (ConfigurationError, FilterTextError) as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
+    policies = {found.policy.name: found.policy for found in configuration.settings.clients}
+    if client not in policies:
+        click.echo(f"no client {client}; there are: {', '.join(policies)}", err=True)
+        sys.exit(2)
+    policy = Policy(policies[client])
+    if bind_name is not None:
+        # Any password does: what is judged is the name.
+        request = BindRequest(3, bind_name, SimpleAuthentication(b"x"))
+        decision: Any = policy.bind.decide(request)
+    else:
+        search = SearchRequest(base, SCOPE_NAMES.index(scope), parsed, attributes)
+        decision = policy.search.decide(search, ())
+    said = _refusal(decision, client) if isinstance(decision, Refuse) else _plan(decision)
+    if as_json:
+        click.echo(json.dumps(said))
+    else:
+        for key, value in said.items():
+            click.echo(f"{key + ':':<12} {', '.join(value) if isinstance(value, list) else value}")
+    sys.exit(1 if isinstance(decision, Refuse) else 0)
+
+
+def _refusal(decision: Any, client: str) -> dict[str, Any]:
+    from gateway.ldap.results import result_name
+    from gateway.policy.reasons import REASONS
+
+    doc = REASONS[decision.reason]
+    return {
+        "decision": "refuse",
+        "reason": decision.reason.value,
+        "meaning": doc.meaning,
+        "detail": decision.detail or "-",
+        "result": f"{result_name(decision.code)} ({int(decision.code)})",
+        "setting": doc.setting.replace(".X.", f".{client}.") or "none would allow it",
+    }
+
+
+def _plan(decision: Any) -> dict[str, Any]:
+    from gateway.ldap.filter_text import filter_text
+    from gateway.ldap.messages import SCOPE_NAMES
+    from gateway.policy.decision import BindPlan, RootDsePlan
+
+    if isinstance(decision, BindPlan):
+        proof = "the person must be found inside login_base_dns" if decision.look_up else "the server's answer"
+        return {"decision": "permit", "as": decision.kind.value, "sent": decision.request.name, "then": proof}
+    if isinstance(decision, RootDsePlan):
+        return {"decision": "permit", "sent": "nothing: the gateway answers the root DSE by itself"}
+    request = decision.request
+    return {
+        "decision": "permit",
+        "base": request.base,
+        "scope": SCOPE_NAMES[request.scope],
+        "filter": filter_text(request.filter),
+        "forwarded": list(request.attributes),
+        "held back": list(decision.held_back),
+        "reported": [reason.value for reason in decision.reported],
+    }

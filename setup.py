@@ -1,0 +1,33 @@
+"""Compiles gateway/ldap with mypyc where that can be done; the same source runs uncompiled.
+
+LDAP_GATEWAY_COMPILE: 1 compiles or fails, 0 does not compile. Unset: compiled where a compiler is, except in
+editable installs, where a built module would shadow later edits of its source.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from setuptools import setup
+
+WANTED = os.environ.get("LDAP_GATEWAY_COMPILE", "")
+EDITABLE = any(word in ("develop", "editable_wheel", "dist_info", "egg_info") for word in sys.argv)
+
+
+def extensions() -> list:
+    if WANTED == "0" or (EDITABLE and WANTED != "1"):
+        return []
+    try:
+        from mypyc.build import mypycify
+    except ImportError:
+        if WANTED == "1":
+            raise
+        return []
+    sources = sorted(str(path) for path in Path("gateway/ldap").glob("*.py") if path.name != "__init__.py")
+    found = mypycify(sources, strip_asserts=False)
+    for extension in found:
+        extension.optional = WANTED != "1"
+    return found
+
+
+setup(ext_modules=extensions())

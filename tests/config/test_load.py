@@ -1,0 +1,137 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gateway.config.load import load_configuration
+from gateway.config.problems import ConfigurationError
+from tests.config.certificates import write_pair
+
+CONF = Path(__file__).parents[2] / "conf"
+GOOD = """\
+listeners:
+  - address: 127.0.0.1:0
+    certificate: gateway.pem
+    private_key: gateway.key
+directories:
+  corp:
+    servers: ["ldaps://dc1.corp.example", {url: "ldaps://10.1.2.3:1636", server_name: dc2.corp.example}]
+    ca_file: gateway.pem
+    naming_contexts: ["DC=corp,DC=example"]
+clients:
+  mimecast:
+    sources: [198.51.100.0/24, 203.0.113.7]
+    directory: corp
+    sync_accounts: [svc@corp.example]
+    base_dns: ["OU=Staff,DC=corp,DC=example"]
+    attributes: [mail, cn]
+"""
+
+
+def load(tmp_path, text):
+    write_pair(tmp_path)
+    path = tmp_path / "gateway.yaml"
+    path.write_text(text)
+    return load_configuration(path)
+
+
+def test_a_good_file_becomes_settings(tmp_path):
+    settings = load(tmp_path, GOOD).settings
+    (client,) = settings.clients
+    assert [server.server_name for server in client.directory.servers] == ["dc1.corp.example", "dc2.corp.example"]
+    assert [server.port for server in client.directory.servers] == [636, 1636]
+    assert str(client.sources[1]) == "203.0.113.7/32"
+    assert client.policy.attributes == ("mail", "cn")
+    assert settings.listeners[0].certificate == tmp_path / "gateway.pem"
+    assert settings.admin == ("127.0.0.1", 8389)
+
+
+@pytest.mark.parametrize(
+    "old, new, line, words",
+    [
+        ("attributes:", "atributes:", 16, 'did you mean "attributes"'),
+        ("listeners:", "listener:", 1, 'did you mean "listeners"'),
+        ("    ca_file: gateway.pem\n", "", 6, "ca_file: is required"),
+        ("gateway.pem\n    naming", "missing.pem\n    naming", 8, "cannot be read"),
+        ("private_key: gateway.key", "private_key: gateway.pem", 3, "not a private key"),
+        ("127.0.0.1:0", "localhost:636", 2, "an IP address and a port"),
+        ("127.0.0.1:0", "127.0.0.1:99999", 2, "an IP address and a port"),
+        ('"ldaps://dc1.corp.example"', '"ldap://dc1.corp.example"', 7, "only ldaps://"),
+        ('"ldaps://dc1.corp.example"', '"dc1.corp.example"', 7, "a URL like ldaps://"),
+        ("198.51.100.0/24", "198.51.100.1/24", 12, "without host bits"),
+        ("198.51.100.0/24", "example.org", 12, "a network like"),
+        ("directory: corp", "directory: crop", 13, "no such directory; there are: corp"),
+        ("svc@corp.example", "Sync Service", 14, "a DN, name@domain or DOMAIN"),
+        ("OU=Staff,DC", "OU=Sales, EMEA,DC", 15, "unescaped"),
+        ("OU=Staff,DC=corp,DC=example", "OU=Staff,DC=other", 15, "not inside the directory's naming_contexts"),
+        ("[mail, cn]", '["*"]', 16, "there is no wildcard"),
+        ("[mail, cn]", '["mail;binary"]', 16, "without options"),
+        ("[mail, cn]", "[]", 16, "at least 1"),
+        ("[mail, cn]", "[mail, cn]\n    mode: relaxed", 17, "'enforce' or 'report'"),
+        ("[mail, cn]", "[mail, cn]\n    size_limit: -1", 17, "greater than or equal to 0"),
+        ("[mail, cn]", "[mail, cn]\n    required_filter: (mail=*", 17, "is expected"),
+        ("[mail, cn]", "[mail, cn]\n    login_domains: [CORP]", 17, "without login_base_dns"),
+        ("[mail, cn]", "[mail, cn]\n    attributes: [sn]", 17, "the same key twice"),
+        ("[mail, cn]", '[mail, cn]\n    excluded_base_dns: ["OU=X,DC=corp,DC=example"]', 17, "not inside any allowed"),
+        ("[mail, cn]", "[mail, cn]\n    listeners: [0.0.0.0:636]", 17, "no such listener"),
+        ("[mail, cn]", "[mail, cn]\n    controls: [paged]", 17, "an OID like"),
+        ("[mail, cn]", "[mail, cn]\n\tmode: x", 17, "blanks, not tabs"),
+        ("[mail, cn]", "[mail, cn]\nadmin: {address: '0.0.0.0:80'}", 17, "a loopback address"),
+        ("[mail, cn]", "[mail, cn]\nlimits: {idel: 5}", 17, 'did you mean "idle"'),
+        ("[mail, cn]", "&a [mail, cn]\n    filter_attributes: *a", 16, "aliases"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(tmp_path, old, new, line, words):
+    assert old in GOOD
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path, GOOD.replace(old, new, 1))
+    said = [problem for problem in caught.value.problems if words in str(problem)]
+    assert said, str(caught.value)
+    assert said[0].line == line
+    assert str(said[0]).startswith(str(tmp_path / "gateway.yaml"))
+
+
+def test_everything_wrong_is_said_at_once(tmp_path):
+    text = GOOD.replace("attributes:", "atributes:").replace("directory: corp", "direktory: corp")
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path, text)
+    assert len(caught.value.problems) == 4
+
+
+def test_the_same_network_for_two_clients_is_a_tie(tmp_path):
+    client = GOOD[GOOD.index("  mimecast:") :]
+    with pytest.raises(ConfigurationError, match=r"the same network as in clients\.mimecast"):
+        load(tmp_path, GOOD + client.replace("mimecast", "other"))
+
+
+@pytest.mark.parametrize("content, words", [(b"", "is empty"), (b"\xff", "not UTF-8"), (b"[]", "mapping"), (b"a: [", "YAML")])
+def test_files_that_are_no_configuration(tmp_path, content, words):
+    path = tmp_path / "gateway.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=words):
+        load_configuration(path)
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        load_configuration(tmp_path / "missing.yaml")
+
+
+def test_an_expired_certificate_and_a_foreign_key_are_named(tmp_path):
+    path = tmp_path / "gateway.yaml"
+    path.write_text(GOOD)
+    write_pair(tmp_path, days=-1)
+    with pytest.raises(ConfigurationError, match="expired on"):
+        load_configuration(path)
+    write_pair(tmp_path)
+    write_pair(tmp_path, "other")
+    shutil.copy(tmp_path / "other.key", tmp_path / "gateway.key")
+    with pytest.raises(ConfigurationError, match="does not belong"):
+        load_configuration(path)
+
+
+@pytest.mark.skipif(not CONF.is_dir(), reason="the example files lie in the checkout, not in an installation")
+@pytest.mark.parametrize("name", ["gateway.example.yaml", "minimal.yaml", "mimecast-ad.yaml"])
+def test_the_shipped_examples_are_right(tmp_path, name):
+    (tmp_path / "certs").mkdir()
+    write_pair(tmp_path / "certs")
+    shutil.copy(tmp_path / "certs" / "gateway.pem", tmp_path / "certs" / "corp-ca.pem")
+    shutil.copy(CONF / name, tmp_path)
+    assert load_configuration(tmp_path / name).settings.clients

@@ -1,0 +1,91 @@
+"""Hypothesis strategies for LDAP values."""
+
+from hypothesis import strategies as st
+
+from gateway.ldap import filters as f
+from gateway.ldap import messages as m
+from gateway.ldap.controls import Control
+from gateway.ldap.results import LDAPResult
+
+ids = st.integers(1, 2**31 - 1)
+texts = st.text(st.characters(codec="utf-8"), max_size=20)
+values = st.binary(max_size=20)
+types = st.sampled_from(["cn", "mail", "proxyAddresses", "2.5.4.3", "member;range=0-9", "userCertificate;binary"])
+filter_types = st.sampled_from(["cn", "mail", "2.5.4.3", "userCertificate;binary"])
+parts = st.binary(min_size=1, max_size=8)
+oids = st.sampled_from(["1.2.840.113556.1.4.319", "1.3.6.1.4.1.1466.20037", "2.16.840.1.113730.3.4.2"])
+
+
+@st.composite
+def substrings(draw):
+    found = f.Substrings(
+        draw(filter_types), draw(st.none() | parts), tuple(draw(st.lists(parts, max_size=3))), draw(st.none() | parts)
+    )
+    return found if found.initial or found.any or found.final else f.Present(found.attribute)
+
+
+@st.composite
+def extensible(draw):
+    rule = draw(st.none() | oids)
+    attribute = draw(filter_types) if rule is None else draw(st.none() | filter_types)
+    return f.ExtensibleMatch(rule, attribute, draw(values), draw(st.booleans()))
+
+
+leaves = st.one_of(
+    st.builds(f.EqualityMatch, filter_types, values),
+    st.builds(f.GreaterOrEqual, filter_types, values),
+    st.builds(f.LessOrEqual, filter_types, values),
+    st.builds(f.ApproxMatch, filter_types, values),
+    st.builds(f.Present, filter_types),
+    substrings(),
+    extensible(),
+)
+filters = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=3).map(lambda found: f.And(tuple(found))),
+        st.lists(inner, min_size=1, max_size=3).map(lambda found: f.Or(tuple(found))),
+        inner.map(f.Not),
+    ),
+    max_leaves=6,
+)
+requests = st.one_of(
+    st.builds(
+        m.SearchRequest,
+        texts,
+        st.integers(0, 2),
+        filters,
+        st.lists(types, max_size=4).map(tuple),
+        st.integers(0, 3),
+        st.integers(0, 2**31 - 1),
+        st.integers(0, 2**31 - 1),
+        st.booleans(),
+    ),
+    st.builds(
+        m.BindRequest,
+        st.integers(1, 127),
+        texts,
+        st.builds(m.SimpleAuthentication, values)
+        | st.builds(m.SaslAuthentication, texts, st.none() | values),
+    ),
+    st.just(m.UnbindRequest()),
+    st.builds(m.AbandonRequest, st.integers(0, 2**31 - 1)),
+    st.builds(m.ExtendedRequest, oids, st.none() | values),
+)
+results = st.builds(
+    LDAPResult, st.integers(0, 80), texts, texts, st.lists(texts, max_size=2).map(tuple)
+)
+attributes = st.builds(m.Attribute, types, st.lists(values, max_size=3).map(tuple))
+entries = st.builds(m.SearchResultEntry, texts, st.lists(attributes, max_size=4).map(tuple))
+responses = st.one_of(
+    entries,
+    st.builds(m.SearchResultDone, results),
+    st.builds(m.SearchResultReference, st.lists(texts, min_size=1, max_size=3).map(tuple)),
+    st.builds(m.BindResponse, results, st.none() | values),
+    st.builds(m.ExtendedResponse, results, st.none() | oids, st.none() | values),
+    st.builds(m.IntermediateResponse, st.none() | oids, st.none() | values),
+    st.builds(m.UnservedResponse, st.sampled_from([0x67, 0x69, 0x6B, 0x6D, 0x6F]), results),
+)
+controls = st.lists(st.builds(Control, oids, st.booleans(), st.none() | values), max_size=3).map(tuple)
+request_messages = st.builds(m.LDAPMessage, ids, requests, controls)
+response_messages = st.builds(m.LDAPMessage, ids, responses, controls)

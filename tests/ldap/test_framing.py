@@ -1,0 +1,53 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.ldap.errors import DecodeError
+from gateway.ldap.framing import Framer
+
+
+def message(size):
+    return b"\x30\x84" + size.to_bytes(4, "big") + bytes(size)
+
+
+@given(st.lists(st.integers(0, 300), max_size=8), st.lists(st.integers(1, 50), max_size=60))
+def test_messages_come_out_whole_however_they_were_cut(sizes, cuts):
+    sent = [message(size) for size in sizes]
+    stream = b"".join(sent)
+    framer = Framer(1000)
+    received = []
+    while stream:
+        cut = cuts.pop() if cuts else len(stream)
+        framer.feed(stream[:cut])
+        stream = stream[cut:]
+        while (found := framer.next_message()) is not None:
+            received.append(found)
+    assert received == sent
+    assert framer.buffered() == 0
+
+
+def test_a_message_that_is_too_large_is_refused_by_its_header():
+    framer = Framer(1000)
+    framer.feed(message(2000)[:6])
+    with pytest.raises(DecodeError):
+        framer.next_message()
+
+
+@pytest.mark.parametrize("octets", [b"\x31", b"GET / HTTP/1.1\r\n", b"\x30\x80", b"\x30\x85", b"\x30\xff"])
+def test_what_begins_no_message_is_refused(octets):
+    framer = Framer(1000)
+    framer.feed(octets)
+    with pytest.raises(DecodeError):
+        framer.next_message()
+
+
+def test_a_message_may_come_octet_by_octet():
+    framer = Framer(2_000_000)
+    whole = message(100_000)
+    framer.feed(whole[:6])
+    assert framer.next_message() is None
+    for i in range(6, len(whole) - 1):
+        framer.feed(whole[i : i + 1])
+        assert framer.next_message() is None
+    framer.feed(whole[-1:])
+    assert framer.next_message() == whole

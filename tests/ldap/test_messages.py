@@ -1,0 +1,125 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.ldap import messages as m
+from gateway.ldap.errors import DecodeError
+from gateway.ldap.filters import And, FilterLimits, Not, Or, Present
+from tests.ldap import strategies
+
+
+@settings(max_examples=4000, deadline=None)
+@given(strategies.request_messages)
+def test_a_request_comes_back_as_it_was_written(message):
+    assert m.decode_request(m.encode(message)) == message
+
+
+@settings(max_examples=4000, deadline=None)
+@given(strategies.response_messages)
+def test_a_response_comes_back_as_it_was_written(message):
+    assert m.decode_response(m.encode(message)) == message
+
+
+@settings(max_examples=2000, deadline=None)
+@given(strategies.request_messages, st.data())
+def test_a_damaged_request_is_refused_or_written_canonically(message, data):
+    octets = bytearray(m.encode(message))
+    for _ in range(data.draw(st.integers(1, 3))):
+        octets[data.draw(st.integers(0, len(octets) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        decoded = m.decode_request(bytes(octets))
+    except DecodeError:
+        return
+    if not isinstance(decoded.operation, m.UnservedRequest):
+        assert m.decode_request(m.encode(decoded)) == decoded
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.binary(max_size=60))
+def test_noise_raises_nothing_but_decode_error(octets):
+    for decode in (m.decode_request, m.decode_response):
+        try:
+            decode(octets)
+        except DecodeError:
+            pass
+
+
+BIND = "300c020101600702010304008000"
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        "",
+        "30",
+        "3080020101600702010304008000",  # indefinite length
+        "308500000000" + "0c020101600702010304008000",  # five octets of length
+        BIND + "00",  # trailing
+        "300d020101600702010304008000" + "00",  # trailing inside
+        "310c020101600702010304008000",  # no SEQUENCE
+        "300d02020001600702010304008000",  # message ID not in its shortest form
+        "300c0201ff600702010304008000",  # negative message ID
+        "300f020480000000600702010304008000",  # message ID of 2^31 as a negative number
+        "30100205008000000060070201030400" + "8000",  # message ID beyond 2^31-1
+        "300c020101600702010004008000",  # version 0
+        "300d020101600802010304018080" + "00",  # name runs into the password
+        "300e0201016009020103040200c18000"[:-2] + "00",  # a name that is not UTF-8
+        "3005020101610000",  # a response as a request
+        "30050201017f0000",  # multi-octet tag
+        "300602010142020000",  # unbind with contents
+    ],
+)
+def test_what_is_not_exactly_ldap_is_refused(octets):
+    with pytest.raises(DecodeError):
+        m.decode_request(bytes.fromhex(octets))
+
+
+def test_the_long_form_of_lengths_is_read_everywhere():
+    # AD writes every length as 84 xx xx xx xx.
+    octets = "30840000001002010160840000000702010304008000"
+    decoded = m.decode_request(bytes.fromhex(octets))
+    assert decoded == m.decode_request(bytes.fromhex(BIND))
+    assert m.encode(decoded).hex() == BIND
+
+
+def test_a_boolean_is_00_or_ff():
+    message = m.LDAPMessage(1, m.SearchRequest("", 0, Present("cn"), types_only=True))
+    octets = m.encode(message)
+    assert b"\x01\x01\xff" in octets
+    with pytest.raises(DecodeError):
+        m.decode_request(octets.replace(b"\x01\x01\xff", b"\x01\x01\x01"))
+
+
+def test_no_password_is_in_a_repr():
+    request = m.BindRequest(3, "cn=x", m.SimpleAuthentication(b"hunter2"))
+    assert "hunter2" not in repr(m.LDAPMessage(1, request))
+
+
+def nested(depth):
+    found = Present("cn")
+    for _ in range(depth - 1):
+        found = Not(found)
+    return m.encode(m.LDAPMessage(1, m.SearchRequest("", 0, found)))
+
+
+def test_filters_nest_as_deep_as_the_limit_and_no_deeper():
+    assert m.decode_request(nested(50))
+    with pytest.raises(DecodeError, match="nested more than 50"):
+        m.decode_request(nested(51))
+
+
+def test_filter_elements_are_counted_over_the_whole_tree():
+    limits = m.RequestLimits(filter=FilterLimits(elements=5))
+    small = m.SearchRequest("", 0, Or((And((Present("a"), Present("b"))), Present("c"))))
+    large = m.SearchRequest("", 0, Or((And((Present("a"), Present("b"))), Present("c"), Present("d"))))
+    assert m.decode_request(m.encode(m.LDAPMessage(1, small)), limits)
+    with pytest.raises(DecodeError, match="elements"):
+        m.decode_request(m.encode(m.LDAPMessage(1, large)), limits)
+
+
+@pytest.mark.parametrize("tag, name", [(0x66, "modify"), (0x68, "add"), (0x4A, "delete"), (0x6C, "modifyDN"), (0x6E, "compare")])
+def test_operations_that_are_never_served_are_recognised(tag, name):
+    request = m.decode_request(bytes((0x30, 5, 2, 1, 7, tag, 0))).operation
+    assert request.name == name
+    response = m.final_response(request, m.LDAPResult(53))
+    assert m.encode(m.LDAPMessage(7, response))[5] == request.response_tag

@@ -1,0 +1,177 @@
+import pytest
+from hypothesis import given, settings
+
+from gateway.ldap import messages as m
+from gateway.ldap.attribute_types import base_type
+from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults
+from gateway.ldap.dn import parse
+from gateway.ldap.filter_text import filter_text, parse_filter
+from gateway.ldap.filters import Present
+from gateway.policy.decision import Refuse, RootDsePlan, SearchPlan
+from gateway.policy.reasons import REASONS, Reason
+from gateway.policy.search import SearchJudge
+from gateway.policy.settings import Mode, WhenDenied
+from tests.ldap import strategies
+from tests.policy.policies import policy
+
+BASE = "OU=Staff,DC=corp,DC=example"
+
+
+def decide(base=BASE, scope=2, filter="(objectClass=*)", attributes=(), controls=(), limits=(0, 0), **changes):
+    request = m.SearchRequest(base, scope, parse_filter(filter), tuple(attributes), 3, *limits)
+    return SearchJudge(policy(**changes)).decide(request, tuple(controls))
+
+
+def test_every_reason_is_documented():
+    assert set(REASONS) == set(Reason)
+
+
+@pytest.mark.parametrize(
+    "base, forwarded",
+    [
+        (BASE, BASE),
+        ("ou=STAFF, dc=corp,dc=EXAMPLE", BASE),
+        ("cn=a b,ou=staff,dc=corp,dc=example", "cn=a b,OU=Staff,DC=corp,DC=example"),
+        (r"ou=sales\2c emea,dc=corp,dc=example", r"OU=Sales\, EMEA,DC=corp,DC=example"),
+    ],
+)
+def test_a_base_inside_an_allowed_one_is_sent_in_the_configured_spelling(base, forwarded):
+    assert decide(base).request.base == forwarded
+
+
+@pytest.mark.parametrize(
+    "base, reason",
+    [
+        ("DC=corp,DC=example", "base-above-allowed"),
+        ("DC=example", "base-above-allowed"),
+        ("OU=Other,DC=corp,DC=example", "base-not-allowed"),
+        ("OU=Other Staff,DC=corp,DC=example", "base-not-allowed"),
+        (r"CN=x\,OU\=Staff\,DC\=corp,DC=example", "base-not-allowed"),
+        ("OU=Secret," + BASE, "base-excluded"),
+        ("CN=x,OU=sEcRét," + BASE, "base-excluded"),
+        ("CN=x,OU=S e c r e t," + BASE, "base-excluded"),
+        ("CN=x,OU=#020101," + BASE, "base-excluded"),
+        ("OU=Sales, EMEA,DC=corp,DC=example", "base-malformed"),
+        ("<SID=0105>", "base-malformed"),
+        ("<GUID=4d0b>", "base-malformed"),
+        ("ou=secret,dc=corp,dc=example\0,ou=staff,dc=corp,dc=example", "base-malformed"),
+    ],
+)
+def test_every_other_base_is_refused(base, reason):
+    refusal = decide(base)
+    assert isinstance(refusal, Refuse)
+    assert refusal.reason == reason
+    assert refusal.code == (34 if reason == "base-malformed" else 50)
+
+
+@pytest.mark.parametrize(
+    "asked, forwarded, held_back",
+    [
+        ((), ("mail", "displayName", "member", "objectClass"), ()),
+        (("*",), ("mail", "displayName", "member", "objectClass"), ()),
+        (("+",), ("1.1",), ("+",)),
+        (("1.1",), ("1.1",), ()),
+        (("*", "+"), ("mail", "displayName", "member", "objectClass"), ("+",)),
+        (("MAIL", "mail"), ("mail",), ()),
+        (("0.9.2342.19200300.100.1.3",), ("mail",), ()),
+        (("OID.2.5.4.3",), ("1.1",), ("OID.2.5.4.3",)),
+        (("member;range=0-1499",), ("member;range=0-1499",), ()),
+        (("employeeID;range=0-*", "mail"), ("mail",), ("employeeID;range=0-*",)),
+        (("employeeID",), ("1.1",), ("employeeID",)),
+        (("1.2.840.113556.1.4.35",), ("1.1",), ("1.2.840.113556.1.4.35",)),
+        (("mail\0", "mail ", ""), ("1.1",), ("mail\0", "mail ", "")),
+        (("unicodePwd", "displayname"), ("displayName",), ("unicodePwd",)),
+    ],
+)
+def test_only_listed_attributes_are_asked_for(asked, forwarded, held_back):
+    plan = decide(attributes=asked)
+    assert plan.request.attributes == forwarded
+    assert plan.held_back == held_back
+
+
+def test_when_denied_refuse_refuses_the_search():
+    assert decide(attributes=["pager"], when_denied=WhenDenied.refuse).reason == "attribute-not-allowed"
+
+
+@pytest.mark.parametrize(
+    "text, forwarded",
+    [
+        ("(objectclass=*)", "(objectClass=*)"),
+        ("(&(MAIL=*@x)(objectCategory=person))", "(&(mail=*@x)(objectCategory=person))"),
+        ("(2.5.4.31=cn=x)", "(member=cn=x)"),
+        ("(sAMAccountType:1.2.840.113556.1.4.803:=2)", "(sAMAccountType:1.2.840.113556.1.4.803:=2)"),
+        ("(|)", "(|)"),
+    ],
+)
+def test_permitted_filters_are_written_in_the_configured_spelling(text, forwarded):
+    assert filter_text(decide(filter=text).request.filter) == forwarded
+
+
+@pytest.mark.parametrize(
+    "text, reason",
+    [
+        ("(employeeID=L*)", "filter-attribute-not-allowed"),
+        ("(!(employeeID=*))", "filter-attribute-not-allowed"),
+        ("(|(mail=*)(&(1.2.840.113556.1.4.35=1)))", "filter-attribute-not-allowed"),
+        ("(employeeID;binary=1)", "filter-attribute-not-allowed"),
+        ("(anr=smith)", "filter-attribute-not-allowed"),
+        ("(pager>=1)", "filter-attribute-not-allowed"),
+        ("(pager~=1)", "filter-attribute-not-allowed"),
+        ("(:1.2.840.113556.1.4.803:=2)", "filter-untyped"),
+        ("(mail:dn:=x)", "filter-dn-attributes"),
+        ("(member:1.2.840.113556.1.4.1941:=cn=x)", "matching-rule-not-allowed"),
+    ],
+)
+def test_what_a_filter_could_reveal_is_refused(text, reason):
+    assert decide(filter=text).reason == reason
+
+
+def test_the_required_filter_comes_with_every_search():
+    plan = decide(filter="(mail=*)", required_filter=Present("objectClass"))
+    assert filter_text(plan.request.filter) == "(&(objectClass=*)(mail=*))"
+
+
+def test_report_mode_relaxes_filters_and_says_so():
+    plan = decide(filter="(pager=1)", attributes=["pager"], mode=Mode.report)
+    assert plan.reported == ("filter-attribute-not-allowed", "attribute-not-allowed")
+    assert decide("DC=example", mode=Mode.report).reason == "base-above-allowed"
+    assert decide(filter="(:1.2.3:=x)", mode=Mode.report).reason == "filter-untyped"
+
+
+def test_limits_are_clamped_and_aliases_not_followed():
+    request = decide(limits=(0, 99), size_limit=10, time_limit=5).request
+    assert (request.size_limit, request.time_limit, request.deref_aliases) == (10, 5, 0)
+    assert decide(limits=(7, 0), size_limit=10).request.size_limit == 7
+    assert decide(limits=(7, 8)).request.size_limit == 7
+
+
+def test_controls_come_from_the_list():
+    paged = PagedResults(100, b"c").to_control(True)
+    assert decide(controls=[paged, Control("1.2.3.4")]).controls == (paged,)
+    assert decide(controls=[Control("1.2.3.4", True)]).code == 12
+    assert decide(controls=[Control(PAGED_RESULTS, True, b"\x30\x00")]).code == 2
+    assert decide(controls=[paged, paged]).code == 2
+
+
+def test_the_root_dse_is_the_gateways_own():
+    plan = decide("", 0)
+    assert isinstance(plan, RootDsePlan)
+    shown = {attribute.type: attribute.values for attribute in plan.entry.attributes}
+    assert shown["namingContexts"] == (b"DC=corp,DC=example",)
+    assert "dnsHostName" not in shown
+    assert decide("", 0, "(cn=x)").entry is None
+    assert decide("", 0, attributes=["dnsHostName"]).entry.attributes == ()
+    assert decide("", 2).reason == "base-above-allowed"
+
+
+@settings(max_examples=500, deadline=None)
+@given(strategies.requests.filter(lambda r: isinstance(r, m.SearchRequest)), strategies.controls)
+def test_whatever_is_asked_only_what_is_listed_is_forwarded(request, controls):
+    settings_ = policy(base_dns=(parse("DC=x"),))
+    decision = SearchJudge(settings_).decide(request, controls)
+    if isinstance(decision, SearchPlan):
+        assert parse(decision.request.base).is_inside(settings_.base_dns[0])
+        assert {base_type(a) for a in decision.request.attributes} <= {
+            "mail", "displayname", "member", "objectclass", "1.1",
+        }
+        assert all(control.oid in settings_.controls for control in decision.controls)

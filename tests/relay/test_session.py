@@ -1,0 +1,390 @@
+"""The session without a socket: bytes and events in, commands out."""
+
+from gateway.ldap import messages as m
+from gateway.ldap.controls import Control
+from gateway.ldap.filters import Present
+from gateway.ldap.framing import Framer
+from gateway.ldap.results import LDAPResult
+from gateway.policy.policy import Policy
+from gateway.policy.reasons import Reason
+from gateway.relay import commands as c
+from gateway.relay.session import Session
+from gateway.relay.settings import SessionLimits
+from tests.policy.policies import policy
+
+BASE = "OU=Staff,DC=corp,DC=example"
+OK = LDAPResult(0)
+
+
+class Harness:
+    """A session with both its peers played by the test; time stands still unless it is moved."""
+
+    def __init__(self, *, tls=True, needs_tls=False, limits=None, **changes):
+        self.now = 100.0
+        self.session = Session(
+            "s1", "198.51.100.1", Policy(policy(**changes)), limits or SessionLimits(), self.now, tls=tls, needs_tls=needs_tls
+        )
+        self.to_client, self.to_server, self.other, self.audit = [], [], [], []
+
+    def do(self, commands):
+        for command in commands:
+            if isinstance(command, c.SendToClient):
+                self.to_client += split(command.data, m.decode_response)
+            elif isinstance(command, c.SendToServer):
+                self.to_server += split(command.data, m.decode_request)
+            elif isinstance(command, c.Audit):
+                self.audit.append(command.record)
+            else:
+                self.other.append(type(command))
+
+    def send(self, *requests, start=1):
+        data = b"".join(m.encode(m.LDAPMessage(start + i, r)) for i, r in enumerate(requests))
+        self.do(self.session.client_data(data, self.now))
+
+    def answer(self, message_id, *operations):
+        data = b"".join(m.encode(m.LDAPMessage(message_id, o)) for o in operations)
+        self.do(self.session.server_data(data, self.now))
+
+    def connected(self):
+        self.do(self.session.server_connected("ldaps://dc1", self.now))
+
+    def tick(self, seconds):
+        self.now += seconds
+        self.do(self.session.tick(self.now))
+
+    def bound(self):
+        self.send(bind("svc-sync@corp.example"))
+        self.connected()
+        self.answer(1, m.BindResponse(OK))
+        self.to_client.clear()
+        self.to_server.clear()
+        return self
+
+    def results(self):
+        return [(x.message_id, x.operation.result.code) for x in self.to_client if hasattr(x.operation, "result")]
+
+
+def split(data, decode):
+    framer, found = Framer(1 << 20), []
+    framer.feed(data)
+    while (message := framer.next_message()) is not None:
+        found.append(decode(message))
+    return found
+
+
+def bind(name, password=b"pw"):
+    return m.BindRequest(3, name, m.SimpleAuthentication(password))
+
+
+def search(base=BASE, **more):
+    return m.SearchRequest(base, 2, Present("objectClass"), ("mail", "pager"), **more)
+
+
+def entry(dn, *attributes):
+    return m.SearchResultEntry(dn, tuple(m.Attribute(name, (b"v",)) for name in attributes))
+
+
+def done(code=0, **more):
+    return m.SearchResultDone(LDAPResult(code, **more))
+
+
+def test_a_search_is_forwarded_anew_and_its_entries_are_filtered():
+    h = Harness().bound()
+    h.send(search("ou=staff,dc=corp,dc=example"), start=7)
+    (sent,) = h.to_server
+    assert (sent.operation.base, sent.operation.attributes) == (BASE, ("mail",))
+    h.answer(
+        sent.message_id,
+        entry("CN=a," + BASE, "mail", "pager"),
+        entry("CN=b,OU=Other,DC=corp,DC=example", "mail"),
+        entry("CN=c,OU=Secret," + BASE, "mail"),
+        m.SearchResultReference(("ldap://dc2/",)),
+        done(),
+    )
+    assert [x.message_id for x in h.to_client] == [7, 7]
+    assert h.to_client[0].operation == entry("CN=a," + BASE, "mail")
+    assert h.results() == [(7, 0)]
+    record = h.audit[-1]
+    assert (record.received, record.sent, record.references_dropped, record.held_back) == (3, 1, 1, ("pager",))
+
+
+def test_searches_may_end_in_any_order():
+    h = Harness().bound()
+    h.send(search(), search(), start=5)
+    first, second = [x.message_id for x in h.to_server]
+    h.answer(second, entry("CN=b," + BASE, "mail"), done())
+    h.answer(first, entry("CN=a," + BASE, "mail"), done(4))
+    assert [x.message_id for x in h.to_client] == [6, 6, 5, 5]
+    assert h.results() == [(6, 0), (5, 4)]
+
+
+def test_a_lost_server_ends_every_open_search_with_unavailable():
+    h = Harness().bound()
+    h.send(search(), search(), start=5)
+    h.answer(h.to_server[0].message_id, entry("CN=a," + BASE, "mail"))
+    h.do(h.session.server_lost("reset", h.now))
+    assert h.results() == [(5, 52), (6, 52), (0, 52)]
+    assert h.to_client[-1].operation.oid == m.NOTICE_OF_DISCONNECTION
+    assert h.other[-1] is c.CloseClient
+    assert h.session.closed
+
+
+def test_an_entry_that_cannot_be_read_fails_the_search_and_no_other():
+    h = Harness().bound()
+    h.send(search(), search(), start=5)
+    first, second = [x.message_id for x in h.to_server]
+    h.answer(first, entry("not a dn", "mail"), done())
+    h.answer(second, done())
+    assert h.results() == [(5, 52), (6, 0)]
+
+
+def test_an_answer_of_the_wrong_type_is_an_error_that_the_client_can_read():
+    h = Harness().bound()
+    h.send(search(), start=5)
+    h.answer(h.to_server[0].message_id, m.ExtendedResponse(LDAPResult(12)))
+    assert h.results() == [(5, 12)]
+    h.send(search(), start=6)
+    h.answer(h.to_server[-1].message_id, m.BindResponse(OK))
+    assert h.results()[-1] == (6, 52)
+
+
+def test_a_referral_is_no_short_success_and_names_no_host():
+    h = Harness().bound()
+    h.send(search(), start=5)
+    h.answer(h.to_server[0].message_id, done(10, referral=("ldap://dc9.inside/",)))
+    assert h.results() == [(5, 53)]
+    assert h.to_client[0].operation.result.referral == ()
+
+
+def test_the_servers_words_stay_inside():
+    h = Harness().bound()
+    h.send(search(), start=5)
+    h.answer(h.to_server[0].message_id, done(32, matched_dn="OU=Hidden,DC=corp", diagnostic="dc1 says"))
+    result = h.to_client[0].operation.result
+    assert (result.code, result.matched_dn) == (32, "")
+    assert "dc1" not in result.diagnostic
+
+
+def test_an_abandoned_search_is_abandoned_upstream_and_never_answered():
+    h = Harness().bound()
+    h.send(search(), start=5)
+    upstream_id = h.to_server[0].message_id
+    h.send(m.AbandonRequest(5), start=6)
+    assert h.to_server[-1].operation == m.AbandonRequest(upstream_id)
+    h.answer(upstream_id, entry("CN=a," + BASE, "mail"), done())
+    assert h.to_client == []
+
+
+def test_nothing_is_searched_before_a_bind():
+    h = Harness()
+    h.send(search())
+    assert h.results() == [(1, 50)]
+    assert h.other == []
+
+
+def test_while_a_bind_runs_nothing_else_is_sent():
+    h = Harness()
+    h.send(bind("svc-sync@corp.example"), search())
+    assert h.other == [c.ConnectServer]
+    h.connected()
+    assert [type(x.operation) for x in h.to_server] == [m.BindRequest]
+    h.answer(1, m.BindResponse(OK))
+    assert [type(x.operation) for x in h.to_server] == [m.BindRequest, m.SearchRequest]
+
+
+def test_a_failed_bind_leaves_the_session_anonymous():
+    h = Harness().bound()
+    h.send(bind("svc-sync@corp.example", b"wrong"), search(), start=5)
+    h.answer(h.to_server[-1].message_id, m.BindResponse(LDAPResult(49, diagnostic="data 52e")))
+    assert h.results() == [(5, 49), (6, 50)]
+    assert h.to_client[0].operation.result.diagnostic == ""
+
+
+def test_a_refused_bind_drops_the_identity_that_the_server_still_has():
+    h = Harness().bound()
+    h.send(bind("nobody"), search(), start=5)
+    assert h.results() == [(5, 49), (6, 50)]
+    assert c.CloseServer in h.other
+    assert isinstance(h.to_server[-1].operation, m.UnbindRequest)
+
+
+def test_a_bind_ends_what_is_open_with_an_error():
+    h = Harness().bound()
+    h.send(search(), bind("svc-sync@corp.example"), start=5)
+    assert h.results() == [(5, 1)]
+    assert [type(x.operation) for x in h.to_server] == [m.SearchRequest, m.AbandonRequest, m.BindRequest]
+
+
+SID = bytes((1, 5)) + bytes(6) + bytes(20)
+TOKENS = m.SearchResultEntry("", (m.Attribute("tokenGroups", (SID,)),))
+
+
+def login(person_dn, sam=b"jane"):
+    h = Harness()
+    h.send(bind("jane@corp.example"))
+    h.connected()
+    h.answer(1, m.BindResponse(OK))
+    h.answer(2, TOKENS, done())
+    assert h.to_server[-1].operation.base == f"<SID={SID.hex()}>"
+    h.answer(3, m.SearchResultEntry(person_dn, (m.Attribute("sAMAccountName", (sam,)),)), done())
+    return h
+
+
+def test_a_login_counts_only_inside_login_base_dns():
+    assert login("CN=jane," + BASE).results() == [(1, 0)]
+    outside = login("CN=jane,OU=Other,DC=corp,DC=example")
+    assert outside.results() == [(1, 49)]
+    assert outside.to_client[0].operation.result.diagnostic == ""
+    assert outside.other[-1] is c.CloseServer
+
+
+def test_an_entry_with_another_name_is_not_the_person():
+    h = login("CN=jane," + BASE, b"Domain Users")
+    assert isinstance(h.to_server[-1].operation, m.ExtendedRequest)
+    h.answer(4, m.ExtendedResponse(LDAPResult(2)))
+    assert h.to_server[-1].operation.base == "DC=corp,DC=example"
+    h.answer(5, entry("CN=jane," + BASE), entry("CN=jane2," + BASE), done())
+    assert h.results() == [(1, 49)]
+    assert h.audit[-1].reason == Reason.login_identity_unknown
+
+
+def test_a_login_may_not_search():
+    h = login("CN=jane," + BASE)
+    h.send(search(), start=9)
+    assert h.results()[-1] == (9, 50)
+
+
+def test_no_server_is_unavailable():
+    h = Harness()
+    h.send(bind("svc-sync@corp.example"))
+    h.do(h.session.server_failed("refused", h.now))
+    assert h.results() == [(1, 52), (0, 52)]
+
+
+def test_malformed_bytes_get_a_notice_and_the_end():
+    h = Harness()
+    h.do(h.session.client_data(b"GET / HTTP/1.1\r\n\r\n", h.now))
+    assert h.results() == [(0, 2)]
+    assert h.other == [c.CloseClient]
+    h.do(h.session.client_data(b"more", h.now))
+    assert len(h.to_client) == 1
+
+
+def test_a_message_id_in_use_ends_the_session():
+    h = Harness().bound()
+    h.send(search(), start=5)
+    h.send(search(), start=5)
+    assert h.results() == [(5, 52), (0, 2)]
+
+
+def test_before_starttls_nothing_but_it_and_the_root_dse():
+    h = Harness(tls=False, needs_tls=True)
+    root_dse = m.SearchRequest("", 0, Present("objectClass"))
+    h.send(bind("svc-sync@corp.example"), root_dse, search(), m.ExtendedRequest(m.START_TLS))
+    assert h.results() == [(1, 13), (2, 0), (3, 13), (4, 0)]
+    assert h.other == [c.StartTls]
+    h.send(m.ExtendedRequest(m.START_TLS), start=5)
+    assert h.results()[-1] == (5, 1)
+
+
+def test_plain_bytes_behind_starttls_end_the_session():
+    h = Harness(tls=False, needs_tls=True)
+    h.send(m.ExtendedRequest(m.START_TLS), bind("svc-sync@corp.example"))
+    assert h.results() == [(0, 2)]
+    assert h.other == [c.CloseClient]
+
+
+def test_what_is_never_served_gets_its_own_response_type():
+    h = Harness()
+    for tag in (0x66, 0x68, 0x4A, 0x6C, 0x6E):
+        h.do(h.session.client_data(bytes((0x30, 5, 2, 1, tag, tag, 0)), h.now))
+    assert [(x.operation.tag, x.operation.result.code) for x in h.to_client] == [
+        (0x67, 53), (0x69, 53), (0x6B, 53), (0x6D, 53), (0x6F, 53),
+    ]
+
+
+def test_unknown_extended_operations_and_critical_controls():
+    h = Harness()
+    h.send(m.ExtendedRequest(m.WHO_AM_I))
+    critical = m.LDAPMessage(2, bind("svc-sync@corp.example"), (Control("1.2.3.4", True),))
+    h.do(h.session.client_data(m.encode(critical), h.now))
+    assert h.results() == [(1, 2), (2, 12)]
+
+
+def test_too_many_operations_are_busy():
+    h = Harness(limits=SessionLimits(operations=2)).bound()
+    h.send(search(), search(), search(), start=5)
+    assert h.results() == [(7, 51)]
+
+
+def test_the_clocks():
+    h = Harness()
+    h.tick(29)
+    assert not h.session.closed
+    h.tick(2)
+    assert h.session.closed
+
+    h = Harness().bound()
+    h.tick(599)
+    assert not h.session.closed
+    h.tick(2)
+    assert h.audit[-1].operation == "bind" and h.session.closed
+
+    h = Harness().bound()
+    h.send(search(), start=5)
+    h.tick(149)
+    h.answer(h.to_server[0].message_id, entry("CN=a," + BASE, "mail"))
+    h.tick(149)
+    assert h.results() == []
+    h.tick(2)
+    assert h.results() == [(5, 52), (0, 52)]
+
+
+def test_the_servers_clock_stands_while_its_reading_is_paused():
+    h = Harness().bound()
+    h.send(search(), start=5)
+    h.do(h.session.server_held(h.now))
+    h.tick(1000)
+    h.do(h.session.server_released(h.now))
+    h.tick(149)
+    assert h.results() == []
+    h.tick(2)
+    assert h.results() == [(5, 52), (0, 52)]
+
+
+def test_stopping_lets_open_operations_finish():
+    h = Harness().bound()
+    h.send(search(), start=5)
+    h.do(h.session.stop(h.now))
+    h.send(search(), start=6)
+    assert h.results() == [(6, 52)]
+    h.answer(h.to_server[0].message_id, done())
+    assert h.results() == [(6, 52), (5, 0), (0, 52)]
+    assert h.session.closed
+
+
+def test_a_client_that_goes_leaves_nothing_open():
+    h = Harness().bound()
+    h.send(search(), start=5)
+    h.do(h.session.client_lost(h.now))
+    assert c.CloseServer in h.other
+    assert h.audit[-1].reason == Reason.client_gone
+    assert h.to_client == []
+
+
+def test_answers_to_nobody_are_dropped():
+    h = Harness().bound()
+    h.answer(77, entry("CN=a," + BASE, "mail"), done())
+    assert h.to_client == [] and not h.session.closed
+
+
+def test_a_server_that_says_goodbye_is_lost():
+    h = Harness().bound()
+    h.answer(0, m.ExtendedResponse(LDAPResult(52), m.NOTICE_OF_DISCONNECTION))
+    assert h.results() == [(0, 52)]
+
+
+def test_no_password_is_in_any_record():
+    h = Harness()
+    h.send(bind("svc-sync@corp.example", b"hunter2"))
+    assert "hunter2" not in repr(h.session.__dict__) + repr(h.audit)
