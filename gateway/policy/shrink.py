@@ -90,13 +90,16 @@ def shape_of(client: str, request: SearchRequest) -> Shape:
 
 
 def losses(before: Sizes, now: Sizes, settings: ShrinkSettings) -> tuple[Loss, ...]:
-    """Every figure of which less than keep_at_least is left."""
+    """Every figure of which less than keep_at_least is left. now: with every attribute that is still listed; what was
+    taken from the list on purpose is no loss."""
     if before.entries < settings.minimum:
         return ()
     left = {size.name: size for size in now.attributes}
     figures = [("entries", before.entries, now.entries)]
     for size in before.attributes:
-        current = left.get(size.name, AttributeSize(size.name, 0, 0))
+        current = left.get(size.name)
+        if current is None:
+            continue
         figures.append((f"entries with {size.name}", size.entries, current.entries))
         figures.append((f"values of {size.name}", size.values, current.values))
     return tuple(
