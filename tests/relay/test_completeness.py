@@ -4,6 +4,7 @@ ends in success has delivered exactly the entries that the policy permits, whole
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -19,6 +20,8 @@ from tests.relay.harness import OK, Harness, bind
 STAFF = "OU=Staff,DC=corp,DC=example"
 SALES = r"OU=Sales\, EMEA,DC=corp,DC=example"
 ABOVE = "DC=corp,DC=example"
+# Else few runs would be long enough for what takes several steps.
+SELDOM = st.integers(0, 7).map(lambda drawn: drawn == 1)
 # As much of an attribute as the server gives at once.
 RANGE = 2
 
@@ -78,6 +81,9 @@ class CompleteOrFailed(RuleBasedStateMachine):
         paging=st.sampled_from(Paging), is_active_directory=st.none() | st.booleans(), page_size=st.integers(1, 4)
     )
     def begin(self, paging, is_active_directory, page_size):
+        self.configure(paging, is_active_directory, page_size)
+
+    def configure(self, paging, is_active_directory, page_size):
         self.options = {"paging": paging, "page_size": page_size}
         self.is_active_directory = is_active_directory
         self.connect()
@@ -199,8 +205,11 @@ class CompleteOrFailed(RuleBasedStateMachine):
         self.h.send(m.AbandonRequest(number), start=self.number)
         self.look()
 
-    @rule(good=st.integers(0, 5))
-    def bind_again(self, good):
+    @precondition(lambda self: self.open)
+    @rule(good=st.booleans(), really=SELDOM)
+    def bind_again(self, good, really):
+        if not really:
+            return
         self.number += 1
         number = self.number
         self.open[number] = Wanted("", None)
@@ -260,15 +269,24 @@ class CompleteOrFailed(RuleBasedStateMachine):
         return [m.SearchResultEntry(request.base, (m.Attribute(f"member;range={first}-{last}", rest),))]
 
     @precondition(lambda self: self.asked)
-    @rule(data=st.data(), code=st.sampled_from([1, 3, 4, 10, 11, 12, 32, 50, 51, 52, 53, 80]))
-    def server_fails(self, data, code):
+    @rule(data=st.data(), cuts=st.lists(st.integers(0, 400), max_size=3))
+    def server_finishes(self, data, cuts):
+        self.server_completes(self.an_asked(data), len(TREE), cuts)
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data(), really=SELDOM, code=st.sampled_from([1, 3, 4, 10, 11, 12, 32, 50, 51, 52, 53, 80]))
+    def server_fails(self, data, really, code):
+        if not really:
+            return
         number = self.an_asked(data)
         del self.asked[number]
         self.server_sends(number, m.SearchResultDone(LDAPResult(code)))
 
     @precondition(lambda self: self.asked)
-    @rule(data=st.data(), how=st.sampled_from(["bind", "extended", "dn", "entry", "cookie"]))
-    def server_answers_wrong(self, data, how):
+    @rule(data=st.data(), really=SELDOM, how=st.sampled_from(["bind", "extended", "dn", "entry", "cookie"]))
+    def server_answers_wrong(self, data, really, how):
+        if not really:
+            return
         number = self.an_asked(data)
         del self.asked[number]
         if how == "bind":
@@ -293,10 +311,10 @@ class CompleteOrFailed(RuleBasedStateMachine):
         if asked is not None:
             self.server_sends(number, as_the_server_gives(f"CN=p0,{STAFF}", 0), m.SearchResultDone(OK))
 
-    @rule(how=st.sampled_from(["lost", "notice", "silent", "stop", "garbage"]), really=st.integers(0, 5))
+    @precondition(lambda self: self.open)
+    @rule(how=st.sampled_from(["lost", "notice", "silent", "stop", "garbage"]), really=SELDOM)
     def it_ends(self, how, really):
-        if really != 1:
-            # Else no run would be long enough for what takes several steps.
+        if not really:
             return
         if how == "lost":
             self.h.do(self.h.session.server_lost("reset", self.h.now))
@@ -323,21 +341,6 @@ class CompleteOrFailed(RuleBasedStateMachine):
         self.h.do(self.h.session.server_released(self.h.now))
         self.look()
 
-    def teardown(self):
-        """With nothing else going on a search does end in success: failing always would be no proof."""
-        for base in (STAFF, SALES, ABOVE):
-            for size in (None, 1, 3):
-                self.connect()
-                wanted = Wanted(base, size)
-                self.client_sends(wanted, b"", False)
-                while self.open or self.resumable:
-                    if self.open:
-                        self.server_completes(min(self.asked), 2, ())
-                    else:
-                        (cookie,) = self.resumable
-                        self.client_sends(self.resumable.pop(cookie), cookie, False)
-                assert wanted.got == permitted(base)
-
     @invariant()
     def a_closed_session_has_answered_everything(self):
         if hasattr(self, "h") and self.h.session.closed:
@@ -345,5 +348,25 @@ class CompleteOrFailed(RuleBasedStateMachine):
             self.connect()
 
 
-CompleteOrFailed.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+CompleteOrFailed.TestCase.settings = settings(max_examples=300, stateful_step_count=60, deadline=None)
 TestCompleteOrFailed = CompleteOrFailed.TestCase
+
+
+@pytest.mark.parametrize("is_active_directory", [None, True, False])
+@pytest.mark.parametrize("paging", Paging)
+@pytest.mark.parametrize("page_size", [1, 2, 500])
+@pytest.mark.parametrize("size", [None, 1, 3, 100])
+@pytest.mark.parametrize("base", [STAFF, SALES, ABOVE])
+def test_with_nothing_else_going_on_a_search_ends_in_success(base, size, page_size, paging, is_active_directory):
+    """Failing always would be no proof."""
+    model = CompleteOrFailed()
+    model.configure(paging, is_active_directory, page_size)
+    wanted = Wanted(base, size)
+    model.client_sends(wanted, b"", False)
+    while model.open or model.resumable:
+        if model.open:
+            model.server_completes(min(model.asked), 2, ())
+        else:
+            (cookie,) = model.resumable
+            model.client_sends(model.resumable.pop(cookie), cookie, False)
+    assert wanted.got == permitted(base)
