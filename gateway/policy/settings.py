@@ -8,6 +8,7 @@ from enum import Enum, StrEnum
 from gateway.ldap.controls import PAGED_RESULTS
 from gateway.ldap.dn import DN
 from gateway.ldap.filters import Filter
+from gateway.policy.shrink import ShrinkSettings
 
 BIT_AND = "1.2.840.113556.1.4.803"
 BIT_OR = "1.2.840.113556.1.4.804"
@@ -67,5 +68,6 @@ class ClientPolicy:
     time_limit: int = 0
     allow_anonymous: bool = False
     pass_diagnostics: bool = False
+    shrink: ShrinkSettings = field(default_factory=ShrinkSettings)
     # Extended operations that the root DSE may name: StartTLS where a listener offers it.
     extensions: frozenset[str] = field(default_factory=frozenset)

@@ -452,7 +452,8 @@ def small_disk(tmp_path):
     """A file system of 512 kB."""
     mounted = tmp_path / "small"
     mounted.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(mounted)], capture_output=True).returncode:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(mounted)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
         pytest.skip("no right to mount a small file system")
     try:
         yield mounted
