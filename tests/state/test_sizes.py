@@ -210,6 +210,55 @@ def test_an_acceptance_that_came_after_the_result_is_not_used_up_by_it(tmp_path)
     assert (found.sizes, found.accepted) == (sizes(99), 7)
 
 
+def test_an_acceptance_is_used_up_by_results_that_are_not_written_yet(tmp_path, monkeypatch):
+    def full_disk(*_):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with closing(Memory(tmp_path)) as memory:
+        memory.store(shape(1), sizes(100))
+        memory.store(shape(2), sizes(100))
+    with database(tmp_path) as opened:
+        opened.accept("mimecast", 7)
+    with closing(Memory(tmp_path, pause=PATIENCE)) as memory:
+        memory.store(shape(1), sizes(10))
+        memory.store(shape(1), sizes(11))
+        with closing(sqlite3.connect(tmp_path / FILE_NAME)) as other, other:
+            other.execute("UPDATE shapes SET accepted = 8 WHERE key = ?", (shape(2).key,))
+        with monkeypatch.context() as patch:
+            patch.setattr(SizeDatabase, "write", full_disk)
+            memory._exchange(last=False)
+        assert memory.kinds == ["failed"]
+        assert memory.read(shape(1)) == Remembered(sizes(11), False)
+        assert memory.read(shape(2)) == Remembered(sizes(100), True)
+    assert {number: kept.accepted for number, kept in on_disk(tmp_path).items()} == {1: 0, 2: 8}
+
+
+def test_what_is_stored_during_a_write_is_written_next(tmp_path, monkeypatch):
+    write = SizeDatabase.write
+
+    def slow_write(self, changes, limit):
+        write(self, changes, limit)
+        if memory.read(shape(1)).sizes == sizes(100):
+            memory.store(shape(1), sizes(101))
+
+    monkeypatch.setattr(SizeDatabase, "write", slow_write)
+    with closing(Memory(tmp_path)) as memory:
+        memory.store(shape(1), sizes(100))
+        until(lambda: memory.read(shape(1)).sizes == sizes(101))
+    assert on_disk(tmp_path)[1].sizes == sizes(101)
+
+
+def test_a_shape_that_went_and_came_again_is_new(tmp_path):
+    with closing(Memory(tmp_path, limit=1, pause=PATIENCE)) as memory:
+        for number in (1, 2):
+            memory.store(shape(number), sizes(100))
+            memory._exchange(last=False)
+        memory.store(shape(1), sizes(99))
+        with database(tmp_path) as opened:
+            opened.forget("mimecast")
+    assert sorted(on_disk(tmp_path)) == [1]
+
+
 def test_what_another_process_forgot_does_not_come_back(tmp_path):
     with closing(Memory(tmp_path)) as memory:
         memory.store(shape(1), sizes(100))
@@ -358,6 +407,7 @@ def spoil_by(*statements):
         (spoil_by("UPDATE shapes SET attributes = '[[1]]'"), "is damaged"),
         (spoil_by("UPDATE shapes SET entries = -1"), "is damaged"),
         (spoil_by("UPDATE shapes SET entries = 'many'"), "is damaged"),
+        (spoil_by("UPDATE shapes SET stored = 1e300"), "is damaged"),
         (spoil_by("UPDATE shapes SET description = CAST(x'ff' AS TEXT)"), "is damaged"),
     ],
 )
