@@ -65,6 +65,15 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True)
+class Remembered:
+    """sizes: what the last complete search of a shape gave, None where nothing is known. accepted: an administrator
+    has said that the next complete result is right, whatever its sizes."""
+
+    sizes: Sizes | None
+    accepted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Loss:
     """figure: `entries`, `entries with mail` or `values of mail`."""
 

@@ -7,13 +7,13 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock, Thread
 from time import time
 from typing import Protocol
 
-from gateway.policy.shrink import Shape, Sizes
+from gateway.policy.shrink import Remembered, Shape, Sizes
 from gateway.state.size_database import (
     FILE_NAME,
     Change,
@@ -39,15 +39,6 @@ CLOSE_PATIENCE = 5.0
 
 class StateError(Exception):
     """state_dir cannot be used; the text begins with `state_dir` and names the directory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    """sizes: of the last complete result, None where none is known. accepted: an administrator has said that the
-    next complete result is right, whatever its sizes."""
-
-    sizes: Sizes | None
-    accepted: bool
 
 
 class SizeMemory(Protocol):
