@@ -1,6 +1,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from contextlib import closing
@@ -169,6 +170,46 @@ def test_a_state_dir_that_is_none(config, arguments, state_dir, words):
     config.write_text(GOOD + f"state_dir: {state_dir}\n")
     code, out, err = shrink(config, *arguments)
     assert (code, out) == (2, "") and words in err
+
+
+@pytest.fixture
+def gateway(config):
+    """Starts `run` with its log in run.log; returns the process once it has logged `ready`, or has ended."""
+    config.write_text(config.read_text() + "admin: null\n")
+    log = config.parent / "run.log"
+    started = []
+
+    def start():
+        with log.open("w") as stream:
+            started.append(subprocess.Popen([sys.executable, "-m", "gateway", "run", "-c", str(config)], stderr=stream))
+        until(lambda: "ready" in log.read_text() or started[-1].poll() is not None)
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait(30)
+
+
+def test_a_gateway_keeps_its_sizes_in_state_dir_and_says_what_is_wrong_with_it(config, gateway):
+    state_dir, log = config.parent / "state", config.parent / "run.log"
+    (state_dir / FILE_NAME).write_bytes(b"no database " * 1000)
+    process = gateway()
+    until(lambda: f"{state_dir / FILE_NAME} is damaged" in log.read_text())
+    assert shrink(config, "list") == (0, "nothing is remembered yet\n", "")
+    state_dir.rename(config.parent / "away")
+    until(lambda: "only memory holds what is new" in log.read_text())
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+
+
+def test_a_gateway_without_its_state_dir_does_not_start(config, gateway):
+    (config.parent / "state").rmdir()
+    assert gateway().wait(30) == 2
+    assert (config.parent / "run.log").read_text() == (
+        f"state_dir {config.parent / 'state'}: no such directory; make it, owned by the account that the gateway "
+        "runs as\n"
+    )
 
 
 def test_a_damaged_file_is_left_to_the_gateway(config):
