@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from gateway.config.admin import ADMIN_ADDRESS
 from gateway.ldap.filters import FilterLimits
 from gateway.ldap.messages import RequestLimits
 from gateway.policy.settings import (
@@ -128,7 +129,7 @@ class Audit(Model):
 
 
 class Admin(Model):
-    address: str = "127.0.0.1:8389"
+    address: str = ADMIN_ADDRESS
 
 
 class File(Model):
