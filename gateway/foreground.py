@@ -20,6 +20,7 @@ from gateway.net.settings import GatewaySettings
 from gateway.observe.audit import AuditLog
 from gateway.observe.log import begin_logging
 from gateway.service import Gateway, StartError
+from gateway.state.sizes import SizesInMemory
 
 log = Logger()
 installed_reactor = cast(Reactor, _reactor)
@@ -52,7 +53,8 @@ class _Process:
         self._path = path
         self._audit_file = settings.audit_file
         self._audit = AuditLog(_open_audit(settings.audit_file), settings.audit_filter_values)
-        self._gateway = Gateway(settings, self._audit.write, installed_reactor)
+        self._sizes = SizesInMemory()
+        self._gateway = Gateway(settings, self._audit.write, self._sizes, installed_reactor)
         self._stopping = False
 
     def start(self) -> None:

@@ -18,6 +18,8 @@ from gateway.observe.health import HealthPage
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
+from gateway.relay.paging import ServerFacts
+from gateway.state.sizes import SizeMemory
 
 log = Logger()
 
@@ -30,14 +32,19 @@ class StartError(Exception):
 
 
 class Gateway:
-    """audit: takes each audit record; it must not block for long and must not raise."""
+    """audit: takes each audit record; it must not block for long and must not raise. sizes: of the last complete
+    searches."""
 
     def __init__(
-        self, settings: GatewaySettings, audit: Callable[[AuditRecord], None], reactor: Reactor
+        self,
+        settings: GatewaySettings,
+        audit: Callable[[AuditRecord], None],
+        sizes: SizeMemory,
+        reactor: Reactor,
     ) -> None:
         self._settings = settings
         self._reactor = reactor
-        self._registry = SessionRegistry(audit)
+        self._registry = SessionRegistry(audit, sizes)
         self._strangers = Strangers()
         self._listening: dict[tuple[str, int], tuple[Port, ListenerFactory]] = {}
         self._health: Port | None = None
@@ -107,7 +114,8 @@ class Gateway:
 
     def _states(self, settings: GatewaySettings) -> dict[tuple[str, int], ListenerState]:
         try:
-            served = [(client, self._served(client)) for client in settings.clients]
+            facts = {client.directory.name: ServerFacts() for client in settings.clients}
+            served = [(client, self._served(client, facts[client.directory.name])) for client in settings.clients]
             return {
                 key(listener): ListenerState(
                     listener,
@@ -125,8 +133,8 @@ class Gateway:
         except (OSError, ValueError) as error:
             raise StartError(str(error)) from None
 
-    def _served(self, client: ClientSettings) -> ServedClient:
-        return ServedClient(Policy(client.policy), ServerConnector(client.directory, self._reactor))
+    def _served(self, client: ClientSettings, facts: ServerFacts) -> ServedClient:
+        return ServedClient(Policy(client.policy), ServerConnector(client.directory, self._reactor), facts)
 
     def _close_listeners(self, addresses: set[tuple[str, int]]) -> None:
         for address in addresses:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
@@ -27,7 +28,7 @@ from gateway.net.settings import (
     StartTls,
 )
 from gateway.policy.bind_name import read_bind_name
-from gateway.policy.settings import ClientPolicy, Mode, WhenDenied
+from gateway.policy.settings import BaseAbove, ClientPolicy, Mode, Paging, WhenDenied
 from gateway.relay.settings import SessionLimits
 
 LDAPS_PORT = 636
@@ -210,9 +211,26 @@ class Compiler:
             time_limit=client.time_limit,
             allow_anonymous=client.allow_anonymous,
             pass_diagnostics=client.pass_diagnostics,
+            base_above=BaseAbove(client.base_above),
+            paging=Paging(file.directories[client.directory].paging),
+            page_size=file.directories[client.directory].page_size,
+            expand_ranges=client.expand_ranges,
+            referral_hosts=self._referral_hosts(at, client),
             extensions=frozenset({START_TLS}) if starttls else frozenset(),
         )
         return ClientSettings(policy, tuple(client.sources), directory, self._listeners_of(at, client, file))
+
+    def _referral_hosts(self, at: Location, client: models.Client) -> frozenset[str]:
+        if client.referrals == "drop":
+            if client.referral_hosts:
+                self._problem((*at, "referral_hosts"), "only of use with `referrals: pass`")
+            return frozenset()
+        if not client.referral_hosts:
+            self._problem((*at, "referrals"), "with `pass` the hosts are needed: referral_hosts")
+        for i, host in enumerate(client.referral_hosts):
+            if not re.fullmatch(r"[A-Za-z0-9._:-]+", host):
+                self._problem((*at, "referral_hosts", i), "a host name or address is expected, without a port")
+        return frozenset(host.lower() for host in client.referral_hosts)
 
     def _listeners_of(self, at: Location, client: models.Client, file: models.File) -> frozenset[int]:
         known = [listener.address for listener in file.listeners]
@@ -280,4 +298,5 @@ def _limits(limits: models.Limits) -> SessionLimits:
         bind=limits.bind,
         silence=limits.silence,
         write_stall=limits.write_stall,
+        expanded_entry=limits.expanded_entry,
     )

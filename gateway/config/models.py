@@ -9,7 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.ldap.filters import FilterLimits
 from gateway.ldap.messages import RequestLimits
-from gateway.policy.settings import DEFAULT_CONTROLS, DEFAULT_FILTER_ATTRIBUTES, DEFAULT_MATCHING_RULES
+from gateway.policy.settings import (
+    DEFAULT_CONTROLS,
+    DEFAULT_FILTER_ATTRIBUTES,
+    DEFAULT_MATCHING_RULES,
+    DEFAULT_PAGE_SIZE,
+)
 from gateway.relay.settings import SessionLimits
 
 _SESSION = SessionLimits()
@@ -41,6 +46,8 @@ class Directory(Model):
     ca_file: str
     naming_contexts: Annotated[list[str], Field(min_length=1)]
     connect_timeout: Seconds = 5
+    paging: Literal["auto", "always", "never"] = "auto"
+    page_size: Annotated[int, Field(ge=1, le=100_000, strict=True)] = DEFAULT_PAGE_SIZE
 
 
 class Client(Model):
@@ -63,6 +70,10 @@ class Client(Model):
     time_limit: Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)] = 0
     allow_anonymous: bool = False
     pass_diagnostics: bool = False
+    base_above: Literal["narrow", "refuse"] = "narrow"
+    expand_ranges: bool = True
+    referrals: Literal["drop", "pass"] = "drop"
+    referral_hosts: list[str] = []
 
 
 class Limits(Model):
@@ -75,6 +86,7 @@ class Limits(Model):
     bind: Seconds = _SESSION.bind
     silence: Seconds = _SESSION.silence
     write_stall: Seconds = _SESSION.write_stall
+    expanded_entry: Count = _SESSION.expanded_entry
     filter_depth: Annotated[int, Field(ge=1, le=100, strict=True)] = _FILTER.depth
     filter_elements: Count = _FILTER.elements
     assertion_value: Count = _FILTER.value

@@ -7,7 +7,9 @@ from gateway.ldap.framing import Framer
 from gateway.ldap.results import LDAPResult
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
+from gateway.policy.shrink import Remembered
 from gateway.relay import commands as c
+from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
 from gateway.relay.settings import SessionLimits
 from tests.policy.policies import policy
@@ -21,10 +23,20 @@ class Harness:
 
     def __init__(self, *, tls=True, needs_tls=False, limits=None, **changes):
         self.now = 100.0
+        self.facts = ServerFacts()
+        self.facts.is_active_directory["ldaps://dc1"] = False
         self.session = Session(
-            "s1", "198.51.100.1", Policy(policy(**changes)), limits or SessionLimits(), self.now, tls=tls, needs_tls=needs_tls
+            "s1",
+            "198.51.100.1",
+            Policy(policy(**changes)),
+            limits or SessionLimits(),
+            self.facts,
+            self.now,
+            tls=tls,
+            needs_tls=needs_tls,
         )
         self.to_client, self.to_server, self.other, self.audit = [], [], [], []
+        self.sizes = {}
 
     def do(self, commands):
         for command in commands:
@@ -34,6 +46,11 @@ class Harness:
                 self.to_server += split(command.data, m.decode_request)
             elif isinstance(command, c.Audit):
                 self.audit.append(command.record)
+            elif isinstance(command, c.StoreSizes):
+                self.sizes[command.shape] = Remembered(command.sizes)
+            elif isinstance(command, c.RecallSizes):
+                remembered = self.sizes.get(command.shape, Remembered(None))
+                self.do(self.session.sizes_recalled(command.shape, remembered, self.now))
             else:
                 self.other.append(type(command))
 
