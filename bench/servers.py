@@ -69,7 +69,7 @@ def windows_like(users: int) -> Iterator[Server]:
 @contextmanager
 def slapd(users: int) -> Iterator[Server]:
     """OpenLDAP's slapd, without limits. Raises FileNotFoundError where it is not installed."""
-    # Sorted so that /usr/sbin is found though an ordinary user's PATH lacks it.
+    # An ordinary user's PATH lacks /usr/sbin.
     programs = [shutil.which(name, path="/usr/sbin:/usr/local/sbin:/usr/bin") for name in ("slapd", "slapadd")]
     if None in programs:
         raise FileNotFoundError("slapd is not installed (Debian: apt-get install slapd)")

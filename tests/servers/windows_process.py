@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-# Names that its certificate is good for.
+# What its certificate is good for, besides 127.0.0.1 and dc1.corp.example.
 SERVER_NAME = "localhost"
 
 
