@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
 import sys
 from functools import partial
@@ -43,6 +44,11 @@ def run(config: Path) -> int:
     except (ConfigurationError, StartError, StateError) as error:
         print(error, file=sys.stderr)
         return EXIT_CONFIGURATION
+    finally:
+        # What is there now stays: no later search for garbage needs to look at it. The command line stopped that
+        # search for the time of the start.
+        gc.freeze()
+        gc.enable()
     begin_logging()
     process.started(configuration)
     installed_reactor.run(installSignalHandlers=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 
 import click
 
@@ -32,6 +31,6 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, epilog="Example: ldap-gateway check --config gateway.yaml")
-@click.version_option(version("ldap-gateway"), prog_name="ldap-gateway")
+@click.version_option(package_name="ldap-gateway", prog_name="ldap-gateway")
 def main() -> None:
     """An LDAP gateway for the DMZ: cloud services read the directory through it, and only what you listed."""

@@ -45,7 +45,8 @@ Percentage = Annotated[int, BeforeValidator(_percentage)]
 
 
 class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Built once, as a whole, when the first file is read: that is a good part of the time that a start takes.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Listener(Model):
