@@ -9,6 +9,7 @@ from typing import Final
 from gateway.demo.certificates import CertificateFiles
 from gateway.demo.people import CONTACTS, DOMAIN, GROUPS, SECRET_PROJECTS, STAFF, SUFFIX, SYNC_ACCOUNT
 
+CLIENT: Final = "mimecast"
 BASE_DNS: Final = (str(STAFF), str(GROUPS), str(CONTACTS))
 EXCLUDED_BASE_DNS: tuple[str, ...] = (str(SECRET_PROJECTS),)
 ATTRIBUTES: tuple[str, ...] = (
@@ -39,7 +40,7 @@ directories:
     naming_contexts: [{suffix}]
 
 clients:
-  mail-service:
+  {client}:
     sources: [127.0.0.1]
     directory: demo
     sync_accounts: [{account}, {account_dn}]
@@ -61,6 +62,7 @@ def write_configuration(path: Path, gateway: CertificateFiles, server: Certifica
     # A JSON string is a YAML string too.
     path.write_text(
         _FILE.format(
+            client=CLIENT,
             certificate=json.dumps(str(gateway.certificate)),
             private_key=json.dumps(str(gateway.private_key)),
             port=server_port,

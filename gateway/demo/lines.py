@@ -47,8 +47,8 @@ class LineReporter:
     def audited(self, record: AuditRecord) -> None:
         click.echo(f"{time.strftime('%H:%M:%S')} {words.audit_line(record)}")
 
-    def stopped(self) -> None:
-        click.echo(words.STOPPED)
+    def stopping(self) -> None:
+        click.echo(words.STOPPING)
 
 
 def _print_step(found: Happened) -> None:
@@ -88,7 +88,7 @@ class JsonReporter:
     def audited(self, record: AuditRecord) -> None:
         _print(audit_object(record, filter_values=False, now=time.time()))
 
-    def stopped(self) -> None:
+    def stopping(self) -> None:
         """The end of the output says so."""
 
 

@@ -44,7 +44,7 @@ class Reporter(Protocol):
     def not_serving(self) -> None: ...
     def serving(self, stage: Stage) -> None: ...
     def audited(self, record: AuditRecord) -> None: ...
-    def stopped(self) -> None: ...
+    def stopping(self) -> None: ...
 
 
 def run(reporter: Reporter, serve: bool) -> int:
@@ -100,12 +100,19 @@ class _Show:
             await stage.stop()
 
     async def _until_stopped(self, stage: Stage) -> None:
-        stage.pass_on(self._reporter.audited)
+        stage.pass_on(self._audited)
         self._reporter.serving(stage)
         try:
             await Deferred()
         except CancelledError:
-            self._reporter.stopped()
+            self._reporter.stopping()
+
+    def _audited(self, record: AuditRecord) -> None:
+        try:
+            self._reporter.audited(record)
+        except OSError:
+            # Nobody reads the output any more.
+            self.stop()
 
     def _failed(self, failure: Failure) -> None:
         if failure.check(CancelledError) is not None:

@@ -201,7 +201,7 @@ class SimulatedSync:
             connection, Step(Part.sign_in, "A search as that person", "search", only_bind, search=search)
         )
         await self._bind(connection, "A wrong password", person, b"wrong", wrong)
-        await self._bind(connection, "A hidden person, right password", hidden, hidden.password, outside)
+        await self._bind(connection, "A hidden person, also right", hidden, hidden.password, outside)
         await self._end(connection)
 
     async def _bound(self, place: Place, received: bytearray) -> ServiceConnection:

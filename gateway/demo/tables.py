@@ -41,7 +41,7 @@ class TableReporter:
     def report(self, report: Report) -> None:
         found = report.happened
         self._console.print(_sync_table([f for f in found if f.step.part is Part.sync]))
-        for part, widths in ((Part.beyond, (36, 11, 49)), (Part.sign_in, (30, 30, 36))):
+        for part, widths in ((Part.beyond, (36, 13, 47)), (Part.sign_in, (28, 32, 36))):
             self._console.print(_answer_table(part, widths, [f for f in found if f.step.part is part]))
         self._console.print(_claims_table(report))
 
@@ -64,23 +64,24 @@ class TableReporter:
         style = "yellow" if record.decision == "refuse" else ""
         self._console.print(Text.assemble((now, "dim"), " ", (words.audit_line(record), style)), soft_wrap=True)
 
-    def stopped(self) -> None:
-        self._console.print(Text(f"\n{words.STOPPED}"))
+    def stopping(self) -> None:
+        self._console.print(Text(f"\n{words.STOPPING}"))
 
 
 class _Lines:
-    """Lines that are broken where their kind of text may be; what goes on is indented. Never parsed as markup:
-    brackets in names are names."""
+    """DNs, filters and lists: broken where they may be, the directory's suffix cut short. first: the style of the
+    first line. Never parsed as markup: brackets in names are names."""
 
     def __init__(self, lines: list[str], style: str = "", first: str = "") -> None:
-        self._lines = [_SUFFIX.sub("…", line) for line in lines]
+        self._lines = lines
         self._style = style
         self._first = first or style
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        suffix = "..." if options.ascii_only else "…"
         for number, line in enumerate(self._lines):
             style = self._style if number else self._first
-            yield Text("\n".join(fold(line, options.max_width)), style=style)
+            yield Text("\n".join(fold(_SUFFIX.sub(suffix, line), options.max_width)), style=style)
 
 
 def fold(line: str, width: int) -> list[str]:

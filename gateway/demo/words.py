@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Final
 
+from gateway.demo.configuration import CLIENT
 from gateway.demo.people import STAFF, SYNC_ACCOUNT
 from gateway.demo.stage import Place, Stage
 from gateway.demo.steps import Happened, Part, Step
@@ -30,7 +31,7 @@ PARTS: Final = {
 
 
 NOT_SERVING: Final = "With --serve the gateway stays up, to be tried by hand."
-STOPPED: Final = "Stopped; what the demo wrote is removed."
+STOPPING: Final = "Stopping; the files of the demo are removed."
 
 
 def opening(stage: Stage) -> tuple[str, str]:
@@ -130,7 +131,7 @@ def why(found: Happened) -> list[str]:
     if not found.reason:
         return []
     doc = REASONS[Reason(found.reason)]
-    setting = doc.setting.replace(".X.", ".mail-service.")
+    setting = doc.setting.replace(".X.", f".{CLIENT}.")
     return [f"{found.reason}: {doc.meaning}", *([f"see {setting}"] if setting else [])]
 
 
