@@ -35,7 +35,7 @@ def sealed(through: bytes, direct: bytes) -> Claim:
     that finds nothing in the directory's own answers would be blind, so that fails too."""
     found, there = count_markers(through), count_markers(direct)
     text = (
-        f"the {len(through):,} octets that the service received hold {found} confidential values; "
+        f"the {len(through):,} octets that the service received hold {found} marks of hidden values; "
         f"the directory's own answers to the same searches hold {there:,}"
     )
     return Claim("nothing leaked", found == 0 and there > 0, text)

@@ -22,8 +22,9 @@ from gateway.relay.audit import AuditRecord
 # Wider lines are hard to read.
 WIDEST: Final = 120
 
-# Where a DN, a filter or a list may be broken: behind a comma or blanks, before a parenthesis that follows none.
-_PIECES: Final = re.compile(r"(?:\([&|!])*\(?[^(,\s]+[,\s]*")
+# Where a DN, a filter or a list may be broken: behind commas and blanks, and before a filter that is not the
+# first of its set.
+_BREAKS: Final = re.compile(r"(?<=[,\s])(?![,\s])|(?<![(&|!,\s])(?=\()")
 _INDENT: Final = " "
 _SUFFIX: Final = re.compile(f"(?<=,){re.escape(str(SUFFIX))}", re.IGNORECASE)
 
@@ -87,7 +88,7 @@ class _Lines:
 def fold(line: str, width: int) -> list[str]:
     """A line in pieces of at most width characters (2 or more), all but the first indented."""
     folded = [""]
-    for piece in _PIECES.findall(line):
+    for piece in _BREAKS.split(line):
         if folded[-1].strip() and len(folded[-1]) + len(piece.rstrip()) > width:
             folded.append(_INDENT)
         folded[-1] += piece

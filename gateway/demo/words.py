@@ -29,7 +29,6 @@ PARTS: Final = {
     Part.sign_in: "People sign in",
 }
 
-
 NOT_SERVING: Final = "With --serve the gateway stays up, to be tried by hand."
 STOPPING: Final = "Stopping; the files of the demo are removed."
 
