@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from gateway.demo.certificates import make_certificates
-from tests.servers.gateway_process import GatewayProcess
+from gateway.demo.certificates import LOOPBACK_NAMES, make_certificates
+from tests.servers.gateway_process import PATIENCE, GatewayProcess
 from tests.servers.samba import running_samba
 from tests.servers.slapd import Slapd
 
@@ -40,16 +40,17 @@ def start_slapd():
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory):
-    """CertificateFiles of the gateway's listeners, for localhost and 127.0.0.1."""
-    return make_certificates(tmp_path_factory.mktemp("certificates"), "gateway")
+    """CertificateFiles of the gateway's listeners, for localhost, 127.0.0.1 and 127.0.0.2."""
+    directory = tmp_path_factory.mktemp("certificates")
+    return make_certificates(directory, "gateway", (*LOOPBACK_NAMES, "127.0.0.2"))
 
 
 @pytest.fixture(scope="module")
 def start_gateway(tmp_path_factory):
     """A function that takes a configuration's text and returns a GatewayProcess.
 
-    At the end of the module each must stop with status 0, unless the test has stopped it, and none may have
-    raised an error that nobody caught.
+    At the end of the module each must stop with status 0 on SIGTERM, unless the test has stopped it, and none may
+    have met an error that nobody caught.
     """
     started = []
     numbers = itertools.count()
@@ -60,8 +61,12 @@ def start_gateway(tmp_path_factory):
 
     yield start
     try:
+        serving = [running for running in started if running.process.poll() is None]
+        for running in serving:
+            running.terminate()
+        for running in serving:
+            assert running.process.wait(PATIENCE) == 0, running.log()
         for running in started:
-            assert running.process.poll() is not None or running.stop() == 0, running.log()
             assert "Traceback" not in running.log()
     finally:
         for running in started:

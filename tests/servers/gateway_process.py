@@ -89,9 +89,13 @@ class GatewayProcess:
         self.process.send_signal(signal.SIGHUP)
         return self.wait_for("reload", before)
 
+    def terminate(self):
+        """SIGTERM."""
+        self.process.send_signal(signal.SIGTERM)
+
     def stop(self):
         """SIGTERM; returns the exit status."""
-        self.process.send_signal(signal.SIGTERM)
+        self.terminate()
         return self.process.wait(PATIENCE)
 
     def kill(self):

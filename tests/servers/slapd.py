@@ -76,6 +76,7 @@ class Slapd:
         self._made = tempfile.TemporaryDirectory(prefix="slapd-")
         self.directory = Path(self._made.name)
         self.process = None
+        self.port = self.plain_port = 0
         try:
             (self.directory / "data").mkdir()
             self.certificates = make_certificates(self.directory, "slapd", names)
@@ -123,9 +124,11 @@ class Slapd:
         }
 
     def start(self):
-        """Starts it (again), on new ports: port for LDAPS, plain_port for LDAP with StartTLS."""
+        """Starts it, or starts it again on the ports that it had: port for LDAPS, plain_port for LDAP and StartTLS."""
+        first = self.port == 0
         for attempt in range(5):
-            self.port, self.plain_port = _free_ports(2)
+            if first:
+                self.port, self.plain_port = _free_ports(2)
             urls = f"{self.url} ldap://127.0.0.1:{self.plain_port}"
             output = self.directory / "output"
             with output.open("w") as file:

@@ -34,9 +34,10 @@ DEPARTMENTS = (
 )
 
 
-def make_tree(users=500, contacts=20):
+def make_tree(users=500, contacts=20, photo_every=10, photo_octets=3072):
     """(DN, attributes) of each entry, parents first; attributes: names to lists of str or bytes.
 
+    photo_every: which users have a thumbnailPhoto, of photo_octets octets.
     Every user's and contact's pager and every user's employeeID begin with LEAK-, every description with SECRET-.
     The department's OUs and BOARD lie below STAFF, and every 25th user in BOARD.
     """
@@ -49,6 +50,8 @@ def make_tree(users=500, contacts=20):
     people = []
     for number in range(1, users + 1):
         dn, person = make_user(number)
+        if number % photo_every == 0:
+            person["thumbnailPhoto"] = [number.to_bytes(4, "big") * (photo_octets // 4)]
         people.append(dn)
         yield dn, person
     for number in range(1, contacts + 1):
@@ -84,8 +87,6 @@ def make_user(number):
     account = f"u{number:05}"
     person = _person(account, f"Family {number:05}", USER_PASSWORD)
     person["memberOf"] = [f"CN=GG-All,{GROUPS}"]
-    if number % 10 == 0:
-        person["thumbnailPhoto"] = [bytes(range(256)) * 12]
     return user_dn(number), person
 
 
