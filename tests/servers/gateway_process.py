@@ -86,15 +86,18 @@ class GatewayProcess:
         """Puts the text in the file and sends SIGHUP; returns what the log says of it."""
         before = len(self.log())
         self.config.write_text(config)
-        self.process.send_signal(signal.SIGHUP)
+        self.send("SIGHUP")
         return self.wait_for("reload", before)
 
+    def send(self, name):
+        """name: of the signal."""
+        self.process.send_signal(getattr(signal, name))
+
     def terminate(self):
-        """SIGTERM."""
-        self.process.send_signal(signal.SIGTERM)
+        self.send("SIGTERM")
 
     def stop(self):
-        """SIGTERM; returns the exit status."""
+        """Ends it by SIGTERM; returns the exit status."""
         self.terminate()
         return self.process.wait(PATIENCE)
 

@@ -13,10 +13,12 @@ PATIENCE = 60
 
 
 class RawClient:
-    """A connection over LDAPS, not bound. receive_buffer: octets that the kernel may hold for it."""
+    """A connection over LDAPS, not bound. source: the address it comes from. receive_buffer: octets that the kernel
+    may hold for it."""
 
-    def __init__(self, port, ca_file, receive_buffer=None):
+    def __init__(self, port, ca_file, *, source="127.0.0.1", receive_buffer=None):
         plain = socket.socket()
+        plain.bind((source, 0))
         if receive_buffer is not None:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         plain.settimeout(PATIENCE)
@@ -39,9 +41,9 @@ class RawClient:
         assert isinstance(event, BindResult)
         return event.result.code
 
-    def search(self, base, text="(objectClass=*)", attributes=(), controls=()):
+    def search(self, base, text="(objectClass=*)", attributes=(), controls=(), scope=WHOLE_SUBTREE):
         """Sends the request; returns its message ID."""
-        request = SearchRequest(base, WHOLE_SUBTREE, parse_filter(text), tuple(attributes))
+        request = SearchRequest(base, scope, parse_filter(text), tuple(attributes))
         sent = self.client.search(request, controls)
         self.socket.sendall(sent.data)
         return sent.message_id

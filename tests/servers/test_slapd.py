@@ -104,7 +104,7 @@ def mortal(start_slapd):
 
 def begin_large_search(certificates, running):
     """A client that has read the first entry of a large result and stopped reading; its search's message ID."""
-    client = RawClient(running.port, certificates.ca_file, SMALL_BUFFER)
+    client = RawClient(running.port, certificates.ca_file, receive_buffer=SMALL_BUFFER)
     assert client.bind(*ACCOUNT) == 0
     message_id = client.search(STAFF)
     assert isinstance(client.event(), Entry)
