@@ -11,6 +11,7 @@ _COMMANDS = {
     "run": "Run the gateway in the foreground.",
     "check": "Check a configuration and the files it names.",
     "explain": "Say what the policy makes of a request, and why.",
+    "escape": "Write a DN with the escapes that it needs.",
 }
 
 

@@ -215,6 +215,7 @@ class Compiler:
             paging=Paging(file.directories[client.directory].paging),
             page_size=file.directories[client.directory].page_size,
             expand_ranges=client.expand_ranges,
+            mending=client.mending,
             referral_hosts=self._referral_hosts(at, client),
             extensions=frozenset({START_TLS}) if starttls else frozenset(),
         )

@@ -9,13 +9,16 @@ from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults, paged_re
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.filters import And
 from gateway.ldap.messages import BASE_OBJECT, NO_ATTRIBUTES, SearchRequest
-from gateway.policy.decision import AncestorPlan, Refuse, RootDsePlan, SearchPlan
+from gateway.policy.decision import AncestorPlan, Mended, Refuse, RootDsePlan, SearchPlan
+from gateway.policy.dn_values import DNValues
+from gateway.policy.filter_findings import FilterRefused, Noted
+from gateway.policy.mending import known_names
 from gateway.policy.narrowing import asks_for_class_only, narrowed
 from gateway.policy.operations import is_root_dse
 from gateway.policy.reasons import Reason
 from gateway.policy.rootdse import answer_root_dse
 from gateway.policy.search_base import BaseJudge, SearchBase
-from gateway.policy.search_filter import FilterJudge, FilterRefused
+from gateway.policy.search_filter import FilterJudge
 from gateway.policy.search_refusal import refuse_search
 from gateway.policy.settings import ClientPolicy, Mode, Paging, WhenDenied
 
@@ -33,8 +36,9 @@ class SearchJudge:
     def __init__(self, policy: ClientPolicy) -> None:
         self._policy = policy
         self._types = TypeSet(policy.attributes)
-        self._filters = FilterJudge(policy)
-        self._bases = BaseJudge(policy)
+        known = known_names(policy)
+        self._bases = BaseJudge(policy, known)
+        self._filters = FilterJudge(policy, DNValues(policy, known, self._bases))
 
     def decide(
         self, request: SearchRequest, controls: tuple[Control, ...]
@@ -48,12 +52,12 @@ class SearchJudge:
         base = self._bases.decide(request.base)
         if isinstance(base, Refuse):
             return base
-        reported: list[Reason] = []
+        noted = Noted()
         try:
-            wanted = self._filters.rewrite(request.filter, reported)
+            wanted = self._filters.rewrite(request.filter, noted)
         except FilterRefused as refused:
-            return refuse_search(refused.reason, detail=refused.name)
-        attributes, held_back = self._attributes(request.attributes, reported)
+            return refuse_search(refused.reason, refused.text, refused.name)
+        attributes, held_back = self._attributes(request.attributes, noted.reported)
         if held_back and self._policy.when_denied is WhenDenied.refuse:
             return refuse_search(Reason.attribute_not_allowed, detail=", ".join(held_back))
         rewritten = SearchRequest(
@@ -67,7 +71,7 @@ class SearchJudge:
             types_only=request.types_only,
         )
         if base.above and request.scope == BASE_OBJECT:
-            return self._ancestor(rewritten, held_back)
+            return self._ancestor(rewritten, held_back, base.mended)
         size_limit = _clamp(request.size_limit, self._policy.size_limit)
         parts = self._parts(rewritten, base)
         if not parts:
@@ -83,8 +87,10 @@ class SearchJudge:
             controls=kept.others,
             size_limit=size_limit,
             held_back=held_back,
-            reported=tuple(dict.fromkeys(reported)),
+            reported=tuple(dict.fromkeys(noted.reported)),
             narrowed=base.above,
+            mended=(*base.mended, *noted.mended),
+            suspicious=tuple(dict.fromkeys(noted.suspicious)),
         )
 
     def _parts(self, rewritten: SearchRequest, base: SearchBase) -> tuple[SearchRequest, ...]:
@@ -95,12 +101,14 @@ class SearchJudge:
         found = narrowed(base.dn, rewritten.scope, self._bases.usable)
         return tuple(replace(rewritten, base=str(dn), scope=scope) for dn, scope in found)
 
-    def _ancestor(self, asked: SearchRequest, held_back: tuple[str, ...]) -> AncestorPlan | Refuse:
+    def _ancestor(
+        self, asked: SearchRequest, held_back: tuple[str, ...], mended: tuple[Mended, ...]
+    ) -> AncestorPlan | Refuse:
         """required_filter is left out: it chooses among people, and this is the container above them."""
         if not asks_for_class_only(asked.filter):
             return refuse_search(Reason.base_above_allowed)
         names = tuple(name for name in asked.attributes if canonical_type(name) == "objectclass")
-        return AncestorPlan(replace(asked, attributes=names or (NO_ATTRIBUTES,)), held_back)
+        return AncestorPlan(replace(asked, attributes=names or (NO_ATTRIBUTES,)), held_back, mended)
 
     def _attributes(
         self, asked: tuple[str, ...], reported: list[Reason]

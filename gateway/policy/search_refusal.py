@@ -8,6 +8,7 @@ from gateway.policy.reasons import REASONS, Reason
 
 _CODES = {
     Reason.base_malformed: ResultCode.invalidDNSyntax,
+    Reason.ambiguous_dn: ResultCode.invalidDNSyntax,
     Reason.control_not_allowed: ResultCode.unavailableCriticalExtension,
     Reason.paging_not_supported: ResultCode.unavailableCriticalExtension,
     # RFC 2696 3: the client then knows that this paged search is over.

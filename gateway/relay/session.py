@@ -307,6 +307,7 @@ class Session:
             self._refuse(operation, decision)
             return
         operation.record.account = decision.request.name
+        operation.record.mended = decision.mended
         self._binding = operation
         self._begin(operation, bind_steps(self.policy, decision))
 
@@ -320,6 +321,7 @@ class Session:
             self._answer_root_dse(operation, decision)
         elif isinstance(decision, AncestorPlan):
             operation.record.forwarded = decision.request.attributes
+            operation.record.mended = decision.mended
             self._begin(operation, ancestor_steps(self.policy, decision))
         else:
             self._forward_search(operation, decision)
@@ -327,6 +329,8 @@ class Session:
     def _forward_search(self, operation: Operation, plan: SearchPlan) -> None:
         operation.record.forwarded = plan.parts[0].attributes
         operation.record.reported = tuple(plan.reported)
+        operation.record.mended = plan.mended
+        operation.record.suspicious = plan.suspicious
         if plan.narrowed:
             operation.record.narrowed_to = tuple(part.base for part in plan.parts)
         server = self._upstream.url if self._upstream is not None else ""
