@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from errno import EACCES
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
@@ -14,7 +15,6 @@ from gateway.net.server_link import ServerConnector
 from gateway.net.settings import ClientSettings, GatewaySettings, ListenerSettings, StartTls
 from gateway.net.sources import SourceTable, Strangers
 from gateway.net.tls import listener_tls
-from gateway.observe.health import HealthPage
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
@@ -63,6 +63,9 @@ class Gateway:
         """Opens every listener and the health page, or none. Raises StartError."""
         self._apply(self._settings)
         if self._settings.admin is not None:
+            # Twisted's web server takes long to import; by now the listeners are open.
+            from gateway.observe.health import HealthPage
+
             host, port = self._settings.admin
             try:
                 self._health = self._reactor.listenTCP(
@@ -165,4 +168,7 @@ def key(listener: ListenerSettings) -> tuple[str, int]:
 
 
 def _words(error: CannotListenError) -> str:
-    return str(getattr(error.socketError, "strerror", None) or error.socketError)
+    said = str(getattr(error.socketError, "strerror", None) or error.socketError)
+    if getattr(error.socketError, "errno", None) == EACCES:
+        return f"{said}: low ports need CAP_NET_BIND_SERVICE or the sysctl net.ipv4.ip_unprivileged_port_start"
+    return said

@@ -17,8 +17,9 @@ class CertificateProblem(ValueError):
 def check_pair(certificate: Path, private_key: Path, now: datetime | None = None) -> None:
     """That a listener can serve with these files. Raises CertificateProblem."""
     chain = read_certificates(certificate)
+    octets = _read(private_key)
     try:
-        key = load_pem_private_key(_read(private_key), password=None)
+        key = load_pem_private_key(octets, password=None)
     except TypeError:
         raise CertificateProblem(f"{private_key}: the key is encrypted; a key without a passphrase is needed") from None
     except ValueError:
