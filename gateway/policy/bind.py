@@ -37,7 +37,7 @@ class BindJudge:
                 self._sync_own_names.update(_own_names(name))
             elif name is not None:
                 self._sync_names[spelling.lower()] = spelling
-                self._sync_own_names.add(name.name.lower())
+                self._sync_own_names.add(fold(name.name))
         self._sync_spellings = {fold(spelling): spelling for spelling in self._sync_names.values()}
         self._known = known_names(policy)
         self._domains = {domain.lower() for domain in policy.login_domains}
@@ -104,7 +104,7 @@ class BindJudge:
         listed = self._sync_names.get(name.text.lower())
         if listed is not None:
             return BindPlan(_renamed(request, listed), AccountKind.sync)
-        if self._is_sync_name({name.name.lower()}):
+        if self._is_sync_name({fold(name.name)}):
             return _deny(Reason.account_spelling_not_listed)
         if name.domain.lower() not in self._domains or not self._policy.login_base_dns:
             return _deny(Reason.login_domain_not_listed, name.domain)
@@ -142,7 +142,7 @@ def _same(meant: DN | LoginName, strict: DN | LoginName | None) -> bool:
 
 
 def _own_names(dn: DN) -> set[str]:
-    return {ava.value.lower() for ava in dn.rdns[0] if isinstance(ava.value, str)}
+    return {fold(ava.value) for ava in dn.rdns[0] if isinstance(ava.value, str)}
 
 
 def _renamed(request: BindRequest, name: str) -> BindRequest:

@@ -43,7 +43,8 @@ class SearchPlan:
     held_back: attributes that the client asked for and does not get, as it wrote them.
     reported: what `mode: report` let pass and enforce would refuse.
     mended: names in base and filter that were put right.
-    suspicious: attributes whose value in the filter looks escaped twice; it was forwarded as it came.
+    suspicious: what looks escaped twice and is forwarded all the same: `base`, or the attribute whose value in the
+    filter it is.
     """
 
     parts: tuple[SearchRequest, ...]

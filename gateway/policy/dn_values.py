@@ -11,9 +11,9 @@ from gateway.policy.reasons import Reason
 from gateway.policy.search_base import BaseJudge
 from gateway.policy.settings import ClientPolicy
 
-# What is looked at in the values of one filter, in octets: a filter of nothing but names without their escapes takes
-# no more than half a second. What comes after that is forwarded as it came.
-_MOST_LOOKED_AT = 65_536
+# In the values of one filter, in characters, so that a filter of nothing but names made to be hard takes a fraction
+# of a second. What comes after that is forwarded as it came.
+_MOST_READ = 32_768
 
 
 class DNValues:
@@ -26,33 +26,31 @@ class DNValues:
     def mend(self, attribute: str, value: bytes, noted: Noted) -> bytes:
         """The value, put right where it is a DN without its escapes. Raises FilterRefused where it has more than
         one reading."""
-        if self._mending and has_dn_syntax(attribute) and noted.looked_at + len(value) <= _MOST_LOOKED_AT:
-            noted.looked_at += len(value)
-            text = _text(value)
-            meant = None if text is None else self._meant(attribute, text)
-            if text is not None and meant is not None:
+        text = _text(value) if self._mending and has_dn_syntax(attribute) else None
+        if text is not None:
+            meant = self._meant(attribute, text, noted)
+            if meant is not None:
                 noted.mended.append(Mended(attribute, text, meant))
                 return meant.encode()
         notice_escapes(attribute, (value,), noted)
         return value
 
-    def _meant(self, attribute: str, text: str) -> str | None:
+    def _meant(self, attribute: str, text: str, noted: Noted) -> str | None:
         """The right spelling of a value that lacks its escapes; None for a value that is right, or no DN at all
         (AD takes `person` for an objectCategory)."""
         try:
             strict = parse(text)
         except DNError:
-            return self._only_reading(attribute, text)
-        if self._bases.allows(strict):
+            strict = None
+        if strict is not None and self._bases.allows(strict):
             return None
-        readings = self._known.readings(text)
-        if len(readings) != 1 or readings[0].same(strict) or not self._bases.allows(readings[0]):
-            return None
-        return str(readings[0])
-
-    def _only_reading(self, attribute: str, text: str) -> str | None:
-        readings = self._known.readings(text)
-        if not any(self._is_in_directory(reading) for reading in readings):
+        noted.read += len(text)
+        readings = self._known.readings(text) if noted.read <= _MOST_READ else ()
+        if strict is not None:
+            # A name that is right is changed only where the configuration itself has it otherwise.
+            if len(readings) != 1 or readings[0].same(strict) or not self._bases.allows(readings[0]):
+                return None
+        elif not any(self._is_in_directory(reading) for reading in readings):
             return None
         if len(readings) > 1:
             said = f"{Reason.ambiguous_dn}: the value of {attribute} can be read in more than one way"

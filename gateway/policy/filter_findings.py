@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gateway.ldap.attribute_types import has_dn_syntax
 from gateway.policy.decision import Mended
 from gateway.policy.reasons import Reason
-
-# Of the characters that DNs (RFC 4514 2.4) and filters (RFC 4515 3) escape.
-_CODE = rb"(?:00|2[0238-9A-Ca-c]|3[B-Eb-e]|5[Cc])"
-_ESCAPED = re.compile(rb"\\" + _CODE)
-_ESCAPED_TWICE = re.compile(rb"\\(?:\\|5[Cc])" + _CODE)
+from gateway.policy.unescaped import looks_escaped, looks_escaped_twice
 
 
 class FilterRefused(Exception):
@@ -32,18 +27,17 @@ class Noted:
     """What is to be said of a permitted filter.
 
     reported: what `mode: report` let pass. mended: DNs put right. suspicious: attributes with a value that looks
-    escaped twice. looked_at: octets of the values that were taken for DNs.
+    escaped twice. read: characters of values that were read as DNs without their escapes.
     """
 
     reported: list[Reason] = field(default_factory=list)
     mended: list[Mended] = field(default_factory=list)
     suspicious: list[str] = field(default_factory=list)
-    looked_at: int = 0
+    read: int = 0
 
 
 def notice_escapes(attribute: str, values: Iterable[bytes], noted: Noted) -> None:
-    """RFC 4515 escapes are gone once a filter is decoded: one that is still there was escaped twice, unless it is
-    part of a DN."""
-    twice = _ESCAPED_TWICE if has_dn_syntax(attribute) else _ESCAPED
-    if any(twice.search(value) for value in values):
+    """RFC 4515's escapes are gone once a filter is decoded: what is still one was escaped twice, or is a DN's."""
+    twice = looks_escaped_twice if has_dn_syntax(attribute) else looks_escaped
+    if any(twice(value.decode("latin-1")) for value in values):
         noted.suspicious.append(attribute)

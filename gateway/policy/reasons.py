@@ -77,7 +77,7 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.base_excluded: ReasonDoc("the base DN is inside an excluded one", "clients.X.excluded_base_dns"),
     Reason.ambiguous_dn: ReasonDoc("a name without the escapes it needs can be read in more than one way"),
     Reason.suspicious_escape: ReasonDoc(
-        "noticed, never refused: a value in the filter looks escaped twice, and was forwarded as it came"
+        "noticed, not refused: the base DN or a value in the filter looks escaped twice; it was forwarded as it is"
     ),
     Reason.attribute_not_allowed: ReasonDoc("an attribute asked for is not listed", "clients.X.attributes"),
     Reason.filter_attribute_not_allowed: ReasonDoc(

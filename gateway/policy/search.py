@@ -21,6 +21,7 @@ from gateway.policy.search_base import BaseJudge, SearchBase
 from gateway.policy.search_filter import FilterJudge
 from gateway.policy.search_refusal import refuse_search
 from gateway.policy.settings import ClientPolicy, Mode, Paging, WhenDenied
+from gateway.policy.unescaped import looks_escaped_twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class SearchJudge:
         if isinstance(base, Refuse):
             return base
         noted = Noted()
+        if not base.mended and looks_escaped_twice(request.base):
+            noted.suspicious.append("base")
         try:
             wanted = self._filters.rewrite(request.filter, noted)
         except FilterRefused as refused:

@@ -20,6 +20,10 @@ _SPECIAL = frozenset(' "#+,;<=>\\/')
 _NEEDLESS = frozenset("!$%&'()*-.:?@[]^_`{|}~")
 _HEX_PAIR = re.compile(r"\\[0-9A-Fa-f]{2}")
 _DOUBLED = re.compile(r"\\(?:\\|5[Cc])")
+# Escapes of the characters that DNs (RFC 4514 2.4) and filters (RFC 4515 3) have to escape.
+_CODE = "(?:00|2[0238-9A-Ca-c]|3[B-Eb-e]|5[Cc])"
+_ESCAPED = re.compile(rf"\\{_CODE}")
+_ESCAPED_TWICE = re.compile(rf'\\(?:\\|5[Cc])(?:{_CODE}|["#+;<=>])')
 TYPE_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.")
 
 
@@ -130,27 +134,42 @@ def spellings(text: str) -> Iterator[tuple[Unescaped, list[int]]]:
             yield Unescaped(spelling, needless=True), places
 
 
+def looks_escaped_twice(dn: str) -> bool:
+    return _ESCAPED_TWICE.search(dn) is not None
+
+
+def looks_escaped(value: str) -> bool:
+    """For values that are no DNs: these have no escapes of their own."""
+    return _ESCAPED.search(value) is not None
+
+
 def read(typed: Unescaped, types: frozenset[str]) -> list[tuple[RDN, ...]]:
-    """What the text means where it is split only before a type and `=`: one reading, or two where it matters
-    whether something that only looks like a type begins a new name. Empty where it cannot be read.
+    """What the text means where it is split only before a type and `=`. More than one reading, four at most, where
+    it matters whether something that only looks like a type begins a new name, or whether quotes around quotes
+    are part of a value. Empty where it cannot be read.
 
     types: canonical ones that after a comma or a semicolon are types for certain.
     """
-    found = []
-    for everywhere in (False, True):
-        reading = _Reader(typed, types, everywhere).read()
-        if reading is not None and reading not in found:
-            found.append(reading)
-    return found
+    plainly = _Reader(typed, types)
+    readings = [plainly.read()]
+    if plainly.doubtful:
+        for everywhere, unquote in ((False, True), (True, False), (True, True)):
+            readings.append(_Reader(typed, types, everywhere=everywhere, unquote=unquote).read())
+    return list(dict.fromkeys(reading for reading in readings if reading is not None))
 
 
 class _Reader:
-    """everywhere: what looks like a type is one, after a plus sign too."""
+    """everywhere: what looks like a type is one, after a plus sign too. unquote: quotes around a value are not part
+    of it, though there are others in it. doubtful: one of these makes a difference."""
 
-    def __init__(self, typed: Unescaped, types: frozenset[str], everywhere: bool) -> None:
+    def __init__(
+        self, typed: Unescaped, types: frozenset[str], *, everywhere: bool = False, unquote: bool = False
+    ) -> None:
         self._typed = typed
         self._types = types
         self._everywhere = everywhere
+        self._unquote = unquote
+        self.doubtful = False
 
     def read(self) -> tuple[RDN, ...] | None:
         typed = self._typed
@@ -203,8 +222,10 @@ class _Reader:
         end = typed.skip_type(start)
         if start == end or not typed.is_bare(typed.skip_blanks(end), "="):
             return False
-        known = typed.characters[at] != "+" and _canonical(typed.slice(start, end)) in self._types
-        return known or self._everywhere
+        if typed.characters[at] != "+" and _canonical(typed.slice(start, end)) in self._types:
+            return True
+        self.doubtful = True
+        return self._everywhere
 
     def _ava(self, start: int, first: int, end: int) -> AVA | None:
         """Strictly where that is possible: the rest of the text may be all that is wrong."""
@@ -219,7 +240,11 @@ class _Reader:
         kind = _plain_type(typed.slice(start, typed.skip_type(start)))
         while typed.is_bare(end - 1, " ") and end > first:
             end -= 1
-        if self._closing_quote(first) is not None:
+        quoted = self._closing_quote(first) is not None
+        if not quoted and typed.is_bare(first, '"') and typed.is_bare(end - 1, '"'):
+            self.doubtful = True
+            quoted = self._unquote
+        if quoted:
             first, end = first + 1, end - 1
         return AVA(kind, typed.slice(first, end)) if is_type(kind) and first < end else None
 

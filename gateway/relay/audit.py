@@ -24,8 +24,8 @@ class AuditRecord:
     as (for a bind: that it wants to be), in the configured spelling where one matched. base, scope, filter,
     asked: of the request; forwarded: attributes that the server was asked for; held_back: attributes asked
     for and not forwarded. narrowed_to: the bases that a wider search was answered from. mended: names of the request
-    that were put right. suspicious: attributes whose value in the filter looks escaped twice. Entries' names and
-    values never appear: only counts do.
+    that were put right. suspicious: what in the request looks escaped twice. Entries' names and values never appear:
+    only counts do.
     decision: permit, refuse, or "" where none was needed. reason: why it was refused or why it failed.
     code: what the client was told; None where it was told nothing (unbind, abandon). server: its URL.
     received, sent: entries from the server, entries to the client. pages: searches that the server was asked for
