@@ -258,6 +258,7 @@ class Session:
             self._refuse(operation, decision)
             return
         operation.record.account = decision.request.name
+        operation.record.mended = decision.mended
         self._binding = operation
         self._exchange.begin(operation, bind_steps(self.policy, decision))
 
@@ -271,6 +272,7 @@ class Session:
             self._answer_root_dse(operation, decision)
         elif isinstance(decision, AncestorPlan):
             operation.record.forwarded = decision.request.attributes
+            operation.record.mended = decision.mended
             self._exchange.begin(operation, ancestor_steps(self.policy, decision))
         else:
             self._exchange.search(operation, decision)
