@@ -41,16 +41,20 @@ def is_open(port):
     return True
 
 
-def with_listener(config, address):
-    return json.dumps(config | {"listeners": [*config["listeners"], {**config["listeners"][0], "address": address}]})
+def with_listeners(config, *addresses):
+    more = [{**config["listeners"][0], "address": address} for address in addresses]
+    return json.dumps(config | {"listeners": config["listeners"] + more})
 
 
 def test_a_reload_that_cannot_open_an_address_changes_nothing(certificates, config, gateway):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        free_port = free.getsockname()[1]
     with RawClient(gateway.port, certificates.ca_file) as before, socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
-        said = gateway.reload(with_listener(config, address))
+        said = gateway.reload(with_listeners(config, f"127.0.0.1:{free_port}", address))
         assert f"listener {address}: Address already in use" in said
         assert "reload refused: the configuration from before stays in force" in said
+        assert not is_open(free_port)
         assert read_root_dse(before) == 0
     with RawClient(gateway.port, certificates.ca_file) as later:
         assert read_root_dse(later) == 0
@@ -58,7 +62,7 @@ def test_a_reload_that_cannot_open_an_address_changes_nothing(certificates, conf
 
 def test_a_reload_opens_what_is_new_keeps_what_stays_and_closes_what_is_gone(certificates, config, gateway):
     with RawClient(gateway.port, certificates.ca_file) as before:
-        said = gateway.reload(with_listener(config, "127.0.0.2:0"))
+        said = gateway.reload(with_listeners(config, "127.0.0.2:0"))
         listening = [line.split("listening on ")[1] for line in said.splitlines() if "listening on" in line]
         assert listening[0] == f"127.0.0.1:{gateway.port} (ldaps)"
         assert listening[1].startswith("127.0.0.2:")
