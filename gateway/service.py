@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from errno import EACCES
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
@@ -14,10 +15,11 @@ from gateway.net.server_link import ServerConnector
 from gateway.net.settings import ClientSettings, GatewaySettings, ListenerSettings, StartTls
 from gateway.net.sources import SourceTable, Strangers
 from gateway.net.tls import listener_tls
-from gateway.observe.health import HealthPage
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
+from gateway.relay.paging import ServerFacts
+from gateway.state.sizes import SizeMemory
 
 log = Logger()
 
@@ -33,14 +35,19 @@ class StartError(Exception):
 
 
 class Gateway:
-    """audit: takes each audit record; it must not block for long and must not raise."""
+    """audit: takes each audit record; it must not block for long and must not raise. sizes: of the last complete
+    searches."""
 
     def __init__(
-        self, settings: GatewaySettings, audit: Callable[[AuditRecord], None], reactor: Reactor
+        self,
+        settings: GatewaySettings,
+        audit: Callable[[AuditRecord], None],
+        sizes: SizeMemory,
+        reactor: Reactor,
     ) -> None:
         self._settings = settings
         self._reactor = reactor
-        self._registry = SessionRegistry(audit)
+        self._registry = SessionRegistry(audit, sizes)
         self._strangers = Strangers()
         self._listening: dict[tuple[str, int], tuple[Port, ListenerFactory]] = {}
         self._health: Port | None = None
@@ -59,6 +66,9 @@ class Gateway:
         """Opens every listener and the health page, or none. Raises StartError."""
         self._apply(self._settings)
         if self._settings.admin is not None:
+            # Twisted's web server takes long to import; by now the listeners are open.
+            from gateway.observe.health import HealthPage
+
             host, port = self._settings.admin
             try:
                 self._health = self._reactor.listenTCP(
@@ -110,7 +120,8 @@ class Gateway:
 
     def _states(self, settings: GatewaySettings) -> dict[tuple[str, int], ListenerState]:
         try:
-            served = [(client, self._served(client)) for client in settings.clients]
+            facts = {client.directory.name: ServerFacts() for client in settings.clients}
+            served = [(client, self._served(client, facts[client.directory.name])) for client in settings.clients]
             return {
                 key(listener): ListenerState(
                     listener,
@@ -128,8 +139,8 @@ class Gateway:
         except (OSError, ValueError) as error:
             raise StartError(str(error)) from None
 
-    def _served(self, client: ClientSettings) -> ServedClient:
-        return ServedClient(Policy(client.policy), ServerConnector(client.directory, self._reactor))
+    def _served(self, client: ClientSettings, facts: ServerFacts) -> ServedClient:
+        return ServedClient(Policy(client.policy), ServerConnector(client.directory, self._reactor), facts)
 
     def _close_listeners(self, addresses: set[tuple[str, int]]) -> None:
         for address in addresses:
@@ -162,4 +173,7 @@ def key(listener: ListenerSettings) -> tuple[str, int]:
 
 
 def _words(error: CannotListenError) -> str:
-    return str(getattr(error.socketError, "strerror", None) or error.socketError)
+    said = str(getattr(error.socketError, "strerror", None) or error.socketError)
+    if getattr(error.socketError, "errno", None) == EACCES:
+        return f"{said}: low ports need CAP_NET_BIND_SERVICE or the sysctl net.ipv4.ip_unprivileged_port_start"
+    return said

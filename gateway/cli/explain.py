@@ -90,17 +90,20 @@ def _refusal(decision: Any, client: str) -> dict[str, Any]:
 def _plan(decision: Any) -> dict[str, Any]:
     from gateway.ldap.filter_text import filter_text
     from gateway.ldap.messages import SCOPE_NAMES
-    from gateway.policy.decision import BindPlan, RootDsePlan
+    from gateway.policy.decision import AncestorPlan, BindPlan, RootDsePlan
 
     if isinstance(decision, BindPlan):
         proof = "the person must be found inside login_base_dns" if decision.look_up else "the server's answer"
         return {"decision": "permit", "as": decision.kind.value, "sent": decision.request.name, "then": proof}
     if isinstance(decision, RootDsePlan):
         return {"decision": "permit", "sent": "nothing: the gateway answers the root DSE by itself"}
-    request = decision.request
+    if isinstance(decision, AncestorPlan):
+        sent = f"the entry {decision.request.base} by itself; the client gets its DN and objectClass"
+        return {"decision": "permit", "sent": sent, "held back": list(decision.held_back)}
+    request = decision.parts[0]
     return {
         "decision": "permit",
-        "base": request.base,
+        "base": [f'"{part.base}"' for part in decision.parts] if decision.narrowed else request.base,
         "scope": SCOPE_NAMES[request.scope],
         "filter": filter_text(request.filter),
         "forwarded": list(request.attributes),

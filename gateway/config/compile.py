@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
@@ -27,7 +28,8 @@ from gateway.net.settings import (
     StartTls,
 )
 from gateway.policy.bind_name import read_bind_name
-from gateway.policy.settings import ClientPolicy, Mode, WhenDenied
+from gateway.policy.settings import BaseAbove, ClientPolicy, Mode, Paging, WhenDenied
+from gateway.policy.shrink import ShrinkMode, ShrinkSettings
 from gateway.relay.settings import SessionLimits
 
 LDAPS_PORT = 636
@@ -69,6 +71,11 @@ class Compiler:
             if (served := self._client(name, client, file, directories, starttls)) is not None
         )
         self._check_ties(clients, len(file.listeners))
+        state_dir = None if file.state_dir is None else self._path(file.state_dir)
+        if state_dir is None:
+            self._warn_of_forgetting(clients)
+        elif not _is_directory(state_dir):
+            self._warning(("state_dir",), f"{state_dir}: no such directory; it must exist when the gateway starts")
         return GatewaySettings(
             listeners=listeners,
             clients=clients,
@@ -77,10 +84,22 @@ class Compiler:
             audit_file=None if file.audit.file is None else self._path(file.audit.file),
             audit_filter_values=file.audit.filter_values,
             drain_timeout=file.drain_timeout,
+            state_dir=state_dir,
         )
 
     def _problem(self, location: Location, message: str) -> None:
         self.problems.append(self._source.problem(location, message))
+
+    def _warning(self, location: Location, message: str) -> None:
+        self.warnings.append(self._source.problem(location, message))
+
+    def _warn_of_forgetting(self, clients: tuple[ClientSettings, ...]) -> None:
+        for client in clients:
+            if client.policy.shrink.mode is not ShrinkMode.off:
+                self._warning(
+                    ("clients", client.policy.name, "shrink_guard"),
+                    "without state_dir the sizes to compare with are forgotten at each restart",
+                )
 
     def _path(self, text: str) -> Path:
         return self._directory / text
@@ -186,8 +205,7 @@ class Compiler:
                 self._problem((*at, "matching_rules", i), "an OID or the name of a matching rule is expected")
         for i, network in enumerate(client.sources):
             if network.prefixlen == 0:
-                warning = self._source.problem((*at, "sources", i), "every address may connect")
-                self.warnings.append(warning)
+                self._warning((*at, "sources", i), "every address may connect")
         required = client.required_filter
         policy = ClientPolicy(
             name=name,
@@ -210,9 +228,29 @@ class Compiler:
             time_limit=client.time_limit,
             allow_anonymous=client.allow_anonymous,
             pass_diagnostics=client.pass_diagnostics,
+            base_above=BaseAbove(client.base_above),
+            paging=Paging(file.directories[client.directory].paging),
+            page_size=file.directories[client.directory].page_size,
+            expand_ranges=client.expand_ranges,
+            referral_hosts=self._referral_hosts(at, client),
+            shrink=ShrinkSettings(
+                ShrinkMode(client.shrink_guard.mode), client.shrink_guard.keep_at_least, client.shrink_guard.minimum
+            ),
             extensions=frozenset({START_TLS}) if starttls else frozenset(),
         )
         return ClientSettings(policy, tuple(client.sources), directory, self._listeners_of(at, client, file))
+
+    def _referral_hosts(self, at: Location, client: models.Client) -> frozenset[str]:
+        if client.referrals == "drop":
+            if client.referral_hosts:
+                self._problem((*at, "referral_hosts"), "only of use with `referrals: pass`")
+            return frozenset()
+        if not client.referral_hosts:
+            self._problem((*at, "referrals"), "with `pass` the hosts are needed: referral_hosts")
+        for i, host in enumerate(client.referral_hosts):
+            if not re.fullmatch(r"[A-Za-z0-9._:-]+", host):
+                self._problem((*at, "referral_hosts", i), "a host name or address is expected, without a port")
+        return frozenset(host.lower() for host in client.referral_hosts)
 
     def _listeners_of(self, at: Location, client: models.Client, file: models.File) -> frozenset[int]:
         known = [listener.address for listener in file.listeners]
@@ -253,6 +291,13 @@ class Compiler:
                         )
 
 
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def _attribute_advice(attribute: str) -> str:
     if attribute in ("*", "+"):
         return "each attribute must be listed by name; there is no wildcard"
@@ -280,4 +325,5 @@ def _limits(limits: models.Limits) -> SessionLimits:
         bind=limits.bind,
         silence=limits.silence,
         write_stall=limits.write_stall,
+        expanded_entry=limits.expanded_entry,
     )

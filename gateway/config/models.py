@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
+from gateway.config.admin import ADMIN_ADDRESS
 from gateway.ldap.filters import FilterLimits
 from gateway.ldap.messages import RequestLimits
-from gateway.policy.settings import DEFAULT_CONTROLS, DEFAULT_FILTER_ATTRIBUTES, DEFAULT_MATCHING_RULES
+from gateway.policy.settings import (
+    DEFAULT_CONTROLS,
+    DEFAULT_FILTER_ATTRIBUTES,
+    DEFAULT_MATCHING_RULES,
+    DEFAULT_PAGE_SIZE,
+)
+from gateway.policy.shrink import ShrinkSettings
 from gateway.relay.settings import SessionLimits
 
 _SESSION = SessionLimits()
 _REQUEST = RequestLimits()
 _FILTER = FilterLimits()
+_SHRINK = ShrinkSettings()
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)]
 
 
+def _percentage(value: Any) -> int:
+    if not isinstance(value, str) or re.fullmatch("(100|[1-9][0-9]?)%", value) is None:
+        raise PydanticCustomError("percentage", "a whole percentage from 1% to 100% is expected, with its sign: 80%")
+    return int(value[:-1])
+
+
+def _off_as_written(value: Any) -> Any:
+    # YAML 1.1 reads an unquoted off as false.
+    return "off" if value is False else value
+
+
+Percentage = Annotated[int, BeforeValidator(_percentage)]
+
+
 class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Built once, as a whole, when the first file is read: that is a good part of the time that a start takes.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Listener(Model):
@@ -41,6 +66,14 @@ class Directory(Model):
     ca_file: str
     naming_contexts: Annotated[list[str], Field(min_length=1)]
     connect_timeout: Seconds = 5
+    paging: Literal["auto", "always", "never"] = "auto"
+    page_size: Annotated[int, Field(ge=1, le=100_000, strict=True)] = DEFAULT_PAGE_SIZE
+
+
+class ShrinkGuard(Model):
+    mode: Annotated[Literal["enforce", "report", "off"], BeforeValidator(_off_as_written)] = "enforce"
+    keep_at_least: Percentage = _SHRINK.keep_at_least
+    minimum: Count = _SHRINK.minimum
 
 
 class Client(Model):
@@ -63,6 +96,11 @@ class Client(Model):
     time_limit: Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)] = 0
     allow_anonymous: bool = False
     pass_diagnostics: bool = False
+    base_above: Literal["narrow", "refuse"] = "narrow"
+    expand_ranges: bool = True
+    referrals: Literal["drop", "pass"] = "drop"
+    referral_hosts: list[str] = []
+    shrink_guard: ShrinkGuard = ShrinkGuard()
 
 
 class Limits(Model):
@@ -75,6 +113,7 @@ class Limits(Model):
     bind: Seconds = _SESSION.bind
     silence: Seconds = _SESSION.silence
     write_stall: Seconds = _SESSION.write_stall
+    expanded_entry: Count = _SESSION.expanded_entry
     filter_depth: Annotated[int, Field(ge=1, le=100, strict=True)] = _FILTER.depth
     filter_elements: Count = _FILTER.elements
     assertion_value: Count = _FILTER.value
@@ -91,7 +130,7 @@ class Audit(Model):
 
 
 class Admin(Model):
-    address: str = "127.0.0.1:8389"
+    address: str = ADMIN_ADDRESS
 
 
 class File(Model):
@@ -102,3 +141,4 @@ class File(Model):
     audit: Audit = Audit()
     admin: Admin | None = Admin()
     drain_timeout: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 30
+    state_dir: Annotated[str, Field(min_length=1)] | None = None

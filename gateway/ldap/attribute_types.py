@@ -109,13 +109,21 @@ class TypeSet:
     """Attribute types, found by any of their names."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._spellings: dict[str, str] = {canonical_type(name): name for name in reversed(list(names))}
+        self._spellings: dict[str, str] = {}
+        for name in names:
+            self._spellings.setdefault(canonical_type(name), name)
+        self._numbers: dict[str, int] = {kind: number for number, kind in enumerate(self._spellings)}
 
     def find(self, description: str) -> str | None:
         """The configured spelling of the type that a description stands for; None if it is not in the set."""
         kind = base_type(description)
         return None if kind is None else self._spellings.get(kind)
 
+    def number(self, description: str) -> int:
+        """The place in spellings() of the type that a description stands for; -1 if it is not in the set."""
+        kind = base_type(description)
+        return -1 if kind is None else self._numbers.get(kind, -1)
+
     def spellings(self) -> tuple[str, ...]:
-        """Every type once, in the order given."""
-        return tuple(reversed(list(self._spellings.values())))
+        """Every type once, in the order given, as first written."""
+        return tuple(self._spellings.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
@@ -29,8 +30,10 @@ from gateway.relay.commands import (
     SendToClient,
     SendToServer,
     StartTls,
+    StoreSizes,
 )
 from gateway.relay.session import Session
+from gateway.state.sizes import SizeMemory
 
 log = Logger()
 
@@ -47,6 +50,7 @@ class ClientConnection(Protocol):
         connector: ServerConnector,
         tls: CertificateOptions,
         audit: Callable[[AuditRecord], None],
+        sizes: SizeMemory,
         ended: Callable[[ClientConnection], None],
         write_stall: float,
         reactor: Reactor,
@@ -56,6 +60,7 @@ class ClientConnection(Protocol):
         self._connector = connector
         self._tls = tls
         self._audit = audit
+        self._sizes = sizes
         self._ended = ended
         self._write_stall = write_stall
         self._reactor = reactor
@@ -138,7 +143,10 @@ class ClientConnection(Protocol):
             self._apply_flow(self._session)
 
     def _execute(self, commands: list[Command]) -> None:
-        for command in commands:
+        # A command may be answered at once; what follows from the answer comes behind what was to be done before.
+        waiting = deque(commands)
+        while waiting:
+            command = waiting.popleft()
             if isinstance(command, SendToClient):
                 self.transport.write(command.data)
             elif isinstance(command, SendToServer):
@@ -154,6 +162,11 @@ class ClientConnection(Protocol):
                 self.transport.startTLS(self._tls)
             elif isinstance(command, CloseClient):
                 self._close_client()
+            elif isinstance(command, StoreSizes):
+                self._sizes.store(command.shape, command.sizes)
+            elif self._session is not None:
+                remembered = self._sizes.read(command.shape)
+                waiting.extend(self._session.sizes_recalled(command.shape, remembered, monotonic()))
 
     def _connect_server(self) -> None:
         connecting: Deferred[None] = self._connector.connect().addCallbacks(self._connected, self._not_connected)

@@ -21,8 +21,10 @@ from gateway.net.sources import SourceTable, Strangers, parse_source
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import REASONS, Reason
 from gateway.relay.audit import AuditRecord
+from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
 from gateway.relay.settings import SessionLimits
+from gateway.state.sizes import SizeMemory
 
 log = Logger()
 
@@ -33,6 +35,7 @@ class ServedClient:
 
     policy: Policy
     connector: ServerConnector
+    facts: ServerFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +50,11 @@ class ListenerState:
 
 
 class SessionRegistry:
-    """The sessions that are under way, and the IDs that they have in the logs."""
+    """The sessions that are under way, the IDs that they have in the logs, and what outlives them."""
 
-    def __init__(self, audit: Callable[[AuditRecord], None]) -> None:
+    def __init__(self, audit: Callable[[AuditRecord], None], sizes: SizeMemory) -> None:
         self.audit = audit
+        self.sizes = sizes
         self.open: set[ClientConnection] = set()
         self._numbers = count(1)
 
@@ -113,6 +117,7 @@ class ListenerFactory(Factory):
                 source,
                 client.policy,
                 state.limits,
+                client.facts,
                 monotonic(),
                 tls=encrypted,
                 needs_tls=not encrypted,
@@ -123,6 +128,7 @@ class ListenerFactory(Factory):
             client.connector,
             state.tls,
             self._registry.audit,
+            self._registry.sizes,
             self._registry.open.discard,
             state.limits.write_stall,
             self._reactor,

@@ -34,7 +34,10 @@ def audit_object(record: AuditRecord, filter_values: bool, now: float) -> dict[s
         shown["filter"] = "" if record.filter is None else filter_text(record.filter, values=filter_values)
         shown["asked"] = list(record.asked or ())
         shown["forwarded"] = None if record.forwarded is None else list(record.forwarded)
+        if record.narrowed_to:
+            shown["narrowed_to"] = list(record.narrowed_to)
         shown["held_back"] = list(record.held_back)
+        shown["pages"] = record.pages
         shown["entries"] = record.sent
         shown["entries_held_back"] = record.received - record.sent if record.forwarded is not None else 0
         shown["references_dropped"] = record.references_dropped

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.ldap.controls import Control
+from gateway.ldap.controls import Control, PagedResults
 from gateway.ldap.messages import BindRequest, SearchRequest, SearchResultEntry
 from gateway.policy.reasons import Reason
 
@@ -25,15 +25,35 @@ class Refuse:
 class SearchPlan:
     """A permitted search, written anew.
 
-    request: what the server is sent, base in the configured spelling. controls: likewise.
+    parts: what the server is sent, one after another, as one result; the bases in the configured spelling.
+    asked: what the client meant, before narrowing and required_filter, in canonical spelling.
+    page: the page that the client wants, its size clamped; None for all of it in one. page_critical: as it said.
+    controls: sent with each part; paged results are not among them.
+    size_limit: entries that the client may get over all parts and pages; 0 for any number.
     held_back: attributes that the client asked for and does not get, as it wrote them.
     reported: what `mode: report` let pass and enforce would refuse.
     """
 
-    request: SearchRequest
+    parts: tuple[SearchRequest, ...]
+    asked: SearchRequest
+    page: PagedResults | None = None
+    page_critical: bool = False
     controls: tuple[Control, ...] = ()
+    size_limit: int = 0
     held_back: tuple[str, ...] = ()
     reported: tuple[Reason, ...] = ()
+    narrowed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AncestorPlan:
+    """The entry above allowed bases, read by itself: the client gets its DN, and objectClass if it asked for it.
+
+    Test buttons of services read the one base that they are configured with.
+    """
+
+    request: SearchRequest
+    held_back: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

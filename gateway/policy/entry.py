@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from gateway.ldap.attribute_types import TypeSet
+from urllib.parse import urlsplit
+
+from gateway.ldap.attribute_types import TypeSet, base_type
 from gateway.ldap.controls import Control
 from gateway.ldap.dn import DN, DNError, parse
 from gateway.ldap.errors import DecodeError
+from gateway.ldap.messages import SearchResultEntry
+from gateway.policy.decision import AncestorPlan
 from gateway.policy.settings import ClientPolicy
+
+
+def _host(uri: str) -> str | None:
+    """The host of an LDAP URL (RFC 4516), in lower case; None where there is none to be relied on."""
+    try:
+        url = urlsplit(uri)
+        return url.hostname if url.scheme in ("ldap", "ldaps") and "@" not in url.netloc else None
+    except ValueError:
+        return None
 
 
 class EntryJudge:
@@ -34,9 +47,31 @@ class EntryJudge:
             return False
         return not any(dn.is_inside_loosely(base) for base in self._policy.excluded_base_dns)
 
+    def attribute_number(self, description: str) -> int:
+        """By the base type, options make no difference: which of attribute_names it is, -1 for none."""
+        return self._attributes.number(description)
+
     def permits_attribute(self, description: str) -> bool:
-        """By the base type; options make no difference."""
-        return self._attributes.find(description) is not None
+        return self.attribute_number(description) >= 0
+
+    def ancestor(self, entry: SearchResultEntry, plan: AncestorPlan) -> SearchResultEntry | None:
+        """Of an entry above the allowed bases no more than the plan asks for; None where it is another entry."""
+        try:
+            if not parse(entry.dn).same(parse(plan.request.base)):
+                return None
+        except DNError:
+            return None
+        wanted = {base_type(name) for name in plan.request.attributes}
+        kept = tuple(attribute for attribute in entry.attributes if base_type(attribute.type) in wanted)
+        return SearchResultEntry(plan.request.base, kept)
+
+    def keep_references(self, uris: tuple[str, ...]) -> tuple[str, ...]:
+        """RFC 4511 4.5.3: the alternatives of one reference that lead to a listed host."""
+        return tuple(uri for uri in uris if _host(uri) in self._policy.referral_hosts)
+
+    @property
+    def attribute_names(self) -> tuple[str, ...]:
+        return self._attributes.spellings()
 
     def filter_response_controls(self, controls: tuple[Control, ...]) -> tuple[Control, ...]:
         return tuple(control for control in controls if control.oid in self._policy.controls)

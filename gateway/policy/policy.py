@@ -20,5 +20,5 @@ class Policy:
         self.search = SearchJudge(settings)
         self.entries = EntryJudge(settings)
         self.entry_filter = EntryFilter(
-            self.entries.permits_attribute, self.entries.permits_dn, self.entries.filter_response_controls
+            self.entries.attribute_number, self.entries.permits_dn, self.entries.filter_response_controls
         )

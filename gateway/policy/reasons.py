@@ -17,6 +17,8 @@ class Reason(StrEnum):
     filter_dn_attributes = "filter-dn-attributes"
     matching_rule_not_allowed = "matching-rule-not-allowed"
     control_not_allowed = "control-not-allowed"
+    paging_not_supported = "paging-not-supported"
+    cookie_not_valid = "cookie-not-valid"
     control_malformed = "control-malformed"
     not_bound = "not-bound"
     login_may_only_bind = "login-may-only-bind"
@@ -49,6 +51,11 @@ class Reason(StrEnum):
     server_wrong_response = "server-wrong-response"
     server_undecodable = "server-undecodable"
     server_referral = "server-referral"
+    narrowed_base_missing = "narrowed-base-missing"
+    size_limit_reached = "size-limit-reached"
+    expanded_entry_too_large = "expanded-entry-too-large"
+    entry_changed = "entry-changed"
+    result_shrank = "result-shrank"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,9 @@ class ReasonDoc:
 REASONS: dict[Reason, ReasonDoc] = {
     Reason.base_malformed: ReasonDoc("the base DN is not a DN as RFC 4514 writes it"),
     Reason.base_not_allowed: ReasonDoc("the base DN is not inside an allowed one", "clients.X.base_dns"),
-    Reason.base_above_allowed: ReasonDoc("the base DN is above the allowed ones", "clients.X.base_dns"),
+    Reason.base_above_allowed: ReasonDoc(
+        "the base DN is above the allowed ones, and not of use there", "clients.X.base_dns or clients.X.base_above"
+    ),
     Reason.base_excluded: ReasonDoc("the base DN is inside an excluded one", "clients.X.excluded_base_dns"),
     Reason.attribute_not_allowed: ReasonDoc("an attribute asked for is not listed", "clients.X.attributes"),
     Reason.filter_attribute_not_allowed: ReasonDoc(
@@ -75,6 +84,12 @@ REASONS: dict[Reason, ReasonDoc] = {
     ),
     Reason.control_not_allowed: ReasonDoc("a critical control is not listed", "clients.X.controls"),
     Reason.control_malformed: ReasonDoc("a control came twice, or its value cannot be read"),
+    Reason.paging_not_supported: ReasonDoc(
+        "paged results are demanded and the directory cannot page", "directories.X.paging"
+    ),
+    Reason.cookie_not_valid: ReasonDoc(
+        "the cookie of a paged search is not of this session and search, or has been used"
+    ),
     Reason.not_bound: ReasonDoc("a search before a successful bind"),
     Reason.login_may_only_bind: ReasonDoc("a person who may sign in may not search", "clients.X.sync_accounts"),
     Reason.operation_not_allowed: ReasonDoc("add, delete, modify, modifyDN and compare are never served"),
@@ -107,5 +122,21 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.server_silent: ReasonDoc("the server did not answer in time", "limits.silence"),
     Reason.server_wrong_response: ReasonDoc("the server's answer does not belong to the request"),
     Reason.server_undecodable: ReasonDoc("the server sent what cannot be read"),
-    Reason.server_referral: ReasonDoc("the server refers elsewhere; no referral is followed"),
+    Reason.server_referral: ReasonDoc(
+        "the server refers elsewhere; no referral is followed", "clients.X.referral_hosts"
+    ),
+    Reason.narrowed_base_missing: ReasonDoc(
+        "an allowed base that a wider search was narrowed to does not exist", "clients.X.base_dns"
+    ),
+    Reason.size_limit_reached: ReasonDoc(
+        "the search has more entries than the client or size_limit permits", "clients.X.size_limit"
+    ),
+    Reason.expanded_entry_too_large: ReasonDoc(
+        "entries with ranged attributes are larger than may be put aside", "limits.expanded_entry"
+    ),
+    Reason.entry_changed: ReasonDoc("an entry changed or vanished while its ranged attributes were read"),
+    Reason.result_shrank: ReasonDoc(
+        "the result lost more than clients.X.shrink_guard permits: ldap-gateway shrink accept",
+        "clients.X.shrink_guard",
+    ),
 }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from gateway.ldap.attribute_types import canonical_type
+from gateway.ldap.controls import PAGED_RESULTS
 from gateway.ldap.filters import And, EqualityMatch, Filter, Or, Present
 from gateway.ldap.messages import Attribute, SearchRequest, SearchResultEntry
 from gateway.policy.decision import RootDsePlan
-from gateway.policy.settings import ClientPolicy
+from gateway.policy.settings import ClientPolicy, Paging
 
 
 def answer_root_dse(policy: ClientPolicy, request: SearchRequest) -> RootDsePlan:
@@ -37,8 +38,9 @@ def _attributes(policy: ClientPolicy) -> list[Attribute]:
         # Clients made for AD take their search base from here.
         found.append(Attribute("defaultNamingContext", contexts[:1]))
     found.append(Attribute("supportedLDAPVersion", (b"3",)))
-    if policy.controls:
-        found.append(Attribute("supportedControl", tuple(oid.encode() for oid in sorted(policy.controls))))
+    controls = policy.controls if policy.paging is not Paging.never else policy.controls - {PAGED_RESULTS}
+    if controls:
+        found.append(Attribute("supportedControl", tuple(oid.encode() for oid in sorted(controls))))
     if policy.extensions:
         found.append(Attribute("supportedExtension", tuple(oid.encode() for oid in sorted(policy.extensions))))
     return found

@@ -8,6 +8,7 @@ from enum import Enum, StrEnum
 from gateway.ldap.controls import PAGED_RESULTS
 from gateway.ldap.dn import DN
 from gateway.ldap.filters import Filter
+from gateway.policy.shrink import ShrinkSettings
 
 BIT_AND = "1.2.840.113556.1.4.803"
 BIT_OR = "1.2.840.113556.1.4.804"
@@ -15,6 +16,8 @@ BIT_OR = "1.2.840.113556.1.4.804"
 DEFAULT_FILTER_ATTRIBUTES = ("objectClass", "objectCategory", "sAMAccountType", "whenChanged", "uSNChanged")
 DEFAULT_MATCHING_RULES = frozenset({BIT_AND, BIT_OR})
 DEFAULT_CONTROLS = frozenset({PAGED_RESULTS})
+# Half of AD's MaxPageSize: a page is at the client sooner, and less is open at once.
+DEFAULT_PAGE_SIZE = 500
 
 
 class Mode(StrEnum):
@@ -33,6 +36,22 @@ class WhenDenied(Enum):
     refuse = "refuse"
 
 
+class Paging(StrEnum):
+    """Whether the gateway reads in pages what the client did not ask to be paged. auto: where the server is an
+    Active Directory, which stops unpaged searches at its MaxPageSize. never: the server cannot page at all."""
+
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
+class BaseAbove(StrEnum):
+    """What becomes of a search whose base lies above allowed ones: it is answered from these, or refused."""
+
+    narrow = "narrow"
+    refuse = "refuse"
+
+
 @dataclass(frozen=True, slots=True)
 class ClientPolicy:
     """One client's block.
@@ -47,6 +66,9 @@ class ClientPolicy:
     matching_rules: OIDs or names permitted in extensible matches. controls: OIDs.
     required_filter: ANDed to every search's filter.
     size_limit: entries per search, time_limit: seconds per search; 0 is none of the gateway's own.
+    paging: what its directory can do. page_size: entries, the most that a server is asked for in one page.
+    expand_ranges: attributes that the server gives in ranges reach the client whole.
+    referral_hosts: in lower case; references to them pass, all others are dropped.
     """
 
     name: str
@@ -67,5 +89,11 @@ class ClientPolicy:
     time_limit: int = 0
     allow_anonymous: bool = False
     pass_diagnostics: bool = False
+    base_above: BaseAbove = BaseAbove.narrow
+    paging: Paging = Paging.auto
+    page_size: int = DEFAULT_PAGE_SIZE
+    expand_ranges: bool = True
+    referral_hosts: frozenset[str] = frozenset()
+    shrink: ShrinkSettings = field(default_factory=ShrinkSettings)
     # Extended operations that the root DSE may name: StartTLS where a listener offers it.
     extensions: frozenset[str] = field(default_factory=frozenset)

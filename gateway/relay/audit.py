@@ -5,6 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.ldap.filters import Filter
+from gateway.ldap.messages import (
+    SCOPE_NAMES,
+    BindRequest,
+    ExtendedRequest,
+    Request,
+    SearchRequest,
+    UnservedRequest,
+)
 
 
 @dataclass(slots=True)
@@ -14,10 +22,12 @@ class AuditRecord:
     operation: bind, search, ... as RFC 4511 names them. account: the DN or name that the session is bound
     as (for a bind: that it wants to be), in the configured spelling where one matched. base, scope, filter,
     asked: of the request; forwarded: attributes that the server was asked for; held_back: attributes asked
-    for and not forwarded. entries_held_back, values... never appear: only counts do.
+    for and not forwarded. narrowed_to: the bases that a wider search was answered from. Entries' names and values
+    never appear: only counts do.
     decision: permit, refuse, or "" where none was needed. reason: why it was refused or why it failed.
     code: what the client was told; None where it was told nothing (unbind, abandon). server: its URL.
-    received, sent: entries from the server, entries to the client. octets: sent to the client.
+    received, sent: entries from the server, entries to the client. pages: searches that the server was asked for
+    it. octets: sent to the client.
     """
 
     session: str
@@ -33,6 +43,7 @@ class AuditRecord:
     asked: tuple[str, ...] | None = None
     forwarded: tuple[str, ...] | None = None
     held_back: tuple[str, ...] = ()
+    narrowed_to: tuple[str, ...] = ()
     reported: tuple[str, ...] = ()
     decision: str = ""
     reason: str = ""
@@ -42,6 +53,25 @@ class AuditRecord:
     received: int = 0
     sent: int = 0
     references_dropped: int = 0
+    pages: int = 0
     octets: int = 0
     seconds: float = 0.0
     server: str = ""
+
+
+def describe(record: AuditRecord, request: Request) -> AuditRecord:
+    """Fills in what a record says of its request."""
+    if isinstance(request, SearchRequest):
+        record.operation = "search"
+        record.base = request.base
+        record.scope = SCOPE_NAMES[request.scope]
+        record.filter = request.filter
+        record.asked = request.attributes
+    elif isinstance(request, BindRequest):
+        record.operation = "bind"
+        record.account = request.name
+    elif isinstance(request, ExtendedRequest):
+        record.operation = "extended"
+    elif isinstance(request, UnservedRequest):
+        record.operation = request.name
+    return record

@@ -29,7 +29,7 @@ def bind_steps(policy: Policy, plan: BindPlan) -> Steps:
     if not isinstance(answer, BindResponse):
         raise TypeError("a bind was answered by something else")
     if answer.result.code != ResultCode.success:
-        result, reason = relayed_bind(answer.result, policy.settings.pass_diagnostics)
+        result, reason = relayed_bind(answer.result, policy)
         return Outcome(result, reason=reason)
     if plan.look_up is not None:
         dn = yield from _bound_person(policy, plan.look_up)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from gateway.policy.shrink import Shape, Sizes
 from gateway.relay.audit import AuditRecord
 
 
@@ -43,6 +44,29 @@ class Audit:
     record: AuditRecord
 
 
+@dataclass(frozen=True, slots=True)
+class RecallSizes:
+    """What did the last complete search of this shape give? Answered by sizes_recalled."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSizes:
+    """What a complete search gave, to be recalled at the next one of its shape."""
+
+    shape: Shape
+    sizes: Sizes
+
+
 Command: TypeAlias = (
-    SendToClient | SendToServer | ConnectServer | CloseServer | CloseClient | StartTls | Audit
+    SendToClient
+    | SendToServer
+    | ConnectServer
+    | CloseServer
+    | CloseClient
+    | StartTls
+    | Audit
+    | RecallSizes
+    | StoreSizes
 )

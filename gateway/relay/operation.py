@@ -23,10 +23,22 @@ from gateway.relay.steps import Answer, Ask, Found, Look, Outcome, Step, Steps, 
 
 
 class Operation:
-    """step: what the server is, or is to be, asked now. upstream_id: under which message ID it was asked, None
-    until it was sent. asked_at: when, on the session's clock."""
+    """step: what is done now. upstream_id: under which message ID the server was asked, None until it was.
+    asked_at: when, on the session's clock. received: entries that came in this step; passed: those of them that
+    were sent or put aside."""
 
-    __slots__ = ("_count", "_found", "_steps", "asked_at", "message_id", "record", "request", "step", "upstream_id")
+    __slots__ = (
+        "_found",
+        "_steps",
+        "asked_at",
+        "message_id",
+        "passed",
+        "received",
+        "record",
+        "request",
+        "step",
+        "upstream_id",
+    )
 
     def __init__(self, message_id: int, request: Request, record: AuditRecord) -> None:
         self.message_id = message_id
@@ -37,7 +49,8 @@ class Operation:
         self.asked_at = 0.0
         self._steps: Steps | None = None
         self._found: list[SearchResultEntry] = []
-        self._count = 0
+        self.received = 0
+        self.passed = 0
 
     def begin(self, steps: Steps) -> Outcome | None:
         """Runs to the first step; returns the outcome where there is none."""
@@ -53,7 +66,8 @@ class Operation:
         if self._steps is None:
             raise RuntimeError("an operation that has not begun got an answer")
         self._found = []
-        self._count = 0
+        self.received = 0
+        self.passed = 0
         try:
             self.step = self._steps.send(answer)
         except StopIteration as end:
@@ -84,10 +98,9 @@ class Operation:
         if isinstance(step, Ask):
             return self._asked(step, received)
         if isinstance(received, SearchResultReference):
-            self.record.references_dropped += 1
             return None
         if isinstance(received, SearchResultEntry) and isinstance(step, Look):
-            self._count += 1
+            self.received += 1
             if len(self._found) < step.maximum:
                 self._found.append(received)
             return None
@@ -95,8 +108,8 @@ class Operation:
             return self._misplaced(received)
         self.record.server_code = received.result.code
         if isinstance(step, Look):
-            return Found(received.result, tuple(self._found), self._count)
-        return Streamed(received.result, response.controls)
+            return Found(received.result, tuple(self._found), self.received)
+        return Streamed(received.result, response.controls, self.received)
 
     def _asked(self, step: Ask, received: messages.Operation) -> Answer | Refuse:
         expected = BindResponse if isinstance(step.request, BindRequest) else ExtendedResponse

@@ -1,17 +1,277 @@
-"""The steps of a search."""
+"""The steps of a search: its parts and pages, ranged attributes made whole, and the comparison with last time."""
 
 from __future__ import annotations
 
-from gateway.policy.decision import SearchPlan
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+
+from gateway.ldap.attribute_types import base_type
+from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults
+from gateway.ldap.errors import DecodeError
+from gateway.ldap.filters import Present
+from gateway.ldap.messages import BASE_OBJECT, SearchRequest, SearchResultEntry, decode_response
+from gateway.ldap.results import LDAPResult, ResultCode
+from gateway.policy.decision import AncestorPlan, SearchPlan
 from gateway.policy.policy import Policy
+from gateway.policy.reasons import REASONS, Reason
+from gateway.policy.search import refuse_search
+from gateway.policy.settings import Paging
+from gateway.policy.shrink import AttributeSize, Loss, Remembered, ShrinkMode, Sizes, losses, shape_of
+from gateway.relay.aside import PutAside, Room
+from gateway.relay.paging import PagedSearches, Search, ServerFacts, next_cookie, page_response
+from gateway.relay.ranges import EntryChanged, RangedEntry, has_range
 from gateway.relay.results import relayed
-from gateway.relay.steps import Outcome, Steps, Stream, Streamed
+from gateway.relay.steps import (
+    Answer,
+    AwaitTurn,
+    Deliver,
+    Found,
+    Look,
+    Outcome,
+    ReadSizes,
+    Step,
+    Steps,
+    Stream,
+    Streamed,
+)
+
+# MS-ADTS 3.1.1.3.4.3: LDAP_CAP_ACTIVE_DIRECTORY_OID, in supportedCapabilities of the root DSE.
+ACTIVE_DIRECTORY = b"1.2.840.113556.1.4.800"
+_CAPABILITIES = SearchRequest("", BASE_OBJECT, Present("objectClass"), ("supportedCapabilities",))
 
 
-def search_steps(policy: Policy, plan: SearchPlan) -> Steps:
-    """One search on the server, its entries streamed to the client."""
-    answer = yield Stream(plan.request, plan.controls)
-    if not isinstance(answer, Streamed):
+@dataclass(frozen=True, slots=True)
+class SearchContext:
+    """What a session's searches share. server: the URL of the server that the session is connected to."""
+
+    paged: PagedSearches
+    room: Room
+    facts: ServerFacts
+    server: str
+
+
+class _Failed(Exception):
+    """Ends the operation with an error of the gateway's own."""
+
+    def __init__(self, reason: Reason, code: int, text: str, detail: str = "") -> None:
+        super().__init__(reason.value)
+        result = LDAPResult(code, "", f"{reason}: {text}; the result is not complete")
+        self.outcome = Outcome(result, reason=reason, detail=detail)
+
+
+def search_steps(policy: Policy, plan: SearchPlan, context: SearchContext) -> Steps:
+    """One operation of a search: all of it, or the page that the client asked for."""
+    search: Search | None
+    if plan.page is not None and plan.page.cookie:
+        search = context.paged.take(plan.page.cookie, plan)
+        if search is None:
+            refusal = refuse_search(Reason.cookie_not_valid)
+            return Outcome(LDAPResult(refusal.code, "", refusal.text), reason=refusal.reason)
+        if plan.page.size == 0:
+            return (yield from _give_up(search))
+    else:
+        search = Search(plan, len(policy.entries.attribute_names))
+    running = _RunningSearch(policy, plan, context, search)
+    try:
+        return (yield from running.steps())
+    except _Failed as failed:
+        return failed.outcome
+    finally:
+        running.aside.clear()
+
+
+def ancestor_steps(policy: Policy, plan: AncestorPlan) -> Steps:
+    """The entry above the allowed bases, if the server has it."""
+    answer = yield Look(plan.request, maximum=1)
+    if not isinstance(answer, Found):
         raise TypeError("a search was answered by something else")
-    result, reason = relayed(answer.result, policy.settings.pass_diagnostics)
-    return Outcome(result, policy.entries.filter_response_controls(answer.controls), reason)
+    if answer.result.code == ResultCode.success and answer.entries:
+        entry = policy.entries.ancestor(answer.entries[0], plan)
+        if entry is not None:
+            yield Deliver(entry)
+    result, reason = relayed(answer.result, policy)
+    return Outcome(result, reason=reason)
+
+
+def _give_up(search: Search) -> Steps:
+    """RFC 2696 3: a size of 0 with a cookie; the server is told as well, so that it can free the pages."""
+    if search.cookie:
+        part = search.plan.parts[search.part]
+        control = PagedResults(0, search.cookie).to_control(critical=True)
+        yield Stream(part, search.tally, (*search.plan.controls, control), most=0)
+    return Outcome(LDAPResult(ResultCode.success), (page_response(b""),))
+
+
+class _RunningSearch:
+    """One operation of a search."""
+
+    def __init__(self, policy: Policy, plan: SearchPlan, context: SearchContext, search: Search) -> None:
+        self._policy = policy
+        self._plan = plan
+        self._context = context
+        self._search = search
+        self.aside = PutAside(context.room)
+        # A client that asks for ranges itself gets ranges.
+        expand = policy.settings.expand_ranges and not any(map(has_range, plan.asked.attributes))
+        self._expanded = self.aside if expand else None
+
+    def steps(self) -> Steps:
+        plan, search = self._plan, self._search
+        # Entries that may still come in the client's page.
+        left = 0 if plan.page is None else plan.page.size
+        by_gateway = plan.page is None and (yield from self._must_page())
+        if by_gateway:
+            # Servers keep one paging state per connection, or few.
+            yield AwaitTurn()
+        controls: tuple[Control, ...] = ()
+        while search.part < len(plan.parts):
+            answer = yield from self._read(left, by_gateway)
+            if answer.result.code in (ResultCode.success, ResultCode.sizeLimitExceeded):
+                yield from self._deliver_aside()
+            if answer.result.code != ResultCode.success:
+                return self._ended(answer)
+            controls = answer.controls
+            search.cookie = self._cookie(controls)
+            if not search.cookie:
+                search.part += 1
+            if plan.page is None or search.part == len(plan.parts):
+                continue
+            left -= answer.received
+            if search.cookie or left <= 0:
+                return self._success(controls, self._context.paged.keep(search))
+        return (yield from self._complete(controls))
+
+    def _must_page(self) -> Generator[Step, Answer, bool]:
+        """Whether the gateway pages what the client wants in one: the server would stop before the end."""
+        paging = self._policy.settings.paging
+        if paging is Paging.never or all(part.scope == BASE_OBJECT for part in self._plan.parts):
+            return False
+        if paging is Paging.always:
+            return True
+        known = self._context.facts.is_active_directory.get(self._context.server)
+        if known is None:
+            answer = yield Look(_CAPABILITIES, maximum=1)
+            if not isinstance(answer, Found) or answer.result.code != ResultCode.success or not answer.entries:
+                # Not remembered: it may be that this account may not read it.
+                return False
+            known = _is_active_directory(answer.entries[0])
+            self._context.facts.is_active_directory[self._context.server] = known
+        return known
+
+    def _read(self, left: int, by_gateway: bool) -> Generator[Step, Answer, Streamed]:
+        """The next page of the current part, or all of it."""
+        plan, search = self._plan, self._search
+        request, controls = plan.parts[search.part], plan.controls
+        most = search.entries_left()
+        size = left
+        if by_gateway:
+            size = self._policy.settings.page_size if most is None else min(self._policy.settings.page_size, most + 1)
+        if size:
+            page = PagedResults(size, search.cookie)
+            # Critical, so that no server can take a page of the gateway's for the whole.
+            controls = (*controls, page.to_control(critical=by_gateway or plan.page_critical))
+            request = replace(request, size_limit=0)
+        answer = yield Stream(request, search.tally, controls, most, self._expanded)
+        if not isinstance(answer, Streamed):
+            raise TypeError("a search was answered by something else")
+        return answer
+
+    def _cookie(self, controls: tuple[Control, ...]) -> bytes:
+        try:
+            return next_cookie(controls)
+        except DecodeError as error:
+            detail = str(error)
+        text = "the directory sent an answer that cannot be read"
+        raise _Failed(Reason.server_undecodable, ResultCode.unavailable, text, detail)
+
+    def _deliver_aside(self) -> Generator[Step, Answer, None]:
+        """Reads what is missing of the entries that were put aside, and sends them whole."""
+        while self.aside.messages:
+            try:
+                entry = decode_response(self.aside.messages.popleft()).operation
+                if not isinstance(entry, SearchResultEntry):
+                    raise TypeError("something else than an entry was put aside")
+                ranged = RangedEntry(entry, self._policy.entries.permits_attribute)
+            except DecodeError as error:
+                text = "the directory sent an entry that cannot be read"
+                raise _Failed(Reason.server_undecodable, ResultCode.unavailable, text, str(error)) from None
+            while (request := ranged.next_request()) is not None:
+                answer = yield Look(request, maximum=1)
+                if not self.aside.grow(self._add(ranged, answer)):
+                    text = f"entries with ranged attributes need more than {self._context.room.limit} octets"
+                    raise _Failed(Reason.expanded_entry_too_large, ResultCode.adminLimitExceeded, text)
+            whole = ranged.whole()
+            for attribute in whole.attributes:
+                self._search.tally.count(self._policy.entries.attribute_number(attribute.type), len(attribute.values))
+            self._search.tally.sent += 1
+            yield Deliver(whole)
+        self.aside.clear()
+
+    def _add(self, ranged: RangedEntry, answer: Answer) -> int:
+        """The octets of the values that an answer added."""
+        if isinstance(answer, Found) and answer.result.code == ResultCode.success and answer.count == 1:
+            try:
+                return ranged.add(answer.entries[0])
+            except EntryChanged:
+                pass
+        raise _Failed(Reason.entry_changed, ResultCode.unavailable, REASONS[Reason.entry_changed].meaning)
+
+    def _ended(self, answer: Streamed) -> Outcome:
+        """A part that did not end in success ends the whole search."""
+        base = self._plan.parts[self._search.part].base
+        if self._plan.narrowed and answer.result.code == ResultCode.noSuchObject:
+            text = f"{Reason.narrowed_base_missing}: {base} does not exist in the directory; the result is not complete"
+            result = LDAPResult(ResultCode.unwillingToPerform, "", text)
+            return Outcome(result, reason=Reason.narrowed_base_missing, detail=base)
+        if answer.over_limit:
+            text = f"{Reason.size_limit_reached}: there are more than {self._plan.size_limit} entries"
+            return Outcome(LDAPResult(ResultCode.sizeLimitExceeded, "", text), reason=Reason.size_limit_reached)
+        result, reason = relayed(answer.result, self._policy)
+        return Outcome(result, self._others(answer.controls), reason)
+
+    def _complete(self, controls: tuple[Control, ...]) -> Steps:
+        """Everything was sent; it is a success unless it shrank."""
+        settings = self._policy.settings.shrink
+        outcome = self._success(controls, b"")
+        if settings.mode is ShrinkMode.off or self._plan.asked.scope == BASE_OBJECT:
+            return outcome
+        shape = shape_of(self._policy.settings.name, self._plan.asked)
+        remembered = yield ReadSizes(shape)
+        if not isinstance(remembered, Remembered):
+            raise TypeError("sizes were answered by something else")
+        now = self._sizes()
+        lost: tuple[Loss, ...] = ()
+        if remembered.sizes is not None and not remembered.accepted:
+            lost = losses(remembered.sizes, now, settings)
+        detail = "; ".join(map(str, lost))
+        if lost and settings.mode is ShrinkMode.enforce:
+            text = f"{Reason.result_shrank}: the result is much smaller than last time; if that is meant, accept it"
+            result = LDAPResult(ResultCode.unwillingToPerform, "", text)
+            return Outcome(result, reason=Reason.result_shrank, detail=detail)
+        worth_keeping = remembered.sizes is not None or now.entries >= settings.minimum
+        return replace(
+            outcome,
+            detail=detail,
+            reported=(Reason.result_shrank,) if lost else (),
+            sizes=(shape, now) if worth_keeping else None,
+        )
+
+    def _sizes(self) -> Sizes:
+        tally = self._search.tally
+        names = self._policy.entries.attribute_names
+        return Sizes(tally.sent, tuple(map(AttributeSize, names, tally.entries, tally.values)))
+
+    def _success(self, controls: tuple[Control, ...], cookie: bytes) -> Outcome:
+        page = () if self._plan.page is None else (page_response(cookie),)
+        return Outcome(LDAPResult(ResultCode.success), (*page, *self._others(controls)))
+
+    def _others(self, controls: tuple[Control, ...]) -> tuple[Control, ...]:
+        permitted = self._policy.entries.filter_response_controls(controls)
+        return tuple(control for control in permitted if control.oid != PAGED_RESULTS)
+
+
+def _is_active_directory(root_dse: SearchResultEntry) -> bool:
+    return any(
+        base_type(attribute.type) == "supportedcapabilities" and ACTIVE_DIRECTORY in attribute.values
+        for attribute in root_dse.attributes
+    )

@@ -11,23 +11,25 @@ from typing import cast
 
 from gateway.ldap import messages
 from gateway.ldap.controls import Control
+from gateway.ldap.entries import HELD_BACK, RANGED
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.framing import Framer
 from gateway.ldap.messages import (
     AbandonRequest,
     BindRequest,
-    ExtendedRequest,
     LDAPMessage,
     Request,
     SearchRequest,
     UnbindRequest,
 )
 from gateway.ldap.results import LDAPResult, ResultCode
-from gateway.policy.decision import Refuse, RootDsePlan, SearchPlan
+from gateway.policy.decision import AncestorPlan, Refuse, RootDsePlan, SearchPlan
 from gateway.policy.operations import decide_operation
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
-from gateway.relay.audit import AuditRecord
+from gateway.policy.shrink import Remembered, Shape
+from gateway.relay.aside import Room
+from gateway.relay.audit import AuditRecord, describe
 from gateway.relay.binding import bind_steps
 from gateway.relay.commands import (
     Audit,
@@ -35,14 +37,29 @@ from gateway.relay.commands import (
     CloseServer,
     Command,
     ConnectServer,
-    SendToClient,
+    RecallSizes,
     SendToServer,
     StartTls,
+    StoreSizes,
 )
 from gateway.relay.operation import Operation
-from gateway.relay.searching import search_steps
+from gateway.relay.output import Output
+from gateway.relay.paging import PagedSearches, ServerFacts
+from gateway.relay.searching import SearchContext, ancestor_steps, search_steps
 from gateway.relay.settings import SessionLimits
-from gateway.relay.steps import Account, Outcome, Steps, Stream
+from gateway.relay.steps import (
+    Account,
+    Answer,
+    AwaitTurn,
+    Deliver,
+    Outcome,
+    ReadSizes,
+    Ready,
+    ServerStep,
+    Steps,
+    Stream,
+    Streamed,
+)
 from gateway.relay.upstream import Upstream
 
 # What may wait in the client's framer while a bind runs before reading from the client pauses, in octets.
@@ -50,8 +67,8 @@ PIPELINED_OCTETS = 65_536
 
 
 class Session:
-    """session_id, source: for the audit records. tls: the connection is encrypted already.
-    needs_tls: nothing is served before StartTLS."""
+    """session_id, source: for the audit records. facts: of the directory's servers, shared by its sessions.
+    tls: the connection is encrypted already. needs_tls: nothing is served before StartTLS."""
 
     def __init__(
         self,
@@ -59,6 +76,7 @@ class Session:
         source: str,
         policy: Policy,
         limits: SessionLimits,
+        facts: ServerFacts,
         now: float,
         *,
         tls: bool,
@@ -68,6 +86,7 @@ class Session:
         self.policy = policy
         self._source = source
         self._limits = limits
+        self._facts = facts
         self._now = now
         self._tls = tls
         self._needs_tls = needs_tls
@@ -76,8 +95,11 @@ class Session:
         self._open: dict[int, Operation] = {}
         self._binding: Operation | None = None
         self._account: Account | None = None
-        self._commands: list[Command] = []
-        self._to_client: list[bytes] = []
+        self._paged = PagedSearches()
+        self._room = Room(limits.expanded_entry)
+        # Operations that want the turn: the first one has it.
+        self._turns: list[Operation] = []
+        self._output = Output()
         self._closed = False
         self._draining = False
         self._first_request_by: float | None = now + limits.first_request
@@ -132,8 +154,8 @@ class Session:
             upstream.url = url
             self._last_server_octet = now
             for operation in list(self._open.values()):
-                if operation.step is not None and operation.upstream_id is None:
-                    self._send_step(operation, upstream)
+                if isinstance(operation.step, ServerStep) and operation.upstream_id is None:
+                    self._send_step(operation, operation.step, upstream)
         return self._flush()
 
     def server_failed(self, detail: str, now: float) -> list[Command]:
@@ -179,6 +201,15 @@ class Session:
             self._last_server_octet += now - self._held_since
             self._held_since = None
         return []
+
+    def sizes_recalled(self, shape: Shape, remembered: Remembered, now: float) -> list[Command]:
+        """What RecallSizes asked for."""
+        self._now = now
+        for operation in list(self._open.values()):
+            if isinstance(operation.step, ReadSizes) and operation.step.shape is shape:
+                self._proceed(operation, operation.resume(remembered))
+        self._pull()
+        return self._flush()
 
     def tick(self, now: float) -> list[Command]:
         """The deadline has come."""
@@ -247,8 +278,9 @@ class Session:
         if isinstance(request, BindRequest):
             # RFC 4511 4.2.1: what is open ends first, and the session is anonymous until the bind succeeds.
             self._supersede()
+            self._paged.clear()
             self._account = None
-        operation = Operation(message.message_id, request, self._describe(message.message_id, request))
+        operation = Operation(message.message_id, request, describe(self._record("", message.message_id), request))
         refusal = self._decide_operation(request, message.controls)
         if refusal is not None:
             self._refuse(operation, refusal)
@@ -286,13 +318,20 @@ class Session:
         operation.record.held_back = decision.held_back
         if isinstance(decision, RootDsePlan):
             self._answer_root_dse(operation, decision)
-            return
-        self._forward_search(operation, decision)
+        elif isinstance(decision, AncestorPlan):
+            operation.record.forwarded = decision.request.attributes
+            self._begin(operation, ancestor_steps(self.policy, decision))
+        else:
+            self._forward_search(operation, decision)
 
     def _forward_search(self, operation: Operation, plan: SearchPlan) -> None:
-        operation.record.forwarded = plan.request.attributes
+        operation.record.forwarded = plan.parts[0].attributes
         operation.record.reported = tuple(plan.reported)
-        self._begin(operation, search_steps(self.policy, plan))
+        if plan.narrowed:
+            operation.record.narrowed_to = tuple(part.base for part in plan.parts)
+        server = self._upstream.url if self._upstream is not None else ""
+        context = SearchContext(self._paged, self._room, self._facts, server)
+        self._begin(operation, search_steps(self.policy, plan, context))
 
     def _answer_root_dse(self, operation: Operation, plan: RootDsePlan) -> None:
         if plan.entry is not None:
@@ -315,7 +354,7 @@ class Session:
         self._audit(operation.record, "permit", None, ResultCode.success)
         self._tls = True
         self._first_request_by = self._now + self._limits.first_request
-        self._command(StartTls())
+        self._output.command(StartTls())
 
     def _abandon(self, message_id: int, request: AbandonRequest) -> None:
         self._audit(self._record("abandon", message_id), "", None, None)
@@ -344,28 +383,46 @@ class Session:
         self._proceed(operation, outcome)
 
     def _proceed(self, operation: Operation, outcome: Outcome | None) -> None:
-        """Sends the operation's next step, or ends it where it has come to its outcome."""
-        if outcome is not None:
-            self._finish(operation, outcome)
+        """Takes the operation's next steps, up to one that must wait for its answer, or to its outcome."""
+        while outcome is None:
+            step = operation.step
+            if isinstance(step, Deliver):
+                operation.record.sent += 1
+                self._send_client(operation, messages.encode(LDAPMessage(operation.message_id, step.entry)))
+                outcome = operation.resume(Ready())
+                continue
+            if isinstance(step, AwaitTurn):
+                self._turns.append(operation)
+            elif isinstance(step, ReadSizes):
+                self._output.command(RecallSizes(step.shape))
+            elif step is not None:
+                self._ask_server(operation, step)
             return
+        self._finish(operation, outcome)
+
+    def _give_turn(self) -> None:
+        """Not as soon as an operation ends: others may be about to end with it."""
+        while self._turns and isinstance(self._turns[0].step, AwaitTurn):
+            self._proceed(self._turns[0], self._turns[0].resume(Ready()))
+
+    def _ask_server(self, operation: Operation, step: ServerStep) -> None:
         if self._upstream is None:
             self._upstream = Upstream(self._limits.response_message)
-            self._command(ConnectServer())
+            self._output.command(ConnectServer())
         elif self._upstream.connected:
-            self._send_step(operation, self._upstream)
+            self._send_step(operation, step, self._upstream)
 
-    def _send_step(self, operation: Operation, upstream: Upstream[Operation]) -> None:
-        step = operation.step
-        if step is None:
-            return
+    def _send_step(self, operation: Operation, step: ServerStep, upstream: Upstream[Operation]) -> None:
         if not self._waits_for_server():
             self._last_server_octet = self._now
         operation.record.server = upstream.url
         operation.upstream_id = upstream.register(operation)
         operation.asked_at = self._now
         controls = step.controls if isinstance(step, Stream) else ()
+        if isinstance(step, Stream):
+            operation.record.pages += 1
         data = messages.encode(LDAPMessage(operation.upstream_id, step.request, controls))
-        self._command(SendToServer(data))
+        self._output.command(SendToServer(data))
 
     def _finish(self, operation: Operation, outcome: Outcome) -> None:
         """Gives the operation's one final answer."""
@@ -377,6 +434,9 @@ class Session:
             if outcome.server_bound:
                 self._drop_server()
         operation.record.detail = operation.record.detail or outcome.detail
+        operation.record.reported = (*operation.record.reported, *outcome.reported)
+        if outcome.sizes is not None:
+            self._output.command(StoreSizes(*outcome.sizes))
         response = messages.final_response(operation.request, outcome.result)
         if response is not None:
             data = messages.encode(LDAPMessage(operation.message_id, response, outcome.controls))
@@ -390,6 +450,8 @@ class Session:
         self._open.pop(operation.message_id, None)
         if operation is self._binding:
             self._binding = None
+        if operation in self._turns:
+            self._turns.remove(operation)
         self._last_request = self._now
         self._audit(operation.record, operation.record.decision, reason, code)
         self._close_if_drained()
@@ -406,9 +468,9 @@ class Session:
         if upstream is None or operation.upstream_id is None:
             return
         upstream.release(operation.upstream_id)
-        if operation.step is not None and not isinstance(operation.step.request, BindRequest):
+        if isinstance(operation.step, ServerStep) and not isinstance(operation.step.request, BindRequest):
             abandoned = AbandonRequest(operation.upstream_id)
-            self._command(SendToServer(messages.encode(LDAPMessage(upstream.new_id(), abandoned))))
+            self._output.command(SendToServer(messages.encode(LDAPMessage(upstream.new_id(), abandoned))))
 
     def _supersede(self) -> None:
         text = f"{Reason.superseded_by_bind}: a bind on this connection ended the operation; its result is not complete"
@@ -427,8 +489,9 @@ class Session:
         operation = upstream.owner(envelope.message_id)
         if operation is None:
             return
-        if envelope.tag == messages.SEARCH_ENTRY and isinstance(operation.step, Stream):
-            self._relay_entry(operation, data, envelope)
+        step = operation.step
+        if envelope.tag == messages.SEARCH_ENTRY and isinstance(step, Stream):
+            self._relay_entry(operation, step, data, envelope)
             return
         try:
             response = messages.decode_response(data)
@@ -436,23 +499,51 @@ class Session:
         except DecodeError as error:
             self._undecodable(operation, error)
             return
-        if isinstance(answer, Refuse):
+        if isinstance(step, Stream) and isinstance(response.operation, messages.SearchResultReference):
+            self._relay_reference(operation, response.operation)
+        elif isinstance(answer, Refuse):
             self._fail(operation, answer.reason, answer.code, answer.text, answer.detail)
         elif answer is not None:
-            upstream.release(envelope.message_id)
-            operation.upstream_id = None
-            self._proceed(operation, operation.resume(answer))
+            self._step_answered(operation, answer)
 
-    def _relay_entry(self, operation: Operation, data: bytes, envelope: messages.Envelope) -> None:
+    def _step_answered(self, operation: Operation, answer: Answer) -> None:
+        if self._upstream is not None and operation.upstream_id is not None:
+            self._upstream.release(operation.upstream_id)
+        operation.upstream_id = None
+        self._proceed(operation, operation.resume(answer))
+
+    def _relay_entry(self, operation: Operation, step: Stream, data: bytes, envelope: messages.Envelope) -> None:
         operation.record.received += 1
+        operation.received += 1
         try:
-            rewritten = self.policy.entry_filter.rewrite(data, envelope, operation.message_id)
+            rewritten = self.policy.entry_filter.rewrite(
+                data, envelope, operation.message_id, step.tally, ranges=step.aside is None
+            )
         except DecodeError as error:
             self._undecodable(operation, error)
             return
-        if rewritten is not None:
+        if rewritten == HELD_BACK:
+            return
+        if step.most is not None and operation.passed >= step.most:
+            self._give_up(operation)
+            result = LDAPResult(ResultCode.sizeLimitExceeded)
+            self._step_answered(operation, Streamed(result, over_limit=True))
+            return
+        operation.passed += 1
+        if rewritten != RANGED:
             operation.record.sent += 1
             self._send_client(operation, rewritten)
+        elif step.aside is not None and not step.aside.add(data):
+            text = f"entries with ranged attributes need more than {self._limits.expanded_entry} octets"
+            self._fail(operation, Reason.expanded_entry_too_large, ResultCode.adminLimitExceeded, text, "")
+
+    def _relay_reference(self, operation: Operation, reference: messages.SearchResultReference) -> None:
+        uris = self.policy.entries.keep_references(reference.uris)
+        if not uris:
+            operation.record.references_dropped += 1
+            return
+        passed = messages.SearchResultReference(uris)
+        self._send_client(operation, messages.encode(LDAPMessage(operation.message_id, passed)))
 
     def _undecodable(self, operation: Operation, error: DecodeError) -> None:
         text = "the directory sent an answer that cannot be read"
@@ -489,11 +580,12 @@ class Session:
     def _drop_server(self) -> None:
         upstream, self._upstream = self._upstream, None
         self._held_since = None
+        self._paged.clear()
         if upstream is None:
             return
         if upstream.connected:
-            self._command(SendToServer(messages.encode(LDAPMessage(upstream.new_id(), UnbindRequest()))))
-        self._command(CloseServer())
+            self._output.command(SendToServer(messages.encode(LDAPMessage(upstream.new_id(), UnbindRequest()))))
+        self._output.command(CloseServer())
 
     # The end.
 
@@ -509,8 +601,8 @@ class Session:
         for operation in list(self._open.values()):
             self._fail(operation, reason, ResultCode.unavailable, text, "")
         self._drop_server()
-        self._to_client.append(messages.encode(messages.notice_of_disconnection(code, f"{reason}: {text}")))
-        self._command(CloseClient())
+        self._output.send(messages.encode(messages.notice_of_disconnection(code, f"{reason}: {text}")))
+        self._output.command(CloseClient())
 
     def _end_silently(self, reason: Reason) -> None:
         """The client wants no more answers: unbind, or a lost connection."""
@@ -518,27 +610,17 @@ class Session:
         for operation in list(self._open.values()):
             self._close_operation(operation, reason, None)
         self._drop_server()
-        self._command(CloseClient())
+        self._output.command(CloseClient())
 
     # Output.
 
     def _send_client(self, operation: Operation, data: bytes) -> None:
         operation.record.octets += len(data)
-        self._to_client.append(data)
-
-    def _command(self, command: Command) -> None:
-        self._join_output()
-        self._commands.append(command)
-
-    def _join_output(self) -> None:
-        if self._to_client:
-            self._commands.append(SendToClient(b"".join(self._to_client)))
-            self._to_client.clear()
+        self._output.send(data)
 
     def _flush(self) -> list[Command]:
-        self._join_output()
-        commands, self._commands = self._commands, []
-        return commands
+        self._give_turn()
+        return self._output.take()
 
     def _record(self, operation: str, message_id: int) -> AuditRecord:
         record = AuditRecord(
@@ -553,26 +635,10 @@ class Session:
             record.account = self._account.name
         return record
 
-    def _describe(self, message_id: int, request: Request) -> AuditRecord:
-        if isinstance(request, SearchRequest):
-            record = self._record("search", message_id)
-            record.base = request.base
-            record.scope = messages.SCOPE_NAMES[request.scope]
-            record.filter = request.filter
-            record.asked = request.attributes
-            return record
-        if isinstance(request, BindRequest):
-            record = self._record("bind", message_id)
-            record.account = request.name
-            return record
-        if isinstance(request, ExtendedRequest):
-            return self._record("extended", message_id)
-        return self._record(request.name if isinstance(request, messages.UnservedRequest) else "", message_id)
-
     def _audit(self, record: AuditRecord, decision: str, reason: Reason | None, code: int | None) -> None:
         record.decision = decision
         record.reason = reason.value if reason is not None else ""
         record.code = code
         record.seconds = self._now - record.started
-        self._command(Audit(record))
+        self._output.command(Audit(record))
 

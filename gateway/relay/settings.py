@@ -16,6 +16,7 @@ class SessionLimits:
     first_request: from connecting to the first whole request. idle: without a request while none is open.
     bind: an answer to a bind, or to one step of the look-up behind it. silence: no byte from the server
     while a search is open; it stands still while the gateway itself has paused reading.
+    expanded_entry: entries of a session that wait for the rest of their ranged attributes.
     write_stall: a peer takes nothing of what is ready for it. write_window: octets waiting to be written to
     one peer before reading from the other pauses.
     """
@@ -30,4 +31,5 @@ class SessionLimits:
     bind: float = 30
     silence: float = 150
     write_stall: float = 60
+    expanded_entry: int = 32 * 1024 * 1024
     write_window: int = 1024 * 1024

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from gateway.ldap.controls import Control
+from gateway.ldap.entries import Tally
 from gateway.ldap.messages import (
     BindRequest,
     BindResponse,
@@ -22,6 +23,8 @@ from gateway.ldap.messages import (
 from gateway.ldap.results import LDAPResult
 from gateway.policy.decision import AccountKind
 from gateway.policy.reasons import Reason
+from gateway.policy.shrink import Remembered, Shape, Sizes
+from gateway.relay.aside import PutAside
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +44,37 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A search whose entries go to the client as they arrive; Streamed comes back."""
+    """A search whose entries go to the client as they arrive; Streamed comes back.
+
+    tally: counts what is sent. most: entries that may be sent, None for any number; one more that could be sent
+    ends the step with sizeLimitExceeded. aside: takes the entries that cannot be sent yet because they have
+    attributes in ranges; None where ranges pass as they are.
+    """
 
     request: SearchRequest
+    tally: Tally
     controls: tuple[Control, ...] = ()
+    most: int | None = None
+    aside: PutAside | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """An entry that the gateway has put together, of what the policy passed, goes to the client; Ready comes back."""
+
+    entry: SearchResultEntry = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitTurn:
+    """Until no other operation of the session has the turn; Ready comes back. It lasts to the operation's end."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSizes:
+    """What the last complete search of this shape gave; Remembered comes back."""
+
+    shape: Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +88,17 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
+    """received: entries of this step. over_limit: the result is the gateway's own, there were more than Stream.most."""
+
     result: LDAPResult
-    controls: tuple[Control, ...]
+    controls: tuple[Control, ...] = ()
+    received: int = 0
+    over_limit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """To a step that no server answers: it is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +114,8 @@ class Outcome:
     """How an operation ends.
 
     account: of a bind that succeeded. server_bound: the server accepted a bind that the client is not told
-    of, so the connection carries an identity that the session does not have.
+    of, so the connection carries an identity that the session does not have. reported: what would have been
+    refused or failed. sizes: of a complete search, to be remembered.
     """
 
     result: LDAPResult
@@ -84,8 +124,11 @@ class Outcome:
     detail: str = ""
     account: Account | None = field(default=None)
     server_bound: bool = False
+    reported: tuple[Reason, ...] = ()
+    sizes: tuple[Shape, Sizes] | None = None
 
 
-Step: TypeAlias = Ask | Look | Stream
-Answer: TypeAlias = BindResponse | ExtendedResponse | Found | Streamed
+ServerStep: TypeAlias = Ask | Look | Stream
+Step: TypeAlias = ServerStep | Deliver | AwaitTurn | ReadSizes
+Answer: TypeAlias = BindResponse | ExtendedResponse | Found | Streamed | Ready | Remembered
 Steps: TypeAlias = Generator[Step, Answer, Outcome]

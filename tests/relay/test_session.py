@@ -3,89 +3,11 @@
 from gateway.ldap import messages as m
 from gateway.ldap.controls import Control
 from gateway.ldap.filters import Present
-from gateway.ldap.framing import Framer
 from gateway.ldap.results import LDAPResult
-from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay import commands as c
-from gateway.relay.session import Session
 from gateway.relay.settings import SessionLimits
-from tests.policy.policies import policy
-
-BASE = "OU=Staff,DC=corp,DC=example"
-OK = LDAPResult(0)
-
-
-class Harness:
-    """A session with both its peers played by the test; time stands still unless it is moved."""
-
-    def __init__(self, *, tls=True, needs_tls=False, limits=None, **changes):
-        self.now = 100.0
-        self.session = Session(
-            "s1", "198.51.100.1", Policy(policy(**changes)), limits or SessionLimits(), self.now, tls=tls, needs_tls=needs_tls
-        )
-        self.to_client, self.to_server, self.other, self.audit = [], [], [], []
-
-    def do(self, commands):
-        for command in commands:
-            if isinstance(command, c.SendToClient):
-                self.to_client += split(command.data, m.decode_response)
-            elif isinstance(command, c.SendToServer):
-                self.to_server += split(command.data, m.decode_request)
-            elif isinstance(command, c.Audit):
-                self.audit.append(command.record)
-            else:
-                self.other.append(type(command))
-
-    def send(self, *requests, start=1):
-        data = b"".join(m.encode(m.LDAPMessage(start + i, r)) for i, r in enumerate(requests))
-        self.do(self.session.client_data(data, self.now))
-
-    def answer(self, message_id, *operations):
-        data = b"".join(m.encode(m.LDAPMessage(message_id, o)) for o in operations)
-        self.do(self.session.server_data(data, self.now))
-
-    def connected(self):
-        self.do(self.session.server_connected("ldaps://dc1", self.now))
-
-    def tick(self, seconds):
-        self.now += seconds
-        self.do(self.session.tick(self.now))
-
-    def bound(self):
-        self.send(bind("svc-sync@corp.example"))
-        self.connected()
-        self.answer(1, m.BindResponse(OK))
-        self.to_client.clear()
-        self.to_server.clear()
-        return self
-
-    def results(self):
-        return [(x.message_id, x.operation.result.code) for x in self.to_client if hasattr(x.operation, "result")]
-
-
-def split(data, decode):
-    framer, found = Framer(1 << 20), []
-    framer.feed(data)
-    while (message := framer.next_message()) is not None:
-        found.append(decode(message))
-    return found
-
-
-def bind(name, password=b"pw"):
-    return m.BindRequest(3, name, m.SimpleAuthentication(password))
-
-
-def search(base=BASE, **more):
-    return m.SearchRequest(base, 2, Present("objectClass"), ("mail", "pager"), **more)
-
-
-def entry(dn, *attributes):
-    return m.SearchResultEntry(dn, tuple(m.Attribute(name, (b"v",)) for name in attributes))
-
-
-def done(code=0, **more):
-    return m.SearchResultDone(LDAPResult(code, **more))
+from tests.relay.harness import BASE, OK, Harness, bind, done, entry, search
 
 
 def test_a_search_is_forwarded_anew_and_its_entries_are_filtered():

@@ -68,7 +68,7 @@ def test_what_is_not_listed_stays_behind(through, account, asked):
 @pytest.mark.parametrize(
     "base, text, code",
     [
-        ("DC=corp,DC=example", "(objectClass=*)", 50),
+        ("CN=Computers,DC=corp,DC=example", "(objectClass=*)", 50),
         ("CN=Users,DC=corp,DC=example", "(objectClass=*)", 50),
         ("OU=Staff,DC=corp,DC=example", "(employeeID=LEAK*)", 50),
         ("OU=Staff,DC=corp,DC=example", "(1.2.840.113556.1.4.35=LEAK*)", 50),

@@ -1,0 +1,82 @@
+"""Paged searches (RFC 2696): where they stand, and the cookies that clients hold.
+
+A cookie of the gateway stands for a search of one session; a server's own cookie never leaves it. So a cookie is
+of use only in the session and for the search that it was given for, and only on the server that has the pages.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults, paged_results
+from gateway.ldap.entries import Tally
+from gateway.policy.decision import SearchPlan
+
+# Open paged searches of one session; beyond it the oldest is given up, as Samba does.
+MOST_OPEN: Final = 10
+
+
+class Search:
+    """One search over all its parts and pages.
+
+    part: which of plan.parts is being read. cookie: the server's, for the next page of that part.
+    """
+
+    __slots__ = ("cookie", "part", "plan", "tally")
+
+    def __init__(self, plan: SearchPlan, attributes: int) -> None:
+        self.plan = plan
+        self.part = 0
+        self.cookie = b""
+        self.tally = Tally(attributes)
+
+    def entries_left(self) -> int | None:
+        """How many the client may still get; None for any number."""
+        limit = self.plan.size_limit
+        return None if limit == 0 else limit - self.tally.sent
+
+
+class PagedSearches:
+    """The searches of one session of which the client has a cookie."""
+
+    def __init__(self) -> None:
+        self._open: dict[bytes, Search] = {}
+        self._given = 0
+
+    def keep(self, search: Search) -> bytes:
+        """A cookie for the search, of use once."""
+        if len(self._open) >= MOST_OPEN:
+            del self._open[next(iter(self._open))]
+        self._given += 1
+        cookie = self._given.to_bytes(8, "big")
+        self._open[cookie] = search
+        return cookie
+
+    def take(self, cookie: bytes, plan: SearchPlan) -> Search | None:
+        """The search that the cookie was given for; None where it is unknown or was given for another search."""
+        search = self._open.pop(cookie, None)
+        return search if search is not None and search.plan.parts == plan.parts else None
+
+    def clear(self) -> None:
+        """The server has lost its pages: its connection is gone, or was bound again."""
+        self._open.clear()
+
+
+def next_cookie(controls: tuple[Control, ...]) -> bytes:
+    """The server's cookie for the next page; b"" after the last one, and where it did not page. Raises DecodeError."""
+    for control in controls:
+        if control.oid == PAGED_RESULTS:
+            return paged_results(control).cookie
+    return b""
+
+
+def page_response(cookie: bytes) -> Control:
+    """Without an estimate of the size: what the server counts is not what the client may see."""
+    return PagedResults(0, cookie).to_control(critical=False)
+
+
+class ServerFacts:
+    """What was learnt of a directory's servers, by URL: whether they are an Active Directory. Shared by sessions."""
+
+    def __init__(self) -> None:
+        self.is_active_directory: dict[str, bool] = {}

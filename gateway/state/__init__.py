@@ -1,0 +1,1 @@
+"""What outlives a session, behind small interfaces: the sizes of the last complete searches."""

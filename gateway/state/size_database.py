@@ -1,0 +1,326 @@
+"""The file of the shrink guard's memory: SQLite, one row per client and shape.
+
+It holds counts, names of attributes, times and `Shape.description`; attribute values never.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+from gateway.policy.shrink import AttributeSize, Sizes
+
+FILE_NAME = "sizes.sqlite3"
+SCHEMA_VERSION = 1
+
+# Seconds that one process waits for the other's transaction; each takes milliseconds.
+BUSY_TIMEOUT = 2.0
+
+# Its first second, since the epoch; what comes later has no date.
+_YEAR_9999 = 253_370_764_800
+
+_SCHEMA = """
+CREATE TABLE shapes (
+    client TEXT NOT NULL,
+    key BLOB NOT NULL,
+    description TEXT NOT NULL,
+    entries INTEGER NOT NULL,
+    attributes TEXT NOT NULL, -- JSON: [[name, entries, values], ...]
+    stored REAL NOT NULL, -- seconds since the epoch
+    used INTEGER NOT NULL, -- rises with each use
+    accepted INTEGER NOT NULL, -- 0, or which acceptance it was
+    PRIMARY KEY (client, key)
+) WITHOUT ROWID
+"""
+_UPSERT = """
+INSERT INTO shapes (client, key, description, entries, attributes, stored, used, accepted)
+VALUES (:client, :key, :description, :entries, :attributes, :stored, :used, :accepted)
+ON CONFLICT (client, key) DO UPDATE SET
+    description = excluded.description, entries = excluded.entries, attributes = excluded.attributes,
+    stored = excluded.stored, used = excluded.used,
+    accepted = CASE WHEN accepted = :settles THEN 0 ELSE accepted END
+"""
+_TRIM = """
+DELETE FROM shapes WHERE client = :client AND key IN (
+    SELECT key FROM shapes WHERE client = :client ORDER BY used DESC LIMIT -1 OFFSET :limit)
+"""
+
+# SQLITE_ERROR in statements that are known to be right: the tables are not those of the schema version.
+_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
+
+ShapeId: TypeAlias = tuple[str, bytes]
+
+Kind = TypeVar("Kind")
+
+
+class UnusableDatabase(Exception):
+    """The file is damaged, or of a newer version; the text names it and says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredShape:
+    """stored: seconds since the epoch. accepted: 0, or a number of its own for each acceptance."""
+
+    client: str
+    key: bytes
+    description: str
+    sizes: Sizes
+    stored: float
+    accepted: int = 0
+
+    @property
+    def id(self) -> ShapeId:
+        return self.client, self.key
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A shape to be written. settles: the acceptance that its sizes have used up, 0 for none; one that came
+    later stays."""
+
+    shape: StoredShape
+    settles: int = 0
+
+
+class SizeDatabase:
+    """One connection to the file, for one thread at a time.
+
+    Every method may raise sqlite3.Error (a lock held for longer than BUSY_TIMEOUT, a disk that is full or gone)
+    and UnusableDatabase.
+    """
+
+    def __init__(self, path: Path, *, create: bool) -> None:
+        """create: whether a file that is missing is made (mode 0600); otherwise FileNotFoundError. Raises OSError
+        too where the file cannot be opened."""
+        self.path = path
+        if create:
+            _make_private(path)
+        self._file = _file_id(path)
+        self._connection = _connect(path)
+        self._version = 0
+        try:
+            with self._naming_damage():
+                (journal,) = self._connection.execute("PRAGMA journal_mode = WAL").fetchone()
+                # In WAL, NORMAL leaves a whole database behind at a power loss; other journals need FULL for that.
+                self._connection.execute(f"PRAGMA synchronous = {'NORMAL' if journal == 'wal' else 'FULL'}")
+                self._check(create)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def load(self) -> list[StoredShape]:
+        """Every shape, the least recently used first."""
+        with self._naming_damage(), self._connection:
+            self._connection.execute("BEGIN")
+            (self._version,) = self._connection.execute("PRAGMA data_version").fetchone()
+            return _read_shapes(self._connection)
+
+    def changed(self) -> bool:
+        """Whether another connection has written since load()."""
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        return bool(version != self._version)
+
+    def is_in_place(self) -> bool:
+        """False once the path holds no file or another one: what is written to this connection is lost then."""
+        try:
+            return _file_id(self.path) == self._file
+        except OSError:
+            return False
+
+    def write(self, changes: Mapping[ShapeId, Change | None], limit: int) -> None:
+        """All of it or nothing. changes: in the order of use; None for a shape that was only read. limit: shapes
+        that each client keeps, the least recently used go."""
+        with self._naming_damage(), self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            (last,) = self._connection.execute("SELECT coalesce(max(used), 0) FROM shapes").fetchone()
+            for used, ((client, key), change) in enumerate(changes.items(), last + 1):
+                if change is None:
+                    self._connection.execute(
+                        "UPDATE shapes SET used = ? WHERE client = ? AND key = ?", (used, client, key)
+                    )
+                else:
+                    self._connection.execute(_UPSERT, _columns(change, used))
+            for client in {client for client, _key in changes}:
+                self._connection.execute(_TRIM, {"client": client, "limit": limit})
+
+    def accept(self, client: str, number: int) -> int:
+        """Marks every shape of a client; returns how many. number: above 0, another one each time."""
+        with self._naming_damage():
+            done = self._connection.execute("UPDATE shapes SET accepted = ? WHERE client = ?", (number, client))
+            return done.rowcount
+
+    def forget(self, client: str | None) -> int:
+        """Deletes the shapes of a client, or of all (None); returns how many."""
+        with self._naming_damage():
+            done = self._connection.execute(
+                "DELETE FROM shapes WHERE client = :client OR :client IS NULL", {"client": client}
+            )
+            return done.rowcount
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _check(self, create: bool) -> None:
+        _check_whole(self._connection, self.path)
+        with self._connection:
+            self._connection.execute("BEGIN IMMEDIATE" if create else "BEGIN")
+            if create and _is_new(self._connection):
+                self._connection.execute(_SCHEMA)
+                self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            _check_version(self._connection, self.path)
+
+    @contextmanager
+    def _naming_damage(self) -> Iterator[None]:
+        with naming_damage(self.path):
+            yield
+
+
+def read_alone(path: Path) -> list[StoredShape]:
+    """The shapes of a file that cannot be opened as usual because the disk is full: without the shared memory file
+    that WAL needs otherwise, and so only while no other process has it open. Raises as SizeDatabase does."""
+    _file_id(path)
+    with naming_damage(path):
+        connection = _connect(path)
+        try:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            _check_whole(connection, path)
+            _check_version(connection, path)
+            return _read_shapes(connection)
+        finally:
+            connection.close()
+
+
+def set_aside(path: Path, now: float) -> Path:
+    """Renames the database, its journal with it; returns the new path. Raises OSError."""
+    moved = path.with_name(f"{path.name}.{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%S.%fZ}")
+    # The database first: a journal without one is thrown away by SQLite, one beside a new database is not harmless.
+    for suffix in ("", "-wal", "-shm"):
+        old = path.with_name(path.name + suffix)
+        if old.exists():
+            old.rename(moved.with_name(moved.name + suffix))
+    return moved
+
+
+@contextmanager
+def naming_damage(path: Path) -> Iterator[None]:
+    """Raises UnusableDatabase for errors that mean that the content is at fault, not the disk or a lock."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is None or code & 0xFF not in _DAMAGE:
+            raise
+        raise UnusableDatabase(f"{path} is damaged ({error})") from None
+    except ValueError:
+        raise UnusableDatabase(f"{path} is damaged (a row is not as the gateway writes it)") from None
+
+
+def _make_private(path: Path) -> None:
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+
+
+def _file_id(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=BUSY_TIMEOUT,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    # The default decoder's error cannot be told from one of the disk.
+    connection.text_factory = lambda octets: octets.decode("utf-8")
+    return connection
+
+
+def _check_whole(connection: sqlite3.Connection, path: Path) -> None:
+    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise UnusableDatabase(f"{path} is damaged")
+
+
+def _is_new(connection: sqlite3.Connection) -> bool:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return bool(version == 0 and tables == 0)
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > SCHEMA_VERSION:
+        raise UnusableDatabase(f"{path} was written by a newer version of the gateway (schema {version})")
+    if version != SCHEMA_VERSION:
+        raise UnusableDatabase(f"{path} is not a database of the gateway")
+
+
+def _columns(change: Change, used: int) -> dict[str, str | bytes | int | float]:
+    shape = change.shape
+    return {
+        "client": shape.client,
+        "key": shape.key,
+        "description": shape.description,
+        "entries": shape.sizes.entries,
+        "attributes": json.dumps([[size.name, size.entries, size.values] for size in shape.sizes.attributes]),
+        "stored": shape.stored,
+        "used": used,
+        "accepted": shape.accepted,
+        "settles": change.settles,
+    }
+
+
+def _read_shapes(connection: sqlite3.Connection) -> list[StoredShape]:
+    rows = connection.execute(
+        "SELECT client, key, description, entries, attributes, stored, accepted FROM shapes ORDER BY used"
+    )
+    return [
+        StoredShape(
+            client=_of(str, client),
+            key=_of(bytes, key),
+            description=_of(str, description),
+            sizes=Sizes(_count(entries), _read_attributes(_of(str, attributes))),
+            stored=_moment(stored),
+            accepted=_of(int, accepted),
+        )
+        for client, key, description, entries, attributes, stored, accepted in rows
+    ]
+
+
+def _read_attributes(text: str) -> tuple[AttributeSize, ...]:
+    found = []
+    for item in _of(list, json.loads(text)):
+        name, entries, values = _of(list, item)
+        found.append(AttributeSize(_of(str, name), _count(entries), _count(values)))
+    return tuple(found)
+
+
+def _of(kind: type[Kind], value: object) -> Kind:
+    if type(value) is not kind:
+        raise ValueError
+    return value
+
+
+def _moment(value: object) -> float:
+    seconds = _of(float, value)
+    if not 0 <= seconds < _YEAR_9999:
+        raise ValueError
+    return seconds
+
+
+def _count(value: object) -> int:
+    number = _of(int, value)
+    if number < 0:
+        raise ValueError
+    return number
