@@ -61,6 +61,7 @@ def test_without_attributes_the_listed_ones_are_asked_for(explain):
 @pytest.mark.parametrize(
     "arguments, reason, result",
     [
+        (["--base", "DC=example", "--scope", "one"], "base-above-allowed", "insufficientAccessRights (50)"),
         (["--base", "OU=Other,DC=corp,DC=example"], "base-not-allowed", "insufficientAccessRights (50)"),
         (["--base", f"OU=Board,{STAFF}"], "base-excluded", "insufficientAccessRights (50)"),
         (["--base", "no DN"], "base-malformed", "invalidDNSyntax (34)"),

@@ -53,18 +53,19 @@ filters = st.recursive(
     ),
     max_leaves=6,
 )
+search_requests = st.builds(
+    m.SearchRequest,
+    texts,
+    st.integers(0, 2),
+    filters,
+    st.lists(types, max_size=4).map(tuple),
+    st.integers(0, 3),
+    st.integers(0, 2**31 - 1),
+    st.integers(0, 2**31 - 1),
+    st.booleans(),
+)
 requests = st.one_of(
-    st.builds(
-        m.SearchRequest,
-        texts,
-        st.integers(0, 2),
-        filters,
-        st.lists(types, max_size=4).map(tuple),
-        st.integers(0, 3),
-        st.integers(0, 2**31 - 1),
-        st.integers(0, 2**31 - 1),
-        st.booleans(),
-    ),
+    search_requests,
     st.builds(
         m.BindRequest,
         st.integers(1, 127),

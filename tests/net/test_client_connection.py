@@ -80,8 +80,8 @@ def test_the_notice_is_an_extended_response_with_message_id_0(certificates, gate
 
 
 def endless(request):
-    """A stub's answers: a search never comes to its end, but for the root DSE."""
-    if not isinstance(request, SearchRequest) or not request.base:
+    """A stub's answers: a search never comes to its end."""
+    if not isinstance(request, SearchRequest):
         yield from accept_binds(request)
         return
     while True:
