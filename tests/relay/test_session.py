@@ -176,6 +176,47 @@ def test_a_login_may_not_search():
     assert h.results()[-1] == (9, 50)
 
 
+def test_a_guarded_account_is_refused_like_a_wrong_password_and_nothing_is_sent():
+    h = Harness()
+    h.guarded.add("jane")
+    h.send(bind("jane@corp.example"))
+    assert h.results() == [(1, 49)]
+    assert (h.to_client[0].operation.result.diagnostic, h.other, h.to_server) == ("", [], [])
+    assert h.audit[-1].reason == Reason.account_guarded
+
+
+def test_how_each_attempt_went_is_told_once():
+    h = Harness().bound()
+    assert h.attempts == [("svc-sync", "right")]
+    h.send(bind("svc-sync@corp.example", b"wrong"), start=5)
+    h.answer(h.to_server[-1].message_id, m.BindResponse(LDAPResult(49, diagnostic="x data 52e, v1")))
+    h.send(bind("svc-sync@corp.example"), start=6)
+    h.answer(h.to_server[-1].message_id, m.BindResponse(LDAPResult(49, diagnostic="x data 533, v1")))
+    h.send(bind("svc-sync@corp.example"), start=7)
+    h.do(h.session.server_lost("reset", h.now))
+    assert [verdict for _, verdict in h.attempts] == ["right", "wrong", "neither", "neither"]
+
+
+def test_leaving_before_the_answer_counts_as_wrong_for_people_and_not_for_a_sync():
+    for name, verdict in (("jane@corp.example", "wrong"), ("svc-sync@corp.example", "neither")):
+        h = Harness()
+        h.send(bind(name))
+        h.connected()
+        h.do(h.session.client_lost(h.now))
+        assert [said for _, said in h.attempts] == [verdict]
+
+
+def test_leaving_before_anything_was_sent_counts_for_nothing():
+    h = Harness()
+    h.send(bind("jane@corp.example"))
+    h.do(h.session.client_lost(h.now))
+    assert h.attempts == [("jane", "neither")]
+
+
+def test_a_sign_in_by_name_tells_which_dn_is_the_same_person():
+    assert login("CN=jane," + BASE).joined == [("cn=jane,ou=staff,dc=corp,dc=example", "jane")]
+
+
 def test_no_server_is_unavailable():
     h = Harness()
     h.send(bind("svc-sync@corp.example"))
