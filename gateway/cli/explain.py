@@ -45,8 +45,11 @@ def command(
     try:
         configuration = load_configuration(config)
         parsed = parse_filter(filter_)
-    except (ConfigurationError, FilterTextError) as error:
+    except ConfigurationError as error:
         click.echo(str(error), err=True)
+        sys.exit(2)
+    except FilterTextError as error:
+        click.echo(f"--filter: {error}", err=True)
         sys.exit(2)
     policies = {found.policy.name: found.policy for found in configuration.settings.clients}
     if client not in policies:
