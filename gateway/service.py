@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from errno import EACCES
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
@@ -170,4 +171,7 @@ def key(listener: ListenerSettings) -> tuple[str, int]:
 
 
 def _words(error: CannotListenError) -> str:
-    return str(getattr(error.socketError, "strerror", None) or error.socketError)
+    said = str(getattr(error.socketError, "strerror", None) or error.socketError)
+    if getattr(error.socketError, "errno", None) == EACCES:
+        return f"{said}: low ports need CAP_NET_BIND_SERVICE or the sysctl net.ipv4.ip_unprivileged_port_start"
+    return said

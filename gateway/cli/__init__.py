@@ -9,6 +9,7 @@ import click
 
 _COMMANDS = {
     "run": "Run the gateway in the foreground.",
+    "health": "Ask a running gateway whether it serves.",
     "check": "Check a configuration and the files it names.",
     "explain": "Say what the policy makes of a request, and why.",
 }

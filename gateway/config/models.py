@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.config.admin import ADMIN_ADDRESS
 from gateway.ldap.filters import FilterLimits
 from gateway.ldap.messages import RequestLimits
 from gateway.policy.settings import (
@@ -103,7 +104,7 @@ class Audit(Model):
 
 
 class Admin(Model):
-    address: str = "127.0.0.1:8389"
+    address: str = ADMIN_ADDRESS
 
 
 class File(Model):

@@ -127,6 +127,15 @@ def test_an_expired_certificate_and_a_foreign_key_are_named(tmp_path):
         load_configuration(path)
 
 
+def test_a_key_that_cannot_be_read_is_not_called_a_wrong_one(tmp_path):
+    path = tmp_path / "gateway.yaml"
+    path.write_text(GOOD)
+    write_pair(tmp_path)
+    (tmp_path / "gateway.key").unlink()
+    with pytest.raises(ConfigurationError, match="gateway.key: cannot be read: No such file or directory"):
+        load_configuration(path)
+
+
 @pytest.mark.skipif(not CONF.is_dir(), reason="the example files lie in the checkout, not in an installation")
 @pytest.mark.parametrize("name", ["gateway.example.yaml", "minimal.yaml", "mimecast-ad.yaml"])
 def test_the_shipped_examples_are_right(tmp_path, name):

@@ -1,0 +1,40 @@
+"""Asks a running gateway how it is, as the health check of a container does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from typing import Final
+from urllib.parse import urlsplit
+
+# The page is one short line; whatever else answers there need not be read to its end.
+_MOST_OCTETS: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """said: the page's own words, or why there are none."""
+
+    serving: bool
+    said: str
+
+
+def ask_health(address: str, patience: float = 5.0) -> Health:
+    """GET /healthz at `HOST:PORT` ([HOST]:PORT for IPv6). patience: seconds for each step. Never raises for what is
+    found there: no answer in time, or none that HTTP knows, is a gateway that does not serve."""
+    try:
+        place = urlsplit(f"//{address}")
+        connection = HTTPConnection(place.hostname or "", place.port, timeout=patience)
+    except ValueError as error:
+        return Health(False, f"{address}: not an address and a port: {error}")
+    try:
+        connection.request("GET", "/healthz")
+        answer = connection.getresponse()
+        body = answer.read(_MOST_OCTETS).decode("utf-8", "replace").strip()
+    except OSError as error:
+        return Health(False, f"{address}: {error.strerror or error}")
+    except HTTPException:
+        return Health(False, f"{address}: the answer is not HTTP")
+    finally:
+        connection.close()
+    return Health(answer.status == 200, body)
