@@ -23,7 +23,7 @@ from gateway.ldap.messages import (
     UnbindRequest,
 )
 from gateway.ldap.results import LDAPResult, ResultCode
-from gateway.policy.decision import AncestorPlan, Refuse, RootDsePlan, SearchPlan
+from gateway.policy.decision import AccountKind, AncestorPlan, Refuse, RootDsePlan, SearchPlan
 from gateway.policy.operations import decide_operation
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
@@ -307,6 +307,7 @@ class Session:
             self._refuse(operation, decision)
             return
         operation.record.account = decision.request.name
+        operation.record.sync_bind = decision.kind is AccountKind.sync
         self._binding = operation
         self._begin(operation, bind_steps(self.policy, decision))
 
