@@ -11,6 +11,7 @@ _COMMANDS = {
     "run": "Run the gateway in the foreground.",
     "health": "Ask a running gateway whether it serves.",
     "check": "Check a configuration and the files it names.",
+    "doctor": "Look for what stops a sync, and say what to do.",
     "explain": "Say what the policy makes of a request, and why.",
 }
 
