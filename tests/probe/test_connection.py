@@ -10,6 +10,7 @@ from gateway.ldap.filters import Present
 from gateway.ldap.results import LDAPResult
 from gateway.net.settings import DirectorySettings, ServerSettings
 from gateway.probe.connection import Connection, ConnectionFailed
+from tests.probe.ports import black_hole
 from tests.servers.stub_server import StubServer
 
 BASE = "OU=Staff,DC=corp,DC=example"
@@ -142,6 +143,16 @@ def test_nobody_there_is_told_within_the_time(on_reactor, server_certificates):
         )
 
     with pytest.raises(ConnectionFailed, match=r"[Rr]efused"):
+        on_reactor(main)
+
+
+def test_a_port_that_drops_packets_is_told_within_the_time(on_reactor, server_certificates):
+    async def main(reactor):
+        server = ServerSettings("127.0.0.1", port, "localhost")
+        directory = DirectorySettings("corp", (server,), server_certificates.ca_file, 0.5)
+        await Connection.open(directory, server, reactor)
+
+    with black_hole() as port, pytest.raises(ConnectionFailed, match="no answer in time"):
         on_reactor(main)
 
 
