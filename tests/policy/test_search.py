@@ -58,7 +58,7 @@ def test_a_base_inside_an_allowed_one_is_sent_in_the_configured_spelling(base, f
         ("CN=x,OU=sEcRét," + BASE, "base-excluded"),
         ("CN=x,OU=S e c r e t," + BASE, "base-excluded"),
         ("CN=x,OU=#020101," + BASE, "base-excluded"),
-        ("OU=Sales, EMEA,DC=corp,DC=example", "base-malformed"),
+        ("Sales, EMEA", "base-malformed"),
         ("<SID=0105>", "base-malformed"),
         ("<GUID=4d0b>", "base-malformed"),
         ("ou=secret,dc=corp,dc=example\0,ou=staff,dc=corp,dc=example", "base-malformed"),
@@ -254,7 +254,7 @@ def test_the_root_dse_is_the_gateways_own():
 
 
 @settings(max_examples=500, deadline=None)
-@given(strategies.requests.filter(lambda r: isinstance(r, m.SearchRequest)), strategies.controls)
+@given(strategies.search_requests, strategies.controls)
 def test_whatever_is_asked_only_what_is_listed_is_forwarded(request, controls):
     settings_ = policy(base_dns=(parse("DC=x"),))
     decision = SearchJudge(settings_).decide(request, controls)
