@@ -161,7 +161,7 @@ class ClientConnection(Protocol):
                 if self._link is not None:
                     self._link.transport.write(command.data)
             elif isinstance(command, Audit):
-                self._audit(command.record)
+                self._audited(command.record)
             elif isinstance(command, ConnectServer):
                 self._connect_server()
             elif isinstance(command, CloseServer):
@@ -188,6 +188,18 @@ class ClientConnection(Protocol):
             self._run(self._session.attempt_admitted(account, admitted, monotonic()))
         elif admitted:
             self._attempts.end(account, Verdict.neither)
+
+    def _audited(self, record: AuditRecord) -> None:
+        self._audit(record)
+        if record.sync_bind and record.server_meaning:
+            # Without this account there is no sync at all; that somebody mistypes a password is in the audit only.
+            log.warn(
+                "{label}: the sync account {account} cannot sign in at {server}: {meaning}",
+                label=self._label,
+                account=record.account,
+                server=record.server,
+                meaning=record.server_meaning,
+            )
 
     def _connect_server(self) -> None:
         connecting: Deferred[None] = self._connector.connect().addCallbacks(self._connected, self._not_connected)

@@ -15,7 +15,8 @@ from gateway.ldap.messages import (
     SearchResultEntry,
     SearchResultReference,
 )
-from gateway.ldap.results import ResultCode
+from gateway.ldap.result_meaning import meaning
+from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.decision import Refuse
 from gateway.policy.lockout import GuardedAccount
 from gateway.policy.reasons import Reason
@@ -109,7 +110,7 @@ class Operation:
             return None
         if not isinstance(received, SearchResultDone):
             return self._misplaced(received)
-        self.record.server_code = received.result.code
+        self._note(received.result)
         if isinstance(step, Look):
             return Found(received.result, tuple(self._found), self.received)
         return Streamed(received.result, response.controls, self.received)
@@ -118,15 +119,20 @@ class Operation:
         expected = BindResponse if isinstance(step.request, BindRequest) else ExtendedResponse
         if not isinstance(received, BindResponse | ExtendedResponse) or not isinstance(received, expected):
             return self._misplaced(received)
-        self.record.server_code = received.result.code
+        self._note(received.result)
         return received
+
+    def _note(self, result: LDAPResult) -> None:
+        found = meaning(result)
+        self.record.server_code = result.code
+        self.record.server_meaning = "" if found is None else found.text
 
     def _misplaced(self, received: messages.Operation) -> Refuse:
         """Samba answers an unknown critical control of a search with an ExtendedResponse: an error that the
         client can read, under the code that the server gave, is better than waiting for ever."""
         code = int(ResultCode.unavailable)
         if isinstance(received, FinalResponse):
-            self.record.server_code = received.result.code
+            self._note(received.result)
             if received.result.code not in (ResultCode.success, ResultCode.referral):
                 code = received.result.code
         text = "the directory answered with a response that does not belong to the request"

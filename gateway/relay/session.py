@@ -22,7 +22,7 @@ from gateway.ldap.messages import (
     UnbindRequest,
 )
 from gateway.ldap.results import LDAPResult, ResultCode
-from gateway.policy.decision import AncestorPlan, Refuse, RootDsePlan
+from gateway.policy.decision import AccountKind, AncestorPlan, Refuse, RootDsePlan
 from gateway.policy.lockout import GuardedAccount
 from gateway.policy.operations import decide_operation
 from gateway.policy.policy import Policy
@@ -266,6 +266,7 @@ class Session:
             self._refuse(operation, decision)
             return
         operation.record.account = decision.request.name
+        operation.record.sync_bind = decision.kind is AccountKind.sync
         operation.record.mended = decision.mended
         self._binding = operation
         self._exchange.begin(operation, bind_steps(self.policy, decision))

@@ -1,5 +1,7 @@
 """The session without a socket: bytes and events in, commands out."""
 
+import pytest
+
 from gateway.ldap import messages as m
 from gateway.ldap.controls import Control
 from gateway.ldap.filters import Present
@@ -85,6 +87,33 @@ def test_the_servers_words_stay_inside():
     result = h.to_client[0].operation.result
     assert (result.code, result.matched_dn) == (32, "")
     assert "dc1" not in result.diagnostic
+
+
+LOCKED = "80090308: LdapErr: DSID-0C09042A, comment: AcceptSecurityContext error, data 775, v3839"
+
+
+@pytest.mark.parametrize("passed", [False, True])
+def test_what_a_servers_refusal_means_is_in_the_audit_and_its_words_are_not(passed):
+    h = Harness(pass_diagnostics=passed)
+    h.send(bind("svc-sync@corp.example"))
+    h.connected()
+    h.answer(h.to_server[-1].message_id, m.BindResponse(LDAPResult(49, diagnostic=LOCKED)))
+    assert h.to_client[0].operation.result == LDAPResult(49, "", LOCKED if passed else "")
+    (record,) = h.audit
+    assert (record.server_code, record.sync_bind) == (49, True)
+    assert record.server_meaning == "the account is locked after too many wrong passwords"
+    assert LOCKED not in repr(record)
+
+
+def test_the_meaning_is_that_of_the_servers_last_result():
+    h = Harness().bound()
+    h.audit.clear()
+    h.send(search(), start=5)
+    h.answer(h.to_server[-1].message_id, done(32, diagnostic="dc1 says"))
+    h.send(search(), start=6)
+    h.answer(h.to_server[-1].message_id, done())
+    missing = "no entry has this name, or the account may not see it"
+    assert [record.server_meaning for record in h.audit] == [missing, ""]
 
 
 def test_an_abandoned_search_is_abandoned_upstream_and_never_answered():
