@@ -26,6 +26,9 @@ log = Logger()
 # How often a stopping gateway looks whether its sessions have ended, in seconds.
 DRAIN_STEP = 0.05
 
+# What a client that has all its answers has to close its side of TLS, in seconds; few clients that idle do so.
+CLOSING = 1.0
+
 
 class StartError(Exception):
     """The gateway cannot serve this configuration on this machine; the text says which address or file."""
@@ -148,16 +151,18 @@ class Gateway:
         self._close_listeners(set(self._listening))
         for connection in list(self._registry.open):
             connection.drain()
-        await self._all_ended(self._settings.drain_timeout)
+        await self._until(
+            lambda: all(connection.answered for connection in self._registry.open), self._settings.drain_timeout
+        )
         for connection in list(self._registry.open):
             connection.abort(Reason.stopping, "the gateway is stopping")
-        await self._all_ended(1.0)
+        await self._until(lambda: not self._registry.open, CLOSING)
         if self._health is not None:
             await self._health.stopListening()
 
-    async def _all_ended(self, patience: float) -> None:
+    async def _until(self, reached: Callable[[], bool], patience: float) -> None:
         until = self._reactor.seconds() + patience
-        while self._registry.open and self._reactor.seconds() < until:
+        while not reached() and self._reactor.seconds() < until:
             waited: Deferred[None] = Deferred()
             self._reactor.callLater(DRAIN_STEP, waited.callback, None)
             await waited

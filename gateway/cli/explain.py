@@ -45,8 +45,11 @@ def command(
     try:
         configuration = load_configuration(config)
         parsed = parse_filter(filter_)
-    except (ConfigurationError, FilterTextError) as error:
+    except ConfigurationError as error:
         click.echo(str(error), err=True)
+        sys.exit(2)
+    except FilterTextError as error:
+        click.echo(f"--filter: {error}", err=True)
         sys.exit(2)
     policies = {found.policy.name: found.policy for found in configuration.settings.clients}
     if client not in policies:
@@ -66,7 +69,11 @@ def command(
     else:
         mended = said.pop("mended", [])
         for key, value in said.items():
-            click.echo(f"{key + ':':<12} {', '.join(value) if isinstance(value, list) else value}")
+            shown = value
+            if isinstance(value, list):
+                # DNs have commas of their own.
+                shown = ", ".join(f'"{item}"' if key == "base" else item for item in value)
+            click.echo(f"{key + ':':<12} {shown}")
         for name in mended:
             click.echo(f"{'received:':<12} {name['where']} {name['received']}")
             click.echo(f"{'meant:':<12} {name['where']} {name['meant']}")
@@ -114,12 +121,14 @@ def _sent(decision: Any) -> dict[str, Any]:
         sent = f"the entry {decision.request.base} by itself; the client gets its DN and objectClass"
         return {"sent": sent, "held back": list(decision.held_back)}
     request = decision.parts[0]
-    return {
-        "base": [f'"{part.base}"' for part in decision.parts] if decision.narrowed else request.base,
+    said = {
+        "base": [part.base for part in decision.parts] if decision.narrowed else request.base,
         "scope": SCOPE_NAMES[request.scope],
         "filter": filter_text(request.filter),
         "forwarded": list(request.attributes),
         "held back": list(decision.held_back),
         "reported": [reason.value for reason in decision.reported],
-        "suspicious": [f"{Reason.suspicious_escape}: {attribute}" for attribute in decision.suspicious],
     }
+    if decision.suspicious:
+        said["suspicious"] = [f"{Reason.suspicious_escape}: {where}" for where in decision.suspicious]
+    return said

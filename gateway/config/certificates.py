@@ -11,7 +11,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 
 class CertificateProblem(ValueError):
-    """The text names the file and what is wrong with it."""
+    """path: of the file that is wrong. The text names it and what is wrong with it."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        super().__init__(f"{path}: {text}")
+        self.path = path
 
 
 def check_pair(certificate: Path, private_key: Path, now: datetime | None = None) -> None:
@@ -21,36 +25,35 @@ def check_pair(certificate: Path, private_key: Path, now: datetime | None = None
     try:
         key = load_pem_private_key(octets, password=None)
     except TypeError:
-        raise CertificateProblem(f"{private_key}: the key is encrypted; a key without a passphrase is needed") from None
+        raise CertificateProblem(private_key, "the key is encrypted; a key without a passphrase is needed") from None
     except ValueError:
-        raise CertificateProblem(f"{private_key}: not a private key in PEM") from None
+        raise CertificateProblem(private_key, "not a private key in PEM") from None
     leaf = chain[0]
     spki = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if key.public_key().public_bytes(*spki) != leaf.public_key().public_bytes(*spki):
-        raise CertificateProblem(f"{private_key}: does not belong to the first certificate of {certificate}")
+        raise CertificateProblem(private_key, f"does not belong to the first certificate of {certificate}")
     for lower, upper in pairwise(chain):
         if lower.issuer != upper.subject:
-            raise CertificateProblem(f"{certificate}: each certificate must be issued by the next one, the leaf first")
+            raise CertificateProblem(certificate, "each certificate must be issued by the next one, the leaf first")
     when = now or datetime.now(UTC)
     for found in chain:
         if found.not_valid_after_utc < when:
-            raise CertificateProblem(f"{certificate}: expired on {found.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
+            raise CertificateProblem(certificate, f"expired on {found.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
         if found.not_valid_before_utc > when:
-            raise CertificateProblem(f"{certificate}: not valid before {found.not_valid_before_utc:%Y-%m-%d %H:%M} UTC")
+            raise CertificateProblem(certificate, f"not valid before {found.not_valid_before_utc:%Y-%m-%d %H:%M} UTC")
 
 
 def read_certificates(path: Path) -> list[x509.Certificate]:
     """Every certificate of a PEM file, at least one. Raises CertificateProblem."""
+    octets = _read(path)
     try:
-        return x509.load_pem_x509_certificates(_read(path))
-    except CertificateProblem:
-        raise
+        return x509.load_pem_x509_certificates(octets)
     except ValueError:
-        raise CertificateProblem(f"{path}: no certificate in PEM in it") from None
+        raise CertificateProblem(path, "no certificate in PEM in it") from None
 
 
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise CertificateProblem(f"{path}: cannot be read: {error.strerror}") from None
+        raise CertificateProblem(path, f"cannot be read: {error.strerror}") from None

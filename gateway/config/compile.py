@@ -128,7 +128,7 @@ class Compiler:
         try:
             check_pair(certificate, key)
         except CertificateProblem as error:
-            self._problem((*location, "certificate"), str(error))
+            self._problem((*location, "private_key" if error.path == key else "certificate"), str(error))
         if address is None:
             return None
         return ListenerSettings(*address, certificate, key, StartTls(listener.starttls))

@@ -51,6 +51,7 @@ clients:
     required_filter: "(mail=*)"          # nothing without a mail address leaves
     attributes: {attributes}
 
+state_dir: .
 admin: null
 drain_timeout: 2
 """

@@ -119,6 +119,11 @@ class ClientConnection(Protocol):
 
     # From the service.
 
+    @property
+    def answered(self) -> bool:
+        """Nothing that the client waits for is still to come; at most it has not closed its side yet."""
+        return self._session is None or (self._session.closed and not self._gauge.full)
+
     def drain(self) -> None:
         """Open operations may finish; then the session ends."""
         if self._session is not None:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
 from OpenSSL.crypto import X509, PKey
 from service_identity import VerificationError
-from twisted.internet import ssl
+from twisted.internet import defer, ssl
 from twisted.internet.error import ConnectError, DNSLookupError, TimeoutError
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.python.failure import Failure
@@ -79,7 +79,7 @@ def explain_failure(failure: Failure) -> str:
         return "its certificate does not carry the expected name: see server_name"
     if isinstance(error, DNSLookupError):
         return "its name does not resolve"
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError | defer.TimeoutError):
         return "no answer in time: a firewall that drops packets, or a server that hangs?"
     if isinstance(error, SSL.Error):
         return _explain_tls(error)

@@ -54,7 +54,7 @@ def test_a_good_file_becomes_settings(tmp_path):
         ("listeners:", "listener:", 1, 'did you mean "listeners"'),
         ("    ca_file: gateway.pem\n", "", 6, "ca_file: is required"),
         ("gateway.pem\n    naming", "missing.pem\n    naming", 8, "cannot be read"),
-        ("private_key: gateway.key", "private_key: gateway.pem", 3, "not a private key"),
+        ("private_key: gateway.key", "private_key: gateway.pem", 4, "not a private key"),
         ("127.0.0.1:0", "localhost:636", 2, "an IP address and a port"),
         ("127.0.0.1:0", "127.0.0.1:99999", 2, "an IP address and a port"),
         ('"ldaps://dc1.corp.example"', '"ldap://dc1.corp.example"', 7, "only ldaps://"),

@@ -1,0 +1,130 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from gateway.cli import main
+from gateway.policy.reasons import REASONS, Reason
+from tests.cli.configurations import write_configuration
+
+STAFF = "OU=Staff,DC=corp,DC=example"
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return write_configuration(tmp_path_factory.mktemp("configuration"))
+
+
+@pytest.fixture
+def explain(path):
+    """A function that returns the exit status and what --json says."""
+
+    def ask(*arguments):
+        result = CliRunner().invoke(main, ["explain", "-c", str(path), "--client", "mimecast", "--json", *arguments])
+        assert result.stderr == ""
+        return result.exit_code, json.loads(result.stdout)
+
+    return ask
+
+
+def test_a_permitted_search_is_shown_as_it_would_be_sent(explain):
+    status, said = explain("--base", "ou=STAFF, dc=corp,dc=example", "-a", "MAIL", "-a", "pager", "--scope", "one")
+    assert status == 0
+    assert said == {
+        "decision": "permit",
+        "base": STAFF,
+        "scope": "one",
+        "filter": "(objectClass=*)",
+        "forwarded": ["mail"],
+        "held back": ["pager"],
+        "reported": [],
+    }
+
+
+def test_a_base_above_the_allowed_ones_is_narrowed_to_them(path, explain):
+    status, said = explain("--base", "DC=corp,DC=example")
+    assert status == 0
+    assert said["base"] == [STAFF]
+    result = CliRunner().invoke(
+        main, ["explain", "-c", str(path), "--client", "mimecast", "--base", "DC=corp,DC=example"]
+    )
+    # In quotes, since there may be several.
+    assert f'base:        "{STAFF}"\n' in result.stdout
+
+
+def test_without_attributes_the_listed_ones_are_asked_for(explain):
+    status, said = explain("--base", STAFF)
+    assert status == 0
+    assert said["forwarded"] == ["mail", "cn", "member"]
+
+
+@pytest.mark.parametrize(
+    "arguments, reason, result",
+    [
+        (["--base", "DC=example", "--scope", "one"], "base-above-allowed", "insufficientAccessRights (50)"),
+        (["--base", "OU=Other,DC=corp,DC=example"], "base-not-allowed", "insufficientAccessRights (50)"),
+        (["--base", f"OU=Board,{STAFF}"], "base-excluded", "insufficientAccessRights (50)"),
+        (["--base", "no DN"], "base-malformed", "invalidDNSyntax (34)"),
+        (["--base", STAFF, "--filter", "(pager=*)"], "filter-attribute-not-allowed", "insufficientAccessRights (50)"),
+        (["--base", STAFF, "--filter", "(:caseExactMatch:=x)"], "filter-untyped", "insufficientAccessRights (50)"),
+        (["--bind", "svc@other.example"], "account-spelling-not-listed", "invalidCredentials (49)"),
+        (["--bind", "jane@other.example"], "login-domain-not-listed", "invalidCredentials (49)"),
+        (["--bind", "Jane Doe"], "bind-name-form-not-allowed", "invalidCredentials (49)"),
+    ],
+)
+def test_a_refusal_comes_with_its_reason_and_the_setting_that_would_allow_it(explain, arguments, reason, result):
+    status, said = explain(*arguments)
+    assert status == 1
+    assert (said["decision"], said["reason"], said["result"]) == ("refuse", reason, result)
+    doc = REASONS[Reason(reason)]
+    assert said["meaning"] == doc.meaning
+    assert said["setting"] == (doc.setting.replace(".X.", ".mimecast.") or "none would allow it")
+
+
+@pytest.mark.parametrize(
+    "name, kind, then",
+    [
+        ("svc@corp.example", "sync", "the server's answer"),
+        ("jane@corp.example", "login", "the person must be found inside login_base_dns"),
+        (f"CN=Jane,{STAFF}", "login", "the server's answer"),
+    ],
+)
+def test_a_bind_is_explained_by_its_name(explain, name, kind, then):
+    assert explain("--bind", name) == (0, {"decision": "permit", "as": kind, "sent": name, "then": then})
+
+
+def test_the_root_dse_is_the_gateways_own(explain):
+    status, said = explain("--scope", "base")
+    assert status == 0
+    assert said["sent"] == "nothing: the gateway answers the root DSE by itself"
+
+
+def test_for_people_there_is_a_line_for_each(path):
+    result = CliRunner().invoke(
+        main, ["explain", "-c", str(path), "--client", "mimecast", "--base", STAFF, "-a", "mail", "-a", "cn"]
+    )
+    assert result.exit_code == 0
+    assert "decision:    permit\n" in result.stdout
+    assert "forwarded:   mail, cn\n" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--client", "nobody", "--base", STAFF], "no client nobody; there are: mimecast"),
+        (["--client", "mimecast", "--filter", "(mail=*"], '--filter: ")" is expected'),
+        (["--client", "mimecast", "--scope", "everything"], "'everything' is not one of"),
+        (["--base", STAFF], "Missing option '--client'"),
+    ],
+)
+def test_a_wrong_question_is_status_2(path, arguments, words):
+    result = CliRunner().invoke(main, ["explain", "-c", str(path), *arguments])
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert words in result.stderr
+
+
+def test_a_wrong_configuration_is_status_2(tmp_path):
+    result = CliRunner().invoke(main, ["explain", "-c", str(tmp_path / "missing.yaml"), "--client", "mimecast"])
+    assert result.exit_code == 2
+    assert "missing.yaml: cannot be read" in result.stderr

@@ -1,0 +1,105 @@
+"""What a session's holder does with a client that misbehaves."""
+
+import pytest
+
+from gateway.ldap.filters import Present
+from gateway.ldap.messages import (
+    BASE_OBJECT,
+    NOTICE_OF_DISCONNECTION,
+    Attribute,
+    ExtendedResponse,
+    SearchRequest,
+    SearchResultEntry,
+    decode_response,
+)
+from gateway.relay.client import Disconnection, Entry
+from tests.servers.gateway_process import GatewayProcess, configuration
+from tests.servers.raw_client import RawClient
+from tests.servers.stub_server import StubServer, accept_binds
+
+ROOT_DSE = SearchRequest("", BASE_OBJECT, Present("objectClass"))
+
+
+@pytest.fixture(scope="module")
+def gateway(certificates, tmp_path_factory):
+    directory = {"servers": ["ldaps://127.0.0.1:1"], "ca_file": certificates.ca_file}
+    client = {"sync_accounts": ["svc@corp.example"], "base_dns": ["DC=corp,DC=example"], "attributes": ["cn"]}
+    config = configuration(certificates, directory, client, limits={"message_before_bind": 1000})
+    with GatewayProcess(tmp_path_factory.mktemp("gateway"), config) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        bytes.fromhex("3080020101600702010304008000"),
+        bytes.fromhex("30820fff"),
+        bytes.fromhex("3003020101"),
+        bytes.fromhex("300c020100600702010304008000"),
+        bytes.fromhex("300c020101600702010304008000")[:-1] + b"\x05" + bytes(5),
+    ],
+    ids=["no LDAP", "indefinite length", "beyond the limit", "no operation", "message ID 0", "value beyond the end"],
+)
+def test_malformed_octets_end_that_session_and_no_other(certificates, gateway, octets):
+    before = len(gateway.audit(operation="malformed"))
+    with (
+        RawClient(gateway.port, certificates.ca_file) as other,
+        RawClient(gateway.port, certificates.ca_file) as session,
+    ):
+        assert other.result(other.search("", scope=BASE_OBJECT))[1].code == 0
+        session.socket.sendall(octets)
+        notice = session.event()
+        assert isinstance(notice, Disconnection)
+        assert notice.result.code == 2
+        assert session.event() is None
+        assert other.result(other.search("", scope=BASE_OBJECT))[1].code == 0
+    record = gateway.wait_for_audit(before + 1, operation="malformed")[-1]
+    assert (record["decision"], record["reason"], record["code"]) == ("refuse", "message-malformed", 2)
+    assert "Traceback" not in gateway.log()
+
+
+def test_what_comes_before_the_malformed_octets_is_answered_first(certificates, gateway):
+    with RawClient(gateway.port, certificates.ca_file) as session:
+        asked = session.client.search(ROOT_DSE)
+        session.socket.sendall(asked.data + b"\x00")
+        assert session.result(asked.message_id)[1].code == 0
+        assert isinstance(session.event(), Disconnection)
+
+
+def test_the_notice_is_an_extended_response_with_message_id_0(certificates, gateway):
+    with RawClient(gateway.port, certificates.ca_file) as session:
+        session.socket.sendall(b"\x00")
+        received = b""
+        while data := session.socket.recv(1000):
+            received += data
+    message = decode_response(received)
+    assert message.message_id == 0
+    assert isinstance(message.operation, ExtendedResponse)
+    assert message.operation.oid == NOTICE_OF_DISCONNECTION
+
+
+def endless(request):
+    """A stub's answers: a search never comes to its end."""
+    if not isinstance(request, SearchRequest):
+        yield from accept_binds(request)
+        return
+    while True:
+        yield SearchResultEntry("CN=x,DC=corp,DC=example", (Attribute("cn", (bytes(60_000),)),))
+
+
+def test_a_client_that_takes_nothing_any_more_is_ended(certificates, server_certificates, tmp_path):
+    client = {"sync_accounts": ["svc@corp.example"], "base_dns": ["DC=corp,DC=example"], "attributes": ["cn"]}
+    with StubServer(server_certificates, endless) as server:
+        config = configuration(certificates, server.gateway_directory(), client, limits={"write_stall": 1})
+        with GatewayProcess(tmp_path, config) as running:
+            stalled = RawClient(running.port, certificates.ca_file, receive_buffer=65_536)
+            assert stalled.bind("svc@corp.example", "Passw0rd") == 0
+            stalled.search("DC=corp,DC=example")
+            assert isinstance(stalled.event(), Entry)
+            with RawClient(running.port, certificates.ca_file) as other:
+                (record,) = running.wait_for_audit(operation="search")
+                assert (record["reason"], record["code"]) == ("write-stalled", 52)
+                assert "a peer takes none of what waits for it" in running.wait_for("session ended")
+                assert other.result(other.search("", scope=BASE_OBJECT))[1].code == 0
+            stalled.die()

@@ -1,0 +1,46 @@
+"""Whom a listener lets in at all."""
+
+import socket
+
+import pytest
+
+from gateway.ldap.messages import BASE_OBJECT
+from tests.servers.gateway_process import GatewayProcess, configuration
+from tests.servers.raw_client import RawClient
+
+CLIENT = {
+    "sources": ["127.0.0.1"],
+    "sync_accounts": ["svc@corp.example"],
+    "base_dns": ["OU=Staff,DC=corp,DC=example"],
+    "attributes": ["cn"],
+}
+
+
+@pytest.fixture(scope="module")
+def gateway(certificates, tmp_path_factory):
+    directory = {"servers": ["ldaps://127.0.0.1:1"], "ca_file": certificates.ca_file}
+    config = configuration(certificates, directory, CLIENT)
+    with GatewayProcess(tmp_path_factory.mktemp("gateway"), config) as running:
+        yield running
+
+
+def closed_without_an_octet(port, source):
+    with socket.create_connection(("127.0.0.1", port), 30, source_address=(source, 0)) as connection:
+        try:
+            # No client hello: the gateway must not wait for one.
+            return connection.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
+
+def test_an_unlisted_source_is_closed_before_tls_and_logged_once(certificates, gateway):
+    for _ in range(3):
+        assert closed_without_an_octet(gateway.port, "127.0.0.2")
+    assert closed_without_an_octet(gateway.port, "127.0.0.3")
+    with RawClient(gateway.port, certificates.ca_file) as listed:
+        assert listed.result(listed.search("", scope=BASE_OBJECT))[1].code == 0
+    lines = [line for line in gateway.log().splitlines() if "source-not-listed" in line]
+    assert len(lines) == 2
+    assert "127.0.0.2" in lines[0] and "clients.X.sources" in lines[0]
+    assert "127.0.0.3" in lines[1]
+    assert {record["source"] for record in gateway.audit()} == {"127.0.0.1"}

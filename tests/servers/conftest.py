@@ -1,0 +1,73 @@
+"""Real servers and the gateway before them. What takes long to set up is set up once per run."""
+
+import itertools
+
+import pytest
+
+from gateway.demo.certificates import LOOPBACK_NAMES, make_certificates
+from tests.servers.gateway_process import PATIENCE, GatewayProcess
+from tests.servers.samba import running_samba
+from tests.servers.slapd import Slapd
+
+
+@pytest.fixture(scope="session")
+def samba():
+    """The settings of the Samba lab; nothing in it may be changed by a test."""
+    with running_samba() as settings:
+        yield settings
+
+
+@pytest.fixture(scope="session")
+def slapd():
+    """slapd with slapd_tree's company of 500 people; for tests that stop or change it there is start_slapd."""
+    with Slapd() as running:
+        yield running
+
+
+@pytest.fixture
+def start_slapd():
+    """A function that takes Slapd's arguments; what it started is gone after the test."""
+    started = []
+
+    def start(*arguments, **keywords):
+        started.append(Slapd(*arguments, **keywords))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """CertificateFiles of the gateway's listeners, for localhost, 127.0.0.1 and 127.0.0.2."""
+    directory = tmp_path_factory.mktemp("certificates")
+    return make_certificates(directory, "gateway", (*LOOPBACK_NAMES, "127.0.0.2"))
+
+
+@pytest.fixture(scope="module")
+def start_gateway(tmp_path_factory):
+    """A function that takes a configuration's text and returns a GatewayProcess.
+
+    At the end of the module each must stop with status 0 on SIGTERM, unless the test has stopped it, and none may
+    have met an error that nobody caught.
+    """
+    started = []
+    numbers = itertools.count()
+
+    def start(config):
+        started.append(GatewayProcess(tmp_path_factory.mktemp(f"gateway{next(numbers)}"), config))
+        return started[-1]
+
+    yield start
+    try:
+        serving = [running for running in started if running.process.poll() is None]
+        for running in serving:
+            running.terminate()
+        for running in serving:
+            assert running.process.wait(PATIENCE) == 0, running.log()
+        for running in started:
+            assert "Traceback" not in running.log()
+    finally:
+        for running in started:
+            running.kill()

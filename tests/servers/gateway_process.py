@@ -1,0 +1,130 @@
+"""The gateway as a process of its own, as an administrator runs it: started, watched, reloaded, stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+# Seconds for anything that a healthy gateway does at once; a loaded machine gets that long before a test fails.
+PATIENCE = 30
+
+
+class GatewayProcess:
+    """directory: for its files, gateway.yaml, log and audit. config: the text of gateway.yaml, whose listeners may
+    have port 0. ports: of the listeners, in their order.
+
+    Leaving the context kills what still runs.
+    """
+
+    def __init__(self, directory, config):
+        self.config = directory / "gateway.yaml"
+        self.config.write_text(config)
+        self._log = directory / "log"
+        self._audit = directory / "audit"
+        with self._log.open("w") as log, self._audit.open("w") as audit:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gateway", "run", "-c", self.config],
+                stdin=subprocess.DEVNULL,
+                stdout=audit,
+                stderr=log,
+                cwd=ROOT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+        try:
+            self.wait_for("ready")
+        except BaseException:
+            self.kill()
+            raise
+        listening = [line for line in self.log().splitlines() if "listening on" in line]
+        self.ports = [int(line.split("listening on ")[1].split()[0].rpartition(":")[2]) for line in listening]
+
+    @property
+    def port(self):
+        return self.ports[0]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+
+    def log(self):
+        return self._log.read_text()
+
+    def wait_for(self, text, after=0):
+        """Until the log has text behind its first characters, whose number is after; returns what is there."""
+        until = time.monotonic() + PATIENCE
+        while text not in (found := self.log()[after:]):
+            assert self.process.poll() is None, f"the gateway has ended: {found}"
+            assert time.monotonic() < until, f"no {text!r} in the log: {found}"
+            time.sleep(0.02)
+        return found
+
+    def audit_text(self):
+        return self._audit.read_text()
+
+    def audit(self, **wanted):
+        """The records so far that have these fields."""
+        records = [json.loads(line) for line in self.audit_text().splitlines(keepends=True) if line.endswith("\n")]
+        return [record for record in records if wanted.items() <= record.items()]
+
+    def wait_for_audit(self, count=1, **wanted):
+        """Until there are count records with these fields; returns them."""
+        until = time.monotonic() + PATIENCE
+        while len(found := self.audit(**wanted)) < count:
+            assert self.process.poll() is None, f"the gateway has ended: {self.log()}"
+            assert time.monotonic() < until, f"{len(found)} records with {wanted}: {self.audit_text()}"
+            time.sleep(0.02)
+        return found
+
+    def reload(self, config):
+        """Puts the text in the file and sends SIGHUP; returns what the log says of it."""
+        before = len(self.log())
+        self.config.write_text(config)
+        self.send("SIGHUP")
+        return self.wait_for("reload", before)
+
+    def send(self, name):
+        """name: of the signal."""
+        self.process.send_signal(getattr(signal, name))
+
+    def terminate(self):
+        self.send("SIGTERM")
+
+    def stop(self):
+        """Ends it by SIGTERM; returns the exit status."""
+        self.terminate()
+        return self.process.wait(PATIENCE)
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(PATIENCE)
+
+
+def configuration(certificates, directory, client, **others):
+    """A configuration's text: one LDAPS listener on a free port of loopback, one directory, one client.
+
+    certificates: demo.certificates.CertificateFiles of the listener. directory, client: what their blocks hold
+    besides what is the same in each test. others: further top-level keys, or other values for these.
+    """
+    listener = {
+        "address": "127.0.0.1:0",
+        "certificate": str(certificates.certificate),
+        "private_key": str(certificates.private_key),
+    }
+    whole = {
+        "listeners": [listener],
+        "directories": {"corp": {"naming_contexts": ["DC=corp,DC=example"], **directory}},
+        "clients": {"mimecast": {"sources": ["127.0.0.0/8"], "directory": "corp", **client}},
+        "admin": None,
+        "drain_timeout": 2,
+        **others,
+    }
+    # JSON is YAML.
+    return json.dumps(whole, indent=1, default=str)

@@ -1,0 +1,85 @@
+"""A blocking LDAP client that does what ordinary ones do not: several requests at once, reading slowly, dying."""
+
+import contextlib
+import socket
+import ssl
+import struct
+
+from gateway.ldap.filter_text import parse_filter
+from gateway.ldap.messages import WHOLE_SUBTREE, SearchRequest
+from gateway.relay.client import BindResult, Client, Disconnection, Entry, SearchDone
+
+PATIENCE = 60
+
+
+class RawClient:
+    """A connection over LDAPS, not bound. source: the address it comes from. receive_buffer: octets that the kernel
+    may hold for it."""
+
+    def __init__(self, port, ca_file, *, source="127.0.0.1", receive_buffer=None):
+        plain = socket.socket()
+        plain.bind((source, 0))
+        if receive_buffer is not None:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        plain.settimeout(PATIENCE)
+        plain.connect(("127.0.0.1", port))
+        context = ssl.create_default_context(cafile=str(ca_file))
+        self.socket = context.wrap_socket(plain, server_hostname="localhost")
+        self.client = Client()
+        self._events = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def bind(self, name, password):
+        """The result code."""
+        self.socket.sendall(self.client.bind(name, password.encode()).data)
+        event = self.event()
+        assert isinstance(event, BindResult)
+        return event.result.code
+
+    def search(self, base, text="(objectClass=*)", attributes=(), controls=(), scope=WHOLE_SUBTREE):
+        """Sends the request; returns its message ID."""
+        request = SearchRequest(base, scope, parse_filter(text), tuple(attributes))
+        sent = self.client.search(request, controls)
+        self.socket.sendall(sent.data)
+        return sent.message_id
+
+    def abandon(self, message_id):
+        self.socket.sendall(self.client.abandon(message_id))
+
+    def event(self):
+        """The next event; None once the other side has closed."""
+        while not self._events:
+            data = self.socket.recv(65_536)
+            if not data:
+                return None
+            self._events.extend(self.client.receive(data))
+        return self._events.pop(0)
+
+    def results(self, *message_ids):
+        """Reads until each search has its result: (DNs, result) by message ID. Entries of others count as well."""
+        names = {message_id: [] for message_id in message_ids}
+        results = {}
+        while len(results) < len(message_ids):
+            event = self.event()
+            assert event is not None, "closed without a result"
+            assert not isinstance(event, Disconnection), event
+            if isinstance(event, Entry):
+                names.setdefault(event.message_id, []).append(event.entry.dn)
+            elif isinstance(event, SearchDone):
+                results[event.message_id] = event.result
+        return {message_id: (names[message_id], result) for message_id, result in results.items()}
+
+    def result(self, message_id):
+        return self.results(message_id)[message_id]
+
+    def die(self):
+        """Closes with a reset, as a killed peer's system may do."""
+        plain = socket.socket(fileno=self.socket.detach())
+        with contextlib.suppress(OSError):
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        plain.close()

@@ -1,0 +1,186 @@
+"""OpenLDAP's slapd in a directory of its own, on free ports of loopback, over LDAPS and plain LDAP."""
+
+import base64
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from gateway.demo.certificates import make_certificates
+from tests.servers import slapd_tree
+
+SCHEMAS = Path("/etc/ldap/schema")
+MODULES = Path("/usr/lib/ldap")
+AD_SCHEMA = Path(__file__).with_name("active_directory.schema")
+
+CONFIGURATION = """
+{includes}
+pidfile {directory}/pid
+argsfile {directory}/args
+modulepath {modules}
+moduleload back_mdb
+TLSCACertificateFile {tls.ca_file}
+TLSCertificateFile {tls.certificate}
+TLSCertificateKeyFile {tls.private_key}
+TLSVerifyClient never
+threads 4
+sizelimit unlimited
+{settings}
+
+database mdb
+suffix "{suffix}"
+rootdn "cn=root,{suffix}"
+directory {directory}/data
+maxsize 1073741824
+dbnosync
+index objectClass,sAMAccountName,userPrincipalName,mail eq
+{database_settings}
+access to attrs=userPassword by anonymous auth by * none
+access to * by users read by * none
+"""
+
+
+def slapd_binaries():
+    """The paths of slapd and slapadd; skips the test where they, or ldapsearch, are missing."""
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+    slapd, slapadd, ldapsearch = (shutil.which(name, path=path) for name in ("slapd", "slapadd", "ldapsearch"))
+    if not (slapd and slapadd and ldapsearch and SCHEMAS.exists()):
+        pytest.skip("needs OpenLDAP's server and client: apt-get install slapd ldap-utils")
+    return slapd, slapadd
+
+
+class Slapd:
+    """A server that serves from the constructor on; leaving the context kills it and removes its files.
+
+    entries: (DN, attributes) pairs as slapd_tree makes them, loaded by slapadd. settings, database_settings: lines of
+    slapd.conf, such as `limits * size.prtotal=disabled` or `sizelimit 100`. schemas: files behind core, cosine and
+    inetorgperson. names: DNS names and addresses in its certificate.
+    """
+
+    def __init__(
+        self,
+        entries=None,
+        *,
+        suffix=slapd_tree.SUFFIX,
+        settings="",
+        database_settings="",
+        schemas=(AD_SCHEMA,),
+        names=("localhost", "127.0.0.1"),
+    ):
+        self._slapd, slapadd = slapd_binaries()
+        self._made = tempfile.TemporaryDirectory(prefix="slapd-")
+        self.directory = Path(self._made.name)
+        self.process = None
+        self.port = self.plain_port = 0
+        try:
+            (self.directory / "data").mkdir()
+            self.certificates = make_certificates(self.directory, "slapd", names)
+            files = [SCHEMAS / f"{name}.schema" for name in ("core", "cosine", "inetorgperson")] + list(schemas)
+            self._configuration = self.directory / "slapd.conf"
+            self._configuration.write_text(
+                CONFIGURATION.format(
+                    includes="\n".join(f"include {file}" for file in files),
+                    directory=self.directory,
+                    modules=MODULES,
+                    tls=self.certificates,
+                    suffix=suffix,
+                    settings=settings,
+                    database_settings=database_settings,
+                )
+            )
+            ldif = self.directory / "entries.ldif"
+            write_ldif(ldif, slapd_tree.make_tree() if entries is None else entries)
+            loaded = subprocess.run(
+                [slapadd, "-q", "-f", self._configuration, "-l", ldif], capture_output=True, text=True, timeout=240
+            )
+            assert loaded.returncode == 0, loaded.stderr
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    @property
+    def url(self):
+        return f"ldaps://127.0.0.1:{self.port}"
+
+    @property
+    def gateway_directory(self):
+        """The keys of a directory block that leads to it."""
+        return {
+            "servers": [{"url": self.url, "server_name": "localhost"}],
+            "ca_file": self.certificates.ca_file,
+            "naming_contexts": [slapd_tree.SUFFIX],
+        }
+
+    def start(self):
+        """Starts it, or starts it again on the ports that it had: port for LDAPS, plain_port for LDAP and StartTLS."""
+        first = self.port == 0
+        for attempt in range(5):
+            if first:
+                self.port, self.plain_port = _free_ports(2)
+            urls = f"{self.url} ldap://127.0.0.1:{self.plain_port}"
+            output = self.directory / "output"
+            with output.open("w") as file:
+                self.process = subprocess.Popen(
+                    [self._slapd, "-h", urls, "-f", self._configuration, "-d", "0"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=file,
+                )
+            if self._wait_until_it_listens():
+                return
+            # Another program may have taken a port in the meantime.
+            assert attempt < 4, output.read_text()
+
+    def kill(self):
+        """As kill -9 does: its connections end without a word."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(30)
+
+    def close(self):
+        self.kill()
+        self._made.cleanup()
+
+    def _wait_until_it_listens(self):
+        until = time.monotonic() + 30
+        while self.process.poll() is None and time.monotonic() < until:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 5).close()
+                return True
+            except OSError:
+                time.sleep(0.01)
+        return False
+
+
+def write_ldif(file, entries):
+    """RFC 2849, with every value in base64."""
+    with file.open("w") as ldif:
+        for dn, attributes in entries:
+            lines = [("dn", dn)] + [(name, value) for name, values in attributes.items() for value in values]
+            for name, value in lines:
+                octets = value.encode() if isinstance(value, str) else value
+                ldif.write(f"{name}:: {base64.b64encode(octets).decode()}\n")
+            ldif.write("\n")
+
+
+def _free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()

@@ -1,0 +1,94 @@
+"""An LDAPS server that answers as a test tells it to, for what no real server can be made to do on demand."""
+
+import contextlib
+import socket
+import ssl
+import threading
+
+from gateway.ldap import messages as m
+from gateway.ldap.framing import Framer
+from gateway.ldap.results import LDAPResult
+
+
+def accept_binds(request):
+    """An answer for StubServer: every bind succeeds, every search finds nothing."""
+    if isinstance(request, m.BindRequest):
+        return [m.BindResponse(LDAPResult(0))]
+    if isinstance(request, m.SearchRequest):
+        return [m.SearchResultDone(LDAPResult(0))]
+    return []
+
+
+class StubServer:
+    """Serves on a free port of loopback until the context is left.
+
+    answer: takes a request, returns the operations to send in answer; it runs in the connection's own thread and
+    may block. requests: all that have come.
+    """
+
+    def __init__(self, certificates, answer=accept_binds):
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(certificates.certificate, certificates.private_key)
+        self._answer = answer
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._open = set()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._closed = False
+        self.ca_file = certificates.ca_file
+        self.requests = []
+        self._threads[0].start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._closed = True
+        for each in (self._listening, *self._open):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        for thread in self._threads:
+            thread.join(30)
+
+    @property
+    def port(self):
+        return self._listening.getsockname()[1]
+
+    @property
+    def url(self):
+        return f"ldaps://127.0.0.1:{self.port}"
+
+    def gateway_directory(self, ca_file=None, server_name="localhost"):
+        """The keys of a directory block that leads to it."""
+        return {
+            "servers": [{"url": self.url, "server_name": server_name}],
+            "ca_file": ca_file or self.ca_file,
+            "naming_contexts": ["DC=corp,DC=example"],
+            # What these servers say is all that they can say: nothing is asked about them first.
+            "paging": "never",
+        }
+
+    def _accept(self):
+        while not self._closed:
+            try:
+                plain, _ = self._listening.accept()
+            except OSError:
+                return
+            self._open.add(plain)
+            self._threads.append(threading.Thread(target=self._serve, args=(plain,)))
+            self._threads[-1].start()
+
+    def _serve(self, plain):
+        # A peer that gives up, in its handshake or later, is what some tests want.
+        with contextlib.suppress(OSError):
+            connection = self._context.wrap_socket(plain, server_side=True)
+            self._open.add(connection)
+            framer = Framer(1_000_000)
+            while data := connection.recv(65_536):
+                framer.feed(data)
+                while (octets := framer.next_message()) is not None:
+                    message = m.decode_request(octets)
+                    self.requests.append(message.operation)
+                    for operation in self._answer(message.operation):
+                        connection.sendall(m.encode(m.LDAPMessage(message.message_id, operation)))
+        plain.close()
