@@ -76,9 +76,9 @@ AMBIGUOUS = {
 AMBIGUOUS["escapes doubled as hexadecimal pairs"] = AMBIGUOUS["escapes doubled"]
 # Ways that make the right spelling of another name out of it: forwarded as what it is.
 ANOTHER_NAME = {
-    "escapes doubled": {"#Ops", " Leading Space", "Trailing Space ", "Back\\slash", "x=y"},
+    "escapes doubled": {"#Ops", " Leading space", "Trailing space ", "Back\\slash", "x=y"},
     "hexadecimal pairs doubled": {
-        *("Sales, EMEA", "R+D", "#Ops", " Leading Space", "Trailing Space ", 'The "A" Team', "Back\\slash"),
+        *("Sales, EMEA", "R+D", "#Ops", " Leading space", "Trailing space ", 'The "A" Team', "Back\\slash"),
         *("Less<Than", "Greater>Than", "x=y", "Semi;Colon", NAMES[-1]),
     },
     "nothing escaped, decomposed": {"Müller"},
