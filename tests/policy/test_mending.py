@@ -207,6 +207,8 @@ def test_without_mending_a_refusal_says_what_would_have_worked():
     assert (refusal.reason, refusal.code) == ("base-malformed", 34)
     assert refusal.text.endswith(f"; write {SALES}")
     assert "write" not in search(f"OU=Sales, APAC,{SUFFIX}", mending=False).text
+    not_listed = bind("EVIL\\\\jane", mending=False)
+    assert (not_listed.reason, not_listed.detail) == ("bind-name-form-not-allowed", "")
     denied = bind(f"CN=Smith, John,{STAFF}", mending=False)
     assert (denied.reason, denied.code, denied.text) == ("bind-name-form-not-allowed", 49, "")
     assert denied.detail == rf"write CN=Smith\, John,{STAFF}"
