@@ -138,6 +138,7 @@ def test_at_least_eight_ways_reach_each_name_or_are_refused_with_its_right_spell
         ("OID.2.5.4.3=a, b,DC=x", [r"2.5.4.3=a\, b,DC=x"]),
         ("CN=Smith,John", [r"CN=Smith\,John"]),
         ("CN=right,DC=x", ["CN=right,DC=x"]),
+        (r"CN=right\\2ctoo,DC=x", [r"CN=right\\2ctoo,DC=x"]),
         ("John Smith, CN=a", []),
         ("person", []),
         ("", []),
@@ -200,6 +201,15 @@ def test_a_mended_base_is_judged_like_its_right_spelling():
     entry = search("DC=corp;DC=example", scope=0)
     assert (entry.request.base, entry.mended) == (SUFFIX, above.mended)
     assert search("DC=corp;DC=example", base_above=BaseAbove.refuse).reason == "base-above-allowed"
+
+
+def test_what_may_be_an_excluded_name_is_not_read_as_another_one():
+    excluded, allowed = (parse(rf"OU=A\\2CB,{SUFFIX}"),), (parse(rf"OU=A\, B,{SUFFIX}"),)
+    assert search(rf"OU=A\\2C B,{SUFFIX}", base_dns=allowed).parts[0].base == str(allowed[0])
+    assert search(rf"OU=A\\2C B,{SUFFIX}", base_dns=allowed, excluded_base_dns=excluded).reason == "base-excluded"
+    assert bind(rf"OU=A\\2C B,{SUFFIX}", login_base_dns=allowed).request.name == str(allowed[0])
+    refusal = bind(rf"OU=A\\2C B,{SUFFIX}", login_base_dns=allowed, excluded_base_dns=excluded)
+    assert (refusal.reason, refusal.detail) == ("login-outside-base", "")
 
 
 def test_without_mending_a_refusal_says_what_would_have_worked():
