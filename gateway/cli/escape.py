@@ -29,7 +29,7 @@ def command(name: str, as_json: bool) -> None:
     if not readings:
         try:
             parse(name)
-            problem = "a name of at least one attribute type and value is expected"
+            problem = "a type and a value are expected, like OU=Sales"
         except DNError as error:
             problem = str(error)
         if as_json:

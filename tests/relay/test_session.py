@@ -4,8 +4,9 @@ import pytest
 
 from gateway.ldap import messages as m
 from gateway.ldap.controls import Control
-from gateway.ldap.filters import Present
+from gateway.ldap.filters import EqualityMatch, Present
 from gateway.ldap.results import LDAPResult
+from gateway.policy.decision import Mended
 from gateway.policy.reasons import Reason
 from gateway.relay import commands as c
 from gateway.relay.settings import SessionLimits
@@ -30,6 +31,27 @@ def test_a_search_is_forwarded_anew_and_its_entries_are_filtered():
     assert h.results() == [(7, 0)]
     record = h.audit[-1]
     assert (record.received, record.sent, record.references_dropped, record.held_back) == (3, 1, 1, ("pager",))
+
+
+def test_names_that_were_put_right_are_in_the_record_of_their_operation():
+    h = Harness().bound()
+    received, meant = "OU=Sales, EMEA,DC=corp,DC=example", r"OU=Sales\, EMEA,DC=corp,DC=example"
+    twice = EqualityMatch("displayName", rb"a\2cb")
+    h.send(m.SearchRequest(received, 2, twice, ("mail",)), start=7)
+    (sent,) = h.to_server
+    assert (sent.operation.base, sent.operation.filter) == (meant, twice)
+    h.answer(sent.message_id, done())
+    assert h.audit[-1].mended == (Mended("base", received, meant),)
+    assert h.audit[-1].suspicious == ("displayName",)
+    above = m.SearchRequest("DC=corp;DC=example", 0, Present("objectClass"), ("objectClass",))
+    h.send(above, start=8)
+    h.answer(h.to_server[-1].message_id, done())
+    assert h.audit[-1].mended == (Mended("base", "DC=corp;DC=example", "DC=corp,DC=example"),)
+    h.send(bind(" svc-sync@corp.example"), start=9)
+    assert h.to_server[-1].operation.name == "svc-sync@corp.example"
+    h.answer(h.to_server[-1].message_id, m.BindResponse(OK))
+    assert h.audit[-1].account == "svc-sync@corp.example"
+    assert h.audit[-1].mended == (Mended("name", " svc-sync@corp.example", "svc-sync@corp.example"),)
 
 
 def test_searches_may_end_in_any_order():
