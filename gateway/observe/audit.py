@@ -57,6 +57,8 @@ def audit_object(record: AuditRecord, filter_values: bool, now: float) -> dict[s
     shown["code"] = record.code
     if record.server_code is not None:
         shown["server_code"] = record.server_code
+    if record.server_meaning:
+        shown["server_meaning"] = record.server_meaning
     shown["bytes"] = record.octets
     shown["ms"] = round(record.seconds * 1000, 3)
     shown["server"] = record.server

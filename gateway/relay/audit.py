@@ -27,7 +27,9 @@ class AuditRecord:
     that were put right. suspicious: what in the request looks escaped twice. Entries' names and values never appear:
     only counts do.
     decision: permit, refuse, or "" where none was needed. reason: why it was refused or why it failed.
-    code: what the client was told; None where it was told nothing (unbind, abandon). server: its URL.
+    code: what the client was told; None where it was told nothing (unbind, abandon). server: its URL. server_code:
+    its last result; server_meaning: what that means, never the server's own text.
+    sync_bind: whether it is a sync account's bind.
     received, sent: entries from the server, entries to the client. pages: searches that the server was asked for
     it. octets: sent to the client.
     """
@@ -39,6 +41,7 @@ class AuditRecord:
     message_id: int
     started: float
     account: str = ""
+    sync_bind: bool = False
     base: str | None = None
     scope: str | None = None
     filter: Filter | None = None
@@ -54,6 +57,7 @@ class AuditRecord:
     detail: str = ""
     code: int | None = None
     server_code: int | None = None
+    server_meaning: str = ""
     received: int = 0
     sent: int = 0
     references_dropped: int = 0

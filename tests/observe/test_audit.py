@@ -35,6 +35,12 @@ SEARCH = AuditRecord(
 )
 
 
+def test_what_the_servers_result_means_is_told_beside_its_code():
+    record = replace(SEARCH, server_code=49, server_meaning="the account is locked")
+    shown = audit_object(record, filter_values=False, now=NOW)
+    assert (shown["server_code"], shown["server_meaning"]) == (49, "the account is locked")
+
+
 def test_a_search_is_told_with_everything_but_values():
     assert audit_object(SEARCH, filter_values=False, now=NOW) == {
         "time": "2023-11-14T22:13:20.250+00:00",
@@ -50,6 +56,7 @@ def test_a_search_is_told_with_everything_but_values():
         "asked": ["mail", "pager"],
         "forwarded": ["mail"],
         "held_back": ["pager"],
+        "pages": 0,
         "entries": 10,
         "entries_held_back": 2,
         "references_dropped": 1,
