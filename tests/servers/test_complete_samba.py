@@ -3,7 +3,6 @@
 import pytest
 
 from tests.servers.ldapsearch import ldapsearch
-from tests.servers.raw_client import RawClient
 from tests.servers.samba import running_samba
 from tests.servers.test_samba import ATTRIBUTES, BASES, SUFFIX, gateway_configuration
 from tests.servers.whole_reads import read, read_directly, read_ranges
@@ -44,23 +43,8 @@ def direct(lab, account):
 
 
 @pytest.fixture
-def open_client(certificates, account):
-    """A function that binds at a gateway and returns the client."""
-    opened = []
-
-    def open_(running):
-        opened.append(RawClient(running.port, certificates.ca_file))
-        assert opened[-1].bind(*account) == 0
-        return opened[-1]
-
-    yield open_
-    for client in opened:
-        client.socket.close()
-
-
-@pytest.fixture
-def client(open_client, gateway):
-    return open_client(gateway)
+def client(open_client, gateway, account):
+    return open_client(gateway, *account)
 
 
 @pytest.mark.parametrize(
@@ -95,8 +79,11 @@ def test_pages_of_one(client, direct, base):
 
 
 @pytest.mark.parametrize("expand", [True, False])
-def test_a_large_group_whole_and_in_ranges(certificates, lab, open_client, start_gateway, direct, expand):
-    client = open_client(start_gateway(gateway_configuration(certificates, lab, expand_ranges=expand)))
+def test_a_large_group_whole_and_in_ranges(
+    certificates, lab, account, open_client, start_gateway, direct, expand
+):
+    running = start_gateway(gateway_configuration(certificates, lab, expand_ranges=expand))
+    client = open_client(running, *account)
     values, descriptions = read_ranges(client, EVERYBODY, "member")
     assert values == direct[EVERYBODY]["member"]
     assert descriptions == [f"member;range={low}-{low + 1498}" for low in (0, 1499, 2998)] + ["member;range=4497-*"]
@@ -136,10 +123,10 @@ def without_comments(ldif):
 )
 @pytest.mark.parametrize("page", [None, 10])
 def test_references_below_the_domain_reach_the_client_to_listed_hosts_only(
-    certificates, lab, open_client, start_gateway, changes, passed, page
+    certificates, lab, account, open_client, start_gateway, changes, passed, page
 ):
     running = start_gateway(gateway_configuration(certificates, lab, base_dns=[SUFFIX], **changes))
-    whole = read(open_client(running), [SUFFIX], ["ou"], page=page, text="(objectClass=organizationalUnit)")
+    whole = read(open_client(running, *account), [SUFFIX], ["ou"], page=page, text="(objectClass=organizationalUnit)")
     assert whole.code == 0 and len(whole.entries) > 20
     contexts = ("CN=Configuration", "DC=DomainDnsZones", "DC=ForestDnsZones")
     assert sorted(whole.references) == [(f"ldaps://corp.example/{context},{SUFFIX}",) for context in contexts][:passed]

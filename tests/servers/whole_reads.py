@@ -39,24 +39,32 @@ class Whole:
         self.entries[event.entry.dn] = attributes
 
 
-def read(client, bases, attributes, *, page=None, text=ALL, critical=True, between=None):
+def read(client, bases, attributes, **how):
     """Reads the subtrees one after another; ends at the first result that is no success.
 
-    client: a RawClient that is bound. page: the size that is asked for, None to ask for no pages. between: called
-    with the number of each page that is not the last.
+    client: a RawClient that is bound. how: as for read_pages.
     """
     whole = Whole()
     for base in bases:
-        cookie = None
-        while cookie != b"":
-            controls = () if page is None else (page_control(page, cookie or b"", critical),)
-            done = finish(client, whole, client.search(base, text, attributes, controls))
-            cookie = next_page(done)
-            if done.result.code != 0:
-                return whole
-            if cookie and between is not None:
-                between(len(whole.pages))
+        for _ in read_pages(client, whole, base, attributes, **how):
+            pass
+        if whole.code != 0:
+            break
     return whole
+
+
+def read_pages(client, whole, base, attributes, *, page=None, text=ALL, critical=True):
+    """Adds a subtree to whole; a generator that stops after each page.
+
+    page: the size that is asked for, None to ask for no pages. critical: of the paged results control.
+    """
+    cookie = None
+    while cookie != b"":
+        controls = () if page is None else (page_control(page, cookie or b"", critical),)
+        done = finish(client, whole, client.search(base, text, attributes, controls))
+        cookie = next_page(done)
+        assert not cookie or done.result.code == 0
+        yield done
 
 
 def finish(client, whole, message_id):
