@@ -215,10 +215,13 @@ def test_a_key_that_cannot_be_read_is_not_called_a_wrong_one(tmp_path):
 
 
 @pytest.mark.skipif(not CONF.is_dir(), reason="the example files lie in the checkout, not in an installation")
-@pytest.mark.parametrize("name", ["gateway.example.yaml", "minimal.yaml", "mimecast-ad.yaml"])
+@pytest.mark.parametrize("name", sorted(path.name for path in CONF.glob("*.yaml")))
 def test_the_shipped_examples_are_right(tmp_path, name):
-    (tmp_path / "certs").mkdir()
-    write_pair(tmp_path / "certs")
-    shutil.copy(tmp_path / "certs" / "gateway.pem", tmp_path / "certs" / "corp-ca.pem")
+    certificates = tmp_path / "certs"
+    certificates.mkdir()
+    write_pair(certificates)
+    shutil.copy(certificates / "gateway.pem", certificates / "corp-ca.pem")
+    write_pair(certificates, "google-ldap")
+    (certificates / "google-ldap.pem").rename(certificates / "google-ldap.crt")
     shutil.copy(CONF / name, tmp_path)
     assert load_configuration(tmp_path / name).settings.clients
