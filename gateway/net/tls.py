@@ -11,7 +11,7 @@ from OpenSSL import SSL
 from OpenSSL.crypto import X509, PKey
 from service_identity import VerificationError
 from twisted.internet import defer, ssl
-from twisted.internet.error import ConnectError, DNSLookupError, TimeoutError
+from twisted.internet.error import ConnectError, ConnectingCancelledError, DNSLookupError, TimeoutError
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.python.failure import Failure
 
@@ -86,7 +86,8 @@ def explain_failure(failure: Failure) -> str:
         return "its certificate does not carry the expected name: see server_name"
     if isinstance(error, DNSLookupError):
         return "its name does not resolve"
-    if isinstance(error, TimeoutError | defer.TimeoutError):
+    # The last one is what an endpoint makes of an attempt that is given up because its time is over.
+    if isinstance(error, TimeoutError | defer.TimeoutError | ConnectingCancelledError):
         return "no answer in time: a firewall that drops packets, or a server that hangs?"
     if isinstance(error, SSL.Error):
         return _explain_tls(error)

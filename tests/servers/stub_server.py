@@ -83,8 +83,7 @@ class StubServer:
 
     def _serve(self, plain):
         # A peer that gives up, in its handshake or later, is what some tests want.
-        with contextlib.suppress(OSError):
-            connection = self._context.wrap_socket(plain, server_side=True)
+        with contextlib.suppress(OSError), self._context.wrap_socket(plain, server_side=True) as connection:
             self._open.add(connection)
             framer = Framer(1_000_000)
             while data := connection.recv(65_536):
@@ -92,6 +91,10 @@ class StubServer:
                 while (octets := framer.next_message()) is not None:
                     message = m.decode_request(octets)
                     self.requests.append(message.operation)
-                    for operation in self._answer(message.operation):
-                        connection.sendall(m.encode(m.LDAPMessage(message.message_id, operation)))
+                    for answer in self.answers(message):
+                        connection.sendall(m.encode(answer))
         plain.close()
+
+    def answers(self, message):
+        """The whole messages in answer to one; for a subclass that needs more than operations."""
+        return (m.LDAPMessage(message.message_id, operation) for operation in self._answer(message.operation))
