@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from gateway.config.load import Configuration, load_configuration
 from gateway.config.problems import ConfigurationError
@@ -20,7 +22,7 @@ from gateway.net.settings import GatewaySettings
 from gateway.observe.audit import AuditLog
 from gateway.observe.log import begin_logging
 from gateway.service import Gateway, StartError
-from gateway.state.sizes import SizesInMemory
+from gateway.state.sizes import SizeMemory, SizesInMemory, SizesOnDisk, StateError
 
 log = Logger()
 installed_reactor = cast(Reactor, _reactor)
@@ -32,16 +34,21 @@ EXIT_CONFIGURATION = 2
 def run(config: Path) -> int:
     """Serves the configuration until SIGTERM or SIGINT; returns the exit status.
 
-    2: the configuration, a certificate, an address or the audit file cannot be used; every reason is on
+    2: the configuration, a certificate, an address, the audit file or state_dir cannot be used; every reason is on
     standard error.
     """
     try:
         configuration = load_configuration(config)
         process = _Process(config, configuration.settings)
         process.start()
-    except (ConfigurationError, StartError) as error:
+    except (ConfigurationError, StartError, StateError) as error:
         print(error, file=sys.stderr)
         return EXIT_CONFIGURATION
+    finally:
+        # What is there now stays: no later search for garbage needs to look at it. The command line stopped that
+        # search for the time of the start.
+        gc.freeze()
+        gc.enable()
     begin_logging()
     process.started(configuration)
     installed_reactor.run(installSignalHandlers=False)
@@ -53,7 +60,8 @@ class _Process:
         self._path = path
         self._audit_file = settings.audit_file
         self._audit = AuditLog(_open_audit(settings.audit_file), settings.audit_filter_values)
-        self._sizes = SizesInMemory()
+        self._state_dir = settings.state_dir
+        self._sizes = _open_sizes(settings.state_dir)
         self._gateway = Gateway(settings, self._audit.write, self._sizes, installed_reactor)
         self._stopping = False
 
@@ -92,6 +100,8 @@ class _Process:
         self._audit.filter_values = configuration.settings.audit_filter_values
         if configuration.settings.audit_file != self._audit_file:
             log.warn("audit.file has changed: it is used from the next start on")
+        if configuration.settings.state_dir != self._state_dir:
+            log.warn("state_dir has changed: it is used from the next start on")
         for warning in configuration.warnings:
             log.warn("{warning}", warning=warning)
         self._log_listeners()
@@ -106,10 +116,27 @@ class _Process:
         stopping.addBoth(self._stopped)
 
     def _stopped(self, _result: object) -> None:
+        self._sizes.close()
         log.info("stopped")
         with contextlib.suppress(OSError):
             sys.stdout.flush()
         installed_reactor.stop()
+
+
+def _open_sizes(state_dir: Path | None) -> SizeMemory:
+    if state_dir is None:
+        return SizesInMemory()
+
+    def say(level: LogLevel, text: str) -> None:
+        # It comes from the writer's thread, or before the reactor runs and logging has begun.
+        installed_reactor.callFromThread(partial(log.emit, level, "{text}", text=text))
+
+    return SizesOnDisk(
+        state_dir,
+        failed=partial(say, LogLevel.error),
+        recovered=lambda: say(LogLevel.warn, f"state_dir {state_dir}: can be used again, nothing is lost"),
+        begun_anew=partial(say, LogLevel.critical),
+    )
 
 
 def _open_audit(path: Path | None) -> IO[str]:

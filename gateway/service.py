@@ -15,7 +15,6 @@ from gateway.net.server_link import ServerConnector
 from gateway.net.settings import ClientSettings, GatewaySettings, ListenerSettings, StartTls
 from gateway.net.sources import SourceTable, Strangers
 from gateway.net.tls import listener_tls
-from gateway.observe.health import HealthPage
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
@@ -67,6 +66,9 @@ class Gateway:
         """Opens every listener and the health page, or none. Raises StartError."""
         self._apply(self._settings)
         if self._settings.admin is not None:
+            # Twisted's web server takes long to import; by now the listeners are open.
+            from gateway.observe.health import HealthPage
+
             host, port = self._settings.admin
             try:
                 self._health = self._reactor.listenTCP(

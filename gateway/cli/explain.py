@@ -68,7 +68,11 @@ def command(
         click.echo(json.dumps(said))
     else:
         for key, value in said.items():
-            click.echo(f"{key + ':':<12} {', '.join(value) if isinstance(value, list) else value}")
+            shown = value
+            if isinstance(value, list):
+                # DNs have commas of their own.
+                shown = ", ".join(f'"{item}"' if key == "base" else item for item in value)
+            click.echo(f"{key + ':':<12} {shown}")
     sys.exit(1 if isinstance(decision, Refuse) else 0)
 
 
@@ -103,7 +107,7 @@ def _plan(decision: Any) -> dict[str, Any]:
     request = decision.parts[0]
     return {
         "decision": "permit",
-        "base": [f'"{part.base}"' for part in decision.parts] if decision.narrowed else request.base,
+        "base": [part.base for part in decision.parts] if decision.narrowed else request.base,
         "scope": SCOPE_NAMES[request.scope],
         "filter": filter_text(request.filter),
         "forwarded": list(request.attributes),

@@ -29,6 +29,7 @@ from gateway.net.settings import (
 )
 from gateway.policy.bind_name import read_bind_name
 from gateway.policy.settings import BaseAbove, ClientPolicy, Mode, Paging, WhenDenied
+from gateway.policy.shrink import ShrinkMode, ShrinkSettings
 from gateway.relay.settings import SessionLimits
 
 LDAPS_PORT = 636
@@ -70,6 +71,11 @@ class Compiler:
             if (served := self._client(name, client, file, directories, starttls)) is not None
         )
         self._check_ties(clients, len(file.listeners))
+        state_dir = None if file.state_dir is None else self._path(file.state_dir)
+        if state_dir is None:
+            self._warn_of_forgetting(clients)
+        elif not _is_directory(state_dir):
+            self._warning(("state_dir",), f"{state_dir}: no such directory; it must exist when the gateway starts")
         return GatewaySettings(
             listeners=listeners,
             clients=clients,
@@ -78,10 +84,22 @@ class Compiler:
             audit_file=None if file.audit.file is None else self._path(file.audit.file),
             audit_filter_values=file.audit.filter_values,
             drain_timeout=file.drain_timeout,
+            state_dir=state_dir,
         )
 
     def _problem(self, location: Location, message: str) -> None:
         self.problems.append(self._source.problem(location, message))
+
+    def _warning(self, location: Location, message: str) -> None:
+        self.warnings.append(self._source.problem(location, message))
+
+    def _warn_of_forgetting(self, clients: tuple[ClientSettings, ...]) -> None:
+        for client in clients:
+            if client.policy.shrink.mode is not ShrinkMode.off:
+                self._warning(
+                    ("clients", client.policy.name, "shrink_guard"),
+                    "without state_dir the sizes to compare with are forgotten at each restart",
+                )
 
     def _path(self, text: str) -> Path:
         return self._directory / text
@@ -187,8 +205,7 @@ class Compiler:
                 self._problem((*at, "matching_rules", i), "an OID or the name of a matching rule is expected")
         for i, network in enumerate(client.sources):
             if network.prefixlen == 0:
-                warning = self._source.problem((*at, "sources", i), "every address may connect")
-                self.warnings.append(warning)
+                self._warning((*at, "sources", i), "every address may connect")
         required = client.required_filter
         policy = ClientPolicy(
             name=name,
@@ -216,6 +233,9 @@ class Compiler:
             page_size=file.directories[client.directory].page_size,
             expand_ranges=client.expand_ranges,
             referral_hosts=self._referral_hosts(at, client),
+            shrink=ShrinkSettings(
+                ShrinkMode(client.shrink_guard.mode), client.shrink_guard.keep_at_least, client.shrink_guard.minimum
+            ),
             extensions=frozenset({START_TLS}) if starttls else frozenset(),
         )
         return ClientSettings(policy, tuple(client.sources), directory, self._listeners_of(at, client, file))
@@ -269,6 +289,13 @@ class Compiler:
                             ("clients", client.policy.name, "sources", i),
                             f"the same network as in clients.{other}, on the same listener",
                         )
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _attribute_advice(attribute: str) -> str:

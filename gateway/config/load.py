@@ -74,6 +74,8 @@ def _message(item: Any, location: Location) -> str:
         return "is required"
     if kind.startswith("ip_"):
         return "a network like 198.51.100.0/24 or an address is expected, without host bits"
+    if kind == "model_type":
+        return "a mapping of keys is expected"
     if kind == "string_type":
         return "a text is expected; put it in quotes"
     return str(item["msg"])
@@ -94,4 +96,6 @@ def _known_keys(location: Location) -> list[str]:
         model = children.get(str(location[0]), models.File)
         if "servers" in location:
             model = models.Server
+        elif location[0] == "clients" and location[2:] == ("shrink_guard",):
+            model = models.ShrinkGuard
     return list(model.model_fields)

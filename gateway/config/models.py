@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from gateway.config.admin import ADMIN_ADDRESS
 from gateway.ldap.filters import FilterLimits
@@ -16,18 +18,35 @@ from gateway.policy.settings import (
     DEFAULT_MATCHING_RULES,
     DEFAULT_PAGE_SIZE,
 )
+from gateway.policy.shrink import ShrinkSettings
 from gateway.relay.settings import SessionLimits
 
 _SESSION = SessionLimits()
 _REQUEST = RequestLimits()
 _FILTER = FilterLimits()
+_SHRINK = ShrinkSettings()
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)]
 
 
+def _percentage(value: Any) -> int:
+    if not isinstance(value, str) or re.fullmatch("(100|[1-9][0-9]?)%", value) is None:
+        raise PydanticCustomError("percentage", "a whole percentage from 1% to 100% is expected, with its sign: 80%")
+    return int(value[:-1])
+
+
+def _off_as_written(value: Any) -> Any:
+    # YAML 1.1 reads an unquoted off as false.
+    return "off" if value is False else value
+
+
+Percentage = Annotated[int, BeforeValidator(_percentage)]
+
+
 class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Built once, as a whole, when the first file is read: that is a good part of the time that a start takes.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Listener(Model):
@@ -49,6 +68,12 @@ class Directory(Model):
     connect_timeout: Seconds = 5
     paging: Literal["auto", "always", "never"] = "auto"
     page_size: Annotated[int, Field(ge=1, le=100_000, strict=True)] = DEFAULT_PAGE_SIZE
+
+
+class ShrinkGuard(Model):
+    mode: Annotated[Literal["enforce", "report", "off"], BeforeValidator(_off_as_written)] = "enforce"
+    keep_at_least: Percentage = _SHRINK.keep_at_least
+    minimum: Count = _SHRINK.minimum
 
 
 class Client(Model):
@@ -75,6 +100,7 @@ class Client(Model):
     expand_ranges: bool = True
     referrals: Literal["drop", "pass"] = "drop"
     referral_hosts: list[str] = []
+    shrink_guard: ShrinkGuard = ShrinkGuard()
 
 
 class Limits(Model):
@@ -115,3 +141,4 @@ class File(Model):
     audit: Audit = Audit()
     admin: Admin | None = Admin()
     drain_timeout: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 30
+    state_dir: Annotated[str, Field(min_length=1)] | None = None

@@ -8,7 +8,8 @@ tests only: ldaptor's decoder is not fit for strangers.
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import SSL4ServerEndpoint
@@ -19,6 +20,8 @@ from gateway.demo.certificates import CertificateFiles
 from gateway.demo.people import DirectoryEntry
 from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults, paged_results
 from gateway.ldap.errors import DecodeError
+from gateway.ldap.framing import Framer
+from gateway.ldap.messages import Request, decode_request
 from gateway.net.reactor import Reactor
 from gateway.net.settings import ListenerSettings
 from gateway.net.tls import listener_tls
@@ -35,7 +38,10 @@ with warnings.catch_warnings():
     from ldaptor.protocols.ldap.ldapserver import LDAPServer
 
 # Paged searches that one connection may have open; the oldest is given up first, as Samba does.
-OPEN_PAGED_SEARCHES = 10
+OPEN_PAGED_SEARCHES: Final = 10
+
+# Octets of one request that `heard` is told of.
+REQUEST_LIMIT: Final = 1024 * 1024
 
 _BIT_RULES = (BIT_AND.encode(), BIT_OR.encode())
 
@@ -81,6 +87,19 @@ class DirectoryConnection(LDAPServer):  # type: ignore[misc]
         self.factory.connections.add(self)
         self._pages: dict[bytes, list[TreeEntry]] = {}
         self._pages_opened = 0
+        self._framer = Framer(REQUEST_LIMIT)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self.factory.heard is not None:
+            try:
+                self._framer.feed(data)
+                while (message := self._framer.next_message()) is not None:
+                    self.factory.heard(cast(Request, decode_request(message).operation))
+            except DecodeError:
+                # A request that cannot be told must not be answered either.
+                self.transport.abortConnection()
+                return
+        super().dataReceived(data)
 
     def connectionLost(self, reason: Any = None) -> None:
         self.factory.connections.discard(self)
@@ -199,8 +218,9 @@ class DirectoryFactory(Factory):
     protocol = DirectoryConnection
     noisy = False
 
-    def __init__(self, entries: list[DirectoryEntry]) -> None:
+    def __init__(self, entries: list[DirectoryEntry], heard: Callable[[Request], None] | None) -> None:
         self.root = _build_tree(entries)
+        self.heard = heard
         self.connections: set[DirectoryConnection] = set()
         names = {name: entry.dn for entry in entries for name in entry.attributes.get("userPrincipalName", ())}
         self.by_principal_name = {name.lower(): TreeEntry(DistinguishedName(str(dn)), {}) for name, dn in names.items()}
@@ -221,11 +241,18 @@ registerAdapter(lambda factory: factory.root, DirectoryFactory, IConnectedLDAPEn
 
 
 class EmbeddedDirectory:
-    """entries: the suffix first, each parent before its children."""
+    """entries: the suffix first, each parent before its children. heard: is told every request as it arrived,
+    read by the strict decoder; it must not raise."""
 
-    def __init__(self, entries: list[DirectoryEntry], certificates: CertificateFiles, reactor: Reactor) -> None:
+    def __init__(
+        self,
+        entries: list[DirectoryEntry],
+        certificates: CertificateFiles,
+        reactor: Reactor,
+        heard: Callable[[Request], None] | None = None,
+    ) -> None:
         self._reactor = reactor
-        self._factory = DirectoryFactory(entries)
+        self._factory = DirectoryFactory(entries, heard)
         self._certificates = certificates
         # An IListeningPort: Twisted declares its interfaces in a way that mypy cannot read.
         self._listening: Any = None
@@ -235,6 +262,11 @@ class EmbeddedDirectory:
         if self._listening is None:
             raise RuntimeError("the directory has not been started")
         return int(self._listening.getHost().port)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody is connected."""
+        return not self._factory.connections
 
     async def start(self) -> None:
         """Listens on a free port of 127.0.0.1. Raises OSError, ValueError or CannotListenError."""

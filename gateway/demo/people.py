@@ -97,8 +97,8 @@ def make_directory() -> list[DirectoryEntry]:
         login = f"{_ascii(_given_name(number))}.{_ascii(_surname(number))}"
         entries.append(_person(dn, number, login, member_of.get(dn, [])))
     for number in range(_HIDDEN):
-        dn = below(SECRET_PROJECTS, "CN", f"LEAK-hidden-{number}")
-        entries.append(_person(dn, _STAFF + number, f"LEAK-hidden-{number}", []))
+        name = _hidden_name(number)
+        entries.append(_person(below(SECRET_PROJECTS, "CN", name), _STAFF + number, name, []))
     entries.extend(_group(dn, number, members[dn]) for number, dn in enumerate(members))
     entries.extend(_contact(number) for number in range(_CONTACTS))
     return entries
@@ -108,6 +108,16 @@ def a_person(number: int = 0) -> SignIn:
     """A person of the staff who can sign in; number: below 460, not one of the disabled accounts."""
     login = f"{_ascii(_given_name(number))}.{_ascii(_surname(number))}"
     return SignIn(_staff_dn(number), f"{login}@{DOMAIN}", _password(number))
+
+
+def a_hidden_person(number: int = 0) -> SignIn:
+    """A person of the secret projects, who has a password in the directory as well; number: below 12."""
+    name = _hidden_name(number)
+    return SignIn(below(SECRET_PROJECTS, "CN", name), f"{name}@{DOMAIN}", _password(_STAFF + number))
+
+
+def _hidden_name(number: int) -> str:
+    return f"LEAK-hidden-{number}"
 
 
 def _given_name(number: int) -> str:

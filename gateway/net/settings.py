@@ -79,6 +79,7 @@ class GatewaySettings:
     audit_file: where audit records go, None for standard output. audit_filter_values: whether a filter's
     values are shown in them.
     drain_timeout: seconds that open operations have when the gateway stops.
+    state_dir: what is kept over restarts lies there, None for memory only. Whether it can be used is not known yet.
     """
 
     listeners: tuple[ListenerSettings, ...]
@@ -88,3 +89,4 @@ class GatewaySettings:
     audit_file: Path | None = None
     audit_filter_values: bool = False
     drain_timeout: float = 30
+    state_dir: Path | None = None

@@ -14,9 +14,9 @@ from twisted.logger import (
 )
 
 
-def begin_logging() -> None:
-    """Sends the log of the gateway and of Twisted to standard error, from level info on."""
+def begin_logging(lowest: Any = LogLevel.info) -> None:
+    """Sends the log of the gateway and of Twisted to standard error. lowest: of twisted.logger.LogLevel."""
     observer: Any = FilteringLogObserver(
-        cast(Any, textFileLogObserver(sys.stderr)), [cast(Any, LogLevelFilterPredicate(LogLevel.info))]
+        cast(Any, textFileLogObserver(sys.stderr)), [cast(Any, LogLevelFilterPredicate(lowest))]
     )
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)

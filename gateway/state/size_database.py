@@ -23,6 +23,9 @@ SCHEMA_VERSION = 1
 # Seconds that one process waits for the other's transaction; each takes milliseconds.
 BUSY_TIMEOUT = 2.0
 
+# Its first second, since the epoch; what comes later has no date.
+_YEAR_9999 = 253_370_764_800
+
 _SCHEMA = """
 CREATE TABLE shapes (
     client TEXT NOT NULL,
@@ -288,7 +291,7 @@ def _read_shapes(connection: sqlite3.Connection) -> list[StoredShape]:
             key=_of(bytes, key),
             description=_of(str, description),
             sizes=Sizes(_count(entries), _read_attributes(_of(str, attributes))),
-            stored=_of(float, stored),
+            stored=_moment(stored),
             accepted=_of(int, accepted),
         )
         for client, key, description, entries, attributes, stored, accepted in rows
@@ -307,6 +310,13 @@ def _of(kind: type[Kind], value: object) -> Kind:
     if type(value) is not kind:
         raise ValueError
     return value
+
+
+def _moment(value: object) -> float:
+    seconds = _of(float, value)
+    if not 0 <= seconds < _YEAR_9999:
+        raise ValueError
+    return seconds
 
 
 def _count(value: object) -> int:

@@ -22,6 +22,7 @@ clients:
     base_dns: ["OU=Staff,DC=corp,DC=example"]
     excluded_base_dns: ["OU=Board,OU=Staff,DC=corp,DC=example"]
     attributes: [mail, cn, member]
+state_dir: .
 """
 
 

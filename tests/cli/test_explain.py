@@ -41,6 +41,17 @@ def test_a_permitted_search_is_shown_as_it_would_be_sent(explain):
     }
 
 
+def test_a_base_above_the_allowed_ones_is_narrowed_to_them(path, explain):
+    status, said = explain("--base", "DC=corp,DC=example")
+    assert status == 0
+    assert said["base"] == [STAFF]
+    result = CliRunner().invoke(
+        main, ["explain", "-c", str(path), "--client", "mimecast", "--base", "DC=corp,DC=example"]
+    )
+    # In quotes, since there may be several.
+    assert f'base:        "{STAFF}"\n' in result.stdout
+
+
 def test_without_attributes_the_listed_ones_are_asked_for(explain):
     status, said = explain("--base", STAFF)
     assert status == 0
@@ -50,7 +61,7 @@ def test_without_attributes_the_listed_ones_are_asked_for(explain):
 @pytest.mark.parametrize(
     "arguments, reason, result",
     [
-        (["--base", "DC=corp,DC=example"], "base-above-allowed", "insufficientAccessRights (50)"),
+        (["--base", "DC=example", "--scope", "one"], "base-above-allowed", "insufficientAccessRights (50)"),
         (["--base", "OU=Other,DC=corp,DC=example"], "base-not-allowed", "insufficientAccessRights (50)"),
         (["--base", f"OU=Board,{STAFF}"], "base-excluded", "insufficientAccessRights (50)"),
         (["--base", "no DN"], "base-malformed", "invalidDNSyntax (34)"),

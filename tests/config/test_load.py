@@ -5,6 +5,7 @@ import pytest
 
 from gateway.config.load import load_configuration
 from gateway.config.problems import ConfigurationError
+from gateway.policy.shrink import ShrinkMode, ShrinkSettings
 from tests.config.certificates import write_pair
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -78,6 +79,12 @@ def test_a_good_file_becomes_settings(tmp_path):
         ("[mail, cn]", "[mail, cn]\n\tmode: x", 17, "blanks, not tabs"),
         ("[mail, cn]", "[mail, cn]\nadmin: {address: '0.0.0.0:80'}", 17, "a loopback address"),
         ("[mail, cn]", "[mail, cn]\nlimits: {idel: 5}", 17, 'did you mean "idle"'),
+        ("[mail, cn]", "[mail, cn]\n    shrink_guard: {mod: off}", 17, 'did you mean "mode"'),
+        ("[mail, cn]", "[mail, cn]\n    shrink_guard: off", 17, "a mapping of keys is expected"),
+        ("[mail, cn]", "[mail, cn]\n    shrink_guard: {mode: true}", 17, "'enforce', 'report' or 'off'"),
+        ("[mail, cn]", "[mail, cn]\n    shrink_guard: {minimum: 0}", 17, "greater than or equal to 1"),
+        ("[mail, cn]", "[mail, cn]\nstate_dir: 5", 17, "a text is expected"),
+        ("[mail, cn]", "[mail, cn]\nstate_dir: ''", 17, "at least 1 character"),
         ("[mail, cn]", "&a [mail, cn]\n    filter_attributes: *a", 16, "aliases"),
     ],
 )
@@ -89,6 +96,55 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path, old, new, line, words):
     assert said, str(caught.value)
     assert said[0].line == line
     assert str(said[0]).startswith(str(tmp_path / "gateway.yaml"))
+
+
+NO_PERCENTAGES = ["80", "0.8", "0%", "101%", "1000%", "79.5%", "-5%", "'80 %'", "'08%'", "'%'", "'٨٠%'", "null"]
+
+
+@pytest.mark.parametrize("value", NO_PERCENTAGES)
+def test_a_percentage_is_written_as_one(tmp_path, value):
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path, GOOD + f"    shrink_guard: {{keep_at_least: {value}}}\n")
+    assert str(caught.value) == (
+        f"{tmp_path / 'gateway.yaml'}:17: clients.mimecast.shrink_guard.keep_at_least: "
+        "a whole percentage from 1% to 100% is expected, with its sign: 80%"
+    )
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("", ShrinkSettings(ShrinkMode.enforce, 80, 50)),
+        ("    shrink_guard: {keep_at_least: 100%, minimum: 1}\n", ShrinkSettings(ShrinkMode.enforce, 100, 1)),
+        ("    shrink_guard: {mode: report, keep_at_least: 1%}\n", ShrinkSettings(ShrinkMode.report, 1, 50)),
+        ("    shrink_guard: {mode: off}\n", ShrinkSettings(ShrinkMode.off, 80, 50)),
+        ("    shrink_guard: {mode: 'off'}\n", ShrinkSettings(ShrinkMode.off, 80, 50)),
+    ],
+)
+def test_the_shrink_guard_of_a_client(tmp_path, text, expected):
+    (client,) = load(tmp_path, GOOD + text).settings.clients
+    assert client.policy.shrink == expected
+
+
+def test_state_dir_is_relative_to_the_file(tmp_path):
+    (tmp_path / "state").mkdir()
+    loaded = load(tmp_path, GOOD + "state_dir: state\n")
+    assert loaded.settings.state_dir == tmp_path / "state"
+    assert loaded.warnings == ()
+    assert load(tmp_path, GOOD).settings.state_dir is None
+
+
+def test_a_guard_that_forgets_and_a_missing_state_dir_are_warned_of(tmp_path):
+    client = GOOD[GOOD.index("  mimecast:") :]
+    other = client.replace("mimecast", "other").replace("203.0.113.7", "203.0.113.8").replace("198.51", "198.52")
+    text = GOOD + "    shrink_guard:\n      mode: report\n" + other + "    shrink_guard: {mode: off}\n"
+    (warning,) = load(tmp_path, text).warnings
+    assert warning == (
+        f"{tmp_path / 'gateway.yaml'}:17: clients.mimecast.shrink_guard: "
+        "without state_dir the sizes to compare with are forgotten at each restart"
+    )
+    (warning,) = load(tmp_path, GOOD + "state_dir: gone\n").warnings
+    assert f"gateway.yaml:17: state_dir: {tmp_path / 'gone'}: no such directory" in warning
 
 
 def test_everything_wrong_is_said_at_once(tmp_path):

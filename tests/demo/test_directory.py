@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from gateway.demo.people import (
     make_directory,
 )
 from gateway.ldap.dn import key, parse
+from tests.demo.clients import connect
 
 ENTRIES = make_directory()
 
@@ -77,9 +77,7 @@ class Served:
         assert self._process.returncode == 0
 
     def connect(self, name: str, password: str) -> ldap3.Connection:
-        tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=str(self.certificates.ca_file))
-        server = ldap3.Server("127.0.0.1", self.port, use_ssl=True, tls=tls, get_info=ldap3.NONE, connect_timeout=10)
-        return ldap3.Connection(server, name, password, receive_timeout=20, return_empty_attributes=False)
+        return connect(self.port, self.certificates.ca_file, name, password)
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,110 @@
 import pytest
-from hypothesis import given
+from cryptography import x509
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gateway.ldap.dn import AVA, DN, DNError, HexValue, key, parse
+from gateway.ldap.dn import AVA, DN, DNError, HexValue, key, parse, rdn_key
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12)
-avas = st.builds(AVA, st.sampled_from(["CN", "ou", "2.5.4.3", "dc"]), names)
-dns = st.lists(avas.map(lambda ava: (ava,)), max_size=5).map(lambda rdns: DN(tuple(rdns)))
+# BER elements that are no text strings.
+hex_values = st.binary(max_size=8).map(lambda octets: HexValue(bytes((0x30, len(octets))) + octets))
+avas = st.builds(AVA, st.sampled_from(["CN", "ou", "2.5.4.3", "dc"]), names | hex_values)
+rdns = st.lists(avas, min_size=1, max_size=3, unique_by=lambda ava: rdn_key((ava,))).map(tuple)
+dns = st.lists(rdns, max_size=5).map(lambda found: DN(tuple(found)))
+
+SPELLINGS = {
+    "CN": ["cn", "Cn", "commonName", "2.5.4.3", "OID.2.5.4.3"],
+    "ou": ["OU", "organizationalUnitName", "2.5.4.11", "oid.2.5.4.11"],
+    "2.5.4.3": ["CN", "2.5.4.3"],
+    "dc": ["DC", "domainComponent", "0.9.2342.19200300.100.1.25"],
+}
+blanks = st.sampled_from(["", " ", "   "])
+
+
+def respelled(draw, dn):
+    """The text of a DN that RFC 4514 and caseIgnoreMatch take for the same, written as strangely as they allow."""
+    written = []
+    for rdn in dn.rdns:
+        parts = [draw(blanks) + respelled_ava(draw, ava) for ava in draw(st.permutations(rdn))]
+        written.append("+".join(parts))
+    return ",".join(written)
+
+
+def respelled_ava(draw, ava):
+    before = draw(st.sampled_from(SPELLINGS[ava.type])) + draw(blanks) + "=" + draw(blanks)
+    if isinstance(ava.value, HexValue):
+        digits = ava.value.octets.hex()
+        return before + "#" + (digits.upper() if draw(st.booleans()) else digits) + draw(blanks)
+    value = "".join(c.swapcase() if c.isascii() and draw(st.booleans()) else c for c in ava.value)
+    value = draw(blanks) + value.replace(" ", " " + draw(blanks)) + draw(blanks)
+    octets = value.encode()
+    if len(octets) < 128 and draw(st.booleans()):
+        return before + f"#{draw(st.sampled_from(['04', '0C', '13', '16']))}{len(octets):02x}{octets.hex()}"
+    return before + "".join(respelled_character(draw, character) for character in value)
+
+
+def respelled_character(draw, character):
+    if draw(st.booleans()):
+        return "".join(f"\\{octet:02X}" for octet in character.encode())
+    return "\\" + character if character in ' "#+,;<=>\\' else character
 
 
 @given(dns)
 def test_a_dn_comes_back_from_its_text(dn):
     assert parse(str(dn)) == dn
+
+
+@settings(max_examples=200, deadline=None)
+@given(dns, st.data())
+def test_another_spelling_is_the_same_name(dn, data):
+    other = parse(respelled(data.draw, dn))
+    assert other.same(dn) and dn.same(other)
+    assert key(other) == key(dn)
+    assert other.is_inside(dn) and dn.is_inside(other)
+    assert other.is_inside_loosely(dn) and dn.is_inside_loosely(other)
+    assert other.rebase(dn) == dn
+
+
+@given(dns, dns, dns)
+def test_being_inside_is_an_order(one, two, three):
+    assert one.is_inside(one)
+    assert (one.is_inside(two) and two.is_inside(one)) is one.same(two)
+    below, middle = DN(one.rdns + two.rdns + three.rdns), DN(two.rdns + three.rdns)
+    assert below.is_inside(middle) and middle.is_inside(three) and below.is_inside(three)
+
+
+@given(dns.filter(lambda dn: dn.rdns), st.data())
+def test_another_value_anywhere_is_another_name(dn, data):
+    place = data.draw(st.integers(0, len(dn.rdns) - 1))
+    changed = data.draw(rdns.filter(lambda rdn: rdn_key(rdn) != rdn_key(dn.rdns[place])))
+    other = DN((*dn.rdns[:place], changed, *dn.rdns[place + 1 :]))
+    assert not other.same(dn)
+    assert key(other) != key(dn)
+    assert not DN(((AVA("CN", "x"),), *other.rdns)).is_inside(dn)
+
+
+@given(dns.filter(lambda dn: dn.rdns), names)
+def test_a_value_that_reads_like_the_base_is_not_inside_it(base, value):
+    forged = DN(((AVA("CN", f"{value},{base}"),), (AVA("DC", "elsewhere"),)))
+    assert parse(str(forged)) == forged
+    assume(not forged.parent().is_inside(base))
+    assert not forged.is_inside(base)
+    assert not DN(((AVA("CN", f"{value},{base}"),),)).is_inside(base)
+
+
+# What X.509's reader of RFC 4514 knows: no control characters, no values of other types than text.
+printable = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=12)
+plain_avas = st.builds(AVA, st.sampled_from(["CN", "OU", "DC", "2.5.4.3"]), printable)
+plain_rdns = st.lists(plain_avas, min_size=1, max_size=2, unique_by=lambda ava: rdn_key((ava,))).map(tuple)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(plain_rdns, min_size=1, max_size=4).map(lambda found: DN(tuple(found))))
+def test_another_reader_finds_the_same_values(dn):
+    read = x509.Name.from_rfc4514_string(str(dn))
+    # Its order is that of the certificate: the root first.
+    found = [sorted(attribute.value for attribute in rdn) for rdn in reversed(read.rdns)]
+    assert found == [sorted(ava.value for ava in rdn) for rdn in dn.rdns]
 
 
 @given(dns, dns)
@@ -119,7 +212,8 @@ def test_the_strict_comparison(one, other, same):
 
 
 @pytest.mark.parametrize(
-    "name", ["OU=Sécret", "OU=SECRET", "OU=s e c r e t", "OU=ｓｅｃｒｅｔ", "OU=sec\u200bret", "OU=#020101", "9.9.9=secret"]
+    "name",
+    ["OU=Sécret", "OU=SECRET", "OU=s e c r e t", "OU=ｓｅｃｒｅｔ", "OU=sec\u200bret", "OU=#020101", "9.9.9=secret"],
 )
 def test_an_exclusion_is_hard_to_get_round(name):
     assert parse("CN=x," + name + ",DC=x").is_inside_loosely(parse("OU=Secret,DC=x"))

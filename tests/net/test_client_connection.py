@@ -6,17 +6,19 @@ from gateway.ldap.filters import Present
 from gateway.ldap.messages import (
     BASE_OBJECT,
     NOTICE_OF_DISCONNECTION,
+    Attribute,
     BindRequest,
     BindResponse,
     ExtendedResponse,
     SearchRequest,
+    SearchResultEntry,
     decode_response,
 )
 from gateway.ldap.results import LDAPResult
-from gateway.relay.client import Disconnection
+from gateway.relay.client import Disconnection, Entry
 from tests.servers.gateway_process import GatewayProcess, configuration
 from tests.servers.raw_client import RawClient
-from tests.servers.stub_server import StubServer
+from tests.servers.stub_server import StubServer, accept_binds
 
 ROOT_DSE = SearchRequest("", BASE_OBJECT, Present("objectClass"))
 
@@ -101,3 +103,29 @@ def test_the_log_says_why_the_sync_account_cannot_sign_in(certificates, server_c
     assert f"the sync account svc@corp.example cannot sign in at {url}: the account is disabled" in log
     assert "AcceptSecurityContext" not in log + running.audit_text()
     assert "must-not-travel" not in log + running.audit_text()
+
+
+def endless(request):
+    """A stub's answers: a search never comes to its end."""
+    if not isinstance(request, SearchRequest):
+        yield from accept_binds(request)
+        return
+    while True:
+        yield SearchResultEntry("CN=x,DC=corp,DC=example", (Attribute("cn", (bytes(60_000),)),))
+
+
+def test_a_client_that_takes_nothing_any_more_is_ended(certificates, server_certificates, tmp_path):
+    client = {"sync_accounts": ["svc@corp.example"], "base_dns": ["DC=corp,DC=example"], "attributes": ["cn"]}
+    with StubServer(server_certificates, endless) as server:
+        config = configuration(certificates, server.gateway_directory(), client, limits={"write_stall": 1})
+        with GatewayProcess(tmp_path, config) as running:
+            stalled = RawClient(running.port, certificates.ca_file, receive_buffer=65_536)
+            assert stalled.bind("svc@corp.example", "Passw0rd") == 0
+            stalled.search("DC=corp,DC=example")
+            assert isinstance(stalled.event(), Entry)
+            with RawClient(running.port, certificates.ca_file) as other:
+                (record,) = running.wait_for_audit(operation="search")
+                assert (record["reason"], record["code"]) == ("write-stalled", 52)
+                assert "a peer takes none of what waits for it" in running.wait_for("session ended")
+                assert other.result(other.search("", scope=BASE_OBJECT))[1].code == 0
+            stalled.die()

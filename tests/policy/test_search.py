@@ -254,7 +254,7 @@ def test_the_root_dse_is_the_gateways_own():
 
 
 @settings(max_examples=500, deadline=None)
-@given(strategies.requests.filter(lambda r: isinstance(r, m.SearchRequest)), strategies.controls)
+@given(strategies.search_requests, strategies.controls)
 def test_whatever_is_asked_only_what_is_listed_is_forwarded(request, controls):
     settings_ = policy(base_dns=(parse("DC=x"),))
     decision = SearchJudge(settings_).decide(request, controls)

@@ -46,12 +46,12 @@ access to * by users read by * none
 
 
 def slapd_binaries():
-    """The paths of slapd and slapadd; skips the test where they are missing."""
+    """The paths of slapd and slapadd; skips the test where they, or ldapsearch, are missing."""
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
-    found = [shutil.which(name, path=path) for name in ("slapd", "slapadd")]
-    if None in found or not SCHEMAS.exists():
-        pytest.skip("needs OpenLDAP's server: apt-get install slapd ldap-utils")
-    return found
+    slapd, slapadd, ldapsearch = (shutil.which(name, path=path) for name in ("slapd", "slapadd", "ldapsearch"))
+    if not (slapd and slapadd and ldapsearch and SCHEMAS.exists()):
+        pytest.skip("needs OpenLDAP's server and client: apt-get install slapd ldap-utils")
+    return slapd, slapadd
 
 
 class Slapd:

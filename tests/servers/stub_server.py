@@ -64,6 +64,8 @@ class StubServer:
             "servers": [{"url": self.url, "server_name": server_name}],
             "ca_file": ca_file or self.ca_file,
             "naming_contexts": ["DC=corp,DC=example"],
+            # What these servers say is all that they can say: nothing is asked about them first.
+            "paging": "never",
         }
 
     def _accept(self):
@@ -92,4 +94,4 @@ class StubServer:
 
     def answers(self, message):
         """The whole messages in answer to one; for a subclass that needs more than operations."""
-        return [m.LDAPMessage(message.message_id, operation) for operation in self._answer(message.operation)]
+        return (m.LDAPMessage(message.message_id, operation) for operation in self._answer(message.operation))

@@ -1,0 +1,353 @@
+"""The open operations of a session, and the server connection that they share.
+
+Knows in which order an operation's steps are taken, which answer of the server belongs to which step, and that every
+operation ends in one final answer. What a bind means for the session, and when the session itself ends, is for the
+session to say.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gateway.ldap import messages
+from gateway.ldap.entries import HELD_BACK, RANGED
+from gateway.ldap.errors import DecodeError
+from gateway.ldap.messages import AbandonRequest, BindRequest, LDAPMessage, UnbindRequest
+from gateway.ldap.results import LDAPResult, ResultCode
+from gateway.policy.decision import Refuse, SearchPlan
+from gateway.policy.policy import Policy
+from gateway.policy.reasons import Reason
+from gateway.policy.shrink import Remembered, Shape
+from gateway.relay.aside import Room
+from gateway.relay.commands import CloseServer, ConnectServer, RecallSizes, SendToServer, StoreSizes
+from gateway.relay.operation import Operation
+from gateway.relay.output import Output
+from gateway.relay.paging import PagedSearches, ServerFacts
+from gateway.relay.searching import SearchContext, search_steps
+from gateway.relay.settings import SessionLimits
+from gateway.relay.steps import (
+    Answer,
+    AwaitTurn,
+    Deliver,
+    Outcome,
+    ReadSizes,
+    Ready,
+    ServerStep,
+    Steps,
+    Stream,
+    Streamed,
+)
+from gateway.relay.upstream import Upstream
+
+
+class Owner(Protocol):
+    """The session."""
+
+    def operation_ends(self, operation: Operation, outcome: Outcome) -> None:
+        """Before its final answer is sent."""
+
+    def operation_ended(self, operation: Operation, reason: Reason | None, code: int | None) -> None:
+        """It is open no longer. code: what the client was told, None for nothing."""
+
+    def server_gone(self, reason: Reason, text: str) -> None:
+        """The server connection has ended, and every open operation with it."""
+
+
+class Exchange:
+    """open: operations by the client's message ID. now: seconds, kept up by the session."""
+
+    def __init__(
+        self, policy: Policy, limits: SessionLimits, facts: ServerFacts, output: Output, owner: Owner, now: float
+    ) -> None:
+        self.open: dict[int, Operation] = {}
+        self.now = now
+        self._policy = policy
+        self._limits = limits
+        self._facts = facts
+        self._output = output
+        self._owner = owner
+        self._upstream: Upstream[Operation] | None = None
+        self._paged = PagedSearches()
+        self._room = Room(limits.expanded_entry)
+        # Operations that want the turn: the first one has it.
+        self._turns: list[Operation] = []
+        self._last_server_octet = now
+        self._held_since: float | None = None
+
+    def deadline(self) -> float | None:
+        """When the first of the awaited answers is overdue; None where none is awaited."""
+        waits = [until for until in map(self._answer_due, self.open.values()) if until is not None]
+        return min(waits) if waits else None
+
+    # The server connection.
+
+    def connected(self, url: str) -> None:
+        upstream = self._upstream
+        if upstream is not None and not upstream.connected:
+            upstream.connected = True
+            upstream.url = url
+            self._last_server_octet = self.now
+            for operation in list(self.open.values()):
+                if isinstance(operation.step, ServerStep) and operation.upstream_id is None:
+                    self._send_step(operation, operation.step, upstream)
+
+    def received(self, data: bytes) -> None:
+        self._last_server_octet = self.now
+        upstream = self._upstream
+        if upstream is not None:
+            upstream.framer.feed(data)
+        # An answer may end the connection that it came on, so it is looked at anew each time.
+        while upstream is not None and upstream is self._upstream:
+            try:
+                message = upstream.framer.next_message()
+                if message is None:
+                    break
+                self._from_server(upstream, message)
+            except DecodeError as error:
+                self.server_gone(Reason.server_undecodable, "the directory sent what is not LDAP", str(error))
+
+    def hold(self) -> None:
+        """Reading from the server pauses because the client cannot keep up; its silence is not its fault."""
+        if self._held_since is None:
+            self._held_since = self.now
+
+    def release(self) -> None:
+        """Reading from the server goes on."""
+        if self._held_since is not None:
+            self._last_server_octet += self.now - self._held_since
+            self._held_since = None
+
+    def server_gone(self, reason: Reason, text: str, detail: str) -> None:
+        """Answers every open operation with an error, then tells the session."""
+        if self._upstream is None:
+            return
+        self.drop_server()
+        self.fail_all(reason, text, detail)
+        self._owner.server_gone(reason, text)
+
+    def drop_server(self) -> None:
+        """Closes the connection to the server, or gives up connecting."""
+        upstream, self._upstream = self._upstream, None
+        self._held_since = None
+        self._paged.clear()
+        if upstream is None:
+            return
+        if upstream.connected:
+            self._output.command(SendToServer(messages.encode(LDAPMessage(upstream.new_id(), UnbindRequest()))))
+        self._output.command(CloseServer())
+
+    # Operations.
+
+    def search(self, operation: Operation, plan: SearchPlan) -> None:
+        operation.record.forwarded = plan.parts[0].attributes
+        operation.record.reported = tuple(plan.reported)
+        if plan.narrowed:
+            operation.record.narrowed_to = tuple(part.base for part in plan.parts)
+        server = self._upstream.url if self._upstream is not None else ""
+        context = SearchContext(self._paged, self._room, self._facts, server)
+        self.begin(operation, search_steps(self._policy, plan, context))
+
+    def begin(self, operation: Operation, steps: Steps) -> None:
+        operation.record.decision = "permit"
+        self.open[operation.message_id] = operation
+        outcome = operation.begin(steps)
+        self._proceed(operation, outcome)
+
+    def _proceed(self, operation: Operation, outcome: Outcome | None) -> None:
+        """Takes the operation's next steps, up to one that must wait for its answer, or to its outcome."""
+        while outcome is None:
+            step = operation.step
+            if isinstance(step, Deliver):
+                operation.record.sent += 1
+                self.send(operation, messages.encode(LDAPMessage(operation.message_id, step.entry)))
+                outcome = operation.resume(Ready())
+                continue
+            if isinstance(step, AwaitTurn):
+                self._turns.append(operation)
+            elif isinstance(step, ReadSizes):
+                self._output.command(RecallSizes(step.shape))
+            elif step is not None:
+                self._ask_server(operation, step)
+            return
+        self.finish(operation, outcome)
+
+    def give_turn(self) -> None:
+        """Not as soon as an operation ends: others may be about to end with it."""
+        while self._turns and isinstance(self._turns[0].step, AwaitTurn):
+            self._proceed(self._turns[0], self._turns[0].resume(Ready()))
+
+    def _ask_server(self, operation: Operation, step: ServerStep) -> None:
+        if self._upstream is None:
+            self._upstream = Upstream(self._limits.response_message)
+            self._output.command(ConnectServer())
+        elif self._upstream.connected:
+            self._send_step(operation, step, self._upstream)
+
+    def _send_step(self, operation: Operation, step: ServerStep, upstream: Upstream[Operation]) -> None:
+        if not self._waits_for_server():
+            self._last_server_octet = self.now
+        operation.record.server = upstream.url
+        operation.upstream_id = upstream.register(operation)
+        operation.asked_at = self.now
+        controls = step.controls if isinstance(step, Stream) else ()
+        if isinstance(step, Stream):
+            operation.record.pages += 1
+        data = messages.encode(LDAPMessage(operation.upstream_id, step.request, controls))
+        self._output.command(SendToServer(data))
+
+    def finish(self, operation: Operation, outcome: Outcome) -> None:
+        """Gives the operation's one final answer."""
+        self._owner.operation_ends(operation, outcome)
+        if outcome.server_bound and isinstance(operation.request, BindRequest):
+            self.drop_server()
+        operation.record.detail = operation.record.detail or outcome.detail
+        operation.record.reported = (*operation.record.reported, *outcome.reported)
+        if outcome.sizes is not None:
+            self._output.command(StoreSizes(*outcome.sizes))
+        response = messages.final_response(operation.request, outcome.result)
+        if response is not None:
+            data = messages.encode(LDAPMessage(operation.message_id, response, outcome.controls))
+            self.send(operation, data)
+        self._close_operation(operation, outcome.reason, outcome.result.code)
+
+    def _close_operation(self, operation: Operation, reason: Reason | None, code: int | None) -> None:
+        operation.end()
+        if self._upstream is not None and operation.upstream_id is not None:
+            self._upstream.release(operation.upstream_id)
+        self.open.pop(operation.message_id, None)
+        if operation in self._turns:
+            self._turns.remove(operation)
+        self._owner.operation_ended(operation, reason, code)
+
+    def _fail(self, operation: Operation, reason: Reason, code: int, text: str, detail: str) -> None:
+        """Ends an operation with an error of the gateway's own; never with a short success."""
+        self._give_up(operation)
+        result = LDAPResult(code, "", f"{reason}: {text}; the result is not complete")
+        self.finish(operation, Outcome(result, reason=reason, detail=detail, server_bound=True))
+
+    def _give_up(self, operation: Operation) -> None:
+        """Tells the server that an answer is no longer wanted; what still comes is dropped."""
+        upstream = self._upstream
+        if upstream is None or operation.upstream_id is None:
+            return
+        upstream.release(operation.upstream_id)
+        if isinstance(operation.step, ServerStep) and not isinstance(operation.step.request, BindRequest):
+            abandoned = AbandonRequest(operation.upstream_id)
+            self._output.command(SendToServer(messages.encode(LDAPMessage(upstream.new_id(), abandoned))))
+
+    def fail_all(self, reason: Reason, text: str, detail: str = "") -> None:
+        for operation in list(self.open.values()):
+            self._fail(operation, reason, ResultCode.unavailable, text, detail)
+
+    def abandon(self, operation: Operation, reason: Reason) -> None:
+        """Ends it without an answer, which nobody waits for."""
+        self._give_up(operation)
+        self._close_operation(operation, reason, None)
+
+    def recall(self, shape: Shape, remembered: Remembered) -> None:
+        """What RecallSizes asked for."""
+        for operation in list(self.open.values()):
+            if isinstance(operation.step, ReadSizes) and operation.step.shape is shape:
+                self._proceed(operation, operation.resume(remembered))
+
+    def supersede(self) -> None:
+        """RFC 4511 4.2.1: what is open ends before a bind begins, and pages of the server with it."""
+        text = f"{Reason.superseded_by_bind}: a bind on this connection ended the operation; its result is not complete"
+        for operation in list(self.open.values()):
+            self._give_up(operation)
+            result = LDAPResult(ResultCode.operationsError, "", text)
+            self.finish(operation, Outcome(result, reason=Reason.superseded_by_bind))
+        self._paged.clear()
+
+    def send(self, operation: Operation, data: bytes) -> None:
+        operation.record.octets += len(data)
+        self._output.send(data)
+
+    # The server's answers.
+
+    def _from_server(self, upstream: Upstream[Operation], data: bytes) -> None:
+        envelope = messages.read_envelope(data)
+        if envelope.message_id == 0:
+            self._notified(data)
+            return
+        operation = upstream.owner(envelope.message_id)
+        if operation is None:
+            return
+        step = operation.step
+        if envelope.tag == messages.SEARCH_ENTRY and isinstance(step, Stream):
+            self._relay_entry(operation, step, data, envelope)
+            return
+        try:
+            response = messages.decode_response(data)
+            answer = operation.answer(response)
+        except DecodeError as error:
+            self._undecodable(operation, error)
+            return
+        if isinstance(step, Stream) and isinstance(response.operation, messages.SearchResultReference):
+            self._relay_reference(operation, response.operation)
+        elif isinstance(answer, Refuse):
+            self._fail(operation, answer.reason, answer.code, answer.text, answer.detail)
+        elif answer is not None:
+            self._step_answered(operation, answer)
+
+    def _step_answered(self, operation: Operation, answer: Answer) -> None:
+        if self._upstream is not None and operation.upstream_id is not None:
+            self._upstream.release(operation.upstream_id)
+        operation.upstream_id = None
+        self._proceed(operation, operation.resume(answer))
+
+    def _relay_entry(self, operation: Operation, step: Stream, data: bytes, envelope: messages.Envelope) -> None:
+        operation.record.received += 1
+        operation.received += 1
+        try:
+            rewritten = self._policy.entry_filter.rewrite(
+                data, envelope, operation.message_id, step.tally, ranges=step.aside is None
+            )
+        except DecodeError as error:
+            self._undecodable(operation, error)
+            return
+        if rewritten == HELD_BACK:
+            return
+        if step.most is not None and operation.passed >= step.most:
+            self._give_up(operation)
+            result = LDAPResult(ResultCode.sizeLimitExceeded)
+            self._step_answered(operation, Streamed(result, over_limit=True))
+            return
+        operation.passed += 1
+        if rewritten != RANGED:
+            operation.record.sent += 1
+            self.send(operation, rewritten)
+        elif step.aside is not None and not step.aside.add(data):
+            text = f"entries with ranged attributes need more than {self._limits.expanded_entry} octets"
+            self._fail(operation, Reason.expanded_entry_too_large, ResultCode.adminLimitExceeded, text, "")
+
+    def _relay_reference(self, operation: Operation, reference: messages.SearchResultReference) -> None:
+        uris = self._policy.entries.keep_references(reference.uris)
+        if not uris:
+            operation.record.references_dropped += 1
+            return
+        passed = messages.SearchResultReference(uris)
+        self.send(operation, messages.encode(LDAPMessage(operation.message_id, passed)))
+
+    def _undecodable(self, operation: Operation, error: DecodeError) -> None:
+        text = "the directory sent an answer that cannot be read"
+        self._fail(operation, Reason.server_undecodable, ResultCode.unavailable, text, str(error))
+
+    def _notified(self, data: bytes) -> None:
+        """RFC 4511 4.4: of the unsolicited notifications only the notice of disconnection means anything."""
+        response = messages.decode_response(data).operation
+        if isinstance(response, messages.ExtendedResponse) and response.oid == messages.NOTICE_OF_DISCONNECTION:
+            detail = f"notice of disconnection, result code {response.result.code}"
+            self.server_gone(Reason.server_lost, "the directory closed the connection", detail)
+
+    def _answer_due(self, operation: Operation) -> float | None:
+        """When the server's answer to an operation's step is overdue; None while it is connecting, which has a
+        time limit of its own, and while reading from the server pauses."""
+        if operation.upstream_id is None:
+            return None
+        if isinstance(operation.step, Stream):
+            return None if self._held_since is not None else self._last_server_octet + self._limits.silence
+        return operation.asked_at + self._limits.bind
+
+    def _waits_for_server(self) -> bool:
+        return any(operation.upstream_id is not None for operation in self.open.values())
