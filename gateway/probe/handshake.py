@@ -13,7 +13,7 @@ from cryptography import x509
 from OpenSSL import SSL
 from twisted.internet import error, ssl
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IHandshakeListener, IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Factory, Protocol
@@ -80,7 +80,7 @@ async def _connect(host: str, port: int, patience: float, reactor: Reactor) -> _
     factory: Any = Factory.forProtocol(_Looking)
     factory.noisy = False
     try:
-        protocol: _Looking = await endpoint.connect(factory).addTimeout(patience, untyped)
+        protocol: _Looking = await endpoint.connect(factory)
     except error.ConnectionRefusedError:
         text = "refused: the host is there, and nothing listens on this port"
         raise NoConnection(text, "start the service there, or correct the port", refused=True) from None

@@ -39,7 +39,7 @@ async def check_listener(
         shake = await look(host, listener.port, name, _PATIENCE, reactor, starttls=starttls)
     except NoConnection as none:
         if none.refused:
-            _check_bindable(section, listener)
+            check_bindable(section, listener)
         else:
             section.failed("listens", str(none), "a firewall on this host drops what comes to this port")
         section.skipped("nothing listens", "serves")
@@ -72,8 +72,8 @@ def _compare(section: Section, shake: Handshake, chain: Sequence[x509.Certificat
         section.ok("serves", "it shows the certificate of the file")
 
 
-def _check_bindable(section: Section, listener: ListenerSettings) -> None:
-    """SO_REUSEADDR as Twisted sets it; nothing is accepted, and it is closed at once."""
+def check_bindable(section: Section, listener: ListenerSettings) -> None:
+    """Whether the gateway could listen there. SO_REUSEADDR is set as Twisted does."""
     family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

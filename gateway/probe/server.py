@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from cryptography import x509
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.error import TimeoutError as TwistedTimeoutError
+from twisted.internet.defer import TimeoutError
 from twisted.internet.threads import deferToThread
 
 from gateway.net.reactor import Reactor
@@ -103,7 +103,7 @@ async def _resolve(host: str, patience: float, reactor: Reactor) -> tuple[str, .
     untyped: Any = reactor
     try:
         found = await deferToThread(socket.getaddrinfo, host, None, 0, socket.SOCK_STREAM).addTimeout(patience, untyped)
-    except (TwistedTimeoutError, TimeoutError):
+    except TimeoutError:
         raise OSError(f"no answer from DNS within {patience:g} seconds") from None
     except UnicodeError:
         raise OSError("not a host name") from None
