@@ -179,7 +179,8 @@ _CODES: Final[dict[int, Meaning]] = {
         "the base belongs to another server", "compare naming_contexts and base_dns with the server's root DSE"
     ),
     ResultCode.adminLimitExceeded: Meaning(
-        "a limit of the server for this account ended it", "raise the server's limits for the sync account"
+        "a limit of the server for this account ended it",
+        "raise the server's limits for the sync account; where they forbid only paging, `paging: never` helps as well",
     ),
     ResultCode.unavailableCriticalExtension: Meaning(
         "the server does not know a control that it was told it must know", "`paging: never` where it cannot page"

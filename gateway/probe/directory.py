@@ -101,7 +101,11 @@ async def _check_paging(section: Section, connection: Connection, dse: RootDse, 
         say("paging", "the server cannot page", advice)
         return
     if policy.paging is Paging.never:
-        section.warning("paging", "the server can page, and `paging: never` forbids it", "set `paging: auto`")
+        section.ok(
+            "paging",
+            "the server can page, and `paging: never` forbids it",
+            "`paging: auto`, unless the server's limits keep the account from reading in pages",
+        )
         return
     limit = await _page_limit(connection, dse)
     if limit is None:

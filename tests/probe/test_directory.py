@@ -108,7 +108,7 @@ def test_what_is_not_told_is_skipped_and_not_guessed(ask):
     [
         (None, {}, "warning", "paging: never"),
         (None, {"paging": Paging.never}, "ok", ""),
-        ([PAGED], {"paging": Paging.never}, "warning", "paging: auto"),
+        ([PAGED], {"paging": Paging.never}, "ok", "paging: auto"),
         ([PAGED], {"page_size": 5000}, "warning", "page_size: 1000"),
         ([PAGED], {"page_size": 1000}, "ok", ""),
     ],
