@@ -232,6 +232,7 @@ class Compiler:
             paging=Paging(file.directories[client.directory].paging),
             page_size=file.directories[client.directory].page_size,
             expand_ranges=client.expand_ranges,
+            mending=client.mending,
             referral_hosts=self._referral_hosts(at, client),
             shrink=ShrinkSettings(
                 ShrinkMode(client.shrink_guard.mode), client.shrink_guard.keep_at_least, client.shrink_guard.minimum

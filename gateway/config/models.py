@@ -98,6 +98,8 @@ class Client(Model):
     pass_diagnostics: bool = False
     base_above: Literal["narrow", "refuse"] = "narrow"
     expand_ranges: bool = True
+    # YAML 1.1 reads an unquoted `on` as true; pydantic reads "on" so.
+    mending: bool = True
     referrals: Literal["drop", "pass"] = "drop"
     referral_hosts: list[str] = []
     shrink_guard: ShrinkGuard = ShrinkGuard()

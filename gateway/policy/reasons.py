@@ -11,6 +11,8 @@ class Reason(StrEnum):
     base_not_allowed = "base-not-allowed"
     base_above_allowed = "base-above-allowed"
     base_excluded = "base-excluded"
+    ambiguous_dn = "ambiguous-dn"
+    suspicious_escape = "suspicious-escape"
     attribute_not_allowed = "attribute-not-allowed"
     filter_attribute_not_allowed = "filter-attribute-not-allowed"
     filter_untyped = "filter-untyped"
@@ -73,6 +75,10 @@ REASONS: dict[Reason, ReasonDoc] = {
         "the base DN is above the allowed ones, and not of use there", "clients.X.base_dns or clients.X.base_above"
     ),
     Reason.base_excluded: ReasonDoc("the base DN is inside an excluded one", "clients.X.excluded_base_dns"),
+    Reason.ambiguous_dn: ReasonDoc("a name without the escapes it needs can be read in more than one way"),
+    Reason.suspicious_escape: ReasonDoc(
+        "noticed, not refused: the base DN or a value in the filter looks escaped twice; it was forwarded as it is"
+    ),
     Reason.attribute_not_allowed: ReasonDoc("an attribute asked for is not listed", "clients.X.attributes"),
     Reason.filter_attribute_not_allowed: ReasonDoc(
         "the filter uses an attribute that is not listed", "clients.X.filter_attributes"

@@ -68,6 +68,7 @@ class ClientPolicy:
     size_limit: entries per search, time_limit: seconds per search; 0 is none of the gateway's own.
     paging: what its directory can do. page_size: entries, the most that a server is asked for in one page.
     expand_ranges: attributes that the server gives in ranges reach the client whole.
+    mending: names without the escapes they need are put right.
     referral_hosts: in lower case; references to them pass, all others are dropped.
     """
 
@@ -93,6 +94,7 @@ class ClientPolicy:
     paging: Paging = Paging.auto
     page_size: int = DEFAULT_PAGE_SIZE
     expand_ranges: bool = True
+    mending: bool = True
     referral_hosts: frozenset[str] = frozenset()
     shrink: ShrinkSettings = field(default_factory=ShrinkSettings)
     # Extended operations that the root DSE may name: StartTLS where a listener offers it.

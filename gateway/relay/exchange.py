@@ -141,6 +141,8 @@ class Exchange:
     def search(self, operation: Operation, plan: SearchPlan) -> None:
         operation.record.forwarded = plan.parts[0].attributes
         operation.record.reported = tuple(plan.reported)
+        operation.record.mended = plan.mended
+        operation.record.suspicious = plan.suspicious
         if plan.narrowed:
             operation.record.narrowed_to = tuple(part.base for part in plan.parts)
         server = self._upstream.url if self._upstream is not None else ""

@@ -14,7 +14,7 @@ from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.decision import AncestorPlan, SearchPlan
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import REASONS, Reason
-from gateway.policy.search import refuse_search
+from gateway.policy.search_refusal import refuse_search
 from gateway.policy.settings import Paging
 from gateway.policy.shrink import AttributeSize, Loss, Remembered, ShrinkMode, Sizes, losses, shape_of
 from gateway.relay.aside import PutAside, Room

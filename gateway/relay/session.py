@@ -264,6 +264,7 @@ class Session:
             return
         operation.record.account = decision.request.name
         operation.record.sync_bind = decision.kind is AccountKind.sync
+        operation.record.mended = decision.mended
         self._binding = operation
         self._exchange.begin(operation, bind_steps(self.policy, decision))
 
@@ -277,6 +278,7 @@ class Session:
             self._answer_root_dse(operation, decision)
         elif isinstance(decision, AncestorPlan):
             operation.record.forwarded = decision.request.attributes
+            operation.record.mended = decision.mended
             self._exchange.begin(operation, ancestor_steps(self.policy, decision))
         else:
             self._exchange.search(operation, decision)
