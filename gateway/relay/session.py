@@ -182,9 +182,7 @@ class Session:
     def stop(self, now: float) -> list[Command]:
         """No new requests from here on; the session closes itself once the open operations are answered."""
         self._at(now)
-        if not self._closed:
-            self._draining = True
-            self._close_if_drained()
+        self._draining = True
         return self._flush()
 
     def abort(self, reason: Reason, text: str, now: float) -> list[Command]:
@@ -233,9 +231,6 @@ class Session:
             # RFC 4511 4.2.1: what is open ends first, and the session is anonymous until the bind succeeds.
             self._exchange.supersede()
             self._account = None
-            if self._closed:
-                # It was stopping, and what was open was the last of it.
-                return
         operation = Operation(message.message_id, request, describe(self._record("", message.message_id), request))
         refusal = self._decide_operation(request, message.controls)
         if refusal is not None:
@@ -325,10 +320,6 @@ class Session:
 
     # The end.
 
-    def _close_if_drained(self) -> None:
-        if self._draining and not self._exchange.open and not self._closed:
-            self._disconnect(ResultCode.unavailable, Reason.stopping, "the gateway is stopping")
-
     def _disconnect(self, code: ResultCode, reason: Reason, text: str) -> None:
         """Answers what is open, sends the notice of disconnection (RFC 4511 4.4.1) and closes both sides."""
         if self._closed:
@@ -360,7 +351,6 @@ class Session:
             self._binding = None
         self._last_request = self._now
         self._audit(operation.record, operation.record.decision, reason, code)
-        self._close_if_drained()
 
     def server_gone(self, reason: Reason, text: str) -> None:
         """RFC 4511 4.4.1: every open operation is answered, then the client is told and disconnected."""
@@ -373,6 +363,9 @@ class Session:
 
     def _flush(self) -> list[Command]:
         self._exchange.give_turn()
+        if self._draining and not self._exchange.open:
+            # Not as soon as the last operation ends: what came with it wants an answer as well.
+            self._disconnect(ResultCode.unavailable, Reason.stopping, "the gateway is stopping")
         return self._output.take()
 
     def _record(self, operation: str, message_id: int) -> AuditRecord:

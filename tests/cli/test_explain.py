@@ -38,6 +38,7 @@ def test_a_permitted_search_is_shown_as_it_would_be_sent(explain):
         "forwarded": ["mail"],
         "held back": ["pager"],
         "reported": [],
+        "suspicious": [],
     }
 
 

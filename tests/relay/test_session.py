@@ -314,6 +314,15 @@ def test_stopping_lets_open_operations_finish():
     assert h.session.closed
 
 
+def test_a_bind_to_a_stopping_session_is_answered_like_what_it_ends():
+    h = Harness().bound()
+    h.send(search(), start=5)
+    h.do(h.session.stop(h.now))
+    h.send(bind("svc-sync@corp.example"), start=6)
+    assert h.results() == [(5, 1), (6, 52), (0, 52)]
+    assert h.session.closed
+
+
 def test_a_client_that_goes_leaves_nothing_open():
     h = Harness().bound()
     h.send(search(), start=5)
