@@ -9,6 +9,7 @@ import click
 _COMMANDS = {
     "run": "Run the gateway in the foreground.",
     "health": "Ask a running gateway whether it serves.",
+    "init": "Write a configuration by a few questions and a look at the directory.",
     "check": "Check a configuration and the files it names.",
     "doctor": "Look for what stops a sync, and say what to do.",
     "explain": "Say what the policy makes of a request, and why.",

@@ -71,7 +71,7 @@ async def check_base(section: Section, connection: Connection, base: DN, page_si
     else:
         answer = await connection.search(request, read=contents.count)
     if answer.result.code == ResultCode.noSuchObject:
-        advice = await _nearest(connection, base)
+        advice = await nearest(connection, base)
         section.failed("exists", "there is no entry of this name, or the account may not see it", advice)
         section.skipped("it does not exist", "contents")
         return
@@ -106,10 +106,10 @@ async def check_exists(section: Section, connection: Connection, base: DN, what:
         section.ok("exists", f"as one of {what}")
     else:
         said = "there is no entry of this name" if answer.complete else refusal(answer.result)[0]
-        section.failed("exists", f"{said}; it is one of {what}", await _nearest(connection, base))
+        section.failed("exists", f"{said}; it is one of {what}", await nearest(connection, base))
 
 
-async def _nearest(connection: Connection, base: DN) -> str:
+async def nearest(connection: Connection, base: DN) -> str:
     """What to write instead: the names that are there, below the lowest container above that exists."""
     above, missing = base, base
     while above.rdns:

@@ -36,6 +36,7 @@ class Terminal:
         )
         os.close(theirs)
         self.raw = ""
+        self._answered = 0
         self._read = codecs.getincrementaldecoder("utf-8")("replace")
 
     def __enter__(self):
@@ -58,10 +59,10 @@ class Terminal:
         return "\n".join(self.lines)
 
     def answer(self, question, text):
-        """Waits until the question is the last that is shown, and types."""
-        self._until(lambda: question in self.text.rstrip().rsplit("\n", 1)[-1], question)
+        """Waits until the question is asked, after the one that was answered last, and types."""
+        self._until(lambda: question in self.raw[self._answered :].rsplit("\n", 1)[-1], question)
+        self._answered = len(self.raw)
         os.write(self._ours, text.encode() + b"\n")
-        self._until(lambda: not self.raw.endswith(": ") and not self.raw.endswith("]: "), f"an echo of {question}")
 
     def end(self):
         """The exit status."""
