@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from errno import EACCES
+from time import monotonic
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
@@ -19,6 +20,7 @@ from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
 from gateway.relay.paging import ServerFacts
+from gateway.state.attempts import AttemptsInMemory
 from gateway.state.sizes import SizeMemory
 
 log = Logger()
@@ -47,7 +49,7 @@ class Gateway:
     ) -> None:
         self._settings = settings
         self._reactor = reactor
-        self._registry = SessionRegistry(audit, sizes)
+        self._registry = SessionRegistry(audit, sizes, AttemptsInMemory(monotonic))
         self._strangers = Strangers()
         self._listening: dict[tuple[str, int], tuple[Port, ListenerFactory]] = {}
         self._health: Port | None = None

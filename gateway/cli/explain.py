@@ -121,12 +121,14 @@ def _sent(decision: Any) -> dict[str, Any]:
         sent = f"the entry {decision.request.base} by itself; the client gets its DN and objectClass"
         return {"sent": sent, "held back": list(decision.held_back)}
     request = decision.parts[0]
-    return {
+    said = {
         "base": [part.base for part in decision.parts] if decision.narrowed else request.base,
         "scope": SCOPE_NAMES[request.scope],
         "filter": filter_text(request.filter),
         "forwarded": list(request.attributes),
         "held back": list(decision.held_back),
         "reported": [reason.value for reason in decision.reported],
-        "suspicious": [f"{Reason.suspicious_escape}: {attribute}" for attribute in decision.suspicious],
     }
+    if decision.suspicious:
+        said["suspicious"] = [f"{Reason.suspicious_escape}: {where}" for where in decision.suspicious]
+    return said

@@ -28,6 +28,7 @@ from gateway.net.settings import (
     StartTls,
 )
 from gateway.policy.bind_name import read_bind_name
+from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import BaseAbove, ClientPolicy, Mode, Paging, WhenDenied
 from gateway.policy.shrink import ShrinkMode, ShrinkSettings
 from gateway.relay.settings import SessionLimits
@@ -229,6 +230,8 @@ class Compiler:
             shrink=ShrinkSettings(
                 ShrinkMode(client.shrink_guard.mode), client.shrink_guard.keep_at_least, client.shrink_guard.minimum
             ),
+            directory=client.directory,
+            lockout=LockoutSettings(client.lockout.failures, client.lockout.window),
             extensions=frozenset({START_TLS}) if starttls else frozenset(),
         )
         return ClientSettings(policy, tuple(client.sources), directory, self._listeners_of(at, client, file))

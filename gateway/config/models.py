@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from gateway.config.admin import ADMIN_ADDRESS
 from gateway.ldap.filters import FilterLimits
 from gateway.ldap.messages import RequestLimits
+from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import (
     DEFAULT_CONTROLS,
     DEFAULT_FILTER_ATTRIBUTES,
@@ -25,6 +26,7 @@ _SESSION = SessionLimits()
 _REQUEST = RequestLimits()
 _FILTER = FilterLimits()
 _SHRINK = ShrinkSettings()
+_LOCKOUT = LockoutSettings()
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)]
@@ -41,6 +43,17 @@ def _off_as_written(value: Any) -> Any:
     return "off" if value is False else value
 
 
+def _duration(value: Any) -> float:
+    """Seconds."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    match = re.fullmatch(r"([0-9]{1,6})([smh])", value) if isinstance(value, str) else None
+    if match is None:
+        raise PydanticCustomError("duration", "a time like 45s, 30m or 2h is expected, or a number of seconds")
+    return int(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0, le=7 * 86_400, allow_inf_nan=False)]
 Percentage = Annotated[int, BeforeValidator(_percentage)]
 
 
@@ -76,6 +89,11 @@ class ShrinkGuard(Model):
     minimum: Count = _SHRINK.minimum
 
 
+class Lockout(Model):
+    failures: Annotated[int, Field(ge=0, le=100, strict=True)] = _LOCKOUT.failures
+    window: Duration = _LOCKOUT.window
+
+
 class Client(Model):
     sources: Annotated[list[IPv4Network | IPv6Network], Field(min_length=1)]
     directory: str
@@ -103,6 +121,7 @@ class Client(Model):
     referrals: Literal["drop", "pass"] = "drop"
     referral_hosts: list[str] = []
     shrink_guard: ShrinkGuard = ShrinkGuard()
+    lockout: Lockout = Lockout()
 
 
 class Limits(Model):

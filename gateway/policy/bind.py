@@ -66,16 +66,17 @@ class BindJudge:
     def _mend(self, request: BindRequest, strict: DN | LoginName | None, refusal: Refuse) -> BindPlan | Refuse:
         """Of a name that is refused as it came; strict: what it is as it came, None for no name at all."""
         readings = self._readings(request.name)
-        if len(readings) > 1 and self._policy.mending:
-            return _deny(Reason.ambiguous_dn, shown(readings))
-        if len(readings) != 1 or _same(readings[0], strict):
+        if not readings or all(_same(reading, strict) for reading in readings):
             return refusal
-        (meant,) = readings
-        judged = self._judge(request, meant)
-        if isinstance(judged, Refuse):
-            return _deny(judged.reason, f"read as {meant}")
         if not self._policy.mending:
-            return _deny(refusal.reason, f"write {judged.request.name}")
+            right = shown(reading for reading in readings if isinstance(self._judge(request, reading), BindPlan))
+            return _deny(refusal.reason, f"write {right}") if right else refusal
+        said = shown(readings)
+        if len(readings) > 1:
+            return _deny(Reason.ambiguous_dn, said)
+        judged = self._judge(request, readings[0])
+        if isinstance(judged, Refuse):
+            return _deny(judged.reason, f"read as {said}" if said else "")
         return replace(judged, mended=(Mended("name", request.name, judged.request.name),))
 
     def _readings(self, text: str) -> tuple[DN | LoginName, ...]:

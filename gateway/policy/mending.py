@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gateway.ldap.attribute_types import canonical_type
-from gateway.ldap.dn import AVA, DN, MAX_CHARACTERS, RDN, DNError, Key, key, parse, rdn_key
+from gateway.ldap.dn import AVA, DN, RDN, DNError, Key, key, parse, rdn_key
 from gateway.policy.bind_name import read_bind_name
 from gateway.policy.decision import LoginName
 from gateway.policy.settings import ClientPolicy
@@ -19,6 +19,8 @@ from gateway.policy.unescaped import NAMING_TYPES, TYPE_CHARACTERS, Unescaped, r
 
 # Longer spellings are no help to anybody, in a diagnostic message or in an audit record.
 _MOST_SHOWN = 1024
+# People type names of some hundred characters; one made to be hard costs 10 to 20 ms a kilobyte.
+MOST_CHARACTERS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class KnownNames:
         is left must parse, or be split where a type and `=` follow a comma. Takes time in proportion to the lengths
         of the text and of the known names; gives no more than sixteen readings.
         """
-        if len(text) > MAX_CHARACTERS or "\0" in text or "=" not in text or text.lstrip().startswith("<"):
+        if len(text) > MOST_CHARACTERS or "\0" in text or "=" not in text or text.lstrip().startswith("<"):
             # AD's <GUID=...>, <SID=...> and <WKGUID=...> are no DNs here (gateway/ldap/dn).
             return ()
         found: dict[Key, DN] = {}

@@ -34,6 +34,7 @@ class Reason(StrEnum):
     empty_password = "empty-password"  # noqa: S105 - a reason, not a password
     bind_name_form_not_allowed = "bind-name-form-not-allowed"
     account_spelling_not_listed = "account-spelling-not-listed"
+    account_guarded = "account-guarded"
     login_outside_base = "login-outside-base"
     login_domain_not_listed = "login-domain-not-listed"
     login_identity_unknown = "login-identity-unknown"
@@ -109,6 +110,9 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.bind_name_form_not_allowed: ReasonDoc("the bind name is neither a DN, name@domain nor DOMAIN\\name"),
     Reason.account_spelling_not_listed: ReasonDoc(
         "a sync account in a spelling that is not listed", "clients.X.sync_accounts"
+    ),
+    Reason.account_guarded: ReasonDoc(
+        "too many wrong passwords of this account; nothing is sent to a server for a while", "clients.X.lockout"
     ),
     Reason.login_outside_base: ReasonDoc("the person is outside login_base_dns", "clients.X.login_base_dns"),
     Reason.login_domain_not_listed: ReasonDoc("the domain of the bind name is not listed", "clients.X.login_domains"),

@@ -9,7 +9,7 @@ import re
 from collections.abc import Container, Iterator
 
 from gateway.ldap.attribute_types import canonical_type, is_type
-from gateway.ldap.dn import AVA, RDN, DNError, parse
+from gateway.ldap.dn import AVA, MAX_RDNS, RDN, DNError, parse
 
 # RFC 4514 3: the types that everybody writes by their short names.
 NAMING_TYPES = frozenset({"cn", "l", "st", "o", "ou", "c", "street", "dc", "uid"})
@@ -193,6 +193,8 @@ class _Reader:
                 avas = []
             if end == len(typed):
                 return tuple(rdns)
+            if len(rdns) == MAX_RDNS:
+                return None
 
     def _value_end(self, first: int) -> int:
         """The separator behind the value that begins here, or the end of the text."""

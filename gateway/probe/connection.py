@@ -25,9 +25,9 @@ from gateway.relay.client import (
     Outgoing,
     Reference,
     SearchDone,
-    next_page,
     page_control,
 )
+from gateway.relay.paging import next_cookie
 
 # Seconds without an octet from the server: somebody waits before a terminal, so less than a session grants (150).
 PATIENCE: Final = 60.0
@@ -128,12 +128,6 @@ class Connection:
             raise ValueError("a bind with a name needs a password")
         return (await self._ask(lambda: self._client.bind(name, password))).result
 
-    async def extended(self, oid: str, value: bytes | None = None) -> ExtendedResult:
-        answer = await self._ask(lambda: self._client.extended(oid, value))
-        if not isinstance(answer, ExtendedResult):
-            raise ConnectionFailed("an extended request was answered by something else")
-        return answer
-
     async def search(
         self, request: SearchRequest, controls: tuple[Control, ...] = (), read: EntryReader | None = None
     ) -> SearchAnswer:
@@ -195,7 +189,7 @@ class Connection:
         if not answer.complete:
             return b""
         try:
-            return next_page(SearchDone(0, answer.result, answer.controls))
+            return next_cookie(answer.controls)
         except DecodeError as error:
             self._fail(f"an answer that is not LDAP: {error}")
             raise ConnectionFailed(self._lost) from None

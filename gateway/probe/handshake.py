@@ -100,7 +100,7 @@ async def _in_time(waiting: Deferred[Any], patience: float, reactor: Reactor) ->
         raise NoHandshake(text, "plain LDAP on this port, a hanging server, or a firewall that inspects TLS") from None
     except (error.ConnectionDone, error.ConnectionLost):
         text = "it connects, and is closed before TLS is established"
-        advice = "no certificate on the server (AD needs one for LDAPS), or a firewall that ends connections"
+        advice = "plain LDAP on this port, no certificate on the server (AD needs one for LDAPS), or a firewall between"
         raise NoHandshake(text, advice, closed=True) from None
     except SSL.Error as failure:
         said = explain_failure(Failure(failure))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.ldap.dn import DN
 from gateway.ldap.filters import Present
@@ -14,6 +15,10 @@ from gateway.net.settings import DirectorySettings
 from gateway.probe.account import refusal
 from gateway.probe.bases import nearest
 from gateway.probe.connection import Connection, ConnectionFailed
+
+
+# Some servers refuse a name that their schema permits to nobody, such as a type twice in one RDN.
+_NO_SUCH_NAME: Final = (ResultCode.noSuchObject, ResultCode.invalidDNSyntax)
 
 
 class CannotLookUp(Exception):
@@ -60,7 +65,7 @@ async def _look_up(connection: Connection, account: str, password: bytes, names:
         answer = await connection.search(request)
         if answer.complete and answer.count:
             found.append(LookedUp(name, True))
-        elif answer.complete or answer.result.code == ResultCode.noSuchObject:
+        elif answer.complete or answer.result.code in _NO_SUCH_NAME:
             found.append(LookedUp(name, False, await nearest(connection, name)))
         else:
             said, advice = refusal(answer.result)

@@ -20,6 +20,7 @@ from gateway.relay.audit import AuditRecord
 from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
 from gateway.relay.settings import SessionLimits
+from gateway.state.attempts import AttemptsInMemory
 from gateway.state.sizes import SizesInMemory
 
 # Seconds beyond the session's own limits: its error says more than the tool's.
@@ -31,8 +32,9 @@ def connect_through_policy(
 ) -> Connection:
     """A connection on which this client's policy is in force; its server is connected to at the first bind.
 
-    audit: takes the record of each operation, just before its answer arrives. What the shrink guard remembers is
-    neither compared with nor changed. Raises OSError or ValueError for an unusable CA file.
+    audit: takes the record of each operation, just before its answer arrives. What the shrink guard and the lockout
+    guard of a running gateway remember is neither looked at nor changed. Raises OSError or ValueError for an unusable
+    CA file.
     """
     patience = max(limits.silence, limits.bind + client.directory.connect_timeout * len(client.directory.servers))
     return Connection(_SessionLink(client, limits, reactor, audit), reactor, patience + _LATER)
@@ -54,6 +56,7 @@ class _SessionLink:
             CertificateOptions(),
             audit,
             SizesInMemory(),
+            AttemptsInMemory(monotonic),
             lambda _: None,
             limits.write_stall,
             reactor,

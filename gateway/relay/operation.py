@@ -18,6 +18,7 @@ from gateway.ldap.messages import (
 from gateway.ldap.result_meaning import meaning
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.decision import Refuse
+from gateway.policy.lockout import GuardedAccount
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
 from gateway.relay.steps import Answer, Ask, Found, Look, Outcome, Step, Steps, Streamed
@@ -26,12 +27,13 @@ from gateway.relay.steps import Answer, Ask, Found, Look, Outcome, Step, Steps, 
 class Operation:
     """step: what is done now. upstream_id: under which message ID the server was asked, None until it was.
     asked_at: when, on the session's clock. received: entries that came in this step; passed: those of them that
-    were sent or put aside."""
+    were sent or put aside. attempt: the account whose password is being tried."""
 
     __slots__ = (
         "_found",
         "_steps",
         "asked_at",
+        "attempt",
         "message_id",
         "passed",
         "received",
@@ -48,6 +50,7 @@ class Operation:
         self.step: Step | None = None
         self.upstream_id: int | None = None
         self.asked_at = 0.0
+        self.attempt: GuardedAccount | None = None
         self._steps: Steps | None = None
         self._found: list[SearchResultEntry] = []
         self.received = 0

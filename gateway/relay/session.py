@@ -23,6 +23,7 @@ from gateway.ldap.messages import (
 )
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.decision import AccountKind, AncestorPlan, Refuse, RootDsePlan
+from gateway.policy.lockout import GuardedAccount
 from gateway.policy.operations import decide_operation
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
@@ -157,6 +158,13 @@ class Session:
         self._at(now)
         self._exchange.release()
         return []
+
+    def attempt_admitted(self, account: GuardedAccount, admitted: bool, now: float) -> list[Command]:
+        """What AdmitAttempt asked for."""
+        self._at(now)
+        self._exchange.admit(account, admitted)
+        self._pull()
+        return self._flush()
 
     def sizes_recalled(self, shape: Shape, remembered: Remembered, now: float) -> list[Command]:
         """What RecallSizes asked for."""

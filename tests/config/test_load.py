@@ -200,3 +200,16 @@ def test_the_shipped_examples_are_right(tmp_path, name):
     shutil.copy(tmp_path / "certs" / "gateway.pem", tmp_path / "certs" / "corp-ca.pem")
     shutil.copy(CONF / name, tmp_path)
     assert load_configuration(tmp_path / name).settings.clients
+
+
+@pytest.mark.parametrize(
+    "written, mending",
+    [("on", True), ("off", False), ('"on"', True), ('"off"', False), ("true", True), ("false", False)],
+)
+def test_mending_is_on_or_off_in_every_way_of_writing_it(tmp_path, written, mending):
+    (client,) = load(tmp_path, GOOD + f"    mending: {written}\n").settings.clients
+    assert client.policy.mending is mending
+
+
+def test_mending_is_on_by_itself(tmp_path):
+    assert load(tmp_path, GOOD).settings.clients[0].policy.mending

@@ -1,5 +1,8 @@
 """Texts as servers write them, and what the administrator is told instead."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from gateway.ldap.result_meaning import meaning
@@ -79,3 +82,9 @@ def test_codes_that_a_server_gives_have_a_meaning():
         "success", "protocolError", "compareFalse", "compareTrue", "saslBindInProgress", "noSuchAttribute",
         "undefinedAttributeType", "inappropriateMatching", "other",
     }  # fmt: skip
+
+
+def test_the_documentation_has_the_same_table():
+    text = (Path(__file__).parents[2] / "docs" / "troubleshooting.md").read_text()
+    rows = dict(re.findall(r"^\| ([0-9a-f]{3}) \| (.+) \|$", text, re.MULTILINE))
+    assert rows == {data: meaning(LDAPResult(49, "", WINDOWS.format(data))).text for data in AD_BIND}

@@ -9,8 +9,8 @@ NAMES = [
     "Sales, EMEA",
     "R+D",
     "#Ops",
-    " Leading Space",
-    "Trailing Space ",
+    " Leading space",
+    "Trailing space ",
     'The "A" Team',
     "Back\\slash",
     "A/B Testing",
@@ -26,7 +26,9 @@ NAMES = [
 
 
 def right(name):
-    return f"OU={escape_value(name)},{STAFF}"
+    """The DN of the container; the last one lies below the first."""
+    above = rf"OU=Sales\, EMEA,{STAFF}" if name == NAMES[-1] else STAFF
+    return f"OU={escape_value(name)},{above}"
 
 
 def _rdns(dn):

@@ -76,9 +76,9 @@ AMBIGUOUS = {
 AMBIGUOUS["escapes doubled as hexadecimal pairs"] = AMBIGUOUS["escapes doubled"]
 # Ways that make the right spelling of another name out of it: forwarded as what it is.
 ANOTHER_NAME = {
-    "escapes doubled": {"#Ops", " Leading Space", "Trailing Space ", "Back\\slash", "x=y"},
+    "escapes doubled": {"#Ops", " Leading space", "Trailing space ", "Back\\slash", "x=y"},
     "hexadecimal pairs doubled": {
-        *("Sales, EMEA", "R+D", "#Ops", " Leading Space", "Trailing Space ", 'The "A" Team', "Back\\slash"),
+        *("Sales, EMEA", "R+D", "#Ops", " Leading space", "Trailing space ", 'The "A" Team', "Back\\slash"),
         *("Less<Than", "Greater>Than", "x=y", "Semi;Colon", NAMES[-1]),
     },
     "nothing escaped, decomposed": {"Müller"},
@@ -138,6 +138,7 @@ def test_at_least_eight_ways_reach_each_name_or_are_refused_with_its_right_spell
         ("OID.2.5.4.3=a, b,DC=x", [r"2.5.4.3=a\, b,DC=x"]),
         ("CN=Smith,John", [r"CN=Smith\,John"]),
         ("CN=right,DC=x", ["CN=right,DC=x"]),
+        (r"CN=right\\2ctoo,DC=x", [r"CN=right\\2ctoo,DC=x"]),
         ("John Smith, CN=a", []),
         ("person", []),
         ("", []),
@@ -202,11 +203,22 @@ def test_a_mended_base_is_judged_like_its_right_spelling():
     assert search("DC=corp;DC=example", base_above=BaseAbove.refuse).reason == "base-above-allowed"
 
 
+def test_what_may_be_an_excluded_name_is_not_read_as_another_one():
+    excluded, allowed = (parse(rf"OU=A\\2CB,{SUFFIX}"),), (parse(rf"OU=A\, B,{SUFFIX}"),)
+    assert search(rf"OU=A\\2C B,{SUFFIX}", base_dns=allowed).parts[0].base == str(allowed[0])
+    assert search(rf"OU=A\\2C B,{SUFFIX}", base_dns=allowed, excluded_base_dns=excluded).reason == "base-excluded"
+    assert bind(rf"OU=A\\2C B,{SUFFIX}", login_base_dns=allowed).request.name == str(allowed[0])
+    refusal = bind(rf"OU=A\\2C B,{SUFFIX}", login_base_dns=allowed, excluded_base_dns=excluded)
+    assert (refusal.reason, refusal.detail) == ("login-outside-base", "")
+
+
 def test_without_mending_a_refusal_says_what_would_have_worked():
     refusal = search(f"OU=Sales, EMEA,{SUFFIX}", mending=False)
     assert (refusal.reason, refusal.code) == ("base-malformed", 34)
     assert refusal.text.endswith(f"; write {SALES}")
     assert "write" not in search(f"OU=Sales, APAC,{SUFFIX}", mending=False).text
+    not_listed = bind("EVIL\\\\jane", mending=False)
+    assert (not_listed.reason, not_listed.detail) == ("bind-name-form-not-allowed", "")
     denied = bind(f"CN=Smith, John,{STAFF}", mending=False)
     assert (denied.reason, denied.code, denied.text) == ("bind-name-form-not-allowed", 49, "")
     assert denied.detail == rf"write CN=Smith\, John,{STAFF}"
@@ -333,10 +345,15 @@ def test_a_right_value_changes_only_to_what_is_configured():
 
 
 def test_what_mending_costs_is_bounded_over_a_whole_filter():
-    hard = EqualityMatch("memberOf", f"CN={'a, ' * 2000}{STAFF}".encode())
+    hard = EqualityMatch("memberOf", f"CN={'a, ' * 300}{STAFF}".encode())
     plan = search(wanted=And((hard,) * 200))
     assert 0 < len(plan.mended) < 10
     assert plan.parts[0].filter.filters[-1] == hard
+
+
+def test_a_name_longer_than_anybody_types_is_not_mended():
+    plan = search(wanted=EqualityMatch("memberOf", f"CN={'a, ' * 2000}{STAFF}".encode()))
+    assert plan.mended == ()
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ class Authority:
         built = _identified(built, issuer.key if issuer else key)
         return cls(built.sign(issuer.key if issuer else key, hashes.SHA256()), key, issuer)
 
-    def issue(self, *names, days=90, key=None, usage=ExtendedKeyUsageOID.SERVER_AUTH):
+    def issue(self, *names, days=90, key=None, usage=ExtendedKeyUsageOID.SERVER_AUTH, identified=True):
         """A server's certificate and key; the first name is also the common name, and the only one if it begins
         with CN=."""
         key = key or ec.generate_private_key(ec.SECP256R1())
@@ -48,7 +48,9 @@ class Authority:
         if names[0] == common:
             built = built.add_extension(_alternative(names), critical=False)
         built = built.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-        return _identified(built, self.key).sign(self.key, hashes.SHA256()), key
+        if identified:
+            built = _identified(built, self.key)
+        return built.sign(self.key, hashes.SHA256()), key
 
 
 def self_signed(*names, days=90):

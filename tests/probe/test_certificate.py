@@ -91,6 +91,13 @@ def test_an_intermediate_that_expires_first_is_named(root):
     assert judge([leaf, short.certificate], root, now=NOW + timedelta(days=11))["expiry"].status == "failed"
 
 
+def test_a_chain_that_only_lenient_clients_take(root):
+    # RFC 5280 4.2.1.1: the authority key identifier must be there.
+    leaf, _ = root.issue("ldap.example.com", identified=False)
+    found = judge([leaf], root)["chain"]
+    assert (found.status, found.said) == ("failed", "a strict client says: Missing Authority Key Identifier")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [({"key": weak_key()}, "1024 bits"), ({"usage": ExtendedKeyUsageOID.CLIENT_AUTH}, "serverAuth")],

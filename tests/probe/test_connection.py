@@ -1,6 +1,7 @@
 """The tools' connection against servers that behave and servers that do not."""
 
 import socket
+import time
 
 import pytest
 
@@ -67,6 +68,18 @@ def test_entries_go_to_a_reader_as_they_come(server_certificates, on_reactor):
         found = on_reactor(asking(server, lambda connection: connection.search(SEARCH, read=seen.append)))
     assert seen == [ENTRY, ENTRY]
     assert (found.entries, found.count, found.complete) == ((), 2, True)
+
+
+def test_a_slow_result_is_waited_for_as_long_as_something_comes(server_certificates, on_reactor):
+    def answer(request):
+        for _ in range(5):
+            time.sleep(0.5)
+            yield ENTRY
+        yield m.SearchResultDone(OK)
+
+    with StubServer(server_certificates, answer) as server:
+        found = on_reactor(asking(server, lambda connection: connection.search(SEARCH), patience=2))
+    assert (found.count, found.complete) == (5, True)
 
 
 @pytest.mark.parametrize("pages", [1, 3])

@@ -289,7 +289,9 @@ def test_plain_ldap_on_the_ldaps_port(slapd, certificates, tmp_path):
     said = examine_slapd(slapd, certificates, tmp_path, directory={"servers": [server]})
     assert said.status == 2
     assert said.find("server", "connects")["status"] == "ok"
-    assert said.find("server", "TLS")["status"] == "failed"
+    found = said.find("server", "TLS")
+    assert found["status"] == "failed"
+    assert "plain LDAP" in found["said"] + found["advice"]
     assert said.find("account")["said"] == "no server can be used"
 
 
