@@ -43,14 +43,14 @@ def chosen(text: str, containers: list[Container]) -> tuple[DN, ...]:
     numbers: list[int] = []
     for part in text.replace(",", " ").split():
         first, dash, last = part.partition("-")
-        if not first.isdecimal() or not (last or first).isdecimal() or (dash and not last):
+        if not first.isdecimal() or (dash and not last.isdecimal()):
             raise ValueError(f"{part}: numbers as shown are expected, such as 2,4-6")
-        numbers.extend(range(int(first), int(last or first) + 1))
+        lowest, highest = int(first), int(last or first)
+        if not 1 <= lowest <= highest <= len(containers):
+            raise ValueError(f"{part}: from 1 to {len(containers)}, the lower one first")
+        numbers.extend(range(lowest, highest + 1))
     if not numbers:
         raise ValueError("at least one number is expected")
-    wrong = [number for number in numbers if not 1 <= number <= len(containers)]
-    if wrong:
-        raise ValueError(f"there is no {wrong[0]}; the last one is {len(containers)}")
     return outermost(tuple(containers[number - 1].dn for number in dict.fromkeys(numbers)))
 
 

@@ -16,7 +16,6 @@ from gateway.probe.account import refusal
 from gateway.probe.bases import nearest
 from gateway.probe.connection import Connection, ConnectionFailed
 
-
 # Some servers refuse a name that their schema permits to nobody, such as a type twice in one RDN.
 _NO_SUCH_NAME: Final = (ResultCode.noSuchObject, ResultCode.invalidDNSyntax)
 

@@ -33,6 +33,8 @@ class Terminal:
             cwd=ROOT,
             env={**kept, "TERM": "xterm-256color", "LANG": "C.UTF-8", **environment},
             start_new_session=True,
+            # So that Ctrl-C and the prompt for a password find it.
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(theirs)
         self.raw = ""
