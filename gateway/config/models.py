@@ -74,10 +74,16 @@ class Server(Model):
     server_name: str | None = None
 
 
+class ClientCertificate(Model):
+    certificate: str
+    private_key: str
+
+
 class Directory(Model):
     servers: Annotated[list[str | Server], Field(min_length=1)]
     ca_file: str
     naming_contexts: Annotated[list[str], Field(min_length=1)]
+    client_certificate: ClientCertificate | None = None
     connect_timeout: Seconds = 5
     paging: Literal["auto", "always", "never"] = "auto"
     page_size: Annotated[int, Field(ge=1, le=100_000, strict=True)] = DEFAULT_PAGE_SIZE

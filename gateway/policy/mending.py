@@ -73,7 +73,8 @@ class KnownNames:
 
         The known name that explains most of the text is taken for that part of it, in its configured spelling. What
         is left must parse, or be split where a type and `=` follow a comma. Takes time in proportion to the lengths
-        of the text and of the known names; gives no more than sixteen readings.
+        of the text and of the known names; gives no more than sixteen readings, unless known names differ in nothing
+        but their escapes.
         """
         if len(text) > MOST_CHARACTERS or "\0" in text or "=" not in text or text.lstrip().startswith("<"):
             # AD's <GUID=...>, <SID=...> and <WKGUID=...> are no DNs here (gateway/ldap/dn).

@@ -9,6 +9,7 @@ from typing import Final
 from gateway.ldap.dn import DN, DNError, parse
 from gateway.ldap.filters import Present
 from gateway.ldap.messages import BASE_OBJECT, SearchRequest
+from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import DEFAULT_FILTER_ATTRIBUTES, ClientPolicy, Paging
 from gateway.probe.attributes import text, texts
 from gateway.probe.connection import Connection
@@ -39,7 +40,7 @@ async def check_directory(
         check_clock(section, dse.current_time, asked)
     await _check_schema(section, connection, dse, policy)
     await _check_paging(section, connection, dse, policy)
-    await _check_lockout(section, connection, dse)
+    await _check_lockout(section, connection, dse, policy.lockout)
     return dse
 
 
@@ -130,7 +131,7 @@ async def _page_limit(connection: Connection, dse: RootDse) -> int | None:
     return None
 
 
-async def _check_lockout(section: Section, connection: Connection, dse: RootDse) -> None:
+async def _check_lockout(section: Section, connection: Connection, dse: RootDse, guard: LockoutSettings) -> None:
     if not dse.default_context:
         section.skipped("only Active Directory tells its lockout policy", "lockout")
         return
@@ -145,12 +146,22 @@ async def _check_lockout(section: Section, connection: Connection, dse: RootDse)
     elif int(threshold) == 0:
         section.ok("lockout", "the domain locks nobody out, however many wrong passwords come")
     else:
-        minutes = f" within {_minutes(window)} minutes" if _minutes(window) is not None else ""
-        section.ok(
-            "lockout",
-            f"the domain locks an account after {threshold} wrong passwords{minutes}",
-            "that many wrong sign-ins through the gateway lock a person, or the sync account, out everywhere",
-        )
+        check_lockout(section, int(threshold), _minutes(window), guard)
+
+
+def check_lockout(section: Section, threshold: int, minutes: int | None, guard: LockoutSettings) -> None:
+    """threshold: wrong passwords that lock an account, at least 1. minutes: in which they count, None for unknown."""
+    within = "" if minutes is None else f" within {minutes} minutes"
+    said = f"the domain locks an account after {threshold} wrong passwords{within}"
+    if guard.failures == 0:
+        advice = "lockout.failures is 0: that many wrong sign-ins through the gateway lock a person out everywhere"
+        section.warning("lockout", said, advice)
+    elif guard.failures >= threshold:
+        section.warning("lockout", said, f"lockout.failures is {guard.failures}: set it below {threshold}")
+    elif minutes is not None and guard.window < minutes * 60:
+        section.warning("lockout", said, f"lockout.window is shorter: set it to {minutes}m or more")
+    else:
+        section.ok("lockout", f"{said}; the gateway stops after {guard.failures}")
 
 
 def _minutes(window: str) -> int | None:

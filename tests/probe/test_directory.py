@@ -11,7 +11,8 @@ from gateway.net.settings import DirectorySettings, ServerSettings
 from gateway.policy.settings import Paging
 from gateway.probe.bases import check_base, check_exists
 from gateway.probe.connection import Connection
-from gateway.probe.directory import check_clock, check_contexts, check_directory
+from gateway.policy.lockout import LockoutSettings
+from gateway.probe.directory import check_clock, check_contexts, check_directory, check_lockout
 from gateway.probe.findings import Area
 from gateway.probe.root_dse import RootDse
 from tests.policy.policies import policy
@@ -89,7 +90,9 @@ def test_an_active_directory_that_is_well(ask):
     said = examine(ask, active_directory())
     assert set(said.status().values()) == {"ok"}
     assert "up to 1000 entries" in said["paging"].said
-    assert said["lockout"].said == "the domain locks an account after 5 wrong passwords within 30 minutes"
+    assert said["lockout"].said == (
+        "the domain locks an account after 5 wrong passwords within 30 minutes; the gateway stops after 3"
+    )
 
 
 def test_what_is_not_told_is_skipped_and_not_guessed(ask):
@@ -131,6 +134,23 @@ def test_lockout(ask, threshold, said):
     entries = active_directory()
     entries[BASE] = entry(BASE, **({"lockoutThreshold": threshold} if threshold else {}))
     assert said in examine(ask, entries)["lockout"].said
+
+
+@pytest.mark.parametrize(
+    ("threshold", "minutes", "guard", "advice"),
+    [
+        (4, 30, LockoutSettings(3, 1800), ""),
+        (5, None, LockoutSettings(3, 60), ""),
+        (3, 30, LockoutSettings(3, 1800), "set it below 3"),
+        (5, 60, LockoutSettings(3, 1800), "set it to 60m or more"),
+        (5, 30, LockoutSettings(0, 1800), "lock a person out everywhere"),
+    ],
+)
+def test_the_lockout_guard_is_held_against_the_domains_own_lockout(threshold, minutes, guard, advice):
+    said = Said()
+    check_lockout(said.section, threshold, minutes, guard)
+    assert said["lockout"].status == ("warning" if advice else "ok")
+    assert advice in said["lockout"].advice
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(0, "ok"), (60, "ok"), (61, "warning"), (-300, "warning")])

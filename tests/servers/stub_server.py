@@ -23,11 +23,14 @@ class StubServer:
     """Serves on a free port of loopback until the context is left.
 
     answer: takes a request, returns the operations to send in answer; it runs in the connection's own thread and
-    may block. requests: all that have come.
+    may block. requests: all that have come. client_ca_file: each client must show a certificate of this authority.
     """
 
-    def __init__(self, certificates, answer=accept_binds):
+    def __init__(self, certificates, answer=accept_binds, client_ca_file=None):
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if client_ca_file is not None:
+            self._context.verify_mode = ssl.CERT_REQUIRED
+            self._context.load_verify_locations(client_ca_file)
         self._context.load_cert_chain(certificates.certificate, certificates.private_key)
         self._answer = answer
         self._listening = socket.create_server(("127.0.0.1", 0))

@@ -1,7 +1,6 @@
 """A whole sync through the gateway, and everything that can go wrong with one, against OpenLDAP's slapd."""
 
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from gateway.relay.client import Disconnection, Entry, page_control
 from tests.servers import slapd_tree
 from tests.servers.gateway_process import PATIENCE, configuration
+from tests.servers.ldapsearch import ldapsearch
 from tests.servers.raw_client import RawClient
 from tests.servers.slapd import Slapd
 from tests.servers.slapd_tree import BOARD, CONTACTS, GROUPS, STAFF, SUFFIX, SYNC_ACCOUNT, SYNC_PASSWORD, USER_PASSWORD
@@ -140,8 +140,8 @@ def test_a_sync_from_above_the_allowed_bases_gives_what_these_hold(through, dire
 def test_ldapsearch_prints_the_same_through_the_gateway_and_directly(certificates, gateway, slapd, paging):
     for base in (f"OU=Sales\\, EMEA,{STAFF}", GROUPS, CONTACTS):
         arguments = [*paging, "-b", base, "(objectClass=*)", *ATTRIBUTES]
-        relayed = ldapsearch(certificates.ca_file, f"ldaps://127.0.0.1:{gateway.port}", *arguments)
-        direct = ldapsearch(slapd.certificates.ca_file, f"ldaps://127.0.0.1:{slapd.port}", *arguments)
+        relayed = ldapsearch(f"ldaps://127.0.0.1:{gateway.port}", certificates.ca_file, ACCOUNT, *arguments)
+        direct = ldapsearch(slapd.url, slapd.certificates.ca_file, ACCOUNT, *arguments)
         assert relayed.returncode == direct.returncode == 0, relayed.stderr
         assert b"mail:" in direct.stdout
         assert relayed.stdout == direct.stdout
@@ -252,8 +252,9 @@ def test_before_starttls_nothing_is_served(certificates, gateway):
 @pytest.mark.parametrize("option, status", [("-ZZ", 0), (None, 13)])
 def test_ldapsearch_needs_starttls(certificates, gateway, option, status):
     done = ldapsearch(
-        certificates.ca_file,
         f"ldap://127.0.0.2:{gateway.ports[1]}",
+        certificates.ca_file,
+        ACCOUNT,
         *([option] if option else []),
         *("-b", GROUPS, "(objectClass=group)", "mail"),
     )
@@ -405,16 +406,6 @@ def test_the_audit_tells_of_each_operation_and_of_no_value(gateway, slapd, throu
     text = (gateway.audit_text() + gateway.log()).encode()
     assert not any(word.encode() in text for word in (SYNC_PASSWORD, USER_PASSWORD, "@partner.example"))
     assert not any(mark in text for mark in slapd_tree.HIDDEN_MARKS)
-
-
-def ldapsearch(ca_file, url, *arguments):
-    options = ["-x", "-LLL", "-o", "ldif-wrap=no", "-H", url, "-D", SYNC_ACCOUNT, "-w", SYNC_PASSWORD]
-    return subprocess.run(
-        ["ldapsearch", *options, *arguments],
-        env={"PATH": "/usr/bin:/bin", "LDAPCONF": "/dev/null", "LDAPTLS_CACERT": str(ca_file)},
-        capture_output=True,
-        timeout=60,
-    )
 
 
 def resident_octets(running):
