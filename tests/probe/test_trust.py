@@ -30,7 +30,7 @@ def test_a_self_signed_server_is_its_own_authority():
 
 def test_a_server_that_does_not_send_its_authority(root):
     leaf, _ = root.issue("dc1.corp.example")
-    with pytest.raises(NothingToTrust, match="does not send Root.*--ca-file"):
+    with pytest.raises(NothingToTrust, match=r"does not send Root.*--ca-file"):
         authority_of((leaf,), NOW)
 
 
