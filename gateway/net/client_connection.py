@@ -72,6 +72,9 @@ class ClientConnection(Protocol):
         self._timer: Timer | None = None
         self._stall_timer: Timer | None = None
         self._server_held = False
+        # What the session's events have taken since its last audit record, and from when on the current one counts.
+        self._worked = 0.0
+        self._working_since = 0.0
 
     # From the client's transport.
 
@@ -87,7 +90,7 @@ class ClientConnection(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         if self._session is not None:
-            self._run(self._session.client_data(data, monotonic()))
+            self._run(self._session.client_data(data, self._event()))
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
         explanation = tls_failure(reason)
@@ -95,7 +98,7 @@ class ClientConnection(Protocol):
             log.warn("{label}: {explanation}", label=self._label, explanation=explanation)
         session, self._session = self._session, None
         if session is not None:
-            self._execute(session.client_lost(monotonic()))
+            self._execute(session.client_lost(self._event()))
         self._close_server()
         for timer in (self._timer, self._stall_timer):
             if timer is not None and timer.active():
@@ -107,12 +110,12 @@ class ClientConnection(Protocol):
 
     def link_data(self, data: bytes) -> None:
         if self._session is not None:
-            self._run(self._session.server_data(data, monotonic()))
+            self._run(self._session.server_data(data, self._event()))
 
     def link_lost(self, detail: str) -> None:
         self._link = None
         if self._session is not None:
-            self._run(self._session.server_lost(detail, monotonic()))
+            self._run(self._session.server_lost(detail, self._event()))
 
     def link_gauge_changed(self) -> None:
         self._flow_changed()
@@ -127,17 +130,28 @@ class ClientConnection(Protocol):
     def drain(self) -> None:
         """Open operations may finish; then the session ends."""
         if self._session is not None:
-            self._run(self._session.stop(monotonic()))
+            self._run(self._session.stop(self._event()))
 
     def abort(self, reason: Reason, text: str) -> None:
         """The session ends now, its open operations with an error."""
         if self._session is not None:
-            self._run(self._session.abort(reason, text, monotonic()))
+            self._run(self._session.abort(reason, text, self._event()))
 
     # Commands.
 
+    def _event(self) -> float:
+        """The time of an event that the session is now told of."""
+        self._working_since = monotonic()
+        return self._working_since
+
+    def _count_work(self) -> None:
+        now = monotonic()
+        self._worked += now - self._working_since
+        self._working_since = now
+
     def _run(self, commands: list[Command]) -> None:
         self._execute(commands)
+        self._count_work()
         if self._session is not None:
             self._arm()
             self._apply_flow(self._session)
@@ -153,6 +167,8 @@ class ClientConnection(Protocol):
                 if self._link is not None:
                     self._link.transport.write(command.data)
             elif isinstance(command, Audit):
+                self._count_work()
+                command.record.own_seconds, self._worked = self._worked, 0.0
                 self._audit(command.record)
             elif isinstance(command, ConnectServer):
                 self._connect_server()
@@ -180,12 +196,12 @@ class ClientConnection(Protocol):
             return
         self._link = link
         link.attach(self)
-        self._run(self._session.server_connected(link.server.url, monotonic()))
+        self._run(self._session.server_connected(link.server.url, self._event()))
 
     def _not_connected(self, failure: Failure) -> None:
         self._connecting = None
         if failure.check(CancelledError) is None and self._session is not None:
-            self._run(self._session.server_failed(failure.getErrorMessage(), monotonic()))
+            self._run(self._session.server_failed(failure.getErrorMessage(), self._event()))
 
     def _close_server(self) -> None:
         connecting, self._connecting = self._connecting, None
@@ -249,7 +265,7 @@ class ClientConnection(Protocol):
         if session is None:
             return
         log.warn("{label}: a peer takes none of what waits for it; session ended", label=self._label)
-        self._execute(session.abort(Reason.write_stalled, "a peer takes none of what waits for it", monotonic()))
+        self._execute(session.abort(Reason.write_stalled, "a peer takes none of what waits for it", self._event()))
         # What was just written waits behind what the peer does not take.
         self.transport.abortConnection()
 
@@ -267,4 +283,4 @@ class ClientConnection(Protocol):
 
     def _tick(self) -> None:
         if self._session is not None:
-            self._run(self._session.tick(monotonic()))
+            self._run(self._session.tick(self._event()))
