@@ -127,6 +127,12 @@ class ClientConnection(Protocol):
         """Nothing that the client waits for is still to come; at most it has not closed its side yet."""
         return self._session is None or (self._session.closed and not self._gauge.full)
 
+    @property
+    def busy_client(self) -> str | None:
+        """The name of the client, while an operation of it is open."""
+        session = self._session
+        return session.policy.settings.name if session is not None and session.busy else None
+
     def drain(self) -> None:
         """Open operations may finish; then the session ends."""
         if self._session is not None:

@@ -13,10 +13,9 @@ from typing import Final, TypeAlias
 
 from gateway.ldap.filters import Filter
 from gateway.ldap.results import ResultCode, result_name
+from gateway.net.settings import DEFAULT_SYNC_GAP
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
-
-DEFAULT_SYNC_GAP: Final = 600.0
 
 # Searches of one run that wait for their success, and different problems that are told apart. A run with more is not
 # complete, whatever becomes of them.

@@ -1,6 +1,7 @@
 import pytest
 
-from gateway.observe.sync_runs import DEFAULT_SYNC_GAP, SyncRuns
+from gateway.net.settings import DEFAULT_SYNC_GAP
+from gateway.observe.sync_runs import SyncRuns
 from tests.observe.records import record
 
 NOW = 1_700_000_000.0
