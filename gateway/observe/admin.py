@@ -1,4 +1,7 @@
-"""The pages of the admin address: for load balancers, Prometheus and people on this host."""
+"""The pages of the admin address: for load balancers, Prometheus and people on this host.
+
+What the status page and the metrics stand on is imported when they are first asked for: a start need not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,18 @@ from twisted.web.server import Request, Site
 
 from gateway.ldap import COMPILED
 from gateway.observe.ledger import Ledger
+from gateway.observe.readiness import not_ready
 
 
 def admin_site(ledger: Ledger) -> Site:
     root = Resource()
     # Twisted's types are zope interfaces, which type checkers do not read.
-    pages: dict[bytes, Any] = {b"healthz": _Health(ledger), b"metrics": _Metrics(ledger)}
+    pages: dict[bytes, Any] = {
+        b"": _Status(ledger),
+        b"healthz": _Health(ledger),
+        b"readyz": _Ready(ledger),
+        b"metrics": _Metrics(ledger),
+    }
     for name, page in pages.items():
         root.putChild(name, page)
     site = _QuietSite(root)
@@ -45,8 +54,31 @@ class _Health(_Page):
         return _json(request, serving, {"status": "ok" if serving else "stopping", "compiled": COMPILED})
 
 
+class _Ready(_Page):
+    """200 while the next client would be served; else 503 and every reason."""
+
+    def render_GET(self, request: Request) -> bytes:
+        reasons = not_ready(self._ledger)
+        return _json(request, not reasons, {"status": "not ready" if reasons else "ready", "reasons": reasons})
+
+
+class _Status(_Page):
+    """For people."""
+
+    def render_GET(self, request: Request) -> bytes:
+        from gateway.observe.status_page import status_page
+        from gateway.observe.status_style import CONTENT_SECURITY_POLICY
+
+        request.setHeader("content-type", "text/html; charset=utf-8")
+        request.setHeader("content-security-policy", CONTENT_SECURITY_POLICY)
+        request.setHeader("x-content-type-options", "nosniff")
+        request.setHeader("referrer-policy", "no-referrer")
+        request.setHeader("cache-control", "no-store")
+        return status_page(self._ledger)
+
+
 class _Metrics(_Page):
-    """prometheus-client is imported with the first request: it takes as long as a good part of the start."""
+    """What Prometheus reads."""
 
     _page: Callable[[str], tuple[bytes, str]] | None = None
 
