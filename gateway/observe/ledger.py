@@ -73,10 +73,11 @@ class ShrinkAlert:
 
 @dataclass(slots=True)
 class ClientStatus:
-    """runs: the last ones that are over, oldest first. last_complete: the last one of these that was complete,
-    however long ago."""
+    """syncs: whether it has sync accounts. runs: the last ones that are over, oldest first. last_complete: the last
+    one of these that was complete, however long ago."""
 
     directory: str = ""
+    syncs: bool = False
     counts: ClientCounts = field(default_factory=ClientCounts)
     runs: deque[SyncRun] = field(default_factory=lambda: deque(maxlen=KEPT_RUNS))
     last_complete: SyncRun | None = None
@@ -122,7 +123,9 @@ class Ledger(Observer):
         self._runs.gaps = {client.policy.name: client.sync_gap for client in settings.clients}
         servers: dict[tuple[str, str], ServerStatus] = {}
         for client in settings.clients:
-            self.clients[client.policy.name].directory = client.directory.name
+            status = self.clients[client.policy.name]
+            status.directory = client.directory.name
+            status.syncs = bool(client.policy.sync_accounts)
             for server in client.directory.servers:
                 place = (client.directory.name, server.label)
                 servers[place] = self.servers.get(place) or ServerStatus(*place)

@@ -98,6 +98,8 @@ class _LedgerCollector(Collector):
         entries = _gauge("sync_last_entries", "Entries sent in the last sync run.", "client")
         complete = _gauge("sync_last_complete", "1 if the last sync run was complete.", "client")
         for client, status in self._ledger.clients.items():
+            if not status.syncs:
+                continue
             runs.add_metric([client, "yes"], status.counts.complete_runs)
             runs.add_metric([client, "no"], status.counts.incomplete_runs)
             running.add_metric([client], self._ledger.running(client) is not None)

@@ -99,7 +99,7 @@ def _client(ledger: Ledger, name: str, client: ClientStatus, now: float) -> Tag:
         ),
         _run_facts(running, "Last search", "So far", now) if running is not None else "",
         _run_facts(last, "Last sync", "Took", now) if last is not None and running is None else "",
-        _faint("No sync run has ended since the gateway was started.") if last is None and running is None else "",
+        _faint("No sync run since the gateway was started.") if client.syncs and last is None is running else "",
         _history(client, now) if client.runs else "",
     )
 
@@ -108,7 +108,7 @@ def _sync_state(client: ClientStatus, running: SyncRun | None, now: float) -> Ta
     if running is not None:
         return _pill("syncing now", "good" if running.complete or not running.problems else "warn")
     if not client.runs:
-        return _pill("no sync seen yet", "")
+        return _pill("no sync seen yet" if client.syncs else "sign-ins only", "")
     last = client.runs[-1]
     if not last.complete:
         return _pill("last sync not complete", "bad")

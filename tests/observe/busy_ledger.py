@@ -11,7 +11,7 @@ GAP = 60.0
 def run(kept, *searches):
     for fields in searches:
         kept.clock.now += fields.get("seconds", 1)
-        kept.add(record(**fields))
+        kept.add(record(**{"server": "ldaps://dc1", "own_seconds": 0.004, "server_seconds": 0.03} | fields))
     kept.clock.now += GAP
     kept.pass_time(0.002, ())
 

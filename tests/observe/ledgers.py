@@ -23,10 +23,10 @@ class Clock:
         return self.now
 
 
-def settings(*clients, directory=CORP, sync_gap=60.0):
-    """A configuration with these clients."""
+def settings(*clients, directory=CORP, sync_gap=60.0, **changes):
+    """A configuration with these clients. changes: of their policies."""
     served = tuple(
-        ClientSettings(policy(name=name), (ip_network("198.51.100.0/24"),), directory, sync_gap=sync_gap)
+        ClientSettings(policy(name=name, **changes), (ip_network("198.51.100.0/24"),), directory, sync_gap=sync_gap)
         for name in clients
     )
     return GatewaySettings((), served, SessionLimits())

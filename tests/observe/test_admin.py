@@ -2,6 +2,7 @@
 
 import json
 import threading
+from datetime import timedelta
 
 import pytest
 
@@ -89,6 +90,7 @@ def test_metrics_tell_of_operations_sessions_servers_and_reloads(tmp_path, certi
             assert 0 < ours[f"ldap_gateway_{expiry[0]}_expiry_seconds", *expiry[1:]] < 86_400
         assert ours["ldap_gateway_config_reload_success",] == 1
         assert {key[0] for key in found} >= {"process_resident_memory_bytes", "process_open_fds"}
+        make_certificates(tmp_path, "gateway", valid=timedelta(days=3))
         good = running.config.read_text()
         running.reload("listeners: []")
         assert samples(running.admin_port)["ldap_gateway_config_reload_success",] == 0
@@ -98,6 +100,7 @@ def test_metrics_tell_of_operations_sessions_servers_and_reloads(tmp_path, certi
         loaded = ("ldap_gateway_config_reload_timestamp_seconds",)
         assert after[loaded] > ours[loaded]
         assert after["ldap_gateway_operations_total", "mimecast", "bind", "success"] == 1
+        assert after["ldap_gateway_listener_certificate_expiry_seconds", "0"] > 2 * 86_400
 
 
 def test_a_client_that_asks_for_openmetrics_gets_them(tmp_path, certificates):

@@ -2,7 +2,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.net.observer import FailureCause
 from gateway.observe.metrics import Metrics
-from tests.observe.ledgers import CORP, DC1, NOW, ledger
+from tests.observe.ledgers import CORP, DC1, NOW, ledger, settings
 from tests.observe.records import record
 
 
@@ -68,6 +68,14 @@ def test_sync_runs_and_shrink_alerts():
     assert found["result_shrank_totalmimecastrefused"] == 1
     assert (found["event_loop_lag_seconds_bucket0.01"], found["event_loop_lag_seconds_bucket0.025"]) == (1, 2)
     assert found["event_loop_lag_seconds_count"] == 2
+
+
+def test_a_client_that_never_syncs_has_no_syncs_to_be_missed():
+    kept = ledger()
+    kept.serve(settings("logins", sync_accounts=()), ())
+    found = values(kept)
+    assert ("ldap_gateway_open_sessions", "logins") in found
+    assert not any("_sync_" in key[0] for key in found)
 
 
 def test_servers_failures_have_a_closed_set_of_reasons():

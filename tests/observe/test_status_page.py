@@ -53,6 +53,9 @@ def test_a_new_gateway():
     assert "no sync seen yet" in said
     assert "Nothing was refused." in said
     assert "not tried yet" in said
+    kept = ledger()
+    kept.serve(settings("logins", sync_accounts=()), ())
+    assert "sign-ins only" in Page(kept).words()
 
 
 def test_a_gateway_that_has_seen_a_good_deal():
