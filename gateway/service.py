@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from errno import EACCES
+from time import monotonic
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
@@ -20,6 +21,7 @@ from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
 from gateway.relay.paging import ServerFacts
+from gateway.state.attempts import AttemptsInMemory
 from gateway.state.sizes import SizeMemory
 
 log = Logger()
@@ -53,7 +55,7 @@ class Gateway:
         self._reactor = reactor
         self.ledger = Ledger()
         self._audit = audit
-        self._registry = SessionRegistry(self._record, sizes, self.ledger)
+        self._registry = SessionRegistry(self._record, sizes, AttemptsInMemory(monotonic), self.ledger)
         self._strangers = Strangers()
         self._listening: dict[tuple[str, int], tuple[Port, ListenerFactory]] = {}
         self._admin: Port | None = None

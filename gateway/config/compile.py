@@ -20,6 +20,7 @@ from gateway.ldap.filter_text import FilterTextError, parse_filter
 from gateway.ldap.filters import FilterLimits
 from gateway.ldap.messages import START_TLS, RequestLimits
 from gateway.net.settings import (
+    ClientCertificate,
     ClientSettings,
     DirectorySettings,
     GatewaySettings,
@@ -28,6 +29,7 @@ from gateway.net.settings import (
     StartTls,
 )
 from gateway.policy.bind_name import read_bind_name
+from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import BaseAbove, ClientPolicy, Mode, Paging, WhenDenied
 from gateway.policy.shrink import ShrinkMode, ShrinkSettings
 from gateway.relay.settings import SessionLimits
@@ -124,14 +126,19 @@ class Compiler:
 
     def _listener(self, location: Location, listener: models.Listener) -> ListenerSettings | None:
         address = self._address((*location, "address"), listener.address)
-        certificate, key = self._path(listener.certificate), self._path(listener.private_key)
+        certificate, key = self._pair(location, listener)
+        if address is None:
+            return None
+        return ListenerSettings(*address, certificate, key, StartTls(listener.starttls))
+
+    def _pair(self, location: Location, pair: models.Listener | models.ClientCertificate) -> tuple[Path, Path]:
+        """The paths of a certificate and its private key, checked."""
+        certificate, key = self._path(pair.certificate), self._path(pair.private_key)
         try:
             check_pair(certificate, key)
         except CertificateProblem as error:
             self._problem((*location, "private_key" if error.path == key else "certificate"), str(error))
-        if address is None:
-            return None
-        return ListenerSettings(*address, certificate, key, StartTls(listener.starttls))
+        return certificate, key
 
     def _directory_of(self, location: Location, name: str, directory: models.Directory) -> DirectorySettings:
         ca_file = None if directory.ca_file == "system" else self._path(directory.ca_file)
@@ -144,8 +151,13 @@ class Compiler:
             self._server((*location, "servers", i), models.Server(url=server) if isinstance(server, str) else server)
             for i, server in enumerate(directory.servers)
         ]
+        own = directory.client_certificate
         return DirectorySettings(
-            name, tuple(server for server in servers if server is not None), ca_file, directory.connect_timeout
+            name,
+            tuple(server for server in servers if server is not None),
+            ca_file,
+            directory.connect_timeout,
+            None if own is None else ClientCertificate(*self._pair((*location, "client_certificate"), own)),
         )
 
     def _server(self, location: Location, server: models.Server) -> ServerSettings | None:
@@ -232,10 +244,13 @@ class Compiler:
             paging=Paging(file.directories[client.directory].paging),
             page_size=file.directories[client.directory].page_size,
             expand_ranges=client.expand_ranges,
+            mending=client.mending,
             referral_hosts=self._referral_hosts(at, client),
             shrink=ShrinkSettings(
                 ShrinkMode(client.shrink_guard.mode), client.shrink_guard.keep_at_least, client.shrink_guard.minimum
             ),
+            directory=client.directory,
+            lockout=LockoutSettings(client.lockout.failures, client.lockout.window),
             extensions=frozenset({START_TLS}) if starttls else frozenset(),
         )
         return ClientSettings(

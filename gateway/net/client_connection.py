@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -19,20 +20,25 @@ from gateway.net.flow import WriteGauge
 from gateway.net.reactor import Reactor, Timer, Transport
 from gateway.net.server_link import ServerConnector, ServerLink
 from gateway.net.tls import tls_failure
+from gateway.policy.lockout import GuardedAccount, Verdict
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
 from gateway.relay.commands import (
+    AdmitAttempt,
+    AttemptEnded,
     Audit,
     CloseClient,
     CloseServer,
     Command,
     ConnectServer,
+    RecallSizes,
     SendToClient,
     SendToServer,
     StartTls,
     StoreSizes,
 )
 from gateway.relay.session import Session
+from gateway.state.attempts import Attempts
 from gateway.state.sizes import SizeMemory
 
 log = Logger()
@@ -51,6 +57,7 @@ class ClientConnection(Protocol):
         tls: CertificateOptions,
         audit: Callable[[AuditRecord], None],
         sizes: SizeMemory,
+        attempts: Attempts,
         ended: Callable[[ClientConnection], None],
         write_stall: float,
         reactor: Reactor,
@@ -61,6 +68,7 @@ class ClientConnection(Protocol):
         self._tls = tls
         self._audit = audit
         self._sizes = sizes
+        self._attempts = attempts
         self._ended = ended
         self._write_stall = write_stall
         self._reactor = reactor
@@ -173,9 +181,7 @@ class ClientConnection(Protocol):
                 if self._link is not None:
                     self._link.transport.write(command.data)
             elif isinstance(command, Audit):
-                self._count_work()
-                command.record.own_seconds, self._worked = self._worked, 0.0
-                self._audit(command.record)
+                self._audited(command.record)
             elif isinstance(command, ConnectServer):
                 self._connect_server()
             elif isinstance(command, CloseServer):
@@ -186,9 +192,36 @@ class ClientConnection(Protocol):
                 self._close_client()
             elif isinstance(command, StoreSizes):
                 self._sizes.store(command.shape, command.sizes)
-            elif self._session is not None:
-                remembered = self._sizes.read(command.shape)
-                waiting.extend(self._session.sizes_recalled(command.shape, remembered, monotonic()))
+            elif isinstance(command, RecallSizes):
+                if self._session is not None:
+                    remembered = self._sizes.read(command.shape)
+                    waiting.extend(self._session.sizes_recalled(command.shape, remembered, monotonic()))
+            elif isinstance(command, AdmitAttempt):
+                self._attempts.begin(command.account, command.settings, partial(self._admitted, command.account))
+            elif isinstance(command, AttemptEnded):
+                self._attempts.end(command.account, command.verdict)
+            else:
+                self._attempts.join(command.alias, command.account)
+
+    def _admitted(self, account: GuardedAccount, admitted: bool) -> None:
+        if self._session is not None:
+            self._run(self._session.attempt_admitted(account, admitted, self._event()))
+        elif admitted:
+            self._attempts.end(account, Verdict.neither)
+
+    def _audited(self, record: AuditRecord) -> None:
+        self._count_work()
+        record.own_seconds, self._worked = self._worked, 0.0
+        self._audit(record)
+        if record.sync_bind and record.server_meaning:
+            # Without this account there is no sync at all; that somebody mistypes a password is in the audit only.
+            log.warn(
+                "{label}: the sync account {account} cannot sign in at {server}: {meaning}",
+                label=self._label,
+                account=record.account,
+                server=record.server,
+                meaning=record.server_meaning,
+            )
 
     def _connect_server(self) -> None:
         connecting: Deferred[None] = self._connector.connect().addCallbacks(self._connected, self._not_connected)

@@ -27,6 +27,7 @@ from gateway.relay.audit import AuditRecord
 from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
 from gateway.relay.settings import SessionLimits
+from gateway.state.attempts import Attempts
 from gateway.state.sizes import SizeMemory
 
 log = Logger()
@@ -60,9 +61,12 @@ class ListenerState:
 class SessionRegistry:
     """The sessions that are under way, the IDs that they have in the logs, and what outlives them."""
 
-    def __init__(self, audit: Callable[[AuditRecord], None], sizes: SizeMemory, observer: Observer) -> None:
+    def __init__(
+        self, audit: Callable[[AuditRecord], None], sizes: SizeMemory, attempts: Attempts, observer: Observer
+    ) -> None:
         self.audit = audit
         self.sizes = sizes
+        self.attempts = attempts
         self.observer = observer
         self.open: set[ClientConnection] = set()
         self._numbers = count(1)
@@ -148,6 +152,7 @@ class ListenerFactory(Factory):
             state.tls,
             self._registry.audit,
             self._registry.sizes,
+            self._registry.attempts,
             partial(self._registry.ended, name),
             state.limits.write_stall,
             self._reactor,

@@ -7,7 +7,7 @@ from typing import Protocol as Interface
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHandshakeListener, IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
@@ -22,6 +22,8 @@ from gateway.net.tls import certificate_expiry, explain_failure, failure_cause, 
 
 log = Logger()
 
+# How TLS 1.3 servers often refuse a client: the handshake is complete by then, and some send no alert.
+CLOSED_AT_ONCE = "closed by the server before its first answer: does it ask for a client_certificate, or for another?"
 # What a peer that stopped reading may keep of ours after we closed, in seconds.
 LINGER = 5.0
 
@@ -49,6 +51,7 @@ class ServerLink(Protocol):
         self.secured: Deferred[ServerLink] = Deferred()
         self.gauge = WriteGauge(self._gauge_changed)
         self._owner: LinkOwner | None = None
+        self._heard = False
         self._reactor = reactor
         self._linger: Timer | None = None
 
@@ -78,6 +81,7 @@ class ServerLink(Protocol):
         self.secured.callback(self)
 
     def dataReceived(self, data: bytes) -> None:
+        self._heard = True
         if self._owner is not None:
             self._owner.link_data(data)
 
@@ -88,8 +92,12 @@ class ServerLink(Protocol):
             self.secured.errback(reason)
         owner, self._owner = self._owner, None
         if owner is not None:
-            detail = "closed by the server" if reason.check(ConnectionDone) else explain_failure(reason)
-            owner.link_lost(detail)
+            owner.link_lost(self._explain_loss(reason))
+
+    def _explain_loss(self, reason: Failure) -> str:
+        if not self._heard and reason.check(ConnectionDone, ConnectionLost):
+            return CLOSED_AT_ONCE
+        return "closed by the server" if reason.check(ConnectionDone) else explain_failure(reason)
 
     def _gauge_changed(self) -> None:
         if self._owner is not None:
@@ -108,7 +116,8 @@ class _LinkFactory(Factory):
 
 
 class ServerConnector:
-    """Opens links to a directory's servers, in their order. Raises OSError or ValueError for an unusable CA file."""
+    """Opens links to a directory's servers, in their order. Raises OSError or ValueError for unusable
+    certificate files."""
 
     def __init__(self, directory: DirectorySettings, reactor: Reactor, observer: Observer | None = None) -> None:
         self._directory = directory

@@ -60,13 +60,23 @@ class ServerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """What the gateway shows to servers that ask for it. certificate: PEM chain, leaf first."""
+
+    certificate: Path
+    private_key: Path
+
+
+@dataclass(frozen=True, slots=True)
 class DirectorySettings:
-    """servers: in order of preference. ca_file: PEM bundle, or None for the system's authorities."""
+    """servers: in order of preference. ca_file: PEM bundle, or None for the system's authorities.
+    connect_timeout: seconds."""
 
     name: str
     servers: tuple[ServerSettings, ...]
     ca_file: Path | None
     connect_timeout: float = 5
+    client_certificate: ClientCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,10 @@ from gateway.relay.audit import AuditRecord
 OWN_BOUNDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5)
 SERVER_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30, 120)
 
-# What the policy refuses only once the server has answered.
-_REFUSED_LATE: Final = frozenset({Reason.login_outside_base.value, Reason.login_identity_unknown.value})
+# What is refused only after the policy has permitted the request as such.
+_REFUSED_LATE: Final = frozenset(
+    {Reason.account_guarded.value, Reason.login_outside_base.value, Reason.login_identity_unknown.value}
+)
 _RESULT_SHRANK: Final = Reason.result_shrank.value
 
 # A server may give any number as a result code.
@@ -46,6 +48,7 @@ class ClientCounts:
         self.entries_held_back = 0
         self.attributes_held_back = 0
         self.references_dropped = 0
+        self.mended = 0
         self.pages = 0
         self.octets = 0
         self.shrank = 0
@@ -62,6 +65,7 @@ class ClientCounts:
         code = record.code
         self._operations[record.operation, code if code is None or code in _CODES else -1] += 1
         self.octets += record.octets
+        self.mended += len(record.mended)
         if record.operation == "search":
             self.entries += record.sent
             self.entries_held_back += record.entries_held_back

@@ -32,6 +32,7 @@ _TOTALS = (
     ("entries_held_back", "Entries of servers that clients may not see.", "entries_held_back"),
     ("attributes_held_back", "Attributes asked for and not forwarded.", "attributes_held_back"),
     ("references_dropped", "Search result references that were not passed on.", "references_dropped"),
+    ("mended_names", "Names in requests that were put right.", "mended"),
     ("pages", "Searches that servers were asked for; each page is one.", "pages"),
     ("sent_bytes", "Octets of LDAP messages sent to clients.", "octets"),
 )

@@ -22,6 +22,7 @@ from gateway.ldap.messages import (
 )
 from gateway.ldap.results import LDAPResult
 from gateway.policy.decision import AccountKind
+from gateway.policy.lockout import GuardedAccount, LockoutSettings, Verdict
 from gateway.policy.reasons import Reason
 from gateway.policy.shrink import Remembered, Shape, Sizes
 from gateway.relay.aside import PutAside
@@ -71,6 +72,30 @@ class AwaitTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class BeginAttempt:
+    """May this account try a password? Admitted comes back, perhaps after attempts that are under way."""
+
+    account: GuardedAccount
+    settings: LockoutSettings
+
+
+@dataclass(frozen=True, slots=True)
+class EndAttempt:
+    """How an admitted attempt went; Ready comes back."""
+
+    account: GuardedAccount
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class SamePerson:
+    """Two names were shown to be one person's; Ready comes back."""
+
+    alias: GuardedAccount
+    account: GuardedAccount
+
+
+@dataclass(frozen=True, slots=True)
 class ReadSizes:
     """What the last complete search of this shape gave; Remembered comes back."""
 
@@ -94,6 +119,13 @@ class Streamed:
     controls: tuple[Control, ...] = ()
     received: int = 0
     over_limit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """admitted: False where the account is guarded."""
+
+    admitted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +162,6 @@ class Outcome:
 
 
 ServerStep: TypeAlias = Ask | Look | Stream
-Step: TypeAlias = ServerStep | Deliver | AwaitTurn | ReadSizes
-Answer: TypeAlias = BindResponse | ExtendedResponse | Found | Streamed | Ready | Remembered
+Step: TypeAlias = ServerStep | Deliver | AwaitTurn | ReadSizes | BeginAttempt | EndAttempt | SamePerson
+Answer: TypeAlias = BindResponse | ExtendedResponse | Found | Streamed | Ready | Remembered | Admitted
 Steps: TypeAlias = Generator[Step, Answer, Outcome]

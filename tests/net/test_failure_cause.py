@@ -5,7 +5,13 @@ import threading
 
 import pytest
 from twisted.internet import defer
-from twisted.internet.error import ConnectError, ConnectionRefusedError, DNSLookupError, TimeoutError
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionRefusedError,
+    DNSLookupError,
+    TimeoutError,
+)
 from twisted.python.failure import Failure
 
 from gateway.net.tls import failure_cause
@@ -23,6 +29,7 @@ CLIENT = {"sync_accounts": ["svc@corp.example"], "base_dns": ["DC=corp,DC=exampl
         (DNSLookupError(), "name-unknown"),
         (TimeoutError(), "timeout"),
         (defer.TimeoutError(), "timeout"),
+        (ConnectingCancelledError(None), "timeout"),
         (ConnectionRefusedError(), "refused"),
         (ConnectError(), "other"),
         (OSError(), "other"),
