@@ -162,18 +162,10 @@ class Compiler:
 
     def _server(self, location: Location, server: models.Server) -> ServerSettings | None:
         try:
-            url = urlsplit(server.url)
-            host, port = url.hostname, url.port
-        except ValueError:
-            host, port = None, None
-            url = urlsplit("")
-        if url.scheme == "ldap":
-            self._problem(location, "only ldaps:// is served inside: passwords must not cross the network in plain")
+            return server_settings(server.url, server.server_name)
+        except ValueError as error:
+            self._problem(location, str(error))
             return None
-        if url.scheme != "ldaps" or not host or url.path not in ("", "/") or url.query or url.username:
-            self._problem(location, "a URL like ldaps://dc1.corp.example or ldaps://10.1.2.3:636 is expected")
-            return None
-        return ServerSettings(host, LDAPS_PORT if port is None else port, server.server_name or host)
 
     def _client(
         self,
@@ -306,6 +298,21 @@ class Compiler:
                             ("clients", client.policy.name, "sources", i),
                             f"the same network as in clients.{other}, on the same listener",
                         )
+
+
+def server_settings(url: str, server_name: str | None) -> ServerSettings:
+    """server_name: None for the URL's host. Raises ValueError, whose text says what is wrong."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+        parts = urlsplit("")
+    if parts.scheme == "ldap":
+        raise ValueError("only ldaps:// is served inside: passwords must not cross the network in plain")
+    if parts.scheme != "ldaps" or not host or parts.path not in ("", "/") or parts.query or parts.username:
+        raise ValueError("a URL like ldaps://dc1.corp.example or ldaps://10.1.2.3:636 is expected")
+    return ServerSettings(host, LDAPS_PORT if port is None else port, server_name or host)
 
 
 def _is_directory(path: Path) -> bool:

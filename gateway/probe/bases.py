@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Final
 
-from gateway.ldap.dn import DN, DNError, escape_value, parse
+from gateway.ldap.dn import DN, RDN, DNError, escape_value, parse
 from gateway.ldap.filters import EqualityMatch, Or, Present
 from gateway.ldap.messages import (
     BASE_OBJECT,
@@ -21,10 +21,8 @@ from gateway.probe.account import refusal
 from gateway.probe.attributes import texts
 from gateway.probe.connection import Connection
 from gateway.probe.findings import Section
+from gateway.probe.kinds import Kind, kind_of
 
-_CONTAINERS: Final = frozenset({"organizationalunit", "container", "organization", "country", "locality", "domain"})
-_GROUPS: Final = frozenset({"group", "groupofnames", "groupofuniquenames", "posixgroup", "dominogroup"})
-_PEOPLE: Final = frozenset({"user", "person", "inetorgperson", "dominoperson"})
 _CONTAINER_FILTER: Final = Or(
     tuple(EqualityMatch("objectClass", kind.encode()) for kind in ("organizationalUnit", "container", "organization"))
 )
@@ -44,17 +42,15 @@ class Contents:
     escaped: dict[str, None] = field(default_factory=dict)
 
     def count(self, entry: SearchResultEntry) -> None:
-        classes = {value.lower() for value in texts(entry, "objectClass")}
         self.entries += 1
-        if "computer" in classes:
-            return
-        if classes & _GROUPS:
+        kind = kind_of(texts(entry, "objectClass"))
+        if kind is Kind.group:
             self.groups += 1
-        elif "contact" in classes:
+        elif kind is Kind.contact:
             self.contacts += 1
-        elif classes & _PEOPLE:
+        elif kind is Kind.user:
             self.people += 1
-        elif classes & _CONTAINERS:
+        elif kind is Kind.container:
             self._note_name(entry.dn)
 
     def _note_name(self, dn: str) -> None:
@@ -62,7 +58,7 @@ class Contents:
             name = parse(dn)
         except DNError:
             return
-        if name.rdns and _needs_escaping(name):
+        if name.rdns and needs_escaping(name.rdns[0]):
             self.escaped[str(DN(name.rdns[:1]))] = None
 
 
@@ -75,7 +71,7 @@ async def check_base(section: Section, connection: Connection, base: DN, page_si
     else:
         answer = await connection.search(request, read=contents.count)
     if answer.result.code == ResultCode.noSuchObject:
-        advice = await _nearest(connection, base)
+        advice = await nearest(connection, base)
         section.failed("exists", "there is no entry of this name, or the account may not see it", advice)
         section.skipped("it does not exist", "contents")
         return
@@ -110,10 +106,10 @@ async def check_exists(section: Section, connection: Connection, base: DN, what:
         section.ok("exists", f"as one of {what}")
     else:
         said = "there is no entry of this name" if answer.complete else refusal(answer.result)[0]
-        section.failed("exists", f"{said}; it is one of {what}", await _nearest(connection, base))
+        section.failed("exists", f"{said}; it is one of {what}", await nearest(connection, base))
 
 
-async def _nearest(connection: Connection, base: DN) -> str:
+async def nearest(connection: Connection, base: DN) -> str:
     """What to write instead: the names that are there, below the lowest container above that exists."""
     above, missing = base, base
     while above.rdns:
@@ -152,5 +148,6 @@ def _pages(count: int) -> str:
     return "not paged" if count == 0 else f"in {count} page{'s' if count > 1 else ''}"
 
 
-def _needs_escaping(name: DN) -> bool:
-    return any(isinstance(ava.value, str) and escape_value(ava.value) != ava.value for ava in name.rdns[0])
+def needs_escaping(rdn: RDN) -> bool:
+    """Whether a name is written in another way than its container is called."""
+    return any(isinstance(ava.value, str) and escape_value(ava.value) != ava.value for ava in rdn)

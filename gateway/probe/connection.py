@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred
 
@@ -12,8 +12,8 @@ from gateway.ldap.controls import PAGED_RESULTS, Control
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.messages import SearchRequest, SearchResultEntry
 from gateway.ldap.results import LDAPResult, ResultCode, result_name
-from gateway.net.reactor import Reactor, Timer
-from gateway.net.server_link import NoServer, ServerConnector, ServerLink
+from gateway.net.reactor import Reactor, Timer, Transport
+from gateway.net.server_link import LinkOwner, NoServer, ServerConnector
 from gateway.net.settings import DirectorySettings, ServerSettings
 from gateway.relay.client import (
     Answer,
@@ -33,6 +33,17 @@ from gateway.relay.paging import next_cookie
 PATIENCE: Final = 60.0
 
 EntryReader = Callable[[SearchResultEntry], None]
+
+
+class Link(Protocol):
+    """What a Connection needs of a net.server_link.ServerLink."""
+
+    @property
+    def transport(self) -> Transport: ...
+
+    def attach(self, owner: LinkOwner) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class ConnectionFailed(Exception):
@@ -69,7 +80,7 @@ class Connection:
 
     def __init__(
         self,
-        link: ServerLink,
+        link: Link,
         reactor: Reactor,
         patience: float = PATIENCE,
         heard: Callable[[bytes], None] | None = None,

@@ -1,13 +1,15 @@
-"""The reactor for a command that asks something and ends."""
+"""The reactor for a command that asks servers something and ends."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Coroutine
+from threading import Thread
 from typing import Any, TypeVar, cast
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.threads import blockingCallFromThread
 
 from gateway.net.reactor import Reactor
 
@@ -50,3 +52,29 @@ def run(main: Callable[[Reactor], Coroutine[Any, Any, Result]]) -> Result:
     if failures:
         raise failures[0]
     return outcome[0]
+
+
+class Background:
+    """The reactor in a thread of its own, for a command that asks a person in between; Ctrl-C stays Python's.
+
+    Leaving the context stops it; like run, once in a process.
+    """
+
+    def __init__(self) -> None:
+        self._reactor = cast(Reactor, _reactor)
+        self._thread = Thread(target=self._reactor.run, kwargs={"installSignalHandlers": False}, daemon=True)
+
+    def __enter__(self) -> Background:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reactor.callFromThread(self._reactor.stop)
+        self._thread.join()
+
+    def call(self, main: Callable[[Reactor], Coroutine[Any, Any, Result]]) -> Result:
+        """Waits for what main returns, or raises what it raises."""
+        untyped: Any = self._reactor
+        started: Callable[[], Any] = lambda: Deferred.fromCoroutine(main(self._reactor))  # noqa: E731
+        found: Result = blockingCallFromThread(untyped, started)
+        return found
