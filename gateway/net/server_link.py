@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from gateway.net.flow import WriteGauge
 from gateway.net.observer import Observer
-from gateway.net.reactor import Reactor, Timer, Transport
+from gateway.net.reactor import Reactor, SecureTransport, Timer
 from gateway.net.settings import DirectorySettings, ServerSettings
 from gateway.net.tls import certificate_expiry, explain_failure, failure_cause, server_tls
 
@@ -44,7 +44,7 @@ class NoServer(Exception):
 class ServerLink(Protocol):
     """One connection to a server. secured fires once TLS is established and the certificate verified."""
 
-    transport: Transport  # type: ignore[assignment]
+    transport: SecureTransport  # type: ignore[assignment]
 
     def __init__(self, server: ServerSettings, reactor: Reactor) -> None:
         self.server = server
