@@ -13,7 +13,7 @@ from gateway.net.listener import ListenerFactory, ListenerState, ServedClient, S
 from gateway.net.reactor import Port, Reactor
 from gateway.net.server_link import ServerConnector
 from gateway.net.settings import ClientSettings, GatewaySettings, ListenerSettings, StartTls
-from gateway.net.sources import SourceTable, Strangers
+from gateway.net.sources import SourceTable
 from gateway.net.tls import listener_tls
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
@@ -48,7 +48,6 @@ class Gateway:
         self._settings = settings
         self._reactor = reactor
         self._registry = SessionRegistry(audit, sizes)
-        self._strangers = Strangers()
         self._listening: dict[tuple[str, int], tuple[Port, ListenerFactory]] = {}
         self._health: Port | None = None
         self._stopping = False
@@ -105,7 +104,7 @@ class Gateway:
         for address, state in states.items():
             if address in self._listening:
                 continue
-            factory = ListenerFactory(state, self._registry, self._strangers, self._reactor)
+            factory = ListenerFactory(state, self._registry, self._reactor)
             try:
                 port = self._reactor.listenTCP(address[1], factory, interface=address[0])
             except CannotListenError as error:
@@ -132,7 +131,9 @@ class Gateway:
                         if not client.listeners or index in client.listeners
                         for network in client.sources
                     ),
+                    SourceTable((network, True) for network in settings.trusted_proxies),
                     settings.limits,
+                    settings.connections,
                 )
                 for index, listener in enumerate(settings.listeners)
             }
@@ -147,7 +148,7 @@ class Gateway:
             self._listening.pop(address)[0].stopListening()
 
     async def _stop(self) -> None:
-        self._stopping = True
+        self._stopping = self._registry.closed = True
         self._close_listeners(set(self._listening))
         for connection in list(self._registry.open):
             connection.drain()

@@ -21,6 +21,7 @@ from gateway.ldap.filters import FilterLimits
 from gateway.ldap.messages import START_TLS, RequestLimits
 from gateway.net.settings import (
     ClientSettings,
+    ConnectionLimits,
     DirectorySettings,
     GatewaySettings,
     ListenerSettings,
@@ -71,6 +72,7 @@ class Compiler:
             if (served := self._client(name, client, file, directories, starttls)) is not None
         )
         self._check_ties(clients, len(file.listeners))
+        self._check_proxies(file, clients)
         state_dir = None if file.state_dir is None else self._path(file.state_dir)
         if state_dir is None:
             self._warn_of_forgetting(clients)
@@ -80,6 +82,8 @@ class Compiler:
             listeners=listeners,
             clients=clients,
             limits=_limits(file.limits),
+            connections=_connection_limits(file.limits),
+            trusted_proxies=tuple(file.trusted_proxies),
             admin=None if file.admin is None else self._admin(file.admin.address),
             audit_file=None if file.audit.file is None else self._path(file.audit.file),
             audit_filter_values=file.audit.filter_values,
@@ -278,6 +282,21 @@ class Compiler:
             if not any(name.is_inside(base) for base in bases):
                 self._problem((*location, i), f"not inside {what}")
 
+    def _check_proxies(self, file: models.File, clients: tuple[ClientSettings, ...]) -> None:
+        for i, proxies in enumerate(file.trusted_proxies):
+            if proxies.prefixlen == 0:
+                self._problem(
+                    ("trusted_proxies", i), "whoever is trusted may name any source: list the proxies' own addresses"
+                )
+            for client in clients:
+                for source in client.sources:
+                    if source.version == proxies.version and source.subnet_of(proxies):  # type: ignore[arg-type]
+                        self._warning(
+                            ("trusted_proxies", i),
+                            f"{source}, a source of clients.{client.policy.name}, is inside it: connections from there "
+                            "must name their source in a PROXY header, and a proxy is never its own client",
+                        )
+
     def _check_ties(self, clients: tuple[ClientSettings, ...], listeners: int) -> None:
         taken: dict[tuple[object, int], str] = {}
         for client in clients:
@@ -326,4 +345,16 @@ def _limits(limits: models.Limits) -> SessionLimits:
         silence=limits.silence,
         write_stall=limits.write_stall,
         expanded_entry=limits.expanded_entry,
+    )
+
+
+def _connection_limits(limits: models.Limits) -> ConnectionLimits:
+    return ConnectionLimits(
+        sessions=limits.sessions,
+        sessions_per_source=limits.sessions_per_source,
+        handshakes=limits.handshakes,
+        tls_handshake=limits.tls_handshake,
+        proxy_header=limits.proxy_header,
+        requests_per_source=limits.requests_per_source,
+        requests_per_account=limits.requests_per_account,
     )

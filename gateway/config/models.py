@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from gateway.config.admin import ADMIN_ADDRESS
 from gateway.ldap.filters import FilterLimits
 from gateway.ldap.messages import RequestLimits
+from gateway.net.settings import ConnectionLimits
 from gateway.policy.settings import (
     DEFAULT_CONTROLS,
     DEFAULT_FILTER_ATTRIBUTES,
@@ -24,6 +25,7 @@ from gateway.relay.settings import SessionLimits
 _SESSION = SessionLimits()
 _REQUEST = RequestLimits()
 _FILTER = FilterLimits()
+_CONNECTIONS = ConnectionLimits()
 _SHRINK = ShrinkSettings()
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
@@ -104,6 +106,13 @@ class Client(Model):
 
 
 class Limits(Model):
+    sessions: Count = _CONNECTIONS.sessions
+    sessions_per_source: Count = _CONNECTIONS.sessions_per_source
+    handshakes: Count = _CONNECTIONS.handshakes
+    tls_handshake: Seconds = _CONNECTIONS.tls_handshake
+    proxy_header: Seconds = _CONNECTIONS.proxy_header
+    requests_per_source: Count = _CONNECTIONS.requests_per_source
+    requests_per_account: Count = _CONNECTIONS.requests_per_account
     message_before_bind: Count = _SESSION.message_before_bind
     message_after_bind: Count = _SESSION.message_after_bind
     response_message: Count = _SESSION.response_message
@@ -137,6 +146,7 @@ class File(Model):
     listeners: Annotated[list[Listener], Field(min_length=1)]
     directories: Annotated[dict[str, Directory], Field(min_length=1)]
     clients: Annotated[dict[str, Client], Field(min_length=1)]
+    trusted_proxies: list[IPv4Network | IPv6Network] = []
     limits: Limits = Limits()
     audit: Audit = Audit()
     admin: Admin | None = Admin()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import monotonic
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -38,9 +39,20 @@ from gateway.state.sizes import SizeMemory
 log = Logger()
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """tls: the context that TLS begins with. encrypted: it begins with the connection, and the session behind it.
+    tls_handshake: seconds for TLS to come up. write_stall: seconds that a peer may leave its full buffer untouched."""
+
+    tls: CertificateOptions
+    encrypted: bool
+    tls_handshake: float
+    write_stall: float
+
+
 @implementer(IHandshakeListener)
 class ClientConnection(Protocol):
-    """write_stall: seconds that a peer may leave its full buffer untouched. ended: called once, at the end."""
+    """refused: is told why TLS did not come up. established: called once it has. ended: called once, at the end."""
 
     transport: Transport  # type: ignore[assignment]
 
@@ -48,21 +60,23 @@ class ClientConnection(Protocol):
         self,
         session: Callable[[], Session],
         connector: ServerConnector,
-        tls: CertificateOptions,
+        settings: ConnectionSettings,
         audit: Callable[[AuditRecord], None],
         sizes: SizeMemory,
+        refused: Callable[[Reason, str], None],
+        established: Callable[[], None],
         ended: Callable[[ClientConnection], None],
-        write_stall: float,
         reactor: Reactor,
         label: str,
     ) -> None:
         self._new_session = session
         self._connector = connector
-        self._tls = tls
+        self._settings = settings
         self._audit = audit
         self._sizes = sizes
+        self._refused = refused
+        self._established = established
         self._ended = ended
-        self._write_stall = write_stall
         self._reactor = reactor
         self._label = label
         self._session: Session | None = None
@@ -71,6 +85,7 @@ class ClientConnection(Protocol):
         self._connecting: Deferred[None] | None = None
         self._timer: Timer | None = None
         self._stall_timer: Timer | None = None
+        self._handshake_timer: Timer | None = None
         self._server_held = False
 
     # From the client's transport.
@@ -79,11 +94,17 @@ class ClientConnection(Protocol):
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
         self.transport.registerProducer(self._gauge, True)
-        self._session = self._new_session()
-        self._arm()
+        if self._settings.encrypted:
+            self._await_handshake()
+        else:
+            self._begin()
 
     def handshakeCompleted(self) -> None:
-        """TLS is established; nothing depends on it, a failure is told by connectionLost."""
+        """TLS is up: from the beginning, or after StartTLS. A failure is told by connectionLost."""
+        self._stop_handshake_timer()
+        self._established()
+        if self._session is None:
+            self._begin()
 
     def dataReceived(self, data: bytes) -> None:
         if self._session is not None:
@@ -92,7 +113,8 @@ class ClientConnection(Protocol):
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
         explanation = tls_failure(reason)
         if explanation is not None:
-            log.warn("{label}: {explanation}", label=self._label, explanation=explanation)
+            self._refused(Reason.tls_failed, explanation)
+        self._stop_handshake_timer()
         session, self._session = self._session, None
         if session is not None:
             self._execute(session.client_lost(monotonic()))
@@ -128,11 +150,33 @@ class ClientConnection(Protocol):
         """Open operations may finish; then the session ends."""
         if self._session is not None:
             self._run(self._session.stop(monotonic()))
+        else:
+            self.transport.abortConnection()
 
     def abort(self, reason: Reason, text: str) -> None:
         """The session ends now, its open operations with an error."""
         if self._session is not None:
             self._run(self._session.abort(reason, text, monotonic()))
+
+    # The beginning.
+
+    def _begin(self) -> None:
+        self._session = self._new_session()
+        self._arm()
+
+    def _await_handshake(self) -> None:
+        self._handshake_timer = self._reactor.callLater(self._settings.tls_handshake, self._handshake_late)
+
+    def _stop_handshake_timer(self) -> None:
+        timer, self._handshake_timer = self._handshake_timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def _handshake_late(self) -> None:
+        self._refused(
+            Reason.tls_handshake_timeout, f"TLS was not established within {self._settings.tls_handshake:g} seconds"
+        )
+        self.transport.abortConnection()
 
     # Commands.
 
@@ -159,7 +203,8 @@ class ClientConnection(Protocol):
             elif isinstance(command, CloseServer):
                 self._close_server()
             elif isinstance(command, StartTls):
-                self.transport.startTLS(self._tls)
+                self._await_handshake()
+                self.transport.startTLS(self._settings.tls)
             elif isinstance(command, CloseClient):
                 self._close_client()
             elif isinstance(command, StoreSizes):
@@ -203,7 +248,7 @@ class ClientConnection(Protocol):
         self.transport.resumeProducing()
         self.transport.loseConnection()
         if self._stall_timer is None:
-            self._stall_timer = self._reactor.callLater(self._write_stall, self.transport.abortConnection)
+            self._stall_timer = self._reactor.callLater(self._settings.write_stall, self.transport.abortConnection)
 
     # Flow and clocks.
 
@@ -223,7 +268,7 @@ class ClientConnection(Protocol):
         self._hold_server(session, self._gauge.full)
         if self._gauge.full or server_full:
             if self._stall_timer is None:
-                self._stall_timer = self._reactor.callLater(self._write_stall, self._stalled)
+                self._stall_timer = self._reactor.callLater(self._settings.write_stall, self._stalled)
         elif self._stall_timer is not None:
             self._stall_timer.cancel()
             self._stall_timer = None

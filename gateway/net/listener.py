@@ -1,25 +1,31 @@
-"""A listener: judges the source address, then makes the session's connection."""
+"""A listener: judges where a connection comes from, then makes the session's connection."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from ipaddress import IPv4Address, IPv6Address
 from itertools import count
 from time import monotonic
 from typing import Any
 
+from twisted.internet import address
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import CertificateOptions
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from gateway.net.client_connection import ClientConnection
+from gateway.net.admission import Admission, Place
+from gateway.net.client_connection import ClientConnection, ConnectionSettings
+from gateway.net.proxied import ProxiedConnection
 from gateway.net.reactor import Reactor
+from gateway.net.refusals import Refusals
 from gateway.net.server_link import ServerConnector
-from gateway.net.settings import ListenerSettings, StartTls
-from gateway.net.sources import SourceTable, Strangers, parse_source
+from gateway.net.settings import ConnectionLimits, ListenerSettings, StartTls
+from gateway.net.sources import SourceTable, parse_source
 from gateway.policy.policy import Policy
-from gateway.policy.reasons import REASONS, Reason
+from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
 from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
@@ -46,32 +52,40 @@ class ListenerState:
     settings: ListenerSettings
     tls: CertificateOptions
     clients: SourceTable[ServedClient]
+    proxies: SourceTable[bool]
     limits: SessionLimits
+    connections: ConnectionLimits
 
 
 class SessionRegistry:
-    """The sessions that are under way, the IDs that they have in the logs, and what outlives them."""
+    """The sessions that are under way, the IDs that they have in the logs, and what outlives them.
+
+    admission, refusals: of all listeners. closed: no further session begins.
+    """
 
     def __init__(self, audit: Callable[[AuditRecord], None], sizes: SizeMemory) -> None:
         self.audit = audit
         self.sizes = sizes
         self.open: set[ClientConnection] = set()
+        self.admission = Admission()
+        self.refusals = Refusals()
+        self.closed = False
         self._numbers = count(1)
 
     def next_id(self) -> str:
         return f"s{next(self._numbers)}"
 
 
-class _Sessions(Factory):
-    """Makes the connection of a source that is known to be listed."""
+class _Wrapped(Factory):
+    """Gives TLS the connection that it is for."""
 
     noisy = False
 
-    def __init__(self, listener: ListenerFactory) -> None:
-        self._listener = listener
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
 
     def buildProtocol(self, addr: Any) -> Protocol | None:
-        return self._listener.new_connection(addr)
+        return self._connection
 
 
 class ListenerFactory(Factory):
@@ -79,35 +93,69 @@ class ListenerFactory(Factory):
 
     noisy = False
 
-    def __init__(
-        self, state: ListenerState, registry: SessionRegistry, strangers: Strangers, reactor: Reactor
-    ) -> None:
+    def __init__(self, state: ListenerState, registry: SessionRegistry, reactor: Reactor) -> None:
         self.state = state
         self._registry = registry
-        self._strangers = strangers
         self._reactor = reactor
-        self._sessions = _Sessions(self)
 
     def buildProtocol(self, addr: Any) -> Protocol | None:
         """None closes the connection before a byte of it is read."""
-        host: str = addr.host
-        if self.state.clients.find(host) is None:
-            self._log_stranger(host)
-            return None
-        if self.state.settings.starttls is StartTls.required:
-            return self._sessions.buildProtocol(addr)
-        context: Any = self.state.tls
-        sessions: Any = self._sessions
-        tls = TLSMemoryBIOFactory(context, False, sessions)
-        tls.noisy = False
-        return tls.buildProtocol(addr)
-
-    def new_connection(self, addr: Any) -> ClientConnection | None:
         state = self.state
-        source = str(parse_source(addr.host))
-        client = state.clients.find(source)
-        if client is None:
+        peer = parse_source(addr.host)
+        proxied = state.proxies.find(addr.host) is not None
+        if not proxied and state.clients.find(addr.host) is None:
+            self._refuse(Reason.source_not_listed, peer, None)
             return None
+        place = self._registry.admission.enter(state.connections)
+        if isinstance(place, Reason):
+            self._refuse(place, peer, None)
+            return None
+        if not proxied:
+            protocol = self._serve(state, place, None, peer, addr.port)
+            if protocol is None:
+                place.leave()
+            return protocol
+        return ProxiedConnection(
+            partial(self._serve, state, place, peer),
+            place,
+            state.connections.proxy_header,
+            lambda reason, detail: self._refuse(reason, peer, None, detail),
+            self._reactor,
+        )
+
+    def _serve(
+        self,
+        state: ListenerState,
+        place: Place,
+        proxy: IPv4Address | IPv6Address | None,
+        named: IPv4Address | IPv6Address,
+        port: int,
+    ) -> Protocol | None:
+        """proxy: who connected for the source, None where the source itself did."""
+        source = parse_source(str(named))
+        client = state.clients.find(str(source))
+        # A proxy is never its own client: its address stands for whoever comes through it.
+        if client is None or state.proxies.find(str(source)) is not None:
+            self._refuse(Reason.source_not_listed, source, proxy)
+            return None
+        reason = place.claim(str(source), state.connections)
+        if reason is not None:
+            self._refuse(reason, source, proxy)
+            return None
+        if self._registry.closed:
+            return None
+        connection = self._connection(state, place, client, str(source))
+        self._registry.open.add(connection)
+        if state.settings.starttls is StartTls.required:
+            return connection
+        context: Any = state.tls
+        wrapped: Any = _Wrapped(connection)
+        tls = TLSMemoryBIOFactory(context, False, wrapped)
+        tls.noisy = False
+        kind: Any = address.IPv4Address if source.version == 4 else address.IPv6Address
+        return tls.buildProtocol(kind("TCP", str(source), port))
+
+    def _connection(self, state: ListenerState, place: Place, client: ServedClient, source: str) -> ClientConnection:
         session_id = self._registry.next_id()
         encrypted = state.settings.starttls is StartTls.off
 
@@ -123,26 +171,34 @@ class ListenerFactory(Factory):
                 needs_tls=not encrypted,
             )
 
-        connection = ClientConnection(
+        def refused(reason: Reason, detail: str) -> None:
+            self._registry.refusals.note(reason, source, f"{label}: {detail}", monotonic())
+
+        def ended(connection: ClientConnection) -> None:
+            self._registry.open.discard(connection)
+            place.leave()
+
+        label = f"session {session_id} of client {client.policy.settings.name} from {source}"
+        return ClientConnection(
             session,
             client.connector,
-            state.tls,
+            ConnectionSettings(state.tls, encrypted, state.connections.tls_handshake, state.limits.write_stall),
             self._registry.audit,
             self._registry.sizes,
-            self._registry.open.discard,
-            state.limits.write_stall,
+            refused,
+            place.established,
+            ended,
             self._reactor,
-            f"session {session_id} of client {client.policy.settings.name} from {source}",
+            label,
         )
-        self._registry.open.add(connection)
-        return connection
 
-    def _log_stranger(self, host: str) -> None:
-        if self._strangers.worth_logging(host, monotonic()):
-            log.warn(
-                "{reason}: closed a connection from {host} to {listener}; {setting} would allow it",
-                reason=Reason.source_not_listed.value,
-                host=host,
-                listener=self.state.settings.address,
-                setting=REASONS[Reason.source_not_listed].setting,
-            )
+    def _refuse(
+        self,
+        reason: Reason,
+        source: IPv4Address | IPv6Address,
+        proxy: IPv4Address | IPv6Address | None,
+        detail: str = "",
+    ) -> None:
+        through = f" through {proxy}" if proxy is not None else ""
+        what = f"a connection from {source}{through} to {self.state.settings.address}"
+        self._registry.refusals.note(reason, str(source), f"{what}: {detail}" if detail else what, monotonic())

@@ -36,6 +36,13 @@ class Reason(StrEnum):
     login_domain_not_listed = "login-domain-not-listed"
     login_identity_unknown = "login-identity-unknown"
     source_not_listed = "source-not-listed"
+    proxy_header_malformed = "proxy-header-malformed"
+    proxy_header_timeout = "proxy-header-timeout"
+    tls_failed = "tls-failed"
+    tls_handshake_timeout = "tls-handshake-timeout"
+    too_many_sessions = "too-many-sessions"
+    too_many_sessions_of_source = "too-many-sessions-of-source"
+    too_many_handshakes = "too-many-handshakes"
     too_many_operations = "too-many-operations"
     message_malformed = "message-malformed"
     first_request_timeout = "first-request-timeout"
@@ -108,6 +115,17 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.login_domain_not_listed: ReasonDoc("the domain of the bind name is not listed", "clients.X.login_domains"),
     Reason.login_identity_unknown: ReasonDoc("the server accepted the bind, but whom it bound cannot be told"),
     Reason.source_not_listed: ReasonDoc("the source address belongs to no client", "clients.X.sources"),
+    Reason.proxy_header_malformed: ReasonDoc(
+        "a connection from a trusted proxy does not begin with a PROXY header that can be served", "trusted_proxies"
+    ),
+    Reason.proxy_header_timeout: ReasonDoc("a trusted proxy sent no PROXY header in time", "limits.proxy_header"),
+    Reason.tls_failed: ReasonDoc("TLS with a client could not be established"),
+    Reason.tls_handshake_timeout: ReasonDoc("TLS with a client was not established in time", "limits.tls_handshake"),
+    Reason.too_many_sessions: ReasonDoc("too many sessions are open", "limits.sessions"),
+    Reason.too_many_sessions_of_source: ReasonDoc(
+        "too many sessions of one source address are open", "limits.sessions_per_source"
+    ),
+    Reason.too_many_handshakes: ReasonDoc("too many connections have no TLS yet", "limits.handshakes"),
     Reason.too_many_operations: ReasonDoc("too many operations of one session are open", "limits.operations"),
     Reason.message_malformed: ReasonDoc("what came is not LDAP as RFC 4511 has it, or is beyond a limit", "limits"),
     Reason.first_request_timeout: ReasonDoc("no request came in time", "limits.first_request"),
