@@ -184,7 +184,6 @@ class Session:
         self._at(now)
         if not self._closed:
             self._draining = True
-            self._close_if_drained()
         return self._flush()
 
     def abort(self, reason: Reason, text: str, now: float) -> list[Command]:
@@ -233,9 +232,6 @@ class Session:
             # RFC 4511 4.2.1: what is open ends first, and the session is anonymous until the bind succeeds.
             self._exchange.supersede()
             self._account = None
-            if self._closed:
-                # It was stopping, and what was open was the last of it.
-                return
         operation = Operation(message.message_id, request, describe(self._record("", message.message_id), request))
         refusal = self._decide_operation(request, message.controls)
         if refusal is not None:
@@ -357,7 +353,6 @@ class Session:
             self._binding = None
         self._last_request = self._now
         self._audit(operation.record, operation.record.decision, reason, code)
-        self._close_if_drained()
 
     def server_gone(self, reason: Reason, text: str) -> None:
         """RFC 4511 4.4.1: every open operation is answered, then the client is told and disconnected."""
@@ -370,6 +365,8 @@ class Session:
 
     def _flush(self) -> list[Command]:
         self._exchange.give_turn()
+        # Not as soon as the last operation ends: the bind that ended it is still to be answered.
+        self._close_if_drained()
         return self._output.take()
 
     def _record(self, operation: str, message_id: int) -> AuditRecord:
