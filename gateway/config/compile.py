@@ -230,6 +230,7 @@ class Compiler:
             when_denied=WhenDenied(client.when_denied),
             size_limit=client.size_limit,
             time_limit=client.time_limit,
+            octet_limit=client.octet_limit,
             allow_anonymous=client.allow_anonymous,
             pass_diagnostics=client.pass_diagnostics,
             base_above=BaseAbove(client.base_above),
@@ -331,6 +332,7 @@ def _limits(limits: models.Limits) -> SessionLimits:
         message_after_bind=limits.message_after_bind,
         response_message=limits.response_message,
         operations=limits.operations,
+        busy_answers=limits.busy_answers,
         request=RequestLimits(
             filter=FilterLimits(limits.filter_depth, limits.filter_elements, limits.assertion_value),
             attributes=limits.attributes,
@@ -340,9 +342,12 @@ def _limits(limits: models.Limits) -> SessionLimits:
             controls=limits.controls,
         ),
         first_request=limits.first_request,
+        message=limits.message,
+        unbound=limits.unbound,
         idle=limits.idle,
         bind=limits.bind,
         silence=limits.silence,
+        search=limits.search,
         write_stall=limits.write_stall,
         expanded_entry=limits.expanded_entry,
     )

@@ -96,6 +96,7 @@ class Client(Model):
     when_denied: Literal["strip", "refuse"] = "strip"
     size_limit: Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)] = 0
     time_limit: Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)] = 0
+    octet_limit: Annotated[int, Field(ge=0, le=2**53, strict=True)] = 0
     allow_anonymous: bool = False
     pass_diagnostics: bool = False
     base_above: Literal["narrow", "refuse"] = "narrow"
@@ -117,10 +118,14 @@ class Limits(Model):
     message_after_bind: Count = _SESSION.message_after_bind
     response_message: Count = _SESSION.response_message
     operations: Count = _SESSION.operations
+    busy_answers: Count = _SESSION.busy_answers
     first_request: Seconds = _SESSION.first_request
+    message: Seconds = _SESSION.message
+    unbound: Seconds = _SESSION.unbound
     idle: Seconds = _SESSION.idle
     bind: Seconds = _SESSION.bind
     silence: Seconds = _SESSION.silence
+    search: Seconds = _SESSION.search
     write_stall: Seconds = _SESSION.write_stall
     expanded_entry: Count = _SESSION.expanded_entry
     filter_depth: Annotated[int, Field(ge=1, le=100, strict=True)] = _FILTER.depth

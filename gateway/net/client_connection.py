@@ -86,6 +86,7 @@ class ClientConnection(Protocol):
         self._timer: Timer | None = None
         self._stall_timer: Timer | None = None
         self._handshake_timer: Timer | None = None
+        self._client_held = False
         self._server_held = False
 
     # From the client's transport.
@@ -261,10 +262,12 @@ class ClientConnection(Protocol):
         if session.closed:
             return
         server_full = self._link is not None and self._link.gauge.full
-        if self._gauge.full or server_full or not session.reads_client:
+        hold_client = self._gauge.full or server_full or not session.reads_client
+        if hold_client:
             self.transport.pauseProducing()
         else:
             self.transport.resumeProducing()
+        self._hold_client(session, hold_client)
         self._hold_server(session, self._gauge.full)
         if self._gauge.full or server_full:
             if self._stall_timer is None:
@@ -272,6 +275,16 @@ class ClientConnection(Protocol):
         elif self._stall_timer is not None:
             self._stall_timer.cancel()
             self._stall_timer = None
+
+    def _hold_client(self, session: Session, hold: bool) -> None:
+        if hold == self._client_held:
+            return
+        self._client_held = hold
+        if hold:
+            session.client_held(monotonic())
+        else:
+            session.client_released(monotonic())
+            self._arm()
 
     def _hold_server(self, session: Session, hold: bool) -> None:
         if hold == self._server_held or (self._link is None and hold):

@@ -19,6 +19,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from gateway.net.admission import Admission, Place
 from gateway.net.client_connection import ClientConnection, ConnectionSettings
 from gateway.net.proxied import ProxiedConnection
+from gateway.net.rates import RequestRates, SessionRates
 from gateway.net.reactor import Reactor
 from gateway.net.refusals import Refusals
 from gateway.net.server_link import ServerConnector
@@ -60,7 +61,7 @@ class ListenerState:
 class SessionRegistry:
     """The sessions that are under way, the IDs that they have in the logs, and what outlives them.
 
-    admission, refusals: of all listeners. closed: no further session begins.
+    admission, refusals, rates: of all listeners. closed: no further session begins.
     """
 
     def __init__(self, audit: Callable[[AuditRecord], None], sizes: SizeMemory) -> None:
@@ -69,6 +70,7 @@ class SessionRegistry:
         self.open: set[ClientConnection] = set()
         self.admission = Admission()
         self.refusals = Refusals()
+        self.rates = RequestRates()
         self.closed = False
         self._numbers = count(1)
 
@@ -158,6 +160,7 @@ class ListenerFactory(Factory):
     def _connection(self, state: ListenerState, place: Place, client: ServedClient, source: str) -> ClientConnection:
         session_id = self._registry.next_id()
         encrypted = state.settings.starttls is StartTls.off
+        rates = SessionRates(self._registry.rates, state.connections, client.policy.settings.name, source)
 
         def session() -> Session:
             return Session(
@@ -169,6 +172,7 @@ class ListenerFactory(Factory):
                 monotonic(),
                 tls=encrypted,
                 needs_tls=not encrypted,
+                rates=rates,
             )
 
         def refused(reason: Reason, detail: str) -> None:

@@ -24,13 +24,14 @@ from gateway.relay.steps import Answer, Ask, Found, Look, Outcome, Step, Steps, 
 
 class Operation:
     """step: what is done now. upstream_id: under which message ID the server was asked, None until it was.
-    asked_at: when, on the session's clock. received: entries that came in this step; passed: those of them that
-    were sent or put aside."""
+    asked_at: when, on the session's clock. ends_by: when it must have ended, None for never. received: entries that
+    came in this step; passed: those of them that were sent or put aside."""
 
     __slots__ = (
         "_found",
         "_steps",
         "asked_at",
+        "ends_by",
         "message_id",
         "passed",
         "received",
@@ -47,6 +48,7 @@ class Operation:
         self.step: Step | None = None
         self.upstream_id: int | None = None
         self.asked_at = 0.0
+        self.ends_by: float | None = None
         self._steps: Steps | None = None
         self._found: list[SearchResultEntry] = []
         self.received = 0
