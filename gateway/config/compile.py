@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from gateway.config import models
 from gateway.config.certificates import CertificateProblem, check_pair, read_certificates
+from gateway.config.networks import ListedNetwork, inside_proxies, read_networks, ties
 from gateway.config.problems import Problem
 from gateway.config.source import Location, Source
 from gateway.ldap.attribute_types import is_type, split_description
@@ -28,6 +29,7 @@ from gateway.net.settings import (
     ServerSettings,
     StartTls,
 )
+from gateway.net.shared_addresses import shared_addresses, warning_if_shared
 from gateway.policy.bind_name import read_bind_name
 from gateway.policy.settings import BaseAbove, ClientPolicy, Mode, Paging, WhenDenied
 from gateway.policy.shrink import ShrinkMode, ShrinkSettings
@@ -49,6 +51,9 @@ class Compiler:
         self.warnings: list[Problem] = []
         self._source = source
         self._directory = directory
+        self._shared = shared_addresses()
+        # By the client's name.
+        self._listed: dict[str, list[ListedNetwork]] = {}
 
     def compile(self, file: models.File) -> GatewaySettings:
         """Of use only where problems is empty afterwards."""
@@ -71,8 +76,7 @@ class Compiler:
             for name, client in file.clients.items()
             if (served := self._client(name, client, file, directories, starttls)) is not None
         )
-        self._check_ties(clients, len(file.listeners))
-        self._check_proxies(file, clients)
+        self._check_sources(clients, file)
         state_dir = None if file.state_dir is None else self._path(file.state_dir)
         if state_dir is None:
             self._warn_of_forgetting(clients)
@@ -207,9 +211,8 @@ class Compiler:
         for i, rule in enumerate(client.matching_rules):
             if not is_type(rule):
                 self._problem((*at, "matching_rules", i), "an OID or the name of a matching rule is expected")
-        for i, network in enumerate(client.sources):
-            if network.prefixlen == 0:
-                self._warning((*at, "sources", i), "every address may connect")
+        sources = self._sources(at, client)
+        self._listed[name] = sources
         required = client.required_filter
         policy = ClientPolicy(
             name=name,
@@ -243,7 +246,36 @@ class Compiler:
             ),
             extensions=frozenset({START_TLS}) if starttls else frozenset(),
         )
-        return ClientSettings(policy, tuple(client.sources), directory, self._listeners_of(at, client, file))
+        networks = tuple(source.network for source in sources)
+        return ClientSettings(policy, networks, directory, self._listeners_of(at, client, file))
+
+    def _sources(self, at: Location, client: models.Client) -> list[ListedNetwork]:
+        listed = []
+        for i, network in enumerate(client.sources):
+            where = self._source.problem((*at, "sources", i), "")
+            listed.append(ListedNetwork(network, where.file, where.line, where.path))
+        if client.sources_file is not None:
+            key = ".".join(map(str, (*at, "sources_file")))
+            found, problems = read_networks(self._path(client.sources_file), key)
+            listed += found
+            self.problems += problems
+        elif not listed:
+            self._problem((*at, "sources"), "no network: nobody could connect; list some here or in sources_file")
+        return listed
+
+    def _check_sources(self, clients: tuple[ClientSettings, ...], file: models.File) -> None:
+        for i, network in enumerate(file.trusted_proxies):
+            if network.prefixlen == 0:
+                advice = "whoever is trusted may name any source: list the proxies' own addresses"
+                self._problem(("trusted_proxies", i), advice)
+        self.problems += ties([(client, self._listed[client.policy.name]) for client in clients], len(file.listeners))
+        for source in [source for listed in self._listed.values() for source in listed]:
+            if source.network.prefixlen == 0:
+                self.warnings.append(source.problem("every address may connect"))
+            self.warnings += inside_proxies([source], file.trusted_proxies)
+            warning = warning_if_shared(source.network, self._shared)
+            if warning is not None:
+                self.warnings.append(source.problem(warning))
 
     def _referral_hosts(self, at: Location, client: models.Client) -> frozenset[str]:
         if client.referrals == "drop":
@@ -282,33 +314,6 @@ class Compiler:
         for i, name in enumerate(names):
             if not any(name.is_inside(base) for base in bases):
                 self._problem((*location, i), f"not inside {what}")
-
-    def _check_proxies(self, file: models.File, clients: tuple[ClientSettings, ...]) -> None:
-        for i, proxies in enumerate(file.trusted_proxies):
-            if proxies.prefixlen == 0:
-                self._problem(
-                    ("trusted_proxies", i), "whoever is trusted may name any source: list the proxies' own addresses"
-                )
-            for client in clients:
-                for source in client.sources:
-                    if source.version == proxies.version and source.subnet_of(proxies):  # type: ignore[arg-type]
-                        self._warning(
-                            ("trusted_proxies", i),
-                            f"{source}, a source of clients.{client.policy.name}, is inside it: connections from there "
-                            "must name their source in a PROXY header, and a proxy is never its own client",
-                        )
-
-    def _check_ties(self, clients: tuple[ClientSettings, ...], listeners: int) -> None:
-        taken: dict[tuple[object, int], str] = {}
-        for client in clients:
-            for i, network in enumerate(client.sources):
-                for listener in client.listeners or range(listeners):
-                    other = taken.setdefault((network, listener), client.policy.name)
-                    if other != client.policy.name:
-                        self._problem(
-                            ("clients", client.policy.name, "sources", i),
-                            f"the same network as in clients.{other}, on the same listener",
-                        )
 
 
 def _is_directory(path: Path) -> bool:

@@ -79,7 +79,8 @@ class ShrinkGuard(Model):
 
 
 class Client(Model):
-    sources: Annotated[list[IPv4Network | IPv6Network], Field(min_length=1)]
+    sources: list[IPv4Network | IPv6Network] = []
+    sources_file: Annotated[str, Field(min_length=1)] | None = None
     directory: str
     sync_accounts: list[str] = []
     base_dns: Annotated[list[str], Field(min_length=1)]

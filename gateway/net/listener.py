@@ -24,6 +24,7 @@ from gateway.net.reactor import Reactor
 from gateway.net.refusals import Refusals
 from gateway.net.server_link import ServerConnector
 from gateway.net.settings import ConnectionLimits, ListenerSettings, StartTls
+from gateway.net.shared_addresses import SharedSources, shared_addresses
 from gateway.net.sources import SourceTable, parse_source
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
@@ -71,6 +72,7 @@ class SessionRegistry:
         self.admission = Admission()
         self.refusals = Refusals()
         self.rates = RequestRates()
+        self.shared = SharedSources(shared_addresses())
         self.closed = False
         self._numbers = count(1)
 
@@ -146,6 +148,8 @@ class ListenerFactory(Factory):
             return None
         if self._registry.closed:
             return None
+        if proxy is None:
+            self._warn_if_shared(source)
         connection = self._connection(state, place, client, str(source))
         self._registry.open.add(connection)
         if state.settings.starttls is StartTls.required:
@@ -195,6 +199,11 @@ class ListenerFactory(Factory):
             self._reactor,
             label,
         )
+
+    def _warn_if_shared(self, source: IPv4Address | IPv6Address) -> None:
+        warning = self._registry.shared.seen(source)
+        if warning is not None:
+            log.warn("a client connects, and {warning}", warning=warning)
 
     def _refuse(
         self,
