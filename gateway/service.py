@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from gateway.net.listener import ListenerFactory, ListenerState, ServedClient, SessionRegistry
 from gateway.net.reactor import Port, Reactor
 from gateway.net.server_link import ServerConnector
-from gateway.net.settings import ClientSettings, GatewaySettings, ListenerSettings, StartTls
+from gateway.net.settings import GatewaySettings, ListenerSettings, StartTls
 from gateway.net.sources import SourceTable
 from gateway.net.tls import listener_tls
 from gateway.policy.policy import Policy
@@ -120,17 +120,31 @@ class Gateway:
     def _states(self, settings: GatewaySettings) -> dict[tuple[str, int], ListenerState]:
         try:
             facts = {client.directory.name: ServerFacts() for client in settings.clients}
-            served = [(client, self._served(client, facts[client.directory.name])) for client in settings.clients]
+            made = [
+                (client, Policy(client.policy), ServerConnector(client.directory, self._reactor))
+                for client in settings.clients
+            ]
+            served = {}
+            for index, listener in enumerate(settings.listeners):
+                tls = listener_tls(listener)
+                served[index] = [
+                    (
+                        client,
+                        ServedClient(
+                            policy,
+                            connector,
+                            facts[client.directory.name],
+                            tls if client.certificate is None else listener_tls(listener, client.certificate),
+                            client.certificate,
+                        ),
+                    )
+                    for client, policy, connector in made
+                    if not client.listeners or index in client.listeners
+                ]
             return {
                 key(listener): ListenerState(
                     listener,
-                    listener_tls(listener),
-                    SourceTable(
-                        (network, entry)
-                        for client, entry in served
-                        if not client.listeners or index in client.listeners
-                        for network in client.sources
-                    ),
+                    SourceTable((network, entry) for client, entry in served[index] for network in client.sources),
                     SourceTable((network, True) for network in settings.trusted_proxies),
                     settings.limits,
                     settings.connections,
@@ -139,9 +153,6 @@ class Gateway:
             }
         except (OSError, ValueError) as error:
             raise StartError(str(error)) from None
-
-    def _served(self, client: ClientSettings, facts: ServerFacts) -> ServedClient:
-        return ServedClient(Policy(client.policy), ServerConnector(client.directory, self._reactor), facts)
 
     def _close_listeners(self, addresses: set[tuple[str, int]]) -> None:
         for address in addresses:

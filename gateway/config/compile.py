@@ -20,6 +20,7 @@ from gateway.ldap.dn import DN, DNError, parse
 from gateway.ldap.filter_text import FilterTextError, parse_filter
 from gateway.ldap.filters import FilterLimits
 from gateway.ldap.messages import START_TLS, RequestLimits
+from gateway.net.client_certificate import ClientCertificate, fold_alt_name
 from gateway.net.settings import (
     ClientSettings,
     ConnectionLimits,
@@ -247,7 +248,26 @@ class Compiler:
             extensions=frozenset({START_TLS}) if starttls else frozenset(),
         )
         networks = tuple(source.network for source in sources)
-        return ClientSettings(policy, networks, directory, self._listeners_of(at, client, file))
+        listeners = self._listeners_of(at, client, file)
+        certificate = self._client_certificate((*at, "client_certificate"), client.client_certificate)
+        return ClientSettings(policy, networks, directory, listeners, certificate)
+
+    def _client_certificate(self, at: Location, wanted: models.ClientCertificate | None) -> ClientCertificate | None:
+        if wanted is None:
+            return None
+        ca_file = self._path(wanted.ca_file)
+        try:
+            read_certificates(ca_file)
+        except CertificateProblem as error:
+            self._problem((*at, "ca_file"), str(error))
+        if not wanted.subjects and not wanted.alt_names:
+            self._problem(at, "subjects or alt_names are needed: which certificates of that CA are this client's?")
+        for i, name in enumerate(wanted.alt_names):
+            try:
+                fold_alt_name(name)
+            except ValueError as error:
+                self._problem((*at, "alt_names", i), str(error))
+        return ClientCertificate(ca_file, self._dns((*at, "subjects"), wanted.subjects), tuple(wanted.alt_names))
 
     def _sources(self, at: Location, client: models.Client) -> list[ListedNetwork]:
         listed = []

@@ -98,4 +98,6 @@ def _known_keys(location: Location) -> list[str]:
             model = models.Server
         elif location[0] == "clients" and location[2:] == ("shrink_guard",):
             model = models.ShrinkGuard
+        elif location[0] == "clients" and location[2:] == ("client_certificate",):
+            model = models.ClientCertificate
     return list(model.model_fields)

@@ -78,10 +78,17 @@ class ShrinkGuard(Model):
     minimum: Count = _SHRINK.minimum
 
 
+class ClientCertificate(Model):
+    ca_file: str
+    subjects: list[str] = []
+    alt_names: list[str] = []
+
+
 class Client(Model):
     sources: list[IPv4Network | IPv6Network] = []
     sources_file: Annotated[str, Field(min_length=1)] | None = None
     directory: str
+    client_certificate: ClientCertificate | None = None
     sync_accounts: list[str] = []
     base_dns: Annotated[list[str], Field(min_length=1)]
     attributes: Annotated[list[str], Field(min_length=1)]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
+from cryptography import x509
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHandshakeListener
@@ -16,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gateway.net.client_certificate import ClientCertificate
 from gateway.net.flow import WriteGauge
 from gateway.net.reactor import Reactor, Timer, Transport
 from gateway.net.server_link import ServerConnector, ServerLink
@@ -41,10 +43,12 @@ log = Logger()
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSettings:
-    """tls: the context that TLS begins with. encrypted: it begins with the connection, and the session behind it.
-    tls_handshake: seconds for TLS to come up. write_stall: seconds that a peer may leave its full buffer untouched."""
+    """tls: the context that TLS begins with. certificate: which one the client must show. encrypted: TLS begins with
+    the connection, and the session behind it. tls_handshake: seconds for TLS to come up. write_stall: seconds that a
+    peer may leave its full buffer untouched."""
 
     tls: CertificateOptions
+    certificate: ClientCertificate | None
     encrypted: bool
     tls_handshake: float
     write_stall: float
@@ -103,6 +107,13 @@ class ClientConnection(Protocol):
     def handshakeCompleted(self) -> None:
         """TLS is up: from the beginning, or after StartTLS. A failure is told by connectionLost."""
         self._stop_handshake_timer()
+        rule = self._settings.certificate
+        refusal = None if rule is None else rule.refusal(self._peer_certificate())
+        if refusal is not None:
+            self._refused(Reason.client_certificate_not_listed, refusal)
+            # Twisted delivers nothing that may have come with the end of the handshake.
+            self.transport.abortConnection()
+            return
         self._established()
         if self._session is None:
             self._begin()
@@ -164,6 +175,10 @@ class ClientConnection(Protocol):
     def _begin(self) -> None:
         self._session = self._new_session()
         self._arm()
+
+    def _peer_certificate(self) -> x509.Certificate | None:
+        shown = self.transport.getPeerCertificate()
+        return None if shown is None else shown.to_cryptography()
 
     def _await_handshake(self) -> None:
         self._handshake_timer = self._reactor.callLater(self._settings.tls_handshake, self._handshake_late)

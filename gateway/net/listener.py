@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from gateway.net.admission import Admission, Place
+from gateway.net.client_certificate import ClientCertificate
 from gateway.net.client_connection import ClientConnection, ConnectionSettings
 from gateway.net.proxied import ProxiedConnection
 from gateway.net.rates import RequestRates, SessionRates
@@ -39,11 +40,14 @@ log = Logger()
 
 @dataclass(frozen=True, slots=True)
 class ServedClient:
-    """A client as a listener needs it: what it may do, and the way to its directory."""
+    """A client as a listener needs it: what it may do, the way to its directory, and the context of its TLS, which
+    demands a certificate where it must show one. The source says which client it is, so that is known before TLS."""
 
     policy: Policy
     connector: ServerConnector
     facts: ServerFacts
+    tls: CertificateOptions
+    certificate: ClientCertificate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,6 @@ class ListenerState:
     they began with."""
 
     settings: ListenerSettings
-    tls: CertificateOptions
     clients: SourceTable[ServedClient]
     proxies: SourceTable[bool]
     limits: SessionLimits
@@ -154,7 +157,7 @@ class ListenerFactory(Factory):
         self._registry.open.add(connection)
         if state.settings.starttls is StartTls.required:
             return connection
-        context: Any = state.tls
+        context: Any = client.tls
         wrapped: Any = _Wrapped(connection)
         tls = TLSMemoryBIOFactory(context, False, wrapped)
         tls.noisy = False
@@ -190,7 +193,9 @@ class ListenerFactory(Factory):
         return ClientConnection(
             session,
             client.connector,
-            ConnectionSettings(state.tls, encrypted, state.connections.tls_handshake, state.limits.write_stall),
+            ConnectionSettings(
+                client.tls, client.certificate, encrypted, state.connections.tls_handshake, state.limits.write_stall
+            ),
             self._registry.audit,
             self._registry.sizes,
             refused,

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import TypeAlias
 
+from gateway.net.client_certificate import ClientCertificate
 from gateway.policy.settings import ClientPolicy
 from gateway.relay.settings import SessionLimits
 
@@ -82,12 +83,14 @@ class DirectorySettings:
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """Who a client is and where its sessions go. listeners: indexes into the listeners; empty for all."""
+    """Who a client is and where its sessions go. listeners: indexes into the listeners; empty for all.
+    certificate: that it must show, None for none."""
 
     policy: ClientPolicy
     sources: tuple[Network, ...]
     directory: DirectorySettings
     listeners: frozenset[int] = field(default_factory=frozenset)
+    certificate: ClientCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,9 @@ from twisted.internet.error import ConnectError, DNSLookupError, TimeoutError
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.python.failure import Failure
 
+from gateway.net.client_certificate import ClientCertificate
 from gateway.net.settings import DirectorySettings, ListenerSettings, ServerSettings
-
-# RFC 8996 retires everything older than TLS 1.2.
-MINIMUM = ssl.TLSVersion.TLSv1_2
+from gateway.net.tls_policy import refuse_renegotiation, tls_options
 
 # OpenSSL's reason strings (lower case) and what they mean to an administrator.
 _MEANINGS = (
@@ -27,6 +26,7 @@ _MEANINGS = (
     ("bad certificate", "the peer does not accept our certificate: see its chain and its name"),
     ("certificate expired", "the peer says that our certificate has expired: renew it"),
     ("certificate revoked", "the peer says that our certificate is revoked: replace it"),
+    ("did not return a certificate", "the client must show one: see client_certificate"),
     ("certificate verify failed", "its certificate is not issued by a CA in ca_file, or has expired"),
     ("unsupported protocol", "the peer speaks no TLS version from 1.2 on"),
     ("protocol version", "the two sides have no TLS version in common; 1.2 is the lowest here"),
@@ -40,28 +40,40 @@ _MEANINGS = (
 )
 
 
-def listener_tls(settings: ListenerSettings) -> ssl.CertificateOptions:
-    """The context that a listener's sessions get. Raises OSError or ValueError for unusable files."""
+def listener_tls(
+    settings: ListenerSettings, client_certificate: ClientCertificate | None = None
+) -> ssl.CertificateOptions:
+    """The context that a listener's sessions get: those of one client, where that must show a certificate.
+
+    Raises OSError or ValueError for unusable files.
+    """
     key = load_pem_private_key(settings.private_key.read_bytes(), password=None)
     chain = [X509.from_cryptography(c) for c in _certificates(settings.certificate)]
-    return ssl.CertificateOptions(
+    options = ssl.CertificateOptions(
         privateKey=PKey.from_cryptography_key(key),  # type: ignore[arg-type]
         certificate=chain[0],
         extraCertChain=chain[1:],
-        raiseMinimumTo=MINIMUM,
+        trustRoot=None if client_certificate is None else _authorities(client_certificate.ca_file),
+        **tls_options(),
     )
+    try:
+        refuse_renegotiation(options)
+    except SSL.Error as error:
+        # OpenSSL takes no certificate whose key or signature is too weak.
+        raise ValueError(f"{settings.certificate}: {_openssl_reasons(error)}") from None
+    return options
 
 
 def server_tls(directory: DirectorySettings, server: ServerSettings) -> IOpenSSLClientConnectionCreator:
     """Verifies chain and name (RFC 4513 3.1.3), sends the name as SNI. Raises OSError or ValueError."""
-    trust: Any
-    if directory.ca_file is None:
-        trust = ssl.platformTrust()
-    else:
-        authorities = [X509.from_cryptography(c) for c in _certificates(directory.ca_file)]
-        trust = ssl.trustRootFromCertificates([ssl.Certificate(a) for a in authorities])
-    return ssl.optionsForClientTLS(
-        server.server_name, trustRoot=trust, extraCertificateOptions={"raiseMinimumTo": MINIMUM}
+    trust = ssl.platformTrust() if directory.ca_file is None else _authorities(directory.ca_file)
+    return ssl.optionsForClientTLS(server.server_name, trustRoot=trust, extraCertificateOptions=tls_options())
+
+
+def _authorities(ca_file: Path) -> Any:
+    """Trusts the CAs of a PEM file and no other."""
+    return ssl.trustRootFromCertificates(
+        [ssl.Certificate(X509.from_cryptography(found)) for found in _certificates(ca_file)]
     )
 
 

@@ -3,8 +3,10 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gateway.config.load import load_configuration
+from gateway.config.models import Limits
 from gateway.config.problems import ConfigurationError
 from gateway.policy.shrink import ShrinkMode, ShrinkSettings
 from tests.config.certificates import write_pair
@@ -87,6 +89,21 @@ def test_a_good_file_becomes_settings(tmp_path):
         ("[mail, cn]", "[mail, cn]\n    shrink_guard: {minimum: 0}", 17, "greater than or equal to 1"),
         ("[mail, cn]", "[mail, cn]\nstate_dir: 5", 17, "a text is expected"),
         ("[mail, cn]", "[mail, cn]\nstate_dir: ''", 17, "at least 1 character"),
+        ("[mail, cn]", "[mail, cn]\n    client_certificate: {ca_fil: x}", 17, 'did you mean "ca_file"'),
+        ("[mail, cn]", "[mail, cn]\n    client_certificate: {ca_file: gateway.pem}", 17, "subjects or alt_names"),
+        ("[mail, cn]", "[mail, cn]\n    client_certificate: {ca_file: no.pem, subjects: [CN=x]}", 17, "cannot be read"),
+        (
+            "[mail, cn]",
+            "[mail, cn]\n    client_certificate:\n      ca_file: gateway.pem\n      alt_names: [sync.example.com]",
+            19,
+            "a name with its kind",
+        ),
+        (
+            "[mail, cn]",
+            "[mail, cn]\n    client_certificate:\n      ca_file: gateway.pem\n      subjects: [sync]",
+            19,
+            "client_certificate.subjects.0",
+        ),
         ("[mail, cn]", "&a [mail, cn]\n    filter_attributes: *a", 16, "aliases"),
     ],
 )
@@ -260,3 +277,17 @@ def test_the_shipped_examples_are_right(tmp_path, name):
     shutil.copy(tmp_path / "certs" / "gateway.pem", tmp_path / "certs" / "corp-ca.pem")
     shutil.copy(CONF / name, tmp_path)
     assert load_configuration(tmp_path / name).settings.clients
+
+
+def test_a_client_certificate(tmp_path):
+    text = GOOD + "    client_certificate: {ca_file: gateway.pem, subjects: ['CN=sync,O=X'], alt_names: ['DNS:a.example']}\n"
+    (client,) = load(tmp_path, text).settings.clients
+    certificate = client.certificate
+    assert certificate.ca_file == tmp_path / "gateway.pem"
+    assert [str(subject) for subject in certificate.subjects] == ["CN=sync,O=X"]
+    assert certificate.alt_names == ("DNS:a.example",)
+
+
+def test_the_example_says_each_limit_with_its_default():
+    example = yaml.safe_load((CONF / "gateway.example.yaml").read_text())
+    assert example["limits"] == Limits().model_dump()

@@ -23,12 +23,13 @@ class StubServer:
     """Serves on a free port of loopback until the context is left.
 
     answer: takes a request, returns the operations to send in answer; it runs in the connection's own thread and
-    may block. requests: all that have come.
+    may block. requests: all that have come. configure: takes the context of its TLS, to change it.
     """
 
-    def __init__(self, certificates, answer=accept_binds):
+    def __init__(self, certificates, answer=accept_binds, configure=lambda context: None):
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificates.certificate, certificates.private_key)
+        configure(self._context)
         self._answer = answer
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._open = set()
