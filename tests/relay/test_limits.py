@@ -23,7 +23,10 @@ def notice(h):
     assert h.other[-1] is c.CloseClient
     last = h.to_client[-1]
     assert (last.message_id, last.operation.oid) == (0, m.NOTICE_OF_DISCONNECTION)
-    return last.operation.result.code, last.operation.result.diagnostic.partition(":")[0]
+    said = last.operation.result.code, last.operation.result.diagnostic.partition(":")[0]
+    (record,) = [record for record in h.audit if record.operation == "session"]
+    assert (record.code, record.reason) == said
+    return said
 
 
 def due_and_past(h, seconds):

@@ -260,7 +260,7 @@ def test_the_clocks():
     h.tick(599)
     assert not h.session.closed
     h.tick(2)
-    assert h.audit[-1].operation == "bind" and h.session.closed
+    assert (h.audit[-1].operation, h.audit[-1].reason) == ("session", "idle") and h.session.closed
 
     h = Harness().bound()
     h.send(search(), start=5)
