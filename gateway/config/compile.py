@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from gateway.config import models
 from gateway.config.certificates import CertificateProblem, check_pair, read_certificates
+from gateway.config.limits import connection_limits, session_limits
 from gateway.config.networks import ListedNetwork, inside_proxies, read_networks, ties
 from gateway.config.problems import Problem
 from gateway.config.source import Location, Source
@@ -18,12 +19,11 @@ from gateway.ldap.attribute_types import is_type, split_description
 from gateway.ldap.controls import is_oid
 from gateway.ldap.dn import DN, DNError, parse
 from gateway.ldap.filter_text import FilterTextError, parse_filter
-from gateway.ldap.filters import FilterLimits
-from gateway.ldap.messages import START_TLS, RequestLimits
-from gateway.net.client_certificate import ClientCertificate, fold_alt_name
+from gateway.ldap.messages import START_TLS
+from gateway.net.required_certificate import RequiredCertificate, fold_alt_name
 from gateway.net.settings import (
+    ClientCertificate,
     ClientSettings,
-    ConnectionLimits,
     DirectorySettings,
     GatewaySettings,
     ListenerSettings,
@@ -32,9 +32,9 @@ from gateway.net.settings import (
 )
 from gateway.net.shared_addresses import shared_addresses, warning_if_shared
 from gateway.policy.bind_name import read_bind_name
+from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import BaseAbove, ClientPolicy, Mode, Paging, WhenDenied
 from gateway.policy.shrink import ShrinkMode, ShrinkSettings
-from gateway.relay.settings import SessionLimits
 
 LDAPS_PORT = 636
 
@@ -86,8 +86,8 @@ class Compiler:
         return GatewaySettings(
             listeners=listeners,
             clients=clients,
-            limits=_limits(file.limits),
-            connections=_connection_limits(file.limits),
+            limits=session_limits(file.limits),
+            connections=connection_limits(file.limits),
             trusted_proxies=tuple(file.trusted_proxies),
             admin=None if file.admin is None else self._admin(file.admin.address),
             audit_file=None if file.audit.file is None else self._path(file.audit.file),
@@ -128,19 +128,24 @@ class Compiler:
         location = ("admin", "address")
         address = self._address(location, text)
         if address is not None and not ip_address(address[0]).is_loopback:
-            self._problem(location, "the health page is for this host: a loopback address is expected")
+            self._problem(location, "the admin pages are for this host: a loopback address is expected")
         return address
 
     def _listener(self, location: Location, listener: models.Listener) -> ListenerSettings | None:
         address = self._address((*location, "address"), listener.address)
-        certificate, key = self._path(listener.certificate), self._path(listener.private_key)
+        certificate, key = self._pair(location, listener)
+        if address is None:
+            return None
+        return ListenerSettings(*address, certificate, key, StartTls(listener.starttls))
+
+    def _pair(self, location: Location, pair: models.Listener | models.ClientCertificate) -> tuple[Path, Path]:
+        """The paths of a certificate and its private key, checked."""
+        certificate, key = self._path(pair.certificate), self._path(pair.private_key)
         try:
             check_pair(certificate, key)
         except CertificateProblem as error:
             self._problem((*location, "private_key" if error.path == key else "certificate"), str(error))
-        if address is None:
-            return None
-        return ListenerSettings(*address, certificate, key, StartTls(listener.starttls))
+        return certificate, key
 
     def _directory_of(self, location: Location, name: str, directory: models.Directory) -> DirectorySettings:
         ca_file = None if directory.ca_file == "system" else self._path(directory.ca_file)
@@ -153,24 +158,21 @@ class Compiler:
             self._server((*location, "servers", i), models.Server(url=server) if isinstance(server, str) else server)
             for i, server in enumerate(directory.servers)
         ]
+        own = directory.client_certificate
         return DirectorySettings(
-            name, tuple(server for server in servers if server is not None), ca_file, directory.connect_timeout
+            name,
+            tuple(server for server in servers if server is not None),
+            ca_file,
+            directory.connect_timeout,
+            None if own is None else ClientCertificate(*self._pair((*location, "client_certificate"), own)),
         )
 
     def _server(self, location: Location, server: models.Server) -> ServerSettings | None:
         try:
-            url = urlsplit(server.url)
-            host, port = url.hostname, url.port
-        except ValueError:
-            host, port = None, None
-            url = urlsplit("")
-        if url.scheme == "ldap":
-            self._problem(location, "only ldaps:// is served inside: passwords must not cross the network in plain")
+            return server_settings(server.url, server.server_name)
+        except ValueError as error:
+            self._problem(location, str(error))
             return None
-        if url.scheme != "ldaps" or not host or url.path not in ("", "/") or url.query or url.username:
-            self._problem(location, "a URL like ldaps://dc1.corp.example or ldaps://10.1.2.3:636 is expected")
-            return None
-        return ServerSettings(host, LDAPS_PORT if port is None else port, server.server_name or host)
 
     def _client(
         self,
@@ -241,18 +243,23 @@ class Compiler:
             paging=Paging(file.directories[client.directory].paging),
             page_size=file.directories[client.directory].page_size,
             expand_ranges=client.expand_ranges,
+            mending=client.mending,
             referral_hosts=self._referral_hosts(at, client),
             shrink=ShrinkSettings(
                 ShrinkMode(client.shrink_guard.mode), client.shrink_guard.keep_at_least, client.shrink_guard.minimum
             ),
+            directory=client.directory,
+            lockout=LockoutSettings(client.lockout.failures, client.lockout.window),
             extensions=frozenset({START_TLS}) if starttls else frozenset(),
         )
         networks = tuple(source.network for source in sources)
         listeners = self._listeners_of(at, client, file)
-        certificate = self._client_certificate((*at, "client_certificate"), client.client_certificate)
-        return ClientSettings(policy, networks, directory, listeners, certificate)
+        certificate = self._required_certificate((*at, "required_certificate"), client.required_certificate)
+        return ClientSettings(policy, networks, directory, listeners, client.sync_gap, certificate)
 
-    def _client_certificate(self, at: Location, wanted: models.ClientCertificate | None) -> ClientCertificate | None:
+    def _required_certificate(
+        self, at: Location, wanted: models.RequiredCertificate | None
+    ) -> RequiredCertificate | None:
         if wanted is None:
             return None
         ca_file = self._path(wanted.ca_file)
@@ -267,7 +274,7 @@ class Compiler:
                 fold_alt_name(name)
             except ValueError as error:
                 self._problem((*at, "alt_names", i), str(error))
-        return ClientCertificate(ca_file, self._dns((*at, "subjects"), wanted.subjects), tuple(wanted.alt_names))
+        return RequiredCertificate(ca_file, self._dns((*at, "subjects"), wanted.subjects), tuple(wanted.alt_names))
 
     def _sources(self, at: Location, client: models.Client) -> list[ListedNetwork]:
         listed = []
@@ -336,6 +343,21 @@ class Compiler:
                 self._problem((*location, i), f"not inside {what}")
 
 
+def server_settings(url: str, server_name: str | None) -> ServerSettings:
+    """server_name: None for the URL's host. Raises ValueError, whose text says what is wrong."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+        parts = urlsplit("")
+    if parts.scheme == "ldap":
+        raise ValueError("only ldaps:// is served inside: passwords must not cross the network in plain")
+    if parts.scheme != "ldaps" or not host or parts.path not in ("", "/") or parts.query or parts.username:
+        raise ValueError("a URL like ldaps://dc1.corp.example or ldaps://10.1.2.3:636 is expected")
+    return ServerSettings(host, LDAPS_PORT if port is None else port, server_name or host)
+
+
 def _is_directory(path: Path) -> bool:
     try:
         return path.is_dir()
@@ -349,42 +371,3 @@ def _attribute_advice(attribute: str) -> str:
     if ";" in attribute and split_description(attribute) is not None:
         return "list the type without options; they are judged by it"
     return "an attribute name like mail or proxyAddresses is expected"
-
-
-def _limits(limits: models.Limits) -> SessionLimits:
-    return SessionLimits(
-        message_before_bind=limits.message_before_bind,
-        message_after_bind=limits.message_after_bind,
-        response_message=limits.response_message,
-        operations=limits.operations,
-        busy_answers=limits.busy_answers,
-        request=RequestLimits(
-            filter=FilterLimits(limits.filter_depth, limits.filter_elements, limits.assertion_value),
-            attributes=limits.attributes,
-            attribute_length=limits.attribute_length,
-            dn_length=limits.dn_length,
-            password_length=limits.password_length,
-            controls=limits.controls,
-        ),
-        first_request=limits.first_request,
-        message=limits.message,
-        unbound=limits.unbound,
-        idle=limits.idle,
-        bind=limits.bind,
-        silence=limits.silence,
-        search=limits.search,
-        write_stall=limits.write_stall,
-        expanded_entry=limits.expanded_entry,
-    )
-
-
-def _connection_limits(limits: models.Limits) -> ConnectionLimits:
-    return ConnectionLimits(
-        sessions=limits.sessions,
-        sessions_per_source=limits.sessions_per_source,
-        handshakes=limits.handshakes,
-        tls_handshake=limits.tls_handshake,
-        proxy_header=limits.proxy_header,
-        requests_per_source=limits.requests_per_source,
-        requests_per_account=limits.requests_per_account,
-    )

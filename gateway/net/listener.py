@@ -17,22 +17,25 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from gateway.net.admission import Admission, Place
-from gateway.net.client_certificate import ClientCertificate
 from gateway.net.client_connection import ClientConnection, ConnectionSettings
+from gateway.net.observer import Observer
 from gateway.net.proxied import ProxiedConnection
 from gateway.net.rates import RequestRates, SessionRates
 from gateway.net.reactor import Reactor
 from gateway.net.refusals import Refusals
+from gateway.net.required_certificate import RequiredCertificate
 from gateway.net.server_link import ServerConnector
 from gateway.net.settings import ConnectionLimits, ListenerSettings, StartTls
 from gateway.net.shared_addresses import SharedSources, shared_addresses
 from gateway.net.sources import SourceTable, parse_source
+from gateway.net.tls import certificate_expiry
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
 from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
 from gateway.relay.settings import SessionLimits
+from gateway.state.attempts import Attempts
 from gateway.state.sizes import SizeMemory
 
 log = Logger()
@@ -47,19 +50,25 @@ class ServedClient:
     connector: ServerConnector
     facts: ServerFacts
     tls: CertificateOptions
-    certificate: ClientCertificate | None
+    certificate: RequiredCertificate | None
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerState:
     """What a configuration load makes of a listener. A reload replaces it whole; sessions keep the one that
-    they began with."""
+    they began with. tls: of the listener itself, for the clients that need no certificate."""
 
     settings: ListenerSettings
+    tls: CertificateOptions
     clients: SourceTable[ServedClient]
     proxies: SourceTable[bool]
     limits: SessionLimits
     connections: ConnectionLimits
+
+    @property
+    def certificate_expires(self) -> float:
+        """When the first certificate of its chain does, in seconds since the epoch."""
+        return certificate_expiry(*filter(None, (self.tls.certificate, *self.tls.extraCertChain)))
 
 
 class SessionRegistry:
@@ -68,12 +77,16 @@ class SessionRegistry:
     admission, refusals, rates: of all listeners. closed: no further session begins.
     """
 
-    def __init__(self, audit: Callable[[AuditRecord], None], sizes: SizeMemory) -> None:
+    def __init__(
+        self, audit: Callable[[AuditRecord], None], sizes: SizeMemory, attempts: Attempts, observer: Observer
+    ) -> None:
         self.audit = audit
         self.sizes = sizes
+        self.attempts = attempts
+        self.observer = observer
         self.open: set[ClientConnection] = set()
         self.admission = Admission()
-        self.refusals = Refusals()
+        self.refusals = Refusals(observer)
         self.rates = RequestRates()
         self.shared = SharedSources(shared_addresses())
         self.closed = False
@@ -81,6 +94,14 @@ class SessionRegistry:
 
     def next_id(self) -> str:
         return f"s{next(self._numbers)}"
+
+    def begun(self, client: str, connection: ClientConnection) -> None:
+        self.open.add(connection)
+        self.observer.session_opened(client)
+
+    def ended(self, client: str, connection: ClientConnection) -> None:
+        self.open.discard(connection)
+        self.observer.session_ended(client)
 
 
 class _Wrapped(Factory):
@@ -154,7 +175,7 @@ class ListenerFactory(Factory):
         if proxy is None:
             self._warn_if_shared(source)
         connection = self._connection(state, place, client, str(source))
-        self._registry.open.add(connection)
+        self._registry.begun(client.policy.settings.name, connection)
         if state.settings.starttls is StartTls.required:
             return connection
         context: Any = client.tls
@@ -167,7 +188,8 @@ class ListenerFactory(Factory):
     def _connection(self, state: ListenerState, place: Place, client: ServedClient, source: str) -> ClientConnection:
         session_id = self._registry.next_id()
         encrypted = state.settings.starttls is StartTls.off
-        rates = SessionRates(self._registry.rates, state.connections, client.policy.settings.name, source)
+        name = client.policy.settings.name
+        rates = SessionRates(self._registry.rates, state.connections, name, source)
 
         def session() -> Session:
             return Session(
@@ -186,10 +208,10 @@ class ListenerFactory(Factory):
             self._registry.refusals.note(reason, source, f"{label}: {detail}", monotonic())
 
         def ended(connection: ClientConnection) -> None:
-            self._registry.open.discard(connection)
+            self._registry.ended(name, connection)
             place.leave()
 
-        label = f"session {session_id} of client {client.policy.settings.name} from {source}"
+        label = f"session {session_id} of client {name} from {source}"
         return ClientConnection(
             session,
             client.connector,
@@ -198,6 +220,7 @@ class ListenerFactory(Factory):
             ),
             self._registry.audit,
             self._registry.sizes,
+            self._registry.attempts,
             refused,
             place.established,
             ended,

@@ -41,6 +41,12 @@ class Transport(Protocol):
     def getPeerCertificate(self) -> Any: ...
 
 
+class SecureTransport(Transport, Protocol):
+    """ISSLTransport of twisted.internet.interfaces as well"""
+
+    def getPeerCertificate(self) -> Any: ...
+
+
 class Reactor(Protocol):
     """IReactorTCP, IReactorTime and IReactorCore of twisted.internet.interfaces"""
 

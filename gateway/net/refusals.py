@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from twisted.logger import Logger
 
+from gateway.net.observer import Observer
 from gateway.policy.reasons import REASONS, Reason
 
 log = Logger()
@@ -16,15 +15,15 @@ QUIET_SECONDS = 60.0
 
 
 class Refusals:
-    """counts: by reason, since the start."""
+    """observer: counts them."""
 
-    def __init__(self) -> None:
-        self.counts: Counter[Reason] = Counter()
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
         self._recent = Recent()
 
     def note(self, reason: Reason, address: str, what: str, now: float) -> None:
-        """Counts a connection from this address that was closed. what: which one it was, and more of why."""
-        self.counts[reason] += 1
+        """A connection from this address was closed. what: which one it was, and more of why."""
+        self._observer.connection_refused(reason)
         if self._recent.worth_logging(f"{reason} {address}", now):
             setting = REASONS[reason].setting
             log.warn(

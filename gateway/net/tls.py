@@ -11,22 +11,30 @@ from OpenSSL import SSL
 from OpenSSL.crypto import X509, PKey
 from service_identity import VerificationError
 from twisted.internet import defer, ssl
-from twisted.internet.error import ConnectError, DNSLookupError, TimeoutError
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionRefusedError,
+    DNSLookupError,
+    TimeoutError,
+)
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.python.failure import Failure
 
-from gateway.net.client_certificate import ClientCertificate
-from gateway.net.settings import DirectorySettings, ListenerSettings, ServerSettings
+from gateway.net.observer import FailureCause
+from gateway.net.required_certificate import RequiredCertificate
+from gateway.net.settings import ClientCertificate, DirectorySettings, ListenerSettings, ServerSettings
 from gateway.net.tls_policy import refuse_renegotiation, tls_options
 
 # OpenSSL's reason strings (lower case) and what they mean to an administrator.
 _MEANINGS = (
     ("unknown ca", "the peer does not trust our issuer: send the intermediate certificate with ours"),
     ("certificate unknown", "the peer does not accept our certificate: see its chain and its name"),
+    ("certificate required", "the server asks for a client certificate: see client_certificate"),
     ("bad certificate", "the peer does not accept our certificate: see its chain and its name"),
     ("certificate expired", "the peer says that our certificate has expired: renew it"),
     ("certificate revoked", "the peer says that our certificate is revoked: replace it"),
-    ("did not return a certificate", "the client must show one: see client_certificate"),
+    ("did not return a certificate", "the client must show one: see required_certificate"),
     ("certificate verify failed", "its certificate is not issued by a CA in ca_file, or has expired"),
     ("unsupported protocol", "the peer speaks no TLS version from 1.2 on"),
     ("protocol version", "the two sides have no TLS version in common; 1.2 is the lowest here"),
@@ -40,22 +48,13 @@ _MEANINGS = (
 )
 
 
-def listener_tls(
-    settings: ListenerSettings, client_certificate: ClientCertificate | None = None
-) -> ssl.CertificateOptions:
+def listener_tls(settings: ListenerSettings, required: RequiredCertificate | None = None) -> ssl.CertificateOptions:
     """The context that a listener's sessions get: those of one client, where that must show a certificate.
 
     Raises OSError or ValueError for unusable files.
     """
-    key = load_pem_private_key(settings.private_key.read_bytes(), password=None)
-    chain = [X509.from_cryptography(c) for c in _certificates(settings.certificate)]
-    options = ssl.CertificateOptions(
-        privateKey=PKey.from_cryptography_key(key),  # type: ignore[arg-type]
-        certificate=chain[0],
-        extraCertChain=chain[1:],
-        trustRoot=None if client_certificate is None else _authorities(client_certificate.ca_file),
-        **tls_options(),
-    )
+    trust = None if required is None else _authorities(required.ca_file)
+    options = ssl.CertificateOptions(**_own_certificate(settings), trustRoot=trust, **tls_options())
     try:
         refuse_renegotiation(options)
     except SSL.Error as error:
@@ -65,9 +64,13 @@ def listener_tls(
 
 
 def server_tls(directory: DirectorySettings, server: ServerSettings) -> IOpenSSLClientConnectionCreator:
-    """Verifies chain and name (RFC 4513 3.1.3), sends the name as SNI. Raises OSError or ValueError."""
+    """Verifies chain and name (RFC 4513 3.1.3), sends the name as SNI, and shows the directory's client certificate
+    to a server that asks for one. Raises OSError or ValueError."""
     trust = ssl.platformTrust() if directory.ca_file is None else _authorities(directory.ca_file)
-    return ssl.optionsForClientTLS(server.server_name, trustRoot=trust, extraCertificateOptions=tls_options())
+    own = {} if directory.client_certificate is None else _own_certificate(directory.client_certificate)
+    return ssl.optionsForClientTLS(
+        server.server_name, trustRoot=trust, extraCertificateOptions={**own, **tls_options()}
+    )
 
 
 def _authorities(ca_file: Path) -> Any:
@@ -75,6 +78,17 @@ def _authorities(ca_file: Path) -> Any:
     return ssl.trustRootFromCertificates(
         [ssl.Certificate(X509.from_cryptography(found)) for found in _certificates(ca_file)]
     )
+
+
+def _own_certificate(pair: ListenerSettings | ClientCertificate) -> dict[str, Any]:
+    """The arguments of CertificateOptions that say who we are, intermediate certificates included."""
+    key = load_pem_private_key(pair.private_key.read_bytes(), password=None)
+    chain = [X509.from_cryptography(c) for c in _certificates(pair.certificate)]
+    return {
+        "privateKey": PKey.from_cryptography_key(key),  # type: ignore[arg-type]
+        "certificate": chain[0],
+        "extraCertChain": chain[1:],
+    }
 
 
 def _certificates(path: Path) -> list[x509.Certificate]:
@@ -91,13 +105,35 @@ def explain_failure(failure: Failure) -> str:
         return "its certificate does not carry the expected name: see server_name"
     if isinstance(error, DNSLookupError):
         return "its name does not resolve"
-    if isinstance(error, TimeoutError | defer.TimeoutError):
+    # The last one is what an endpoint makes of an attempt that is given up because its time is over.
+    if isinstance(error, TimeoutError | defer.TimeoutError | ConnectingCancelledError):
         return "no answer in time: a firewall that drops packets, or a server that hangs?"
     if isinstance(error, SSL.Error):
         return _explain_tls(error)
     if isinstance(error, ConnectError):
         return str(error)
     return type(error).__name__
+
+
+def failure_cause(failure: Failure) -> FailureCause:
+    """The kind of what explain_failure explains."""
+    error = failure.value
+    if isinstance(error, VerificationError):
+        return FailureCause.certificate
+    if isinstance(error, DNSLookupError):
+        return FailureCause.name_unknown
+    if isinstance(error, TimeoutError | defer.TimeoutError | ConnectingCancelledError):
+        return FailureCause.timeout
+    if isinstance(error, SSL.Error):
+        return FailureCause.certificate if "certificate" in _openssl_reasons(error).lower() else FailureCause.tls
+    if isinstance(error, ConnectionRefusedError):
+        return FailureCause.refused
+    return FailureCause.other
+
+
+def certificate_expiry(*certificates: X509) -> float:
+    """When the first of them expires, in seconds since the epoch."""
+    return min(each.to_cryptography().not_valid_after_utc.timestamp() for each in certificates)
 
 
 def tls_failure(failure: Failure) -> str | None:

@@ -15,7 +15,7 @@ from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.decision import AncestorPlan, SearchPlan
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import REASONS, Reason
-from gateway.policy.search import refuse_search
+from gateway.policy.search_refusal import refuse_search
 from gateway.policy.settings import Paging
 from gateway.policy.shrink import AttributeSize, Loss, Remembered, ShrinkMode, Sizes, losses, shape_of
 from gateway.relay.aside import PutAside, Room
@@ -97,10 +97,11 @@ def ancestor_steps(policy: Policy, plan: AncestorPlan) -> Steps:
 def _give_up(search: Search) -> Steps:
     """RFC 2696 3: a size of 0 with a cookie; the server is told as well, so that it can free the pages."""
     if search.cookie:
+        yield AwaitTurn()
         part = search.plan.parts[search.part]
         control = PagedResults(0, search.cookie).to_control(critical=True)
         yield Stream(part, search.tally, (*search.plan.controls, control), most=0)
-    return Outcome(LDAPResult(ResultCode.success), (page_response(b""),))
+    return Outcome(LDAPResult(ResultCode.success), (page_response(b""),), more=True)
 
 
 class _RunningSearch:
@@ -121,8 +122,8 @@ class _RunningSearch:
         # Entries that may still come in the client's page.
         left = 0 if plan.page is None else plan.page.size
         by_gateway = plan.page is None and (yield from self._must_page())
-        if by_gateway:
-            # Servers keep one paging state per connection, or few.
+        if by_gateway or plan.page is not None:
+            # Servers keep one paging state per connection, or few: a client's page would end the gateway's own.
             yield AwaitTurn()
         controls: tuple[Control, ...] = ()
         while search.part < len(plan.parts):
@@ -264,7 +265,7 @@ class _RunningSearch:
 
     def _success(self, controls: tuple[Control, ...], cookie: bytes) -> Outcome:
         page = () if self._plan.page is None else (page_response(cookie),)
-        return Outcome(LDAPResult(ResultCode.success), (*page, *self._others(controls)))
+        return Outcome(LDAPResult(ResultCode.success), (*page, *self._others(controls)), more=bool(cookie))
 
     def _others(self, controls: tuple[Control, ...]) -> tuple[Control, ...]:
         permitted = self._policy.entries.filter_response_controls(controls)

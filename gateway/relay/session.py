@@ -22,7 +22,8 @@ from gateway.ldap.messages import (
     UnbindRequest,
 )
 from gateway.ldap.results import LDAPResult, ResultCode
-from gateway.policy.decision import AncestorPlan, Refuse, RootDsePlan
+from gateway.policy.decision import AccountKind, AncestorPlan, Refuse, RootDsePlan
+from gateway.policy.lockout import GuardedAccount
 from gateway.policy.operations import decide_operation
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
@@ -83,6 +84,11 @@ class Session:
     @property
     def closed(self) -> bool:
         return self._closed
+
+    @property
+    def busy(self) -> bool:
+        """Whether an operation is open."""
+        return bool(self._exchange.open)
 
     @property
     def reads_client(self) -> bool:
@@ -159,6 +165,13 @@ class Session:
         self._exchange.release()
         return []
 
+    def attempt_admitted(self, account: GuardedAccount, admitted: bool, now: float) -> list[Command]:
+        """What AdmitAttempt asked for."""
+        self._at(now)
+        self._exchange.admit(account, admitted)
+        self._pull()
+        return self._flush()
+
     def sizes_recalled(self, shape: Shape, remembered: Remembered, now: float) -> list[Command]:
         """What RecallSizes asked for."""
         self._at(now)
@@ -175,7 +188,8 @@ class Session:
         clock = self._clocks.next(idle=not self._exchange.open)
         if clock is not None and clock[0] <= now:
             expired = clock[1]
-            self._audit(self._record("session", 0), "", expired.reason, expired.code)
+            if expired.reason is not Reason.idle:
+                self._audit(self._record("session", 0), "refuse", expired.reason, expired.code)
             self._disconnect(expired.code, expired.reason, expired.text)
         else:
             self._exchange.expire()
@@ -185,8 +199,7 @@ class Session:
     def stop(self, now: float) -> list[Command]:
         """No new requests from here on; the session closes itself once the open operations are answered."""
         self._at(now)
-        if not self._closed:
-            self._draining = True
+        self._draining = True
         return self._flush()
 
     def abort(self, reason: Reason, text: str, now: float) -> list[Command]:
@@ -264,6 +277,8 @@ class Session:
             self._refuse(operation, decision)
             return
         operation.record.account = decision.request.name
+        operation.record.sync_bind = decision.kind is AccountKind.sync
+        operation.record.mended = decision.mended
         self._binding = operation
         self._exchange.begin(operation, bind_steps(self.policy, decision))
 
@@ -277,6 +292,7 @@ class Session:
             self._answer_root_dse(operation, decision)
         elif isinstance(decision, AncestorPlan):
             operation.record.forwarded = decision.request.attributes
+            operation.record.mended = decision.mended
             self._exchange.begin(operation, ancestor_steps(self.policy, decision))
         else:
             self._exchange.search(operation, decision)
@@ -323,10 +339,6 @@ class Session:
 
     # The end.
 
-    def _close_if_drained(self) -> None:
-        if self._draining and not self._exchange.open and not self._closed:
-            self._disconnect(ResultCode.unavailable, Reason.stopping, "the gateway is stopping")
-
     def _disconnect(self, code: ResultCode, reason: Reason, text: str) -> None:
         """Answers what is open, sends the notice of disconnection (RFC 4511 4.4.1) and closes both sides."""
         if self._closed:
@@ -371,8 +383,9 @@ class Session:
 
     def _flush(self) -> list[Command]:
         self._exchange.give_turn()
-        # Not as soon as the last operation ends: the bind that ended it is still to be answered.
-        self._close_if_drained()
+        if self._draining and not self._exchange.open:
+            # Not as soon as the last operation ends: what came with it wants an answer as well.
+            self._disconnect(ResultCode.unavailable, Reason.stopping, "the gateway is stopping")
         return self._output.take()
 
     def _record(self, operation: str, message_id: int) -> AuditRecord:

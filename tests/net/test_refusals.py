@@ -1,3 +1,6 @@
+from collections import Counter
+
+from gateway.net.observer import Observer
 from gateway.net.refusals import QUIET_SECONDS, REMEMBERED, Recent, Refusals
 from gateway.policy.reasons import Reason
 
@@ -20,9 +23,18 @@ def test_only_so_much_is_remembered_and_the_oldest_is_forgotten():
     assert not recent.worth_logging(f"s{REMEMBERED}", 1)
 
 
+class Counting(Observer):
+    def __init__(self):
+        self.counts = Counter()
+
+    def connection_refused(self, reason):
+        self.counts[reason] += 1
+
+
 def test_every_refusal_counts_also_where_it_is_not_logged():
-    refusals = Refusals()
+    counting = Counting()
+    refusals = Refusals(counting)
     for _ in range(3):
         refusals.note(Reason.source_not_listed, "192.0.2.1", "a connection", 0)
     refusals.note(Reason.too_many_sessions, "192.0.2.1", "a connection", 0)
-    assert refusals.counts == {Reason.source_not_listed: 3, Reason.too_many_sessions: 1}
+    assert counting.counts == {Reason.source_not_listed: 3, Reason.too_many_sessions: 1}

@@ -114,6 +114,21 @@ def test_searches_that_the_gateway_pages_run_one_after_another():
     assert h.results() == [(7, 0), (8, 0)]
 
 
+@pytest.mark.parametrize("given_up", [False, True])
+def test_a_clients_page_waits_for_a_search_that_the_gateway_pages(given_up):
+    h = Paged(**ALWAYS).bound()
+    h.ask(search(SALES), number=6)
+    h.serve(person("a", SALES), cookie=b"sales")
+    h.send(search(), start=7)
+    h.ask(search(SALES), size=0 if given_up else 2, cookie=h.cookie(), number=8)
+    h.serve(person("b"), cookie=b"one")
+    assert h.asked()[-1] == (BASE, (2, b"one"))
+    h.serve(person("c"), cookie=b"")
+    assert h.asked()[-1] == (SALES, (0 if given_up else 2, b"sales"))
+    h.serve(cookie=b"")
+    assert h.results() == [(6, 0), (7, 0), (8, 0)]
+
+
 def test_the_turn_goes_on_when_its_search_is_abandoned_and_not_when_the_server_is_lost():
     h = Paged(**ALWAYS).bound()
     h.send(search(), search(SALES), start=7)
@@ -139,6 +154,7 @@ def test_a_clients_pages_come_with_the_gateways_own_cookies():
     assert h.cookie() == b""
     assert h.asked() == [(BASE, (2, b"")), (BASE, (2, b"server cookie"))]
     assert h.results() == [(7, 0), (8, 0)]
+    assert [record.more for record in h.audit[-2:]] == [True, False]
 
 
 @pytest.mark.parametrize("critical", [True, False])
@@ -193,6 +209,7 @@ def test_a_client_gives_a_paged_search_up():
     assert h.asked()[-1] == (BASE, (0, b"one"))
     h.serve(cookie=b"")
     assert (h.results()[-1], h.cookie()) == ((8, 0), b"")
+    assert h.audit[-1].more
     h.ask(cookie=cookie, number=9)
     assert h.results()[-1] == (9, 53)
 

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.demo.certificates import LOOPBACK_NAMES, make_certificates
 from tests.servers.gateway_process import PATIENCE, GatewayProcess
+from tests.servers.raw_client import RawClient
 from tests.servers.samba import running_samba
 from tests.servers.slapd import Slapd
 
@@ -43,6 +44,22 @@ def certificates(tmp_path_factory):
     """CertificateFiles of the gateway's listeners, for localhost, 127.0.0.1 and 127.0.0.2."""
     directory = tmp_path_factory.mktemp("certificates")
     return make_certificates(directory, "gateway", (*LOOPBACK_NAMES, "127.0.0.2"))
+
+
+@pytest.fixture
+def open_client(certificates):
+    """A function that takes a GatewayProcess, a name and a password, and RawClient's keywords; the client is bound,
+    and closed after the test."""
+    opened = []
+
+    def open_(running, name, password, **keywords):
+        opened.append(RawClient(running.port, certificates.ca_file, **keywords))
+        assert opened[-1].bind(name, password) == 0
+        return opened[-1]
+
+    yield open_
+    for client in opened:
+        client.socket.close()
 
 
 @pytest.fixture(scope="module")

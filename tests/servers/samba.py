@@ -11,20 +11,19 @@ import pytest
 from tests.servers.gateway_process import ROOT
 
 LAB = ROOT.parent / "shared" / "lab" / "samba-ad"
-USERS = 500
 USER_PASSWORD = "Lab-User-Passw0rd1"
 
 
 @contextlib.contextmanager
-def running_samba():
-    """The settings of a domain controller that serves USERS people: LAB_IP, LAB_CA, LAB_SVC_UPN and so on."""
+def running_samba(users=500):
+    """The settings of a domain controller that serves so many people: LAB_IP, LAB_CA, LAB_SVC_UPN and so on."""
     if not (LAB / "up.sh").exists():
         pytest.skip("the Samba lab is not beside the project")
     if os.geteuid() != 0 or not shutil.which("samba"):
         pytest.skip("needs root and: apt-get install samba samba-ad-provision samba-dsdb-modules ldap-utils openssl")
     address = f"127.{random.randint(20, 250)}.{random.randint(1, 250)}.{random.randint(2, 250)}"
     made = subprocess.run(
-        [LAB / "up.sh", "--users", str(USERS)],
+        [LAB / "up.sh", "--users", str(users)],
         env={**os.environ, "LAB_IP": address},
         cwd="/tmp",
         capture_output=True,

@@ -1,7 +1,6 @@
 """A whole sync through the gateway, and everything that can go wrong with one, against OpenLDAP's slapd."""
 
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from gateway.relay.client import Disconnection, Entry, page_control
 from tests.servers import slapd_tree
 from tests.servers.gateway_process import PATIENCE, configuration
+from tests.servers.ldapsearch import ldapsearch
 from tests.servers.raw_client import RawClient
 from tests.servers.slapd import Slapd
 from tests.servers.slapd_tree import BOARD, CONTACTS, GROUPS, STAFF, SUFFIX, SYNC_ACCOUNT, SYNC_PASSWORD, USER_PASSWORD
@@ -131,12 +131,17 @@ def test_a_paged_sync_gives_exactly_what_a_direct_read_gives(gateway, through, d
     gateway.wait_for_audit(unbound + 1, operation="unbind")
 
 
+@pytest.mark.parametrize("page", [37, 1000])
+def test_a_sync_from_above_the_allowed_bases_gives_what_these_hold(through, directly, page):
+    assert sync(through(*ACCOUNT), [SUFFIX], ATTRIBUTES, page) == permitted(sync(directly, BASES, ATTRIBUTES, page))
+
+
 @pytest.mark.parametrize("paging", [(), ("-E", "pr=50/noprompt")], ids=["unpaged", "paged"])
 def test_ldapsearch_prints_the_same_through_the_gateway_and_directly(certificates, gateway, slapd, paging):
     for base in (f"OU=Sales\\, EMEA,{STAFF}", GROUPS, CONTACTS):
         arguments = [*paging, "-b", base, "(objectClass=*)", *ATTRIBUTES]
-        relayed = ldapsearch(certificates.ca_file, f"ldaps://127.0.0.1:{gateway.port}", *arguments)
-        direct = ldapsearch(slapd.certificates.ca_file, f"ldaps://127.0.0.1:{slapd.port}", *arguments)
+        relayed = ldapsearch(f"ldaps://127.0.0.1:{gateway.port}", certificates.ca_file, ACCOUNT, *arguments)
+        direct = ldapsearch(slapd.url, slapd.certificates.ca_file, ACCOUNT, *arguments)
         assert relayed.returncode == direct.returncode == 0, relayed.stderr
         assert b"mail:" in direct.stdout
         assert relayed.stdout == direct.stdout
@@ -247,8 +252,9 @@ def test_before_starttls_nothing_is_served(certificates, gateway):
 @pytest.mark.parametrize("option, status", [("-ZZ", 0), (None, 13)])
 def test_ldapsearch_needs_starttls(certificates, gateway, option, status):
     done = ldapsearch(
-        certificates.ca_file,
         f"ldap://127.0.0.2:{gateway.ports[1]}",
+        certificates.ca_file,
+        ACCOUNT,
         *([option] if option else []),
         *("-b", GROUPS, "(objectClass=group)", "mail"),
     )
@@ -367,21 +373,39 @@ def test_a_client_that_dies_in_mid_search_takes_its_server_connection_along(cert
         until_connected(large.port, 1)
 
 
-def test_the_audit_tells_of_each_operation_and_of_no_value(gateway):
-    assert {"bind", "search", "extended", "unbind"} <= {record["operation"] for record in gateway.audit()}
+def test_the_audit_tells_of_each_operation_and_of_no_value(gateway, slapd, through):
+    connection = through(*ACCOUNT)
+    connection.search(STAFF, "(&(objectClass=user)(mail=u00001@corp.example))", attributes=["mail", "pager"])
+    assert [entry["raw_attributes"] for entry in connection.response] == [{"mail": [b"u00001@corp.example"]}]
+    connection.search(slapd_tree.SERVICE, "(objectClass=*)")
+    connection.unbind()
+    session = gateway.audit(operation="bind", account=SYNC_ACCOUNT)[-1]["session"]
+    gateway.wait_for_audit(session=session, operation="unbind")
+    records = gateway.audit(session=session)
+    assert [record["operation"] for record in records] == ["bind", "search", "search", "unbind"]
+    assert {(record["client"], record["source"], record["account"]) for record in records} == {
+        ("mimecast", "127.0.0.1", SYNC_ACCOUNT)
+    }
+    _, permitted_search, refused_search, _ = records
+    assert permitted_search["time"] and permitted_search["ms"] > 0 and permitted_search["bytes"] > 0
+    told = {
+        "base": STAFF,
+        "scope": "sub",
+        "filter": "(&(objectClass=?)(mail=?))",
+        "asked": ["mail", "pager"],
+        "forwarded": ["mail"],
+        "held_back": ["pager"],
+        "entries": 1,
+        "decision": "permit",
+        "reason": "",
+        "result": "success",
+        "server": slapd.url,
+    }
+    assert {key: permitted_search[key] for key in told} == told
+    assert (refused_search["decision"], refused_search["reason"]) == ("refuse", "base-not-allowed")
     text = (gateway.audit_text() + gateway.log()).encode()
     assert not any(word.encode() in text for word in (SYNC_PASSWORD, USER_PASSWORD, "@partner.example"))
     assert not any(mark in text for mark in slapd_tree.HIDDEN_MARKS)
-
-
-def ldapsearch(ca_file, url, *arguments):
-    options = ["-x", "-LLL", "-o", "ldif-wrap=no", "-H", url, "-D", SYNC_ACCOUNT, "-w", SYNC_PASSWORD]
-    return subprocess.run(
-        ["ldapsearch", *options, *arguments],
-        env={"PATH": "/usr/bin:/bin", "LDAPCONF": "/dev/null", "LDAPTLS_CACERT": str(ca_file)},
-        capture_output=True,
-        timeout=60,
-    )
 
 
 def resident_octets(running):

@@ -39,6 +39,11 @@ class WindowsLike:
         return f"ldaps://127.0.0.1:{self.port}"
 
     @property
+    def gateway_directory(self) -> dict[str, Any]:
+        """The keys of a directory block that leads to it."""
+        return {"servers": [{"url": self.url, "server_name": SERVER_NAME}], "ca_file": self.ca_file}
+
+    @property
     def pid(self) -> int:
         return self._process.pid
 

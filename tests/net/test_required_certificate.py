@@ -12,7 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway.ldap.dn import parse
 from gateway.ldap.messages import BASE_OBJECT
-from gateway.net.client_certificate import ClientCertificate, alternative_names, fold_alt_name
+from gateway.net.required_certificate import RequiredCertificate, alternative_names, fold_alt_name
 from tests.net.client_certificates import Authority, name_of
 from tests.net.test_listener import CLIENT
 from tests.servers.gateway_process import GatewayProcess, configuration
@@ -36,7 +36,7 @@ def config(certificates, authority, *, starttls="off", alt_names=("DNS:sync.exam
     """One client must show a certificate, the other on the same listener need not."""
     directory = {"servers": ["ldaps://127.0.0.1:1"], "ca_file": certificates.ca_file}
     demanded = {"ca_file": str(authority.ca_file), "alt_names": list(alt_names), "subjects": ["CN=Listed,O=Example"]}
-    client = {**CLIENT, "sources": [DEMANDING], "client_certificate": demanded}
+    client = {**CLIENT, "sources": [DEMANDING], "required_certificate": demanded}
     whole = json.loads(configuration(certificates, directory, client))
     whole["clients"]["other"] = {**CLIENT, "sources": [OTHER], "directory": "corp"}
     whole["listeners"][0]["starttls"] = starttls
@@ -104,7 +104,7 @@ def test_the_log_says_what_a_client_without_a_certificate_is_missing(certificate
     with GatewayProcess(tmp_path, config(certificates, authority)) as running:
         assert answer(running.port, context_of(certificates)) == b""
         said = running.wait_for("tls-failed")
-        assert "client mimecast from 127.0.0.1" in said and "see client_certificate" in said
+        assert "client mimecast from 127.0.0.1" in said and "see required_certificate" in said
 
 
 @VERSIONS
@@ -113,7 +113,7 @@ def test_another_name_of_the_same_authority_gets_no_octet_of_ldap(certificates, 
     with GatewayProcess(tmp_path, config(certificates, authority)) as running:
         assert answer(running.port, context_of(certificates, wrong, version)) == b""
         said = running.wait_for("client-certificate-not-listed")
-        assert "see clients.X.client_certificate" in said and "sync.example.com.evil.example" in said
+        assert "see clients.X.required_certificate" in said and "sync.example.com.evil.example" in said
         assert "other\\nname" in said or "other\\\\nname" in said
         assert running.audit() == []
 
@@ -187,7 +187,7 @@ def certificate(authority, subject, alt_names=()):
     ],
 )
 def test_alternative_names_are_compared_whole_and_by_their_kind(authority, tmp_path, listed, shown, same):
-    rule = ClientCertificate(tmp_path, alt_names=(listed,))
+    rule = RequiredCertificate(tmp_path, alt_names=(listed,))
     refusal = rule.refusal(certificate(authority, name_of("x"), ["DNS:first.example", shown]))
     assert (refusal is None) == same
 
@@ -204,13 +204,13 @@ def test_alternative_names_are_compared_whole_and_by_their_kind(authority, tmp_p
     ],
 )
 def test_subjects_are_compared_as_names(authority, tmp_path, subject, same):
-    rule = ClientCertificate(tmp_path, subjects=(parse("CN=sync,O=Example"),))
+    rule = RequiredCertificate(tmp_path, subjects=(parse("CN=sync,O=Example"),))
     assert (rule.refusal(certificate(authority, subject)) is None) == same
 
 
 def test_no_certificate_and_no_alternative_names(authority, tmp_path):
     assert alternative_names(certificate(authority, name_of("x"))) == []
-    assert ClientCertificate(tmp_path, alt_names=("DNS:a",)).refusal(None) is not None
+    assert RequiredCertificate(tmp_path, alt_names=("DNS:a",)).refusal(None) is not None
 
 
 @pytest.mark.parametrize("name", ["sync.example.com", "DNS:", "dns:sync.example.com", "IP:300.1.1.1", "RID:1.2.3"])

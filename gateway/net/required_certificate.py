@@ -22,7 +22,7 @@ SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
-class ClientCertificate:
+class RequiredCertificate:
     """ca_file: PEM, whoever issues the certificates. subjects, alt_names: any one of them is enough; the latter with
     their kind, like `DNS:sync.example.com`. No wildcards."""
 

@@ -1,0 +1,124 @@
+"""Whole results of a search as they came, to be compared octet for octet: entries with their values as sets."""
+
+import base64
+from dataclasses import dataclass, field
+
+from gateway.ldap.results import LDAPResult
+from gateway.relay.client import Disconnection, Entry, Reference, SearchDone, next_page, page_control
+from tests.servers.ldapsearch import ldapsearch
+
+ALL = "(objectClass=*)"
+
+
+@dataclass
+class Whole:
+    """What a search gave: values by attribute by DN, in the spelling that came. pages: entries in each."""
+
+    result: LDAPResult | None = None
+    entries: dict[str, dict[str, frozenset[bytes]]] = field(default_factory=dict)
+    references: list[tuple[str, ...]] = field(default_factory=list)
+    pages: list[int] = field(default_factory=list)
+
+    @property
+    def code(self):
+        assert self.result is not None, "no result yet"
+        return self.result.code
+
+    def take(self, event):
+        """An entry comes once, an attribute once in an entry, a value once in an attribute."""
+        if isinstance(event, Reference):
+            self.references.append(event.uris)
+            return
+        assert isinstance(event, Entry), event
+        attributes = {}
+        for attribute in event.entry.attributes:
+            assert attribute.type not in attributes, attribute.type
+            attributes[attribute.type] = frozenset(attribute.values)
+            assert len(attributes[attribute.type]) == len(attribute.values), attribute.type
+        assert event.entry.dn not in self.entries, "the same entry twice"
+        self.entries[event.entry.dn] = attributes
+
+
+def read(client, bases, attributes, **how):
+    """Reads the subtrees one after another; ends at the first result that is no success.
+
+    client: a RawClient that is bound. how: as for read_pages.
+    """
+    whole = Whole()
+    for base in bases:
+        for _ in read_pages(client, whole, base, attributes, **how):
+            pass
+        if whole.code != 0:
+            break
+    return whole
+
+
+def read_pages(client, whole, base, attributes, *, page=None, text=ALL, critical=True):
+    """Adds a subtree to whole; a generator that stops after each page.
+
+    page: the size that is asked for, None to ask for no pages. critical: of the paged results control.
+    """
+    cookie = None
+    while cookie != b"":
+        controls = () if page is None else (page_control(page, cookie or b"", critical),)
+        done = finish(client, whole, client.search(base, text, attributes, controls))
+        cookie = next_page(done)
+        assert not cookie or done.result.code == 0
+        yield done
+
+
+def finish(client, whole, message_id):
+    """Takes what comes of one search up to its SearchDone, which it returns."""
+    before = len(whole.entries)
+    while True:
+        event = client.event()
+        assert event is not None, "closed without a result"
+        assert not isinstance(event, Disconnection), event
+        assert event.message_id == message_id
+        if isinstance(event, SearchDone):
+            whole.result = event.result
+            whole.pages.append(len(whole.entries) - before)
+            return event
+        whole.take(event)
+
+
+def read_ranges(client, dn, name, step=1499):
+    """The values of an attribute of one entry, asked for so many at a time, and the descriptions that came."""
+    values, descriptions = set(), []
+    while not descriptions or not descriptions[-1].endswith("-*"):
+        whole = Whole()
+        asked = f"{name};range={len(values)}-{len(values) + step - 1}"
+        finish(client, whole, client.search(dn, ALL, [asked], scope=0))
+        assert whole.code == 0
+        ((description, found),) = ((key, value) for key, value in whole.entries[dn].items() if value)
+        assert values.isdisjoint(found)
+        values |= found
+        descriptions.append(description)
+    return values, descriptions
+
+
+def read_directly(url, ca_file, account, bases, attributes, page=500):
+    """The entries of a paged read with OpenLDAP's ldapsearch: neither the gateway nor its codec has seen them."""
+    entries = {}
+    for base in bases:
+        done = ldapsearch(url, ca_file, account, "-E", f"pr={page}/noprompt", "-b", base, ALL, *attributes)
+        assert done.returncode == 0, done.stderr
+        entries |= parse_ldif(done.stdout)
+    return entries
+
+
+def parse_ldif(ldif):
+    """As ldapsearch prints it, without folded lines (RFC 2849)."""
+    entries = {}
+    for line in ldif.split(b"\n"):
+        if not line or line.startswith(b"#"):
+            continue
+        name, _, rest = line.partition(b":")
+        value = base64.b64decode(rest[2:]) if rest.startswith(b":") else rest.removeprefix(b" ")
+        if name == b"dn":
+            entry = entries.setdefault(value.decode(), {})
+        else:
+            entry.setdefault(name.decode(), set()).add(value)
+    return {
+        dn: {name: frozenset(values) for name, values in attributes.items()} for dn, attributes in entries.items()
+    }
