@@ -97,4 +97,6 @@ def _configuration(server: Server, port: int, attributes: Sequence[str]) -> dict
         },
         "admin": {"address": "127.0.0.1:0"},
         "drain_timeout": 1,
+        # What is measured is the work, not the limits.
+        "limits": {"requests_per_source": 1_000_000, "requests_per_account": 1_000_000},
     }

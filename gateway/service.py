@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from gateway.net.listener import ListenerFactory, ListenerState, ServedClient, SessionRegistry
 from gateway.net.reactor import Port, Reactor, Timer
 from gateway.net.server_link import ServerConnector
-from gateway.net.settings import ClientSettings, GatewaySettings, ListenerSettings, StartTls
+from gateway.net.settings import GatewaySettings, ListenerSettings, Network, StartTls
 from gateway.net.sources import SourceTable
 from gateway.net.tls import listener_tls
 from gateway.observe.ledger import Ledger, ListenerStatus
@@ -133,28 +133,32 @@ class Gateway:
     def _states(self, settings: GatewaySettings) -> dict[tuple[str, int], ListenerState]:
         try:
             facts = {client.directory.name: ServerFacts() for client in settings.clients}
-            served = [(client, self._served(client, facts[client.directory.name])) for client in settings.clients]
-            return {
-                key(listener): ListenerState(
+            ways = [
+                (client, Policy(client.policy), ServerConnector(client.directory, self._reactor, self.ledger))
+                for client in settings.clients
+            ]
+            states = {}
+            for index, listener in enumerate(settings.listeners):
+                tls = listener_tls(listener)
+                clients: list[tuple[Network, ServedClient]] = []
+                for client, policy, connector in ways:
+                    if client.listeners and index not in client.listeners:
+                        continue
+                    required = client.certificate
+                    own_tls = tls if required is None else listener_tls(listener, required)
+                    served = ServedClient(policy, connector, facts[client.directory.name], own_tls, required)
+                    clients += [(network, served) for network in client.sources]
+                states[key(listener)] = ListenerState(
                     listener,
-                    listener_tls(listener),
-                    SourceTable(
-                        (network, entry)
-                        for client, entry in served
-                        if not client.listeners or index in client.listeners
-                        for network in client.sources
-                    ),
+                    tls,
+                    SourceTable(clients),
                     SourceTable((network, True) for network in settings.trusted_proxies),
                     settings.limits,
                     settings.connections,
                 )
-                for index, listener in enumerate(settings.listeners)
-            }
+            return states
         except (OSError, ValueError) as error:
             raise StartError(str(error)) from None
-
-    def _served(self, client: ClientSettings, facts: ServerFacts) -> ServedClient:
-        return ServedClient(Policy(client.policy), ServerConnector(client.directory, self._reactor, self.ledger), facts)
 
     def _record(self, record: AuditRecord) -> None:
         self._audit(record)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from gateway.config import models
 from gateway.config.certificates import CertificateProblem, check_pair, read_certificates
+from gateway.config.limits import connection_limits, session_limits
 from gateway.config.networks import ListedNetwork, inside_proxies, read_networks, ties
 from gateway.config.problems import Problem
 from gateway.config.source import Location, Source
@@ -18,12 +19,11 @@ from gateway.ldap.attribute_types import is_type, split_description
 from gateway.ldap.controls import is_oid
 from gateway.ldap.dn import DN, DNError, parse
 from gateway.ldap.filter_text import FilterTextError, parse_filter
-from gateway.ldap.filters import FilterLimits
-from gateway.ldap.messages import START_TLS, RequestLimits
+from gateway.ldap.messages import START_TLS
+from gateway.net.required_certificate import RequiredCertificate, fold_alt_name
 from gateway.net.settings import (
     ClientCertificate,
     ClientSettings,
-    ConnectionLimits,
     DirectorySettings,
     GatewaySettings,
     ListenerSettings,
@@ -35,7 +35,6 @@ from gateway.policy.bind_name import read_bind_name
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import BaseAbove, ClientPolicy, Mode, Paging, WhenDenied
 from gateway.policy.shrink import ShrinkMode, ShrinkSettings
-from gateway.relay.settings import SessionLimits
 
 LDAPS_PORT = 636
 
@@ -87,8 +86,8 @@ class Compiler:
         return GatewaySettings(
             listeners=listeners,
             clients=clients,
-            limits=_limits(file.limits),
-            connections=_connection_limits(file.limits),
+            limits=session_limits(file.limits),
+            connections=connection_limits(file.limits),
             trusted_proxies=tuple(file.trusted_proxies),
             admin=None if file.admin is None else self._admin(file.admin.address),
             audit_file=None if file.audit.file is None else self._path(file.audit.file),
@@ -254,7 +253,28 @@ class Compiler:
             extensions=frozenset({START_TLS}) if starttls else frozenset(),
         )
         networks = tuple(source.network for source in sources)
-        return ClientSettings(policy, networks, directory, self._listeners_of(at, client, file), client.sync_gap)
+        listeners = self._listeners_of(at, client, file)
+        certificate = self._required_certificate((*at, "required_certificate"), client.required_certificate)
+        return ClientSettings(policy, networks, directory, listeners, client.sync_gap, certificate)
+
+    def _required_certificate(
+        self, at: Location, wanted: models.RequiredCertificate | None
+    ) -> RequiredCertificate | None:
+        if wanted is None:
+            return None
+        ca_file = self._path(wanted.ca_file)
+        try:
+            read_certificates(ca_file)
+        except CertificateProblem as error:
+            self._problem((*at, "ca_file"), str(error))
+        if not wanted.subjects and not wanted.alt_names:
+            self._problem(at, "subjects or alt_names are needed: which certificates of that CA are this client's?")
+        for i, name in enumerate(wanted.alt_names):
+            try:
+                fold_alt_name(name)
+            except ValueError as error:
+                self._problem((*at, "alt_names", i), str(error))
+        return RequiredCertificate(ca_file, self._dns((*at, "subjects"), wanted.subjects), tuple(wanted.alt_names))
 
     def _sources(self, at: Location, client: models.Client) -> list[ListedNetwork]:
         listed = []
@@ -351,42 +371,3 @@ def _attribute_advice(attribute: str) -> str:
     if ";" in attribute and split_description(attribute) is not None:
         return "list the type without options; they are judged by it"
     return "an attribute name like mail or proxyAddresses is expected"
-
-
-def _limits(limits: models.Limits) -> SessionLimits:
-    return SessionLimits(
-        message_before_bind=limits.message_before_bind,
-        message_after_bind=limits.message_after_bind,
-        response_message=limits.response_message,
-        operations=limits.operations,
-        busy_answers=limits.busy_answers,
-        request=RequestLimits(
-            filter=FilterLimits(limits.filter_depth, limits.filter_elements, limits.assertion_value),
-            attributes=limits.attributes,
-            attribute_length=limits.attribute_length,
-            dn_length=limits.dn_length,
-            password_length=limits.password_length,
-            controls=limits.controls,
-        ),
-        first_request=limits.first_request,
-        message=limits.message,
-        unbound=limits.unbound,
-        idle=limits.idle,
-        bind=limits.bind,
-        silence=limits.silence,
-        search=limits.search,
-        write_stall=limits.write_stall,
-        expanded_entry=limits.expanded_entry,
-    )
-
-
-def _connection_limits(limits: models.Limits) -> ConnectionLimits:
-    return ConnectionLimits(
-        sessions=limits.sessions,
-        sessions_per_source=limits.sessions_per_source,
-        handshakes=limits.handshakes,
-        tls_handshake=limits.tls_handshake,
-        proxy_header=limits.proxy_header,
-        requests_per_source=limits.requests_per_source,
-        requests_per_account=limits.requests_per_account,
-    )

@@ -100,6 +100,8 @@ def _known_keys(location: Location) -> list[str]:
             model = models.ClientCertificate
         elif location[0] == "clients" and location[2:] == ("shrink_guard",):
             model = models.ShrinkGuard
+        elif location[0] == "clients" and location[2:] == ("required_certificate",):
+            model = models.RequiredCertificate
         elif location[0] == "clients" and location[2:] == ("lockout",):
             model = models.Lockout
     return list(model.model_fields)

@@ -97,6 +97,12 @@ class ShrinkGuard(Model):
     minimum: Count = _SHRINK.minimum
 
 
+class RequiredCertificate(Model):
+    ca_file: str
+    subjects: list[str] = []
+    alt_names: list[str] = []
+
+
 class Lockout(Model):
     failures: Annotated[int, Field(ge=0, le=100, strict=True)] = _LOCKOUT.failures
     window: Duration = _LOCKOUT.window
@@ -106,6 +112,7 @@ class Client(Model):
     sources: list[IPv4Network | IPv6Network] = []
     sources_file: Annotated[str, Field(min_length=1)] | None = None
     directory: str
+    required_certificate: RequiredCertificate | None = None
     sync_accounts: list[str] = []
     base_dns: Annotated[list[str], Field(min_length=1)]
     attributes: Annotated[list[str], Field(min_length=1)]

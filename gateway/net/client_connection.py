@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 
+from cryptography import x509
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHandshakeListener
@@ -19,6 +20,7 @@ from zope.interface import implementer
 
 from gateway.net.flow import WriteGauge
 from gateway.net.reactor import Reactor, Timer, Transport
+from gateway.net.required_certificate import RequiredCertificate
 from gateway.net.server_link import ServerConnector, ServerLink
 from gateway.net.tls import tls_failure
 from gateway.policy.lockout import GuardedAccount, Verdict
@@ -47,11 +49,13 @@ log = Logger()
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSettings:
-    """tls: the context that TLS begins with. encrypted: it begins with the connection, and the session behind it.
-    tls_handshake: seconds for TLS to come up. write_stall: seconds that a peer may leave its full buffer untouched."""
+    """tls: the context that TLS begins with. certificate: which one the client must show. tls_first: TLS begins with
+    the connection, and the session behind it. tls_handshake: seconds for TLS to come up. write_stall: seconds that a
+    peer may leave its full buffer untouched."""
 
     tls: CertificateOptions
-    encrypted: bool
+    certificate: RequiredCertificate | None
+    tls_first: bool
     tls_handshake: float
     write_stall: float
 
@@ -106,7 +110,7 @@ class ClientConnection(Protocol):
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
         self.transport.registerProducer(self._gauge, True)
-        if self._settings.encrypted:
+        if self._settings.tls_first:
             self._await_handshake()
         else:
             self._begin()
@@ -114,6 +118,13 @@ class ClientConnection(Protocol):
     def handshakeCompleted(self) -> None:
         """TLS is up: from the beginning, or after StartTLS. A failure is told by connectionLost."""
         self._stop_handshake_timer()
+        rule = self._settings.certificate
+        refusal = None if rule is None else rule.refusal(self._peer_certificate())
+        if refusal is not None:
+            self._refused(Reason.client_certificate_not_listed, refusal)
+            # Twisted delivers nothing that may have come with the end of the handshake.
+            self.transport.abortConnection()
+            return
         self._established()
         if self._session is None:
             self._begin()
@@ -181,6 +192,10 @@ class ClientConnection(Protocol):
     def _begin(self) -> None:
         self._session = self._new_session()
         self._arm()
+
+    def _peer_certificate(self) -> x509.Certificate | None:
+        shown = self.transport.getPeerCertificate()
+        return None if shown is None else shown.to_cryptography()
 
     def _await_handshake(self) -> None:
         self._handshake_timer = self._reactor.callLater(self._settings.tls_handshake, self._handshake_late)

@@ -23,6 +23,7 @@ from gateway.net.proxied import ProxiedConnection
 from gateway.net.rates import RequestRates, SessionRates
 from gateway.net.reactor import Reactor
 from gateway.net.refusals import Refusals
+from gateway.net.required_certificate import RequiredCertificate
 from gateway.net.server_link import ServerConnector
 from gateway.net.settings import ConnectionLimits, ListenerSettings, StartTls
 from gateway.net.shared_addresses import SharedSources, shared_addresses
@@ -42,17 +43,20 @@ log = Logger()
 
 @dataclass(frozen=True, slots=True)
 class ServedClient:
-    """A client as a listener needs it: what it may do, and the way to its directory."""
+    """A client as a listener needs it: what it may do, the way to its directory, and the context of its TLS, which
+    demands a certificate where it must show one. The source says which client it is, so that is known before TLS."""
 
     policy: Policy
     connector: ServerConnector
     facts: ServerFacts
+    tls: CertificateOptions
+    certificate: RequiredCertificate | None
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerState:
     """What a configuration load makes of a listener. A reload replaces it whole; sessions keep the one that
-    they began with."""
+    they began with. tls: of the listener itself, for the clients that need no certificate."""
 
     settings: ListenerSettings
     tls: CertificateOptions
@@ -70,7 +74,7 @@ class ListenerState:
 class SessionRegistry:
     """The sessions that are under way, the IDs that they have in the logs, and what outlives them.
 
-    admission, rates: of all listeners. closed: no further session begins.
+    admission, refusals, rates: of all listeners. closed: no further session begins.
     """
 
     def __init__(
@@ -82,7 +86,7 @@ class SessionRegistry:
         self.observer = observer
         self.open: set[ClientConnection] = set()
         self.admission = Admission()
-        self._refusals = Refusals()
+        self.refusals = Refusals(observer)
         self.rates = RequestRates()
         self.shared = SharedSources(shared_addresses())
         self.closed = False
@@ -98,11 +102,6 @@ class SessionRegistry:
     def ended(self, client: str, connection: ClientConnection) -> None:
         self.open.discard(connection)
         self.observer.session_ended(client)
-
-    def refused(self, reason: Reason, address: str, what: str, now: float) -> None:
-        """A connection from this address was closed. what: which one it was, and more of why."""
-        self._refusals.note(reason, address, what, now)
-        self.observer.connection_refused(reason)
 
 
 class _Wrapped(Factory):
@@ -176,9 +175,10 @@ class ListenerFactory(Factory):
         if proxy is None:
             self._warn_if_shared(source)
         connection = self._connection(state, place, client, str(source))
+        self._registry.begun(client.policy.settings.name, connection)
         if state.settings.starttls is StartTls.required:
             return connection
-        context: Any = state.tls
+        context: Any = client.tls
         wrapped: Any = _Wrapped(connection)
         tls = TLSMemoryBIOFactory(context, False, wrapped)
         tls.noisy = False
@@ -187,8 +187,8 @@ class ListenerFactory(Factory):
 
     def _connection(self, state: ListenerState, place: Place, client: ServedClient, source: str) -> ClientConnection:
         session_id = self._registry.next_id()
-        name = client.policy.settings.name
         encrypted = state.settings.starttls is StartTls.off
+        name = client.policy.settings.name
         rates = SessionRates(self._registry.rates, state.connections, name, source)
 
         def session() -> Session:
@@ -205,17 +205,19 @@ class ListenerFactory(Factory):
             )
 
         def refused(reason: Reason, detail: str) -> None:
-            self._registry.refused(reason, source, f"{label}: {detail}", monotonic())
+            self._registry.refusals.note(reason, source, f"{label}: {detail}", monotonic())
 
         def ended(connection: ClientConnection) -> None:
             self._registry.ended(name, connection)
             place.leave()
 
         label = f"session {session_id} of client {name} from {source}"
-        connection = ClientConnection(
+        return ClientConnection(
             session,
             client.connector,
-            ConnectionSettings(state.tls, encrypted, state.connections.tls_handshake, state.limits.write_stall),
+            ConnectionSettings(
+                client.tls, client.certificate, encrypted, state.connections.tls_handshake, state.limits.write_stall
+            ),
             self._registry.audit,
             self._registry.sizes,
             self._registry.attempts,
@@ -225,8 +227,6 @@ class ListenerFactory(Factory):
             self._reactor,
             label,
         )
-        self._registry.begun(name, connection)
-        return connection
 
     def _warn_if_shared(self, source: IPv4Address | IPv6Address) -> None:
         warning = self._registry.shared.seen(source)
@@ -242,4 +242,4 @@ class ListenerFactory(Factory):
     ) -> None:
         through = f" through {proxy}" if proxy is not None else ""
         what = f"a connection from {source}{through} to {self.state.settings.address}"
-        self._registry.refused(reason, str(source), f"{what}: {detail}" if detail else what, monotonic())
+        self._registry.refusals.note(reason, str(source), f"{what}: {detail}" if detail else what, monotonic())

@@ -30,7 +30,7 @@ class Observer:
         """The connection is gone."""
 
     def connection_refused(self, reason: Reason) -> None:
-        """A connection was closed for what it is, or because its TLS did not come up."""
+        """A connection was closed before there was a session, or before its TLS was up."""
 
     def server_connected(
         self, directory: DirectorySettings, server: ServerSettings, certificate_expires: float | None

@@ -1,9 +1,10 @@
-"""Connections that were closed without becoming a session: logged so that a flood fills no disk."""
+"""Connections that were closed without becoming a session: counted, and logged so that a flood fills no disk."""
 
 from __future__ import annotations
 
 from twisted.logger import Logger
 
+from gateway.net.observer import Observer
 from gateway.policy.reasons import REASONS, Reason
 
 log = Logger()
@@ -14,11 +15,15 @@ QUIET_SECONDS = 60.0
 
 
 class Refusals:
-    def __init__(self) -> None:
+    """observer: counts them."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
         self._recent = Recent()
 
     def note(self, reason: Reason, address: str, what: str, now: float) -> None:
-        """Logs that a connection from this address was closed. what: which one it was, and more of why."""
+        """A connection from this address was closed. what: which one it was, and more of why."""
+        self._observer.connection_refused(reason)
         if self._recent.worth_logging(f"{reason} {address}", now):
             setting = REASONS[reason].setting
             log.warn(

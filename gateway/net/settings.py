@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from gateway.net.required_certificate import RequiredCertificate
 from gateway.policy.settings import ClientPolicy
 from gateway.relay.settings import SessionLimits
 
@@ -101,13 +102,14 @@ class DirectorySettings:
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
     """Who a client is and where its sessions go. listeners: indexes into the listeners; empty for all. sync_gap:
-    seconds without a search that end a sync run."""
+    seconds without a search that end a sync run. certificate: that it must show in TLS, None for none."""
 
     policy: ClientPolicy
     sources: tuple[Network, ...]
     directory: DirectorySettings
     listeners: frozenset[int] = field(default_factory=frozenset)
     sync_gap: float = DEFAULT_SYNC_GAP
+    certificate: RequiredCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True)

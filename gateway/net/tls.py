@@ -22,10 +22,9 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.python.failure import Failure
 
 from gateway.net.observer import FailureCause
+from gateway.net.required_certificate import RequiredCertificate
 from gateway.net.settings import ClientCertificate, DirectorySettings, ListenerSettings, ServerSettings
-
-# RFC 8996 retires everything older than TLS 1.2.
-MINIMUM = ssl.TLSVersion.TLSv1_2
+from gateway.net.tls_policy import refuse_renegotiation, tls_options
 
 # OpenSSL's reason strings (lower case) and what they mean to an administrator.
 _MEANINGS = (
@@ -35,6 +34,7 @@ _MEANINGS = (
     ("bad certificate", "the peer does not accept our certificate: see its chain and its name"),
     ("certificate expired", "the peer says that our certificate has expired: renew it"),
     ("certificate revoked", "the peer says that our certificate is revoked: replace it"),
+    ("did not return a certificate", "the client must show one: see required_certificate"),
     ("certificate verify failed", "its certificate is not issued by a CA in ca_file, or has expired"),
     ("unsupported protocol", "the peer speaks no TLS version from 1.2 on"),
     ("protocol version", "the two sides have no TLS version in common; 1.2 is the lowest here"),
@@ -48,23 +48,35 @@ _MEANINGS = (
 )
 
 
-def listener_tls(settings: ListenerSettings) -> ssl.CertificateOptions:
-    """The context that a listener's sessions get. Raises OSError or ValueError for unusable files."""
-    return ssl.CertificateOptions(**_own_certificate(settings), raiseMinimumTo=MINIMUM)
+def listener_tls(settings: ListenerSettings, required: RequiredCertificate | None = None) -> ssl.CertificateOptions:
+    """The context that a listener's sessions get: those of one client, where that must show a certificate.
+
+    Raises OSError or ValueError for unusable files.
+    """
+    trust = None if required is None else _authorities(required.ca_file)
+    options = ssl.CertificateOptions(**_own_certificate(settings), trustRoot=trust, **tls_options())
+    try:
+        refuse_renegotiation(options)
+    except SSL.Error as error:
+        # OpenSSL takes no certificate whose key or signature is too weak.
+        raise ValueError(f"{settings.certificate}: {_openssl_reasons(error)}") from None
+    return options
 
 
 def server_tls(directory: DirectorySettings, server: ServerSettings) -> IOpenSSLClientConnectionCreator:
     """Verifies chain and name (RFC 4513 3.1.3), sends the name as SNI, and shows the directory's client certificate
     to a server that asks for one. Raises OSError or ValueError."""
-    trust: Any
-    if directory.ca_file is None:
-        trust = ssl.platformTrust()
-    else:
-        authorities = [X509.from_cryptography(c) for c in _certificates(directory.ca_file)]
-        trust = ssl.trustRootFromCertificates([ssl.Certificate(a) for a in authorities])
+    trust = ssl.platformTrust() if directory.ca_file is None else _authorities(directory.ca_file)
     own = {} if directory.client_certificate is None else _own_certificate(directory.client_certificate)
     return ssl.optionsForClientTLS(
-        server.server_name, trustRoot=trust, extraCertificateOptions={**own, "raiseMinimumTo": MINIMUM}
+        server.server_name, trustRoot=trust, extraCertificateOptions={**own, **tls_options()}
+    )
+
+
+def _authorities(ca_file: Path) -> Any:
+    """Trusts the CAs of a PEM file and no other."""
+    return ssl.trustRootFromCertificates(
+        [ssl.Certificate(X509.from_cryptography(found)) for found in _certificates(ca_file)]
     )
 
 

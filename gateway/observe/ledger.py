@@ -88,8 +88,7 @@ class Ledger(Observer):
 
     clients, servers, listeners: of the configuration in force, in its order. unreachable: when a connection to a
     directory last failed at all of its servers, for those where none has succeeded since. reloaded: whether the last
-    load of the configuration succeeded; reload_time: when one last did. refused_connections: by reason.
-    stopping: no session is accepted any more.
+    load of the configuration succeeded; reload_time: when one last did. stopping: no session is accepted any more.
     """
 
     def __init__(self, clock: Callable[[], float] = time) -> None:
@@ -100,7 +99,8 @@ class Ledger(Observer):
         self.listeners: tuple[ListenerStatus, ...] = ()
         self.unreachable: dict[str, float] = {}
         self.shrink_alerts: deque[ShrinkAlert] = deque(maxlen=KEPT_ALERTS)
-        self.refused_connections: Counter[Reason] = Counter({Reason.source_not_listed: 0})
+        # Connections that became no session; strangers are told of from the start.
+        self.refused_connections = Counter({Reason.source_not_listed: 0})
         self.reloaded = True
         self.reload_time = self.started
         self.stopping = False

@@ -72,12 +72,7 @@ class _LedgerCollector(Collector):
         yield from self._gateway()
 
     def _refusals(self, counts: dict[str, ClientCounts]) -> Iterator[Metric]:
-        refused = _counter(
-            "refusals",
-            "Requests that the policy does not permit; without a client, connections that were closed.",
-            "client",
-            "reason",
-        )
+        refused = _counter("refusals", "Requests that the policy does not permit.", "client", "reason")
         failed = _counter("failures", "Permitted operations that the gateway ended itself.", "client", "reason")
         shrank = _counter("result_shrank", "Searches that gave much less than last time.", "client", "outcome")
         for client, count in counts.items():
@@ -87,9 +82,9 @@ class _LedgerCollector(Collector):
                 failed.add_metric([client, reason], number)
             shrank.add_metric([client, "refused"], count.shrank)
             shrank.add_metric([client, "reported"], count.shrank_passed)
-        # Before its session begins a connection is nobody's.
-        for refused_for, number in self._ledger.refused_connections.items():
-            refused.add_metric(["", refused_for.value], number)
+        # Before there is a session, and mostly before it is known whose.
+        for closed, number in self._ledger.refused_connections.items():
+            refused.add_metric(["", closed.value], number)
         yield from (refused, failed, shrank)
 
     def _sync_runs(self) -> Iterator[Metric]:

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     proxy_header_malformed = "proxy-header-malformed"
     proxy_header_timeout = "proxy-header-timeout"
     tls_failed = "tls-failed"
+    client_certificate_not_listed = "client-certificate-not-listed"
     tls_handshake_timeout = "tls-handshake-timeout"
     too_many_sessions = "too-many-sessions"
     too_many_sessions_of_source = "too-many-sessions-of-source"
@@ -136,6 +137,9 @@ REASONS: dict[Reason, ReasonDoc] = {
     ),
     Reason.proxy_header_timeout: ReasonDoc("a trusted proxy sent no PROXY header in time", "limits.proxy_header"),
     Reason.tls_failed: ReasonDoc("TLS with a client could not be established"),
+    Reason.client_certificate_not_listed: ReasonDoc(
+        "the client's certificate is for none of the listed names", "clients.X.required_certificate"
+    ),
     Reason.tls_handshake_timeout: ReasonDoc("TLS with a client was not established in time", "limits.tls_handshake"),
     Reason.too_many_sessions: ReasonDoc("too many sessions are open", "limits.sessions"),
     Reason.too_many_sessions_of_source: ReasonDoc(

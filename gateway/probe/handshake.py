@@ -24,7 +24,8 @@ from gateway.ldap.errors import DecodeError
 from gateway.ldap.messages import START_TLS
 from gateway.ldap.results import ResultCode
 from gateway.net.reactor import Reactor, Transport
-from gateway.net.tls import MINIMUM, explain_failure
+from gateway.net.tls import explain_failure
+from gateway.net.tls_policy import MINIMUM
 from gateway.relay.client import Client, ExtendedResult
 
 DROPPED: Final = "a firewall drops it, or the host is down: permit this host to connect to that port"

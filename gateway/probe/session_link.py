@@ -13,7 +13,7 @@ from twisted.internet.ssl import CertificateOptions
 from gateway.net.client_connection import ClientConnection, ConnectionSettings
 from gateway.net.reactor import Reactor, Transport
 from gateway.net.server_link import LinkOwner, ServerConnector
-from gateway.net.settings import ClientSettings, ConnectionLimits
+from gateway.net.settings import ClientSettings
 from gateway.policy.policy import Policy
 from gateway.probe.connection import Connection
 from gateway.relay.audit import AuditRecord
@@ -49,18 +49,16 @@ class _SessionLink:
         name = f"preview of client {client.policy.name}"
         self._owner: LinkOwner | None = None
         self._session = ClientConnection(
-            lambda: Session(
-                "preview", "preview", Policy(client.policy), limits, ServerFacts(), monotonic(), tls=True
-            ),
+            lambda: Session("preview", "preview", Policy(client.policy), limits, ServerFacts(), monotonic(), tls=True),
             ServerConnector(client.directory, reactor),
             # Within the process there is no TLS to wait for.
-            ConnectionSettings(CertificateOptions(), False, ConnectionLimits().tls_handshake, limits.write_stall),
+            ConnectionSettings(CertificateOptions(), None, False, limits.write_stall, limits.write_stall),
             audit,
             SizesInMemory(),
             AttemptsInMemory(monotonic),
-            lambda _reason, _detail: None,
+            lambda reason, detail: None,
             lambda: None,
-            lambda _: None,
+            lambda connection: None,
             reactor,
             name,
         )
@@ -143,6 +141,8 @@ class _End:
     def pauseProducing(self) -> None: ...
 
     def resumeProducing(self) -> None: ...
+
+    def getPeerCertificate(self) -> Any: ...
 
     def startTLS(self, context: Any, /) -> None:
         raise RuntimeError("a session within the process has TLS from the beginning")

@@ -20,7 +20,8 @@ from gateway.policy.decision import Mended
 class AuditRecord:
     """One operation, from its request to its one final answer. Filled in while the operation runs.
 
-    operation: bind, search, ... as RFC 4511 names them. account: the DN or name that the session is bound
+    operation: bind, search, ... as RFC 4511 names them; malformed for what is none, session where the client
+    took too long and the whole of it ended. account: the DN or name that the session is bound
     as (for a bind: that it wants to be), in the configured spelling where one matched. base, scope, filter,
     asked: of the request; forwarded: attributes that the server was asked for; held_back: attributes asked
     for and not forwarded. narrowed_to: the bases that a wider search was answered from. mended: names of the request

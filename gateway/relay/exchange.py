@@ -192,9 +192,14 @@ class Exchange:
         """Takes the operation's next steps, up to one that must wait for its answer, or to its outcome."""
         while outcome is None:
             step = operation.step
-            if isinstance(step, Deliver | EndAttempt | SamePerson):
-                if not self._take_at_once(operation, step):
+            if isinstance(step, Deliver):
+                entry = messages.encode(LDAPMessage(operation.message_id, step.entry))
+                if not self._send_entry(operation, entry, step.tally):
                     return
+                outcome = operation.resume(Ready())
+                continue
+            if isinstance(step, EndAttempt | SamePerson):
+                self._take_at_once(operation, step)
                 outcome = operation.resume(Ready())
                 continue
             if isinstance(step, AwaitTurn):
@@ -208,17 +213,12 @@ class Exchange:
             return
         self.finish(operation, outcome)
 
-    def _take_at_once(self, operation: Operation, step: Deliver | EndAttempt | SamePerson) -> bool:
-        """False where the operation has ended with it."""
-        if isinstance(step, Deliver):
-            entry = messages.encode(LDAPMessage(operation.message_id, step.entry))
-            return self._send_entry(operation, entry, step.tally)
+    def _take_at_once(self, operation: Operation, step: EndAttempt | SamePerson) -> None:
         if isinstance(step, EndAttempt):
             operation.attempt = None
             self._output.command(AttemptEnded(step.account, step.verdict))
         else:
             self._output.command(JoinAccounts(step.alias, step.account))
-        return True
 
     def give_turn(self) -> None:
         """Not as soon as an operation ends: others may be about to end with it."""

@@ -53,9 +53,9 @@ class Operation:
         self.step: Step | None = None
         self.upstream_id: int | None = None
         self.asked_at = 0.0
+        self.ends_by: float | None = None
         self.waits_since = 0.0
         self.attempt: GuardedAccount | None = None
-        self.ends_by: float | None = None
         self._steps: Steps | None = None
         self._found: list[SearchResultEntry] = []
         self.received = 0

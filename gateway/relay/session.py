@@ -187,7 +187,10 @@ class Session:
             return []
         clock = self._clocks.next(idle=not self._exchange.open)
         if clock is not None and clock[0] <= now:
-            self._disconnect(clock[1].code, clock[1].reason, clock[1].text)
+            expired = clock[1]
+            if expired.reason is not Reason.idle:
+                self._audit(self._record("session", 0), "refuse", expired.reason, expired.code)
+            self._disconnect(expired.code, expired.reason, expired.text)
         else:
             self._exchange.expire()
             self._pull()

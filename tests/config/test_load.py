@@ -91,6 +91,21 @@ def test_a_good_file_becomes_settings(tmp_path):
         ("[mail, cn]", "[mail, cn]\n    sync_gap: 0", 17, "greater than 0"),
         ("[mail, cn]", "[mail, cn]\nstate_dir: 5", 17, "a text is expected"),
         ("[mail, cn]", "[mail, cn]\nstate_dir: ''", 17, "at least 1 character"),
+        ("[mail, cn]", "[mail, cn]\n    required_certificate: {ca_fil: x}", 17, 'did you mean "ca_file"'),
+        ("[mail, cn]", "[mail, cn]\n    required_certificate: {ca_file: gateway.pem}", 17, "subjects or alt_names"),
+        ("[mail, cn]", "[mail, cn]\n    required_certificate: {ca_file: no.pem, subjects: [CN=x]}", 17, "no.pem"),
+        (
+            "[mail, cn]",
+            "[mail, cn]\n    required_certificate:\n      ca_file: gateway.pem\n      alt_names: [sync.example.com]",
+            19,
+            "a name with its kind",
+        ),
+        (
+            "[mail, cn]",
+            "[mail, cn]\n    required_certificate:\n      ca_file: gateway.pem\n      subjects: [sync]",
+            19,
+            "required_certificate.subjects.0",
+        ),
         ("[mail, cn]", "&a [mail, cn]\n    filter_attributes: *a", 16, "aliases"),
         (CONTEXTS, OWN.replace("gateway.pem", "missing.pem"), 10, "client_certificate.certificate: "),
         (CONTEXTS, OWN.replace("gateway.key", "gateway.pem"), 10, "client_certificate.private_key: "),
@@ -292,6 +307,15 @@ def test_the_shipped_examples_are_right(tmp_path, name):
     (certificates / "google-ldap.pem").rename(certificates / "google-ldap.crt")
     shutil.copy(CONF / name, tmp_path)
     assert load_configuration(tmp_path / name).settings.clients
+
+
+def test_a_required_certificate(tmp_path):
+    wanted = "{ca_file: gateway.pem, subjects: ['CN=sync,O=X'], alt_names: ['DNS:a.example']}"
+    (client,) = load(tmp_path, f"{GOOD}    required_certificate: {wanted}\n").settings.clients
+    certificate = client.certificate
+    assert certificate.ca_file == tmp_path / "gateway.pem"
+    assert [str(subject) for subject in certificate.subjects] == ["CN=sync,O=X"]
+    assert certificate.alt_names == ("DNS:a.example",)
 
 
 @pytest.mark.parametrize(

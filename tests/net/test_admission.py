@@ -103,3 +103,19 @@ def test_who_is_silent_before_tls_keeps_nobody_out_for_longer_than_that_may_last
         with RawClient(gateway.port, certificates.ca_file) as client:
             assert root_dse(client) == 0
         assert "Traceback" not in gateway.log()
+
+
+def test_a_source_that_asks_too_much_in_a_second_is_told_busy_in_all_its_sessions(certificates, tmp_path):
+    with (
+        gateway_with(certificates, tmp_path, requests_per_source=1) as gateway,
+        RawClient(gateway.port, certificates.ca_file) as one,
+        RawClient(gateway.port, certificates.ca_file) as two,
+        RawClient(gateway.port, certificates.ca_file, source="127.0.0.2") as other,
+    ):
+        # Faster than one in a second, whatever the machine does in between.
+        asked = [one.search("", scope=BASE_OBJECT) for _ in range(50)]
+        assert 51 in {result.code for _, result in one.results(*asked).values()}
+        asked = [two.search("", scope=BASE_OBJECT) for _ in range(50)]
+        assert 51 in {result.code for _, result in two.results(*asked).values()}
+        assert root_dse(other) == 0
+        assert gateway.wait_for_audit(reason="too-many-requests-of-source")

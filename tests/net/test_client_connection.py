@@ -129,3 +129,57 @@ def test_a_client_that_takes_nothing_any_more_is_ended(certificates, server_cert
                 assert "a peer takes none of what waits for it" in running.wait_for("session ended")
                 assert other.result(other.search("", scope=BASE_OBJECT))[1].code == 0
             stalled.die()
+
+
+def test_a_message_that_is_not_finished_in_time_ends_that_session(certificates, tmp_path):
+    directory = {"servers": ["ldaps://127.0.0.1:1"], "ca_file": certificates.ca_file}
+    client = {"sync_accounts": ["svc@corp.example"], "base_dns": ["DC=corp,DC=example"], "attributes": ["cn"]}
+    config = configuration(certificates, directory, client, limits={"message": 0.5})
+    with (
+        GatewayProcess(tmp_path, config) as running,
+        RawClient(running.port, certificates.ca_file) as other,
+        RawClient(running.port, certificates.ca_file) as slow,
+    ):
+        assert other.result(other.search("", scope=BASE_OBJECT))[1].code == 0
+        assert slow.result(slow.search("", scope=BASE_OBJECT))[1].code == 0
+        slow.socket.sendall(slow.client.search(ROOT_DSE).data[:-1])
+        notice = slow.event()
+        assert isinstance(notice, Disconnection)
+        assert notice.result.code == 52
+        assert slow.event() is None
+        (record,) = running.wait_for_audit(reason="message-timeout")
+        assert record["operation"] == "session"
+        assert other.result(other.search("", scope=BASE_OBJECT))[1].code == 0
+
+
+def plenty(request):
+    """A stub's answers: more than all buffers on the way hold, and then an end."""
+    if not isinstance(request, SearchRequest):
+        yield from accept_binds(request)
+        return
+    for _ in range(400):
+        yield SearchResultEntry("CN=x,DC=corp,DC=example", (Attribute("cn", (bytes(60_000),)),))
+    yield from accept_binds(request)
+
+
+def test_a_client_whose_message_waits_because_its_answers_do_is_not_late(certificates, server_certificates, tmp_path):
+    client = {"sync_accounts": ["svc@corp.example"], "base_dns": ["DC=corp,DC=example"], "attributes": ["cn"]}
+    with StubServer(server_certificates, plenty) as server:
+        config = configuration(certificates, server.gateway_directory(), client, limits={"message": 1})
+        with GatewayProcess(tmp_path, config) as running:
+            with RawClient(running.port, certificates.ca_file, receive_buffer=65_536) as reader:
+                assert reader.bind("svc@corp.example", "Passw0rd") == 0
+                asked = reader.client.search(ROOT_DSE)
+                found = reader.search("DC=corp,DC=example")
+                reader.socket.sendall(asked.data[:5])
+                assert isinstance(reader.event(), Entry)
+                # While this one runs out of time, the reader's time stands still.
+                with RawClient(running.port, certificates.ca_file) as slow:
+                    slow.socket.sendall(asked.data[:5])
+                    assert isinstance(slow.event(), Disconnection)
+                reader.socket.sendall(asked.data[5:])
+                results = reader.results(found, asked.message_id)
+            # One has been taken above.
+            assert len(results[found][0]) == 399
+            assert {result.code for _, result in results.values()} == {0}
+            assert len(running.audit(reason="message-timeout")) == 1

@@ -132,6 +132,15 @@ def test_from_elsewhere_a_header_is_not_looked_at(certificates, gateway):
     assert len(gateway.audit()) == before
 
 
+def test_probes_and_refusals_keep_no_place(certificates, tmp_path):
+    with GatewayProcess(tmp_path, config(certificates, limits={"sessions": 3})) as gateway:
+        for octets in (b"PROXY UNKNOWN\r\n", line(UNLISTED), b"garbage") * 3:
+            assert closed(gateway.port, octets)
+        with RawClient(gateway.port, certificates.ca_file, source=PROXY, before=[line(LISTED)]) as client:
+            assert root_dse(client) == 0
+        assert "too-many" not in gateway.log()
+
+
 def test_a_header_that_does_not_come_in_time(certificates, tmp_path):
     with GatewayProcess(tmp_path, config(certificates, limits={"proxy_header": 0.2})) as gateway:
         assert closed(gateway.port, b"PROXY TCP4 ")

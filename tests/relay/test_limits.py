@@ -23,7 +23,11 @@ def notice(h):
     assert h.other[-1] is c.CloseClient
     last = h.to_client[-1]
     assert (last.message_id, last.operation.oid) == (0, m.NOTICE_OF_DISCONNECTION)
-    return last.operation.result.code, last.operation.result.diagnostic.partition(":")[0]
+    said = last.operation.result.code, last.operation.result.diagnostic.partition(":")[0]
+    # That nothing happens for a long time is no refusal.
+    records = [(record.code, record.reason) for record in h.audit if record.operation == "session"]
+    assert records == ([] if said[1] == "idle" else [said])
+    return said
 
 
 def due_and_past(h, seconds):

@@ -24,14 +24,16 @@ class StubServer:
 
     answer: takes a request, returns the operations to send in answer; it runs in the connection's own thread and
     may block. requests: all that have come. client_ca_file: each client must show a certificate of this authority.
+    configure: takes the context of its TLS, to change it.
     """
 
-    def __init__(self, certificates, answer=accept_binds, client_ca_file=None):
+    def __init__(self, certificates, answer=accept_binds, client_ca_file=None, configure=lambda context: None):
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if client_ca_file is not None:
             self._context.verify_mode = ssl.CERT_REQUIRED
             self._context.load_verify_locations(client_ca_file)
         self._context.load_cert_chain(certificates.certificate, certificates.private_key)
+        configure(self._context)
         self._answer = answer
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._open = set()
