@@ -9,8 +9,12 @@ import click
 _COMMANDS = {
     "run": "Run the gateway in the foreground.",
     "health": "Ask a running gateway whether it serves.",
+    "init": "Write a configuration by a few questions and a look at the directory.",
     "check": "Check a configuration and the files it names.",
+    "doctor": "Look for what stops a sync, and say what to do.",
     "explain": "Say what the policy makes of a request, and why.",
+    "preview": "Show what a service will see of the directory.",
+    "escape": "Write a DN with the escapes that it needs.",
     "shrink": "Show, accept or forget what the shrink guard compares with.",
     "demo": "Show a directory sync through the gateway, with made-up data.",
 }

@@ -67,12 +67,16 @@ def command(
     if as_json:
         click.echo(json.dumps(said))
     else:
+        mended = said.pop("mended", [])
         for key, value in said.items():
             shown = value
             if isinstance(value, list):
                 # DNs have commas of their own.
                 shown = ", ".join(f'"{item}"' if key == "base" else item for item in value)
             click.echo(f"{key + ':':<12} {shown}")
+        for name in mended:
+            click.echo(f"{'received:':<12} {name['where']} {name['received']}")
+            click.echo(f"{'meant:':<12} {name['where']} {name['meant']}")
     sys.exit(1 if isinstance(decision, Refuse) else 0)
 
 
@@ -92,21 +96,32 @@ def _refusal(decision: Any, client: str) -> dict[str, Any]:
 
 
 def _plan(decision: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from gateway.policy.decision import RootDsePlan
+
+    if isinstance(decision, RootDsePlan):
+        return {"decision": "permit", "sent": "nothing: the gateway answers the root DSE by itself"}
+    said = {"decision": "permit", **_sent(decision)}
+    if decision.mended:
+        said["mended"] = [asdict(name) for name in decision.mended]
+    return said
+
+
+def _sent(decision: Any) -> dict[str, Any]:
     from gateway.ldap.filter_text import filter_text
     from gateway.ldap.messages import SCOPE_NAMES
-    from gateway.policy.decision import AncestorPlan, BindPlan, RootDsePlan
+    from gateway.policy.decision import AncestorPlan, BindPlan
+    from gateway.policy.reasons import Reason
 
     if isinstance(decision, BindPlan):
         proof = "the person must be found inside login_base_dns" if decision.look_up else "the server's answer"
-        return {"decision": "permit", "as": decision.kind.value, "sent": decision.request.name, "then": proof}
-    if isinstance(decision, RootDsePlan):
-        return {"decision": "permit", "sent": "nothing: the gateway answers the root DSE by itself"}
+        return {"as": decision.kind.value, "sent": decision.request.name, "then": proof}
     if isinstance(decision, AncestorPlan):
         sent = f"the entry {decision.request.base} by itself; the client gets its DN and objectClass"
-        return {"decision": "permit", "sent": sent, "held back": list(decision.held_back)}
+        return {"sent": sent, "held back": list(decision.held_back)}
     request = decision.parts[0]
-    return {
-        "decision": "permit",
+    said = {
         "base": [part.base for part in decision.parts] if decision.narrowed else request.base,
         "scope": SCOPE_NAMES[request.scope],
         "filter": filter_text(request.filter),
@@ -114,3 +129,6 @@ def _plan(decision: Any) -> dict[str, Any]:
         "held back": list(decision.held_back),
         "reported": [reason.value for reason in decision.reported],
     }
+    if decision.suspicious:
+        said["suspicious"] = [f"{Reason.suspicious_escape}: {where}" for where in decision.suspicious]
+    return said

@@ -19,7 +19,7 @@ class CertificateProblem(ValueError):
 
 
 def check_pair(certificate: Path, private_key: Path, now: datetime | None = None) -> None:
-    """That a listener can serve with these files. Raises CertificateProblem."""
+    """That a side of TLS can show itself with these files. Raises CertificateProblem."""
     chain = read_certificates(certificate)
     octets = _read(private_key)
     try:

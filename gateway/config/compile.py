@@ -20,6 +20,7 @@ from gateway.ldap.filter_text import FilterTextError, parse_filter
 from gateway.ldap.filters import FilterLimits
 from gateway.ldap.messages import START_TLS, RequestLimits
 from gateway.net.settings import (
+    ClientCertificate,
     ClientSettings,
     DirectorySettings,
     GatewaySettings,
@@ -28,6 +29,7 @@ from gateway.net.settings import (
     StartTls,
 )
 from gateway.policy.bind_name import read_bind_name
+from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import BaseAbove, ClientPolicy, Mode, Paging, WhenDenied
 from gateway.policy.shrink import ShrinkMode, ShrinkSettings
 from gateway.relay.settings import SessionLimits
@@ -119,19 +121,24 @@ class Compiler:
         location = ("admin", "address")
         address = self._address(location, text)
         if address is not None and not ip_address(address[0]).is_loopback:
-            self._problem(location, "the health page is for this host: a loopback address is expected")
+            self._problem(location, "the admin pages are for this host: a loopback address is expected")
         return address
 
     def _listener(self, location: Location, listener: models.Listener) -> ListenerSettings | None:
         address = self._address((*location, "address"), listener.address)
-        certificate, key = self._path(listener.certificate), self._path(listener.private_key)
+        certificate, key = self._pair(location, listener)
+        if address is None:
+            return None
+        return ListenerSettings(*address, certificate, key, StartTls(listener.starttls))
+
+    def _pair(self, location: Location, pair: models.Listener | models.ClientCertificate) -> tuple[Path, Path]:
+        """The paths of a certificate and its private key, checked."""
+        certificate, key = self._path(pair.certificate), self._path(pair.private_key)
         try:
             check_pair(certificate, key)
         except CertificateProblem as error:
             self._problem((*location, "private_key" if error.path == key else "certificate"), str(error))
-        if address is None:
-            return None
-        return ListenerSettings(*address, certificate, key, StartTls(listener.starttls))
+        return certificate, key
 
     def _directory_of(self, location: Location, name: str, directory: models.Directory) -> DirectorySettings:
         ca_file = None if directory.ca_file == "system" else self._path(directory.ca_file)
@@ -144,24 +151,21 @@ class Compiler:
             self._server((*location, "servers", i), models.Server(url=server) if isinstance(server, str) else server)
             for i, server in enumerate(directory.servers)
         ]
+        own = directory.client_certificate
         return DirectorySettings(
-            name, tuple(server for server in servers if server is not None), ca_file, directory.connect_timeout
+            name,
+            tuple(server for server in servers if server is not None),
+            ca_file,
+            directory.connect_timeout,
+            None if own is None else ClientCertificate(*self._pair((*location, "client_certificate"), own)),
         )
 
     def _server(self, location: Location, server: models.Server) -> ServerSettings | None:
         try:
-            url = urlsplit(server.url)
-            host, port = url.hostname, url.port
-        except ValueError:
-            host, port = None, None
-            url = urlsplit("")
-        if url.scheme == "ldap":
-            self._problem(location, "only ldaps:// is served inside: passwords must not cross the network in plain")
+            return server_settings(server.url, server.server_name)
+        except ValueError as error:
+            self._problem(location, str(error))
             return None
-        if url.scheme != "ldaps" or not host or url.path not in ("", "/") or url.query or url.username:
-            self._problem(location, "a URL like ldaps://dc1.corp.example or ldaps://10.1.2.3:636 is expected")
-            return None
-        return ServerSettings(host, LDAPS_PORT if port is None else port, server.server_name or host)
 
     def _client(
         self,
@@ -232,13 +236,18 @@ class Compiler:
             paging=Paging(file.directories[client.directory].paging),
             page_size=file.directories[client.directory].page_size,
             expand_ranges=client.expand_ranges,
+            mending=client.mending,
             referral_hosts=self._referral_hosts(at, client),
             shrink=ShrinkSettings(
                 ShrinkMode(client.shrink_guard.mode), client.shrink_guard.keep_at_least, client.shrink_guard.minimum
             ),
+            directory=client.directory,
+            lockout=LockoutSettings(client.lockout.failures, client.lockout.window),
             extensions=frozenset({START_TLS}) if starttls else frozenset(),
         )
-        return ClientSettings(policy, tuple(client.sources), directory, self._listeners_of(at, client, file))
+        return ClientSettings(
+            policy, tuple(client.sources), directory, self._listeners_of(at, client, file), client.sync_gap
+        )
 
     def _referral_hosts(self, at: Location, client: models.Client) -> frozenset[str]:
         if client.referrals == "drop":
@@ -289,6 +298,21 @@ class Compiler:
                             ("clients", client.policy.name, "sources", i),
                             f"the same network as in clients.{other}, on the same listener",
                         )
+
+
+def server_settings(url: str, server_name: str | None) -> ServerSettings:
+    """server_name: None for the URL's host. Raises ValueError, whose text says what is wrong."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+        parts = urlsplit("")
+    if parts.scheme == "ldap":
+        raise ValueError("only ldaps:// is served inside: passwords must not cross the network in plain")
+    if parts.scheme != "ldaps" or not host or parts.path not in ("", "/") or parts.query or parts.username:
+        raise ValueError("a URL like ldaps://dc1.corp.example or ldaps://10.1.2.3:636 is expected")
+    return ServerSettings(host, LDAPS_PORT if port is None else port, server_name or host)
 
 
 def _is_directory(path: Path) -> bool:

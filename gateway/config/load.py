@@ -96,6 +96,10 @@ def _known_keys(location: Location) -> list[str]:
         model = children.get(str(location[0]), models.File)
         if "servers" in location:
             model = models.Server
+        elif location[0] == "directories" and location[2:] == ("client_certificate",):
+            model = models.ClientCertificate
         elif location[0] == "clients" and location[2:] == ("shrink_guard",):
             model = models.ShrinkGuard
+        elif location[0] == "clients" and location[2:] == ("lockout",):
+            model = models.Lockout
     return list(model.model_fields)

@@ -12,6 +12,8 @@ from pydantic_core import PydanticCustomError
 from gateway.config.admin import ADMIN_ADDRESS
 from gateway.ldap.filters import FilterLimits
 from gateway.ldap.messages import RequestLimits
+from gateway.net.settings import DEFAULT_SYNC_GAP
+from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import (
     DEFAULT_CONTROLS,
     DEFAULT_FILTER_ATTRIBUTES,
@@ -25,6 +27,7 @@ _SESSION = SessionLimits()
 _REQUEST = RequestLimits()
 _FILTER = FilterLimits()
 _SHRINK = ShrinkSettings()
+_LOCKOUT = LockoutSettings()
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)]
@@ -41,6 +44,17 @@ def _off_as_written(value: Any) -> Any:
     return "off" if value is False else value
 
 
+def _duration(value: Any) -> float:
+    """Seconds."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    match = re.fullmatch(r"([0-9]{1,6})([smh])", value) if isinstance(value, str) else None
+    if match is None:
+        raise PydanticCustomError("duration", "a time like 45s, 30m or 2h is expected, or a number of seconds")
+    return int(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0, le=7 * 86_400, allow_inf_nan=False)]
 Percentage = Annotated[int, BeforeValidator(_percentage)]
 
 
@@ -61,10 +75,16 @@ class Server(Model):
     server_name: str | None = None
 
 
+class ClientCertificate(Model):
+    certificate: str
+    private_key: str
+
+
 class Directory(Model):
     servers: Annotated[list[str | Server], Field(min_length=1)]
     ca_file: str
     naming_contexts: Annotated[list[str], Field(min_length=1)]
+    client_certificate: ClientCertificate | None = None
     connect_timeout: Seconds = 5
     paging: Literal["auto", "always", "never"] = "auto"
     page_size: Annotated[int, Field(ge=1, le=100_000, strict=True)] = DEFAULT_PAGE_SIZE
@@ -74,6 +94,11 @@ class ShrinkGuard(Model):
     mode: Annotated[Literal["enforce", "report", "off"], BeforeValidator(_off_as_written)] = "enforce"
     keep_at_least: Percentage = _SHRINK.keep_at_least
     minimum: Count = _SHRINK.minimum
+
+
+class Lockout(Model):
+    failures: Annotated[int, Field(ge=0, le=100, strict=True)] = _LOCKOUT.failures
+    window: Duration = _LOCKOUT.window
 
 
 class Client(Model):
@@ -98,9 +123,13 @@ class Client(Model):
     pass_diagnostics: bool = False
     base_above: Literal["narrow", "refuse"] = "narrow"
     expand_ranges: bool = True
+    # YAML 1.1 reads an unquoted `on` as true; pydantic reads "on" so.
+    mending: bool = True
     referrals: Literal["drop", "pass"] = "drop"
     referral_hosts: list[str] = []
     shrink_guard: ShrinkGuard = ShrinkGuard()
+    sync_gap: Seconds = DEFAULT_SYNC_GAP
+    lockout: Lockout = Lockout()
 
 
 class Limits(Model):

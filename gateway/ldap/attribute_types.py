@@ -72,6 +72,17 @@ grouptype 1.2.840.113556.1.4.750
 objectcategory 1.2.840.113556.1.4.782
 """
 
+# Attributes of RFC 4512, 4519 and 4524 and of MS-ADA1 to MS-ADA3 whose values are DNs (RFC 4517 3.3.9; in AD the
+# syntax Object(DS-DN)), by their canonical names.
+_DN_ATTRIBUTES: Final = """
+aliasedobjectname creatorsname distinguishedname documentauthor entrydn manager member memberof modifiersname
+namingcontexts owner roleoccupant secretary seealso subschemasubentry uniquemember
+altrecipient altrecipientbl assistant authorig defaultobjectcategory directreports dlmemrejectperms
+dlmemsubmitperms homemdb homemta lastknownparent managedby managedobjects nonsecuritymember objectcategory
+publicdelegates publicdelegatesbl showinaddressbook unauthorig
+"""
+_DN_SYNTAX: Final = frozenset(_DN_ATTRIBUTES.split())
+
 _CANONICAL: Final[dict[str, str]] = {
     alias: line.split()[0] for line in _ALIASES.splitlines() if line for alias in line.split()
 }
@@ -103,6 +114,11 @@ def base_type(description: str) -> str | None:
     """The canonical type that a description stands for, its options left aside; None where it is not one."""
     parts = split_description(description)
     return None if parts is None else canonical_type(parts[0])
+
+
+def has_dn_syntax(description: str) -> bool:
+    """Whether the values of an attribute are DNs, as far as that is known here."""
+    return base_type(description) in _DN_SYNTAX
 
 
 class TypeSet:

@@ -21,6 +21,7 @@ _HEX: Final = frozenset("0123456789abcdefABCDEF")
 # OCTET STRING, UTF8String, PrintableString, IA5String: `#` forms of these are texts like any other.
 _TEXT_TAGS: Final = frozenset({0x04, 0x0C, 0x13, 0x16})
 _SPACES: Final = re.compile(" +")
+_ESCAPE: Final = re.compile(r"\\.")
 
 
 class DNError(ValueError):
@@ -146,6 +147,22 @@ def escape_value(value: str) -> str:
         else:
             written.append(character)
     return "".join(written)
+
+
+def portable(dn: DN) -> str:
+    """The DN with a hexadecimal pair for every character that RFC 4514 2.4 escapes, so that it has none in it that a
+    form or a program may take for its own."""
+    return ",".join(["+".join([_write_portably(ava) for ava in rdn]) for rdn in dn.rdns])
+
+
+def _write_portably(ava: AVA) -> str:
+    if isinstance(ava.value, HexValue):
+        return _write(ava)
+    return f"{ava.type}={_ESCAPE.sub(_hex_pair, escape_value(ava.value))}"
+
+
+def _hex_pair(match: re.Match[str]) -> str:
+    return match[0] if match[0][1] in _HEX else f"\\{ord(match[0][1]):02X}"
 
 
 def parse(text: str) -> DN:

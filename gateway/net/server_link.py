@@ -7,7 +7,7 @@ from typing import Protocol as Interface
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHandshakeListener, IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
@@ -15,12 +15,15 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.net.flow import WriteGauge
-from gateway.net.reactor import Reactor, Timer, Transport
+from gateway.net.observer import Observer
+from gateway.net.reactor import Reactor, SecureTransport, Timer
 from gateway.net.settings import DirectorySettings, ServerSettings
-from gateway.net.tls import explain_failure, server_tls
+from gateway.net.tls import certificate_expiry, explain_failure, failure_cause, server_tls
 
 log = Logger()
 
+# How TLS 1.3 servers often refuse a client: the handshake is complete by then, and some send no alert.
+CLOSED_AT_ONCE = "closed by the server before its first answer: does it ask for a client_certificate, or for another?"
 # What a peer that stopped reading may keep of ours after we closed, in seconds.
 LINGER = 5.0
 
@@ -41,15 +44,22 @@ class NoServer(Exception):
 class ServerLink(Protocol):
     """One connection to a server. secured fires once TLS is established and the certificate verified."""
 
-    transport: Transport  # type: ignore[assignment]
+    transport: SecureTransport  # type: ignore[assignment]
 
     def __init__(self, server: ServerSettings, reactor: Reactor) -> None:
         self.server = server
         self.secured: Deferred[ServerLink] = Deferred()
         self.gauge = WriteGauge(self._gauge_changed)
         self._owner: LinkOwner | None = None
+        self._heard = False
         self._reactor = reactor
         self._linger: Timer | None = None
+
+    @property
+    def certificate_expires(self) -> float | None:
+        """Seconds since the epoch; known once it is secured."""
+        certificate = self.transport.getPeerCertificate()
+        return None if certificate is None else certificate_expiry(certificate)
 
     def attach(self, owner: LinkOwner) -> None:
         self._owner = owner
@@ -71,6 +81,7 @@ class ServerLink(Protocol):
         self.secured.callback(self)
 
     def dataReceived(self, data: bytes) -> None:
+        self._heard = True
         if self._owner is not None:
             self._owner.link_data(data)
 
@@ -81,8 +92,12 @@ class ServerLink(Protocol):
             self.secured.errback(reason)
         owner, self._owner = self._owner, None
         if owner is not None:
-            detail = "closed by the server" if reason.check(ConnectionDone) else explain_failure(reason)
-            owner.link_lost(detail)
+            owner.link_lost(self._explain_loss(reason))
+
+    def _explain_loss(self, reason: Failure) -> str:
+        if not self._heard and reason.check(ConnectionDone, ConnectionLost):
+            return CLOSED_AT_ONCE
+        return "closed by the server" if reason.check(ConnectionDone) else explain_failure(reason)
 
     def _gauge_changed(self) -> None:
         if self._owner is not None:
@@ -101,11 +116,13 @@ class _LinkFactory(Factory):
 
 
 class ServerConnector:
-    """Opens links to a directory's servers, in their order. Raises OSError or ValueError for an unusable CA file."""
+    """Opens links to a directory's servers, in their order. Raises OSError or ValueError for unusable
+    certificate files."""
 
-    def __init__(self, directory: DirectorySettings, reactor: Reactor) -> None:
+    def __init__(self, directory: DirectorySettings, reactor: Reactor, observer: Observer | None = None) -> None:
         self._directory = directory
         self._reactor = reactor
+        self._observer = observer or Observer()
         self._servers = [(server, server_tls(directory, server)) for server in directory.servers]
 
     def connect(self) -> Deferred[ServerLink]:
@@ -116,13 +133,18 @@ class ServerConnector:
         failures: list[str] = []
         for server, tls in self._servers:
             try:
-                return await self._connect_one(server, tls)
+                link = await self._connect_one(server, tls)
+                self._observer.server_connected(self._directory, server, link.certificate_expires)
+                return link
             except CancelledError:
                 raise
             except Exception:  # noqa: BLE001 - whatever broke this server, the next one is tried
-                detail = f"{server.url}: {explain_failure(Failure())}"
+                failure = Failure()
+                self._observer.server_failed(self._directory, server, failure_cause(failure))
+                detail = f"{server.url}: {explain_failure(failure)}"
                 log.warn("directory {name}: {detail}", name=self._directory.name, detail=detail)
                 failures.append(detail)
+        self._observer.directory_failed(self._directory)
         raise NoServer("; ".join(failures))
 
     async def _connect_one(self, server: ServerSettings, tls: IOpenSSLClientConnectionCreator) -> ServerLink:

@@ -11,11 +11,18 @@ from OpenSSL import SSL
 from OpenSSL.crypto import X509, PKey
 from service_identity import VerificationError
 from twisted.internet import defer, ssl
-from twisted.internet.error import ConnectError, DNSLookupError, TimeoutError
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionRefusedError,
+    DNSLookupError,
+    TimeoutError,
+)
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.python.failure import Failure
 
-from gateway.net.settings import DirectorySettings, ListenerSettings, ServerSettings
+from gateway.net.observer import FailureCause
+from gateway.net.settings import ClientCertificate, DirectorySettings, ListenerSettings, ServerSettings
 
 # RFC 8996 retires everything older than TLS 1.2.
 MINIMUM = ssl.TLSVersion.TLSv1_2
@@ -24,6 +31,7 @@ MINIMUM = ssl.TLSVersion.TLSv1_2
 _MEANINGS = (
     ("unknown ca", "the peer does not trust our issuer: send the intermediate certificate with ours"),
     ("certificate unknown", "the peer does not accept our certificate: see its chain and its name"),
+    ("certificate required", "the server asks for a client certificate: see client_certificate"),
     ("bad certificate", "the peer does not accept our certificate: see its chain and its name"),
     ("certificate expired", "the peer says that our certificate has expired: renew it"),
     ("certificate revoked", "the peer says that our certificate is revoked: replace it"),
@@ -42,27 +50,33 @@ _MEANINGS = (
 
 def listener_tls(settings: ListenerSettings) -> ssl.CertificateOptions:
     """The context that a listener's sessions get. Raises OSError or ValueError for unusable files."""
-    key = load_pem_private_key(settings.private_key.read_bytes(), password=None)
-    chain = [X509.from_cryptography(c) for c in _certificates(settings.certificate)]
-    return ssl.CertificateOptions(
-        privateKey=PKey.from_cryptography_key(key),  # type: ignore[arg-type]
-        certificate=chain[0],
-        extraCertChain=chain[1:],
-        raiseMinimumTo=MINIMUM,
-    )
+    return ssl.CertificateOptions(**_own_certificate(settings), raiseMinimumTo=MINIMUM)
 
 
 def server_tls(directory: DirectorySettings, server: ServerSettings) -> IOpenSSLClientConnectionCreator:
-    """Verifies chain and name (RFC 4513 3.1.3), sends the name as SNI. Raises OSError or ValueError."""
+    """Verifies chain and name (RFC 4513 3.1.3), sends the name as SNI, and shows the directory's client certificate
+    to a server that asks for one. Raises OSError or ValueError."""
     trust: Any
     if directory.ca_file is None:
         trust = ssl.platformTrust()
     else:
         authorities = [X509.from_cryptography(c) for c in _certificates(directory.ca_file)]
         trust = ssl.trustRootFromCertificates([ssl.Certificate(a) for a in authorities])
+    own = {} if directory.client_certificate is None else _own_certificate(directory.client_certificate)
     return ssl.optionsForClientTLS(
-        server.server_name, trustRoot=trust, extraCertificateOptions={"raiseMinimumTo": MINIMUM}
+        server.server_name, trustRoot=trust, extraCertificateOptions={**own, "raiseMinimumTo": MINIMUM}
     )
+
+
+def _own_certificate(pair: ListenerSettings | ClientCertificate) -> dict[str, Any]:
+    """The arguments of CertificateOptions that say who we are, intermediate certificates included."""
+    key = load_pem_private_key(pair.private_key.read_bytes(), password=None)
+    chain = [X509.from_cryptography(c) for c in _certificates(pair.certificate)]
+    return {
+        "privateKey": PKey.from_cryptography_key(key),  # type: ignore[arg-type]
+        "certificate": chain[0],
+        "extraCertChain": chain[1:],
+    }
 
 
 def _certificates(path: Path) -> list[x509.Certificate]:
@@ -79,13 +93,35 @@ def explain_failure(failure: Failure) -> str:
         return "its certificate does not carry the expected name: see server_name"
     if isinstance(error, DNSLookupError):
         return "its name does not resolve"
-    if isinstance(error, TimeoutError | defer.TimeoutError):
+    # The last one is what an endpoint makes of an attempt that is given up because its time is over.
+    if isinstance(error, TimeoutError | defer.TimeoutError | ConnectingCancelledError):
         return "no answer in time: a firewall that drops packets, or a server that hangs?"
     if isinstance(error, SSL.Error):
         return _explain_tls(error)
     if isinstance(error, ConnectError):
         return str(error)
     return type(error).__name__
+
+
+def failure_cause(failure: Failure) -> FailureCause:
+    """The kind of what explain_failure explains."""
+    error = failure.value
+    if isinstance(error, VerificationError):
+        return FailureCause.certificate
+    if isinstance(error, DNSLookupError):
+        return FailureCause.name_unknown
+    if isinstance(error, TimeoutError | defer.TimeoutError | ConnectingCancelledError):
+        return FailureCause.timeout
+    if isinstance(error, SSL.Error):
+        return FailureCause.certificate if "certificate" in _openssl_reasons(error).lower() else FailureCause.tls
+    if isinstance(error, ConnectionRefusedError):
+        return FailureCause.refused
+    return FailureCause.other
+
+
+def certificate_expiry(*certificates: X509) -> float:
+    """When the first of them expires, in seconds since the epoch."""
+    return min(each.to_cryptography().not_valid_after_utc.timestamp() for each in certificates)
 
 
 def tls_failure(failure: Failure) -> str | None:

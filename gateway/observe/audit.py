@@ -10,6 +10,8 @@ from typing import IO, Any
 
 from gateway.ldap.filter_text import filter_text
 from gateway.ldap.results import result_name
+from gateway.policy.decision import Mended
+from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
 
 
@@ -34,13 +36,17 @@ def audit_object(record: AuditRecord, filter_values: bool, now: float) -> dict[s
         shown["filter"] = "" if record.filter is None else filter_text(record.filter, values=filter_values)
         shown["asked"] = list(record.asked or ())
         shown["forwarded"] = None if record.forwarded is None else list(record.forwarded)
+        if record.suspicious:
+            shown["suspicious"] = [f"{Reason.suspicious_escape}: {attribute}" for attribute in record.suspicious]
         if record.narrowed_to:
             shown["narrowed_to"] = list(record.narrowed_to)
         shown["held_back"] = list(record.held_back)
         shown["pages"] = record.pages
         shown["entries"] = record.sent
-        shown["entries_held_back"] = record.received - record.sent if record.forwarded is not None else 0
+        shown["entries_held_back"] = record.entries_held_back
         shown["references_dropped"] = record.references_dropped
+    if record.mended:
+        shown["mended"] = [_mended(name, filter_values) for name in record.mended]
     shown["decision"] = record.decision
     shown["reason"] = record.reason
     if record.reported:
@@ -51,10 +57,19 @@ def audit_object(record: AuditRecord, filter_values: bool, now: float) -> dict[s
     shown["code"] = record.code
     if record.server_code is not None:
         shown["server_code"] = record.server_code
+    if record.server_meaning:
+        shown["server_meaning"] = record.server_meaning
     shown["bytes"] = record.octets
     shown["ms"] = round(record.seconds * 1000, 3)
     shown["server"] = record.server
     return shown
+
+
+def _mended(name: Mended, filter_values: bool) -> dict[str, str]:
+    """A name from the filter is one of its values."""
+    hidden = name.where not in ("base", "name") and not filter_values
+    received, meant = ("?", "?") if hidden else (name.received, name.meant)
+    return {"where": name.where, "received": received, "meant": meant}
 
 
 class AuditLog:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gateway.ldap.dn import DN, DNError, parse
 from gateway.ldap.messages import BindRequest, SaslAuthentication
 from gateway.ldap.results import ResultCode
 from gateway.policy.bind_name import read_bind_name
-from gateway.policy.decision import AccountKind, BindPlan, LoginName, Refuse
+from gateway.policy.decision import AccountKind, BindPlan, LoginName, Mended, Refuse
+from gateway.policy.mending import fold, known_names, shown
 from gateway.policy.reasons import REASONS, Reason
 from gateway.policy.settings import ClientPolicy
+from gateway.policy.unescaped import halved
 
 
 class BindJudge:
@@ -33,7 +37,9 @@ class BindJudge:
                 self._sync_own_names.update(_own_names(name))
             elif name is not None:
                 self._sync_names[spelling.lower()] = spelling
-                self._sync_own_names.add(name.name.lower())
+                self._sync_own_names.add(fold(name.name))
+        self._sync_spellings = {fold(spelling): spelling for spelling in self._sync_names.values()}
+        self._known = known_names(policy)
         self._domains = {domain.lower() for domain in policy.login_domains}
 
     def decide(self, request: BindRequest) -> BindPlan | Refuse:
@@ -49,11 +55,37 @@ class BindJudge:
                 return _refuse(Reason.anonymous_not_allowed, ResultCode.inappropriateAuthentication)
             return BindPlan(request, AccountKind.anonymous)
         name = read_bind_name(request.name)
-        if name is None:
-            return _deny(Reason.bind_name_form_not_allowed)
-        if isinstance(name, DN):
-            return self._by_dn(request, name)
-        return self._by_name(request, name)
+        judged = _deny(Reason.bind_name_form_not_allowed) if name is None else self._judge(request, name)
+        if isinstance(judged, BindPlan) or (isinstance(name, DN) and self._is_excluded(name)):
+            return judged
+        return self._mend(request, name, judged)
+
+    def _judge(self, request: BindRequest, name: DN | LoginName) -> BindPlan | Refuse:
+        return self._by_dn(request, name) if isinstance(name, DN) else self._by_name(request, name)
+
+    def _mend(self, request: BindRequest, strict: DN | LoginName | None, refusal: Refuse) -> BindPlan | Refuse:
+        """Of a name that is refused as it came; strict: what it is as it came, None for no name at all."""
+        readings = self._readings(request.name)
+        if not readings or all(_same(reading, strict) for reading in readings):
+            return refusal
+        if not self._policy.mending:
+            right = shown(reading for reading in readings if isinstance(self._judge(request, reading), BindPlan))
+            return _deny(refusal.reason, f"write {right}") if right else refusal
+        said = shown(readings)
+        if len(readings) > 1:
+            return _deny(Reason.ambiguous_dn, said)
+        judged = self._judge(request, readings[0])
+        if isinstance(judged, Refuse):
+            return _deny(judged.reason, f"read as {said}" if said else "")
+        return replace(judged, mended=(Mended("name", request.name, judged.request.name),))
+
+    def _readings(self, text: str) -> tuple[DN | LoginName, ...]:
+        trimmed = text.strip()
+        for spelling in (trimmed, halved(trimmed)[0]):
+            name = read_bind_name(self._sync_spellings.get(fold(spelling), spelling))
+            if isinstance(name, LoginName):
+                return (name,)
+        return self._known.readings(text)
 
     def _by_dn(self, request: BindRequest, dn: DN) -> BindPlan | Refuse:
         for listed in self._sync_dns:
@@ -73,22 +105,25 @@ class BindJudge:
         listed = self._sync_names.get(name.text.lower())
         if listed is not None:
             return BindPlan(_renamed(request, listed), AccountKind.sync)
-        if self._is_sync_name({name.name.lower()}):
+        if self._is_sync_name({fold(name.name)}):
             return _deny(Reason.account_spelling_not_listed)
         if name.domain.lower() not in self._domains or not self._policy.login_base_dns:
             return _deny(Reason.login_domain_not_listed, name.domain)
-        return BindPlan(request, AccountKind.login, name)
+        return BindPlan(_renamed(request, name.text), AccountKind.login, name)
 
     def _is_sync_name(self, names: set[str]) -> bool:
         return not self._sync_own_names.isdisjoint(names)
 
     def _login_base(self, dn: DN) -> DN | None:
-        if any(dn.is_inside_loosely(excluded) for excluded in self._policy.excluded_base_dns):
+        if self._is_excluded(dn):
             return None
         for base in self._policy.login_base_dns:
             if dn.is_inside(base):
                 return base
         return None
+
+    def _is_excluded(self, dn: DN) -> bool:
+        return any(dn.is_inside_loosely(excluded) for excluded in self._policy.excluded_base_dns)
 
     def person_may_login(self, text: str) -> bool:
         """Of the entry that the server bound: inside login_base_dns, and not a sync account."""
@@ -101,8 +136,14 @@ class BindJudge:
         return self._login_base(dn) is not None
 
 
+def _same(meant: DN | LoginName, strict: DN | LoginName | None) -> bool:
+    if isinstance(meant, DN) and isinstance(strict, DN):
+        return meant.same(strict)
+    return meant == strict
+
+
 def _own_names(dn: DN) -> set[str]:
-    return {ava.value.lower() for ava in dn.rdns[0] if isinstance(ava.value, str)}
+    return {fold(ava.value) for ava in dn.rdns[0] if isinstance(ava.value, str)}
 
 
 def _renamed(request: BindRequest, name: str) -> BindRequest:

@@ -22,6 +22,16 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True)
+class Mended:
+    """A name that came without the escapes it needs. where: `base`, `name` (of a bind), or the attribute whose
+    value in the filter it was. received: as it came. meant: what it was read as, and forwarded."""
+
+    where: str
+    received: str
+    meant: str
+
+
+@dataclass(frozen=True, slots=True)
 class SearchPlan:
     """A permitted search, written anew.
 
@@ -32,6 +42,9 @@ class SearchPlan:
     size_limit: entries that the client may get over all parts and pages; 0 for any number.
     held_back: attributes that the client asked for and does not get, as it wrote them.
     reported: what `mode: report` let pass and enforce would refuse.
+    mended: names in base and filter that were put right.
+    suspicious: what looks escaped twice and is forwarded all the same: `base`, or the attribute whose value in the
+    filter it is.
     """
 
     parts: tuple[SearchRequest, ...]
@@ -43,6 +56,8 @@ class SearchPlan:
     held_back: tuple[str, ...] = ()
     reported: tuple[Reason, ...] = ()
     narrowed: bool = False
+    mended: tuple[Mended, ...] = ()
+    suspicious: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +69,7 @@ class AncestorPlan:
 
     request: SearchRequest
     held_back: tuple[str, ...] = ()
+    mended: tuple[Mended, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +97,13 @@ class BindPlan:
     look_up: the person must be found, as the identity that the server bound, inside login_base_dns before
     the client is told of a success; the name by which the person signed in, None where nothing is left to
     prove.
+    mended: the name, where it was put right.
     """
 
     request: BindRequest
     kind: AccountKind
     look_up: LoginName | None = None
+    mended: tuple[Mended, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +113,6 @@ class LoginName:
     text: str
     name: str
     domain: str
+
+    def __str__(self) -> str:
+        return self.text

@@ -11,6 +11,8 @@ class Reason(StrEnum):
     base_not_allowed = "base-not-allowed"
     base_above_allowed = "base-above-allowed"
     base_excluded = "base-excluded"
+    ambiguous_dn = "ambiguous-dn"
+    suspicious_escape = "suspicious-escape"
     attribute_not_allowed = "attribute-not-allowed"
     filter_attribute_not_allowed = "filter-attribute-not-allowed"
     filter_untyped = "filter-untyped"
@@ -32,6 +34,7 @@ class Reason(StrEnum):
     empty_password = "empty-password"  # noqa: S105 - a reason, not a password
     bind_name_form_not_allowed = "bind-name-form-not-allowed"
     account_spelling_not_listed = "account-spelling-not-listed"
+    account_guarded = "account-guarded"
     login_outside_base = "login-outside-base"
     login_domain_not_listed = "login-domain-not-listed"
     login_identity_unknown = "login-identity-unknown"
@@ -73,6 +76,10 @@ REASONS: dict[Reason, ReasonDoc] = {
         "the base DN is above the allowed ones, and not of use there", "clients.X.base_dns or clients.X.base_above"
     ),
     Reason.base_excluded: ReasonDoc("the base DN is inside an excluded one", "clients.X.excluded_base_dns"),
+    Reason.ambiguous_dn: ReasonDoc("a name without the escapes it needs can be read in more than one way"),
+    Reason.suspicious_escape: ReasonDoc(
+        "noticed, not refused: the base DN or a value in the filter looks escaped twice; it was forwarded as it is"
+    ),
     Reason.attribute_not_allowed: ReasonDoc("an attribute asked for is not listed", "clients.X.attributes"),
     Reason.filter_attribute_not_allowed: ReasonDoc(
         "the filter uses an attribute that is not listed", "clients.X.filter_attributes"
@@ -103,6 +110,9 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.bind_name_form_not_allowed: ReasonDoc("the bind name is neither a DN, name@domain nor DOMAIN\\name"),
     Reason.account_spelling_not_listed: ReasonDoc(
         "a sync account in a spelling that is not listed", "clients.X.sync_accounts"
+    ),
+    Reason.account_guarded: ReasonDoc(
+        "too many wrong passwords of this account; nothing is sent to a server for a while", "clients.X.lockout"
     ),
     Reason.login_outside_base: ReasonDoc("the person is outside login_base_dns", "clients.X.login_base_dns"),
     Reason.login_domain_not_listed: ReasonDoc("the domain of the bind name is not listed", "clients.X.login_domains"),

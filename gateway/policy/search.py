@@ -6,18 +6,22 @@ from dataclasses import dataclass, replace
 
 from gateway.ldap.attribute_types import TypeSet, canonical_type, split_description
 from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults, paged_results
-from gateway.ldap.dn import DN, DNError, parse
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.filters import And
 from gateway.ldap.messages import BASE_OBJECT, NO_ATTRIBUTES, SearchRequest
-from gateway.ldap.results import ResultCode
-from gateway.policy.decision import AncestorPlan, Refuse, RootDsePlan, SearchPlan
+from gateway.policy.decision import AncestorPlan, Mended, Refuse, RootDsePlan, SearchPlan
+from gateway.policy.dn_values import DNValues
+from gateway.policy.filter_findings import FilterRefused, Noted
+from gateway.policy.mending import known_names
 from gateway.policy.narrowing import asks_for_class_only, narrowed
 from gateway.policy.operations import is_root_dse
-from gateway.policy.reasons import REASONS, Reason
+from gateway.policy.reasons import Reason
 from gateway.policy.rootdse import answer_root_dse
-from gateway.policy.search_filter import FilterJudge, FilterRefused
-from gateway.policy.settings import BaseAbove, ClientPolicy, Mode, Paging, WhenDenied
+from gateway.policy.search_base import BaseJudge, SearchBase
+from gateway.policy.search_filter import FilterJudge
+from gateway.policy.search_refusal import refuse_search
+from gateway.policy.settings import ClientPolicy, Mode, Paging, WhenDenied
+from gateway.policy.unescaped import looks_escaped_twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +37,9 @@ class SearchJudge:
     def __init__(self, policy: ClientPolicy) -> None:
         self._policy = policy
         self._types = TypeSet(policy.attributes)
-        self._filters = FilterJudge(policy)
-        # The longest first: where bases nest, the most specific spelling is the one that is sent.
-        self._bases = sorted(policy.base_dns, key=lambda base: len(base.rdns), reverse=True)
+        known = known_names(policy)
+        self._bases = BaseJudge(policy, known)
+        self._filters = FilterJudge(policy, DNValues(policy, known, self._bases))
 
     def decide(
         self, request: SearchRequest, controls: tuple[Control, ...]
@@ -46,23 +50,21 @@ class SearchJudge:
             return kept
         if is_root_dse(request):
             return answer_root_dse(self._policy, request)
+        base = self._bases.decide(request.base)
+        if isinstance(base, Refuse):
+            return base
+        noted = Noted()
+        if not base.mended and looks_escaped_twice(request.base):
+            noted.suspicious.append("base")
         try:
-            base = parse(request.base)
-        except DNError as error:
-            return refuse_search(Reason.base_malformed, f"{Reason.base_malformed}: {error}")
-        allowed = self._allowed_base(base)
-        if isinstance(allowed, Refuse):
-            return allowed
-        reported: list[Reason] = []
-        try:
-            wanted = self._filters.rewrite(request.filter, reported)
+            wanted = self._filters.rewrite(request.filter, noted)
         except FilterRefused as refused:
-            return refuse_search(refused.reason, detail=refused.name)
-        attributes, held_back = self._attributes(request.attributes, reported)
+            return refuse_search(refused.reason, refused.text, refused.name)
+        attributes, held_back = self._attributes(request.attributes, noted.reported)
         if held_back and self._policy.when_denied is WhenDenied.refuse:
             return refuse_search(Reason.attribute_not_allowed, detail=", ".join(held_back))
         rewritten = SearchRequest(
-            base=str(self._above(base) if allowed is None else base.rebase(allowed)),
+            base=str(base.dn),
             scope=request.scope,
             filter=wanted,
             attributes=attributes,
@@ -71,10 +73,10 @@ class SearchJudge:
             time_limit=_clamp(request.time_limit, self._policy.time_limit),
             types_only=request.types_only,
         )
-        if allowed is None and request.scope == BASE_OBJECT:
-            return self._ancestor(rewritten, held_back)
+        if base.above and request.scope == BASE_OBJECT:
+            return self._ancestor(rewritten, held_back, base.mended)
         size_limit = _clamp(request.size_limit, self._policy.size_limit)
-        parts = self._parts(rewritten, base, narrow=allowed is None)
+        parts = self._parts(rewritten, base)
         if not parts:
             return refuse_search(Reason.base_above_allowed)
         if len(parts) == 1 and kept.page is None:
@@ -88,46 +90,28 @@ class SearchJudge:
             controls=kept.others,
             size_limit=size_limit,
             held_back=held_back,
-            reported=tuple(dict.fromkeys(reported)),
-            narrowed=allowed is None,
+            reported=tuple(dict.fromkeys(noted.reported)),
+            narrowed=base.above,
+            mended=(*base.mended, *noted.mended),
+            suspicious=tuple(dict.fromkeys(noted.suspicious)),
         )
 
-    def _parts(self, rewritten: SearchRequest, base: DN, *, narrow: bool) -> tuple[SearchRequest, ...]:
+    def _parts(self, rewritten: SearchRequest, base: SearchBase) -> tuple[SearchRequest, ...]:
         if self._policy.required_filter is not None:
             rewritten = replace(rewritten, filter=And((self._policy.required_filter, rewritten.filter)))
-        if not narrow:
+        if not base.above:
             return (rewritten,)
-        usable = tuple(allowed for allowed in self._policy.base_dns if not self._is_excluded(allowed))
-        found = narrowed(base, rewritten.scope, usable)
+        found = narrowed(base.dn, rewritten.scope, self._bases.usable)
         return tuple(replace(rewritten, base=str(dn), scope=scope) for dn, scope in found)
 
-    def _allowed_base(self, base: DN) -> DN | Refuse | None:
-        """The allowed base that base lies in; None where base lies above allowed ones and may be narrowed."""
-        if self._is_excluded(base):
-            return refuse_search(Reason.base_excluded)
-        for allowed in self._bases:
-            if base.is_inside(allowed):
-                return allowed
-        if not any(allowed.is_inside(base) for allowed in self._bases):
-            return refuse_search(Reason.base_not_allowed)
-        if self._policy.base_above is BaseAbove.refuse:
-            return refuse_search(Reason.base_above_allowed)
-        return None
-
-    def _above(self, base: DN) -> DN:
-        """A base above allowed ones, in the spelling that these have for it."""
-        below = next(allowed for allowed in self._bases if allowed.is_inside(base))
-        return DN(below.rdns[len(below.rdns) - len(base.rdns) :])
-
-    def _is_excluded(self, base: DN) -> bool:
-        return any(base.is_inside_loosely(excluded) for excluded in self._policy.excluded_base_dns)
-
-    def _ancestor(self, asked: SearchRequest, held_back: tuple[str, ...]) -> AncestorPlan | Refuse:
+    def _ancestor(
+        self, asked: SearchRequest, held_back: tuple[str, ...], mended: tuple[Mended, ...]
+    ) -> AncestorPlan | Refuse:
         """required_filter is left out: it chooses among people, and this is the container above them."""
         if not asks_for_class_only(asked.filter):
             return refuse_search(Reason.base_above_allowed)
         names = tuple(name for name in asked.attributes if canonical_type(name) == "objectclass")
-        return AncestorPlan(replace(asked, attributes=names or (NO_ATTRIBUTES,)), held_back)
+        return AncestorPlan(replace(asked, attributes=names or (NO_ATTRIBUTES,)), held_back, mended)
 
     def _attributes(
         self, asked: tuple[str, ...], reported: list[Reason]
@@ -186,22 +170,6 @@ class SearchJudge:
             size = min(asked.size, most) if asked.size or asked.cookie else most
             page, page_critical = PagedResults(size, asked.cookie), control.critical
         return _Controls(page, page_critical, tuple(kept))
-
-
-_CODES = {
-    Reason.base_malformed: ResultCode.invalidDNSyntax,
-    Reason.control_not_allowed: ResultCode.unavailableCriticalExtension,
-    Reason.paging_not_supported: ResultCode.unavailableCriticalExtension,
-    # RFC 2696 3: the client then knows that this paged search is over.
-    Reason.cookie_not_valid: ResultCode.unwillingToPerform,
-    Reason.control_malformed: ResultCode.protocolError,
-}
-
-
-def refuse_search(reason: Reason, text: str = "", detail: str = "") -> Refuse:
-    """Names what was refused: names of attributes, rules and controls are the client's own words."""
-    said = text or f"{reason}: {REASONS[reason].meaning}" + (f" ({detail})" if detail else "")
-    return Refuse(reason, _CODES.get(reason, ResultCode.insufficientAccessRights), said, detail)
 
 
 def _clamp(asked: int, most: int) -> int:

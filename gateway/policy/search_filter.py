@@ -16,54 +16,56 @@ from gateway.ldap.filters import (
     Present,
     Substrings,
 )
+from gateway.policy.dn_values import DNValues
+from gateway.policy.filter_findings import FilterRefused, Noted, notice_escapes
 from gateway.policy.reasons import Reason
 from gateway.policy.settings import ClientPolicy, Mode
 
 
-class FilterRefused(Exception):
-    """reason: why. name: the attribute or rule, a name and never a value."""
-
-    def __init__(self, reason: Reason, name: str) -> None:
-        super().__init__(reason.value)
-        self.reason = reason
-        self.name = name
-
-
 class FilterJudge:
-    def __init__(self, policy: ClientPolicy) -> None:
+    def __init__(self, policy: ClientPolicy, values: DNValues) -> None:
+        self._values = values
         self._types = TypeSet((*policy.attributes, *policy.filter_attributes))
         self._rules = {rule.lower() for rule in policy.matching_rules}
         self._reports = policy.mode is Mode.report
 
-    def rewrite(self, wanted: Filter, reported: list[Reason]) -> Filter:
-        """The same filter with attribute names in the configured spelling.
+    def rewrite(self, wanted: Filter, noted: Noted) -> Filter:
+        """The same filter with attribute names in the configured spelling, and values that are DNs put right.
 
-        reported: takes what `mode: report` lets pass. Raises FilterRefused.
+        noted: takes what there is to be said of it besides. Raises FilterRefused.
         """
         if isinstance(wanted, And):
-            return And(tuple([self.rewrite(part, reported) for part in wanted.filters]))
+            return And(tuple([self.rewrite(part, noted) for part in wanted.filters]))
         if isinstance(wanted, Or):
-            return Or(tuple([self.rewrite(part, reported) for part in wanted.filters]))
+            return Or(tuple([self.rewrite(part, noted) for part in wanted.filters]))
         if isinstance(wanted, Not):
-            return Not(self.rewrite(wanted.filter, reported))
+            return Not(self.rewrite(wanted.filter, noted))
         if isinstance(wanted, Present):
             if canonical_type(wanted.attribute) == "objectclass":
                 return Present("objectClass")
-            return Present(self._attribute(wanted.attribute, reported))
+            return Present(self._attribute(wanted.attribute, noted))
         if isinstance(wanted, EqualityMatch):
-            return EqualityMatch(self._attribute(wanted.attribute, reported), wanted.value)
+            attribute = self._attribute(wanted.attribute, noted)
+            return EqualityMatch(attribute, self._values.mend(attribute, wanted.value, noted))
         if isinstance(wanted, GreaterOrEqual):
-            return GreaterOrEqual(self._attribute(wanted.attribute, reported), wanted.value)
+            attribute = self._attribute(wanted.attribute, noted)
+            notice_escapes(attribute, (wanted.value,), noted)
+            return GreaterOrEqual(attribute, wanted.value)
         if isinstance(wanted, LessOrEqual):
-            return LessOrEqual(self._attribute(wanted.attribute, reported), wanted.value)
+            attribute = self._attribute(wanted.attribute, noted)
+            notice_escapes(attribute, (wanted.value,), noted)
+            return LessOrEqual(attribute, wanted.value)
         if isinstance(wanted, ApproxMatch):
-            return ApproxMatch(self._attribute(wanted.attribute, reported), wanted.value)
+            attribute = self._attribute(wanted.attribute, noted)
+            notice_escapes(attribute, (wanted.value,), noted)
+            return ApproxMatch(attribute, wanted.value)
         if isinstance(wanted, Substrings):
-            attribute = self._attribute(wanted.attribute, reported)
+            attribute = self._attribute(wanted.attribute, noted)
+            notice_escapes(attribute, (wanted.initial or b"", *wanted.any, wanted.final or b""), noted)
             return Substrings(attribute, wanted.initial, wanted.any, wanted.final)
-        return self._extensible(wanted, reported)
+        return self._extensible(wanted, noted)
 
-    def _extensible(self, wanted: ExtensibleMatch, reported: list[Reason]) -> ExtensibleMatch:
+    def _extensible(self, wanted: ExtensibleMatch, noted: Noted) -> ExtensibleMatch:
         if wanted.attribute is None:
             raise FilterRefused(Reason.filter_untyped, wanted.rule or "")
         if wanted.dn_attributes:
@@ -71,10 +73,11 @@ class FilterJudge:
         if wanted.rule is not None and wanted.rule.lower() not in self._rules:
             if not self._reports or split_description(wanted.rule) is None:
                 raise FilterRefused(Reason.matching_rule_not_allowed, wanted.rule)
-            reported.append(Reason.matching_rule_not_allowed)
-        return ExtensibleMatch(wanted.rule, self._attribute(wanted.attribute, reported), wanted.value)
+            noted.reported.append(Reason.matching_rule_not_allowed)
+        attribute = self._attribute(wanted.attribute, noted)
+        return ExtensibleMatch(wanted.rule, attribute, self._values.mend(attribute, wanted.value, noted))
 
-    def _attribute(self, description: str, reported: list[Reason]) -> str:
+    def _attribute(self, description: str, noted: Noted) -> str:
         parts = split_description(description)
         if parts is None or any("=" in option for option in parts[1]):
             # Never sent, in no mode: a name that is none, or a range, which no assertion has.
@@ -83,6 +86,6 @@ class FilterJudge:
         if spelling is None:
             if not self._reports:
                 raise FilterRefused(Reason.filter_attribute_not_allowed, description)
-            reported.append(Reason.filter_attribute_not_allowed)
+            noted.reported.append(Reason.filter_attribute_not_allowed)
             spelling = parts[0]
         return ";".join((spelling, *parts[1]))

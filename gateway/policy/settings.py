@@ -8,6 +8,7 @@ from enum import Enum, StrEnum
 from gateway.ldap.controls import PAGED_RESULTS
 from gateway.ldap.dn import DN
 from gateway.ldap.filters import Filter
+from gateway.policy.lockout import LockoutSettings
 from gateway.policy.shrink import ShrinkSettings
 
 BIT_AND = "1.2.840.113556.1.4.803"
@@ -56,7 +57,7 @@ class BaseAbove(StrEnum):
 class ClientPolicy:
     """One client's block.
 
-    name: the block's name.
+    name: the block's name. directory: the name of its directory's block.
     naming_contexts: of its directory, in the configured spelling.
     base_dns, excluded_base_dns, login_base_dns: parsed, in the configured spelling.
     sync_accounts: the listed spellings, as written.
@@ -68,6 +69,7 @@ class ClientPolicy:
     size_limit: entries per search, time_limit: seconds per search; 0 is none of the gateway's own.
     paging: what its directory can do. page_size: entries, the most that a server is asked for in one page.
     expand_ranges: attributes that the server gives in ranges reach the client whole.
+    mending: names without the escapes they need are put right.
     referral_hosts: in lower case; references to them pass, all others are dropped.
     """
 
@@ -93,7 +95,10 @@ class ClientPolicy:
     paging: Paging = Paging.auto
     page_size: int = DEFAULT_PAGE_SIZE
     expand_ranges: bool = True
+    mending: bool = True
     referral_hosts: frozenset[str] = frozenset()
     shrink: ShrinkSettings = field(default_factory=ShrinkSettings)
+    directory: str = ""
+    lockout: LockoutSettings = field(default_factory=LockoutSettings)
     # Extended operations that the root DSE may name: StartTLS where a listener offers it.
     extensions: frozenset[str] = field(default_factory=frozenset)

@@ -13,6 +13,7 @@ from gateway.ldap.messages import (
     SearchRequest,
     UnservedRequest,
 )
+from gateway.policy.decision import Mended
 
 
 @dataclass(slots=True)
@@ -22,12 +23,19 @@ class AuditRecord:
     operation: bind, search, ... as RFC 4511 names them. account: the DN or name that the session is bound
     as (for a bind: that it wants to be), in the configured spelling where one matched. base, scope, filter,
     asked: of the request; forwarded: attributes that the server was asked for; held_back: attributes asked
-    for and not forwarded. narrowed_to: the bases that a wider search was answered from. Entries' names and values
-    never appear: only counts do.
+    for and not forwarded. narrowed_to: the bases that a wider search was answered from. mended: names of the request
+    that were put right. suspicious: what in the request looks escaped twice. Entries' names and values never appear:
+    only counts do.
     decision: permit, refuse, or "" where none was needed. reason: why it was refused or why it failed.
-    code: what the client was told; None where it was told nothing (unbind, abandon). server: its URL.
+    code: what the client was told; None where it was told nothing (unbind, abandon). server: its URL. server_code:
+    its last result; server_meaning: what that means, never the server's own text.
+    sync_bind: whether it is a sync account's bind.
     received, sent: entries from the server, entries to the client. pages: searches that the server was asked for
-    it. octets: sent to the client.
+    it. octets: sent to the client. more: the result has more than the client was sent, for it ended with a cookie, or
+    the client gave the rest of a paged search up.
+    seconds: from the request to the final answer. server_seconds: of these, while the server's answer was awaited and
+    the client took what came. own_seconds: while the gateway itself worked on the session's events since its last
+    record; of operations that ran at once it is the last to end that carries the whole.
     """
 
     session: str
@@ -37,6 +45,7 @@ class AuditRecord:
     message_id: int
     started: float
     account: str = ""
+    sync_bind: bool = False
     base: str | None = None
     scope: str | None = None
     filter: Filter | None = None
@@ -44,19 +53,31 @@ class AuditRecord:
     forwarded: tuple[str, ...] | None = None
     held_back: tuple[str, ...] = ()
     narrowed_to: tuple[str, ...] = ()
+    mended: tuple[Mended, ...] = ()
+    suspicious: tuple[str, ...] = ()
     reported: tuple[str, ...] = ()
     decision: str = ""
     reason: str = ""
     detail: str = ""
     code: int | None = None
     server_code: int | None = None
+    server_meaning: str = ""
     received: int = 0
     sent: int = 0
     references_dropped: int = 0
     pages: int = 0
     octets: int = 0
+    more: bool = False
     seconds: float = 0.0
+    server_seconds: float = 0.0
+    own_seconds: float = 0.0
     server: str = ""
+
+    @property
+    def entries_held_back(self) -> int:
+        """Entries of the server that the client was not sent. One that the gateway read for itself and passed on is
+        sent without having been received."""
+        return max(0, self.received - self.sent)
 
 
 def describe(record: AuditRecord, request: Request) -> AuditRecord:

@@ -14,25 +14,51 @@ from gateway.ldap.messages import (
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy import login
 from gateway.policy.decision import BindPlan, LoginName
+from gateway.policy.lockout import account_of_entry, guarded_account, verdict
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.results import relayed_bind
-from gateway.relay.steps import Account, Answer, Ask, Found, Look, Outcome, Step, Steps
+from gateway.relay.steps import (
+    Account,
+    Admitted,
+    Answer,
+    Ask,
+    BeginAttempt,
+    EndAttempt,
+    Found,
+    Look,
+    Outcome,
+    SamePerson,
+    Step,
+    Steps,
+)
 
 # Every refusal of a person looks like a wrong password (docs/decisions.md).
 REFUSED = LDAPResult(ResultCode.invalidCredentials)
 
 
 def bind_steps(policy: Policy, plan: BindPlan) -> Steps:
-    """Binds as the plan says; a login by name counts only if the person whom the server bound may sign in."""
+    """Binds as the plan says, unless the account is guarded; a login by name counts only if the person whom the server
+    bound may sign in."""
+    directory, guard = policy.settings.directory, policy.settings.lockout
+    account = guarded_account(directory, plan) if guard.failures else None
+    if account is not None:
+        answer = yield BeginAttempt(account, guard)
+        if not isinstance(answer, Admitted) or not answer.admitted:
+            return Outcome(REFUSED, reason=Reason.account_guarded)
     answer = yield Ask(plan.request)
     if not isinstance(answer, BindResponse):
         raise TypeError("a bind was answered by something else")
+    if account is not None:
+        yield EndAttempt(account, verdict(answer.result))
     if answer.result.code != ResultCode.success:
         result, reason = relayed_bind(answer.result, policy)
         return Outcome(result, reason=reason)
     if plan.look_up is not None:
         dn = yield from _bound_person(policy, plan.look_up)
+        alias = account_of_entry(directory, dn) if dn is not None else None
+        if account is not None and alias is not None:
+            yield SamePerson(alias, account)
         if dn is None:
             return Outcome(REFUSED, reason=Reason.login_identity_unknown, server_bound=True)
         if not policy.bind.person_may_login(dn):

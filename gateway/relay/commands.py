@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from gateway.policy.lockout import GuardedAccount, LockoutSettings, Verdict
 from gateway.policy.shrink import Shape, Sizes
 from gateway.relay.audit import AuditRecord
 
@@ -45,6 +46,30 @@ class Audit:
 
 
 @dataclass(frozen=True, slots=True)
+class AdmitAttempt:
+    """May this account try a password? Answered by attempt_admitted, once, at once or later."""
+
+    account: GuardedAccount
+    settings: LockoutSettings
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """How an admitted attempt went."""
+
+    account: GuardedAccount
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class JoinAccounts:
+    """Two names were shown to be one person's."""
+
+    alias: GuardedAccount
+    account: GuardedAccount
+
+
+@dataclass(frozen=True, slots=True)
 class RecallSizes:
     """What did the last complete search of this shape give? Answered by sizes_recalled."""
 
@@ -67,6 +92,9 @@ Command: TypeAlias = (
     | CloseClient
     | StartTls
     | Audit
+    | AdmitAttempt
+    | AttemptEnded
+    | JoinAccounts
     | RecallSizes
     | StoreSizes
 )

@@ -15,23 +15,37 @@ from gateway.ldap.errors import DecodeError
 from gateway.ldap.messages import AbandonRequest, BindRequest, LDAPMessage, UnbindRequest
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.decision import Refuse, SearchPlan
+from gateway.policy.lockout import GuardedAccount, Verdict
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.policy.shrink import Remembered, Shape
 from gateway.relay.aside import Room
-from gateway.relay.commands import CloseServer, ConnectServer, RecallSizes, SendToServer, StoreSizes
+from gateway.relay.commands import (
+    AdmitAttempt,
+    AttemptEnded,
+    CloseServer,
+    ConnectServer,
+    JoinAccounts,
+    RecallSizes,
+    SendToServer,
+    StoreSizes,
+)
 from gateway.relay.operation import Operation
 from gateway.relay.output import Output
 from gateway.relay.paging import PagedSearches, ServerFacts
 from gateway.relay.searching import SearchContext, search_steps
 from gateway.relay.settings import SessionLimits
 from gateway.relay.steps import (
+    Admitted,
     Answer,
     AwaitTurn,
+    BeginAttempt,
     Deliver,
+    EndAttempt,
     Outcome,
     ReadSizes,
     Ready,
+    SamePerson,
     ServerStep,
     Steps,
     Stream,
@@ -73,6 +87,7 @@ class Exchange:
         self._turns: list[Operation] = []
         self._last_server_octet = now
         self._held_since: float | None = None
+        self._held = 0.0
 
     def deadline(self) -> float | None:
         """When the first of the awaited answers is overdue; None where none is awaited."""
@@ -115,7 +130,13 @@ class Exchange:
         """Reading from the server goes on."""
         if self._held_since is not None:
             self._last_server_octet += self.now - self._held_since
+            self._held += self.now - self._held_since
             self._held_since = None
+
+    def _server_time(self) -> float:
+        """A clock, in seconds, that stands still while reading from the server pauses."""
+        held = self._held if self._held_since is None else self._held + self.now - self._held_since
+        return self.now - held
 
     def server_gone(self, reason: Reason, text: str, detail: str) -> None:
         """Answers every open operation with an error, then tells the session."""
@@ -128,7 +149,7 @@ class Exchange:
     def drop_server(self) -> None:
         """Closes the connection to the server, or gives up connecting."""
         upstream, self._upstream = self._upstream, None
-        self._held_since = None
+        self.release()
         self._paged.clear()
         if upstream is None:
             return
@@ -141,6 +162,8 @@ class Exchange:
     def search(self, operation: Operation, plan: SearchPlan) -> None:
         operation.record.forwarded = plan.parts[0].attributes
         operation.record.reported = tuple(plan.reported)
+        operation.record.mended = plan.mended
+        operation.record.suspicious = plan.suspicious
         if plan.narrowed:
             operation.record.narrowed_to = tuple(part.base for part in plan.parts)
         server = self._upstream.url if self._upstream is not None else ""
@@ -157,19 +180,30 @@ class Exchange:
         """Takes the operation's next steps, up to one that must wait for its answer, or to its outcome."""
         while outcome is None:
             step = operation.step
-            if isinstance(step, Deliver):
-                operation.record.sent += 1
-                self.send(operation, messages.encode(LDAPMessage(operation.message_id, step.entry)))
+            if isinstance(step, Deliver | EndAttempt | SamePerson):
+                self._take_at_once(operation, step)
                 outcome = operation.resume(Ready())
                 continue
             if isinstance(step, AwaitTurn):
                 self._turns.append(operation)
             elif isinstance(step, ReadSizes):
                 self._output.command(RecallSizes(step.shape))
+            elif isinstance(step, BeginAttempt):
+                self._output.command(AdmitAttempt(step.account, step.settings))
             elif step is not None:
                 self._ask_server(operation, step)
             return
         self.finish(operation, outcome)
+
+    def _take_at_once(self, operation: Operation, step: Deliver | EndAttempt | SamePerson) -> None:
+        if isinstance(step, Deliver):
+            operation.record.sent += 1
+            self.send(operation, messages.encode(LDAPMessage(operation.message_id, step.entry)))
+        elif isinstance(step, EndAttempt):
+            operation.attempt = None
+            self._output.command(AttemptEnded(step.account, step.verdict))
+        else:
+            self._output.command(JoinAccounts(step.alias, step.account))
 
     def give_turn(self) -> None:
         """Not as soon as an operation ends: others may be about to end with it."""
@@ -189,6 +223,7 @@ class Exchange:
         operation.record.server = upstream.url
         operation.upstream_id = upstream.register(operation)
         operation.asked_at = self.now
+        operation.waits_since = self._server_time()
         controls = step.controls if isinstance(step, Stream) else ()
         if isinstance(step, Stream):
             operation.record.pages += 1
@@ -202,6 +237,7 @@ class Exchange:
             self.drop_server()
         operation.record.detail = operation.record.detail or outcome.detail
         operation.record.reported = (*operation.record.reported, *outcome.reported)
+        operation.record.more = outcome.more
         if outcome.sizes is not None:
             self._output.command(StoreSizes(*outcome.sizes))
         response = messages.final_response(operation.request, outcome.result)
@@ -211,12 +247,18 @@ class Exchange:
         self._close_operation(operation, outcome.reason, outcome.result.code)
 
     def _close_operation(self, operation: Operation, reason: Reason | None, code: int | None) -> None:
+        sent = operation.upstream_id is not None
         operation.end()
-        if self._upstream is not None and operation.upstream_id is not None:
-            self._upstream.release(operation.upstream_id)
+        self._end_step(operation)
         self.open.pop(operation.message_id, None)
         if operation in self._turns:
             self._turns.remove(operation)
+        if operation.attempt is not None:
+            # A stranger who leaves before the answer has still made the server count a wrong password. A service that
+            # leaves because a server is slow must not find its account guarded for it.
+            left = sent and reason is Reason.client_gone and not operation.attempt.sync
+            self._output.command(AttemptEnded(operation.attempt, Verdict.wrong if left else Verdict.neither))
+            operation.attempt = None
         self._owner.operation_ended(operation, reason, code)
 
     def _fail(self, operation: Operation, reason: Reason, code: int, text: str, detail: str) -> None:
@@ -243,6 +285,17 @@ class Exchange:
         """Ends it without an answer, which nobody waits for."""
         self._give_up(operation)
         self._close_operation(operation, reason, None)
+
+    def admit(self, account: GuardedAccount, admitted: bool) -> None:
+        """What AdmitAttempt asked for."""
+        for operation in list(self.open.values()):
+            if isinstance(operation.step, BeginAttempt) and operation.step.account is account:
+                operation.attempt = account if admitted else None
+                self._proceed(operation, operation.resume(Admitted(admitted)))
+                return
+        if admitted:
+            # Nobody waits for it any more.
+            self._output.command(AttemptEnded(account, Verdict.neither))
 
     def recall(self, shape: Shape, remembered: Remembered) -> None:
         """What RecallSizes asked for."""
@@ -291,10 +344,17 @@ class Exchange:
             self._step_answered(operation, answer)
 
     def _step_answered(self, operation: Operation, answer: Answer) -> None:
-        if self._upstream is not None and operation.upstream_id is not None:
+        self._end_step(operation)
+        self._proceed(operation, operation.resume(answer))
+
+    def _end_step(self, operation: Operation) -> None:
+        """Nothing more of the server is awaited for it."""
+        if operation.upstream_id is None:
+            return
+        operation.record.server_seconds += self._server_time() - operation.waits_since
+        if self._upstream is not None:
             self._upstream.release(operation.upstream_id)
         operation.upstream_id = None
-        self._proceed(operation, operation.resume(answer))
 
     def _relay_entry(self, operation: Operation, step: Stream, data: bytes, envelope: messages.Envelope) -> None:
         operation.record.received += 1

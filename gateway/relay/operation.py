@@ -15,8 +15,10 @@ from gateway.ldap.messages import (
     SearchResultEntry,
     SearchResultReference,
 )
-from gateway.ldap.results import ResultCode
+from gateway.ldap.result_meaning import meaning
+from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.decision import Refuse
+from gateway.policy.lockout import GuardedAccount
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
 from gateway.relay.steps import Answer, Ask, Found, Look, Outcome, Step, Steps, Streamed
@@ -24,13 +26,15 @@ from gateway.relay.steps import Answer, Ask, Found, Look, Outcome, Step, Steps, 
 
 class Operation:
     """step: what is done now. upstream_id: under which message ID the server was asked, None until it was.
-    asked_at: when, on the session's clock. received: entries that came in this step; passed: those of them that
-    were sent or put aside."""
+    asked_at: when, on the session's clock; waits_since: the same on the clock of the server's time. received: entries
+    that came in this step; passed: those of them that were sent or put aside. attempt: the account whose password is
+    being tried."""
 
     __slots__ = (
         "_found",
         "_steps",
         "asked_at",
+        "attempt",
         "message_id",
         "passed",
         "received",
@@ -38,6 +42,7 @@ class Operation:
         "request",
         "step",
         "upstream_id",
+        "waits_since",
     )
 
     def __init__(self, message_id: int, request: Request, record: AuditRecord) -> None:
@@ -47,6 +52,8 @@ class Operation:
         self.step: Step | None = None
         self.upstream_id: int | None = None
         self.asked_at = 0.0
+        self.waits_since = 0.0
+        self.attempt: GuardedAccount | None = None
         self._steps: Steps | None = None
         self._found: list[SearchResultEntry] = []
         self.received = 0
@@ -106,7 +113,7 @@ class Operation:
             return None
         if not isinstance(received, SearchResultDone):
             return self._misplaced(received)
-        self.record.server_code = received.result.code
+        self._note(received.result)
         if isinstance(step, Look):
             return Found(received.result, tuple(self._found), self.received)
         return Streamed(received.result, response.controls, self.received)
@@ -115,15 +122,20 @@ class Operation:
         expected = BindResponse if isinstance(step.request, BindRequest) else ExtendedResponse
         if not isinstance(received, BindResponse | ExtendedResponse) or not isinstance(received, expected):
             return self._misplaced(received)
-        self.record.server_code = received.result.code
+        self._note(received.result)
         return received
+
+    def _note(self, result: LDAPResult) -> None:
+        found = meaning(result)
+        self.record.server_code = result.code
+        self.record.server_meaning = "" if found is None else found.text
 
     def _misplaced(self, received: messages.Operation) -> Refuse:
         """Samba answers an unknown critical control of a search with an ExtendedResponse: an error that the
         client can read, under the code that the server gave, is better than waiting for ever."""
         code = int(ResultCode.unavailable)
         if isinstance(received, FinalResponse):
-            self.record.server_code = received.result.code
+            self._note(received.result)
             if received.result.code not in (ResultCode.success, ResultCode.referral):
                 code = received.result.code
         text = "the directory answered with a response that does not belong to the request"

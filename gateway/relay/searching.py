@@ -14,7 +14,7 @@ from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.decision import AncestorPlan, SearchPlan
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import REASONS, Reason
-from gateway.policy.search import refuse_search
+from gateway.policy.search_refusal import refuse_search
 from gateway.policy.settings import Paging
 from gateway.policy.shrink import AttributeSize, Loss, Remembered, ShrinkMode, Sizes, losses, shape_of
 from gateway.relay.aside import PutAside, Room
@@ -100,7 +100,7 @@ def _give_up(search: Search) -> Steps:
         part = search.plan.parts[search.part]
         control = PagedResults(0, search.cookie).to_control(critical=True)
         yield Stream(part, search.tally, (*search.plan.controls, control), most=0)
-    return Outcome(LDAPResult(ResultCode.success), (page_response(b""),))
+    return Outcome(LDAPResult(ResultCode.success), (page_response(b""),), more=True)
 
 
 class _RunningSearch:
@@ -264,7 +264,7 @@ class _RunningSearch:
 
     def _success(self, controls: tuple[Control, ...], cookie: bytes) -> Outcome:
         page = () if self._plan.page is None else (page_response(cookie),)
-        return Outcome(LDAPResult(ResultCode.success), (*page, *self._others(controls)))
+        return Outcome(LDAPResult(ResultCode.success), (*page, *self._others(controls)), more=bool(cookie))
 
     def _others(self, controls: tuple[Control, ...]) -> tuple[Control, ...]:
         permitted = self._policy.entries.filter_response_controls(controls)

@@ -22,7 +22,8 @@ from gateway.ldap.messages import (
     UnbindRequest,
 )
 from gateway.ldap.results import LDAPResult, ResultCode
-from gateway.policy.decision import AncestorPlan, Refuse, RootDsePlan
+from gateway.policy.decision import AccountKind, AncestorPlan, Refuse, RootDsePlan
+from gateway.policy.lockout import GuardedAccount
 from gateway.policy.operations import decide_operation
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
@@ -88,6 +89,11 @@ class Session:
     @property
     def closed(self) -> bool:
         return self._closed
+
+    @property
+    def busy(self) -> bool:
+        """Whether an operation is open."""
+        return bool(self._exchange.open)
 
     @property
     def reads_client(self) -> bool:
@@ -158,6 +164,13 @@ class Session:
         self._exchange.release()
         return []
 
+    def attempt_admitted(self, account: GuardedAccount, admitted: bool, now: float) -> list[Command]:
+        """What AdmitAttempt asked for."""
+        self._at(now)
+        self._exchange.admit(account, admitted)
+        self._pull()
+        return self._flush()
+
     def sizes_recalled(self, shape: Shape, remembered: Remembered, now: float) -> list[Command]:
         """What RecallSizes asked for."""
         self._at(now)
@@ -182,9 +195,7 @@ class Session:
     def stop(self, now: float) -> list[Command]:
         """No new requests from here on; the session closes itself once the open operations are answered."""
         self._at(now)
-        if not self._closed:
-            self._draining = True
-            self._close_if_drained()
+        self._draining = True
         return self._flush()
 
     def abort(self, reason: Reason, text: str, now: float) -> list[Command]:
@@ -233,9 +244,6 @@ class Session:
             # RFC 4511 4.2.1: what is open ends first, and the session is anonymous until the bind succeeds.
             self._exchange.supersede()
             self._account = None
-            if self._closed:
-                # It was stopping, and what was open was the last of it.
-                return
         operation = Operation(message.message_id, request, describe(self._record("", message.message_id), request))
         refusal = self._decide_operation(request, message.controls)
         if refusal is not None:
@@ -263,6 +271,8 @@ class Session:
             self._refuse(operation, decision)
             return
         operation.record.account = decision.request.name
+        operation.record.sync_bind = decision.kind is AccountKind.sync
+        operation.record.mended = decision.mended
         self._binding = operation
         self._exchange.begin(operation, bind_steps(self.policy, decision))
 
@@ -276,6 +286,7 @@ class Session:
             self._answer_root_dse(operation, decision)
         elif isinstance(decision, AncestorPlan):
             operation.record.forwarded = decision.request.attributes
+            operation.record.mended = decision.mended
             self._exchange.begin(operation, ancestor_steps(self.policy, decision))
         else:
             self._exchange.search(operation, decision)
@@ -322,10 +333,6 @@ class Session:
 
     # The end.
 
-    def _close_if_drained(self) -> None:
-        if self._draining and not self._exchange.open and not self._closed:
-            self._disconnect(ResultCode.unavailable, Reason.stopping, "the gateway is stopping")
-
     def _disconnect(self, code: ResultCode, reason: Reason, text: str) -> None:
         """Answers what is open, sends the notice of disconnection (RFC 4511 4.4.1) and closes both sides."""
         if self._closed:
@@ -357,7 +364,6 @@ class Session:
             self._binding = None
         self._last_request = self._now
         self._audit(operation.record, operation.record.decision, reason, code)
-        self._close_if_drained()
 
     def server_gone(self, reason: Reason, text: str) -> None:
         """RFC 4511 4.4.1: every open operation is answered, then the client is told and disconnected."""
@@ -370,6 +376,9 @@ class Session:
 
     def _flush(self) -> list[Command]:
         self._exchange.give_turn()
+        if self._draining and not self._exchange.open:
+            # Not as soon as the last operation ends: what came with it wants an answer as well.
+            self._disconnect(ResultCode.unavailable, Reason.stopping, "the gateway is stopping")
         return self._output.take()
 
     def _record(self, operation: str, message_id: int) -> AuditRecord:

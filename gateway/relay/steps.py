@@ -22,6 +22,7 @@ from gateway.ldap.messages import (
 )
 from gateway.ldap.results import LDAPResult
 from gateway.policy.decision import AccountKind
+from gateway.policy.lockout import GuardedAccount, LockoutSettings, Verdict
 from gateway.policy.reasons import Reason
 from gateway.policy.shrink import Remembered, Shape, Sizes
 from gateway.relay.aside import PutAside
@@ -71,6 +72,30 @@ class AwaitTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class BeginAttempt:
+    """May this account try a password? Admitted comes back, perhaps after attempts that are under way."""
+
+    account: GuardedAccount
+    settings: LockoutSettings
+
+
+@dataclass(frozen=True, slots=True)
+class EndAttempt:
+    """How an admitted attempt went; Ready comes back."""
+
+    account: GuardedAccount
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class SamePerson:
+    """Two names were shown to be one person's; Ready comes back."""
+
+    alias: GuardedAccount
+    account: GuardedAccount
+
+
+@dataclass(frozen=True, slots=True)
 class ReadSizes:
     """What the last complete search of this shape gave; Remembered comes back."""
 
@@ -97,6 +122,13 @@ class Streamed:
 
 
 @dataclass(frozen=True, slots=True)
+class Admitted:
+    """admitted: False where the account is guarded."""
+
+    admitted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """To a step that no server answers: it is done."""
 
@@ -115,7 +147,7 @@ class Outcome:
 
     account: of a bind that succeeded. server_bound: the server accepted a bind that the client is not told
     of, so the connection carries an identity that the session does not have. reported: what would have been
-    refused or failed. sizes: of a complete search, to be remembered.
+    refused or failed. sizes: of a complete search, to be remembered. more: of a success that is not the whole result.
     """
 
     result: LDAPResult
@@ -126,9 +158,10 @@ class Outcome:
     server_bound: bool = False
     reported: tuple[Reason, ...] = ()
     sizes: tuple[Shape, Sizes] | None = None
+    more: bool = False
 
 
 ServerStep: TypeAlias = Ask | Look | Stream
-Step: TypeAlias = ServerStep | Deliver | AwaitTurn | ReadSizes
-Answer: TypeAlias = BindResponse | ExtendedResponse | Found | Streamed | Ready | Remembered
+Step: TypeAlias = ServerStep | Deliver | AwaitTurn | ReadSizes | BeginAttempt | EndAttempt | SamePerson
+Answer: TypeAlias = BindResponse | ExtendedResponse | Found | Streamed | Ready | Remembered | Admitted
 Steps: TypeAlias = Generator[Step, Answer, Outcome]

@@ -65,6 +65,7 @@ def test_without_attributes_the_listed_ones_are_asked_for(explain):
         (["--base", "OU=Other,DC=corp,DC=example"], "base-not-allowed", "insufficientAccessRights (50)"),
         (["--base", f"OU=Board,{STAFF}"], "base-excluded", "insufficientAccessRights (50)"),
         (["--base", "no DN"], "base-malformed", "invalidDNSyntax (34)"),
+        (["--base", f"CN=a, b+UID=c,{STAFF}"], "ambiguous-dn", "invalidDNSyntax (34)"),
         (["--base", STAFF, "--filter", "(pager=*)"], "filter-attribute-not-allowed", "insufficientAccessRights (50)"),
         (["--base", STAFF, "--filter", "(:caseExactMatch:=x)"], "filter-untyped", "insufficientAccessRights (50)"),
         (["--bind", "svc@other.example"], "account-spelling-not-listed", "invalidCredentials (49)"),
@@ -128,3 +129,18 @@ def test_a_wrong_configuration_is_status_2(tmp_path):
     result = CliRunner().invoke(main, ["explain", "-c", str(tmp_path / "missing.yaml"), "--client", "mimecast"])
     assert result.exit_code == 2
     assert "missing.yaml: cannot be read" in result.stderr
+
+
+def test_a_mended_name_is_shown_as_it_came_and_as_it_was_meant(path, explain):
+    received, meant = f"CN=Smith, John,{STAFF}", f"CN=Smith\\, John,{STAFF}"
+    for option, where in (("--base", "base"), ("--bind", "name")):
+        status, said = explain(option, received)
+        assert status == 0
+        assert said["mended"] == [{"where": where, "received": received, "meant": meant}]
+    result = CliRunner().invoke(main, ["explain", "-c", str(path), "--client", "mimecast", "--base", received])
+    assert f"received:    base {received}\nmeant:       base {meant}\n" in result.stdout
+
+
+def test_what_looks_escaped_twice_is_shown(explain):
+    _, said = explain("--base", STAFF, "--filter", r"(cn=Sales\5c2c EMEA)")
+    assert said["suspicious"] == ["suspicious-escape: cn"]

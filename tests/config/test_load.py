@@ -5,6 +5,7 @@ import pytest
 
 from gateway.config.load import load_configuration
 from gateway.config.problems import ConfigurationError
+from gateway.net.settings import ClientCertificate
 from gateway.policy.shrink import ShrinkMode, ShrinkSettings
 from tests.config.certificates import write_pair
 
@@ -27,6 +28,8 @@ clients:
     base_dns: ["OU=Staff,DC=corp,DC=example"]
     attributes: [mail, cn]
 """
+CONTEXTS = '    naming_contexts: ["DC=corp,DC=example"]'
+OWN = f"{CONTEXTS}\n    client_certificate: {{certificate: gateway.pem, private_key: gateway.key}}"
 
 
 def load(tmp_path, text):
@@ -83,9 +86,15 @@ def test_a_good_file_becomes_settings(tmp_path):
         ("[mail, cn]", "[mail, cn]\n    shrink_guard: off", 17, "a mapping of keys is expected"),
         ("[mail, cn]", "[mail, cn]\n    shrink_guard: {mode: true}", 17, "'enforce', 'report' or 'off'"),
         ("[mail, cn]", "[mail, cn]\n    shrink_guard: {minimum: 0}", 17, "greater than or equal to 1"),
+        ("[mail, cn]", "[mail, cn]\n    sync_gap: 0", 17, "greater than 0"),
         ("[mail, cn]", "[mail, cn]\nstate_dir: 5", 17, "a text is expected"),
         ("[mail, cn]", "[mail, cn]\nstate_dir: ''", 17, "at least 1 character"),
         ("[mail, cn]", "&a [mail, cn]\n    filter_attributes: *a", 16, "aliases"),
+        (CONTEXTS, OWN.replace("gateway.pem", "missing.pem"), 10, "client_certificate.certificate: "),
+        (CONTEXTS, OWN.replace("gateway.key", "gateway.pem"), 10, "client_certificate.private_key: "),
+        (CONTEXTS, OWN.replace("private_key", "privatekey"), 10, 'did you mean "private_key"'),
+        (CONTEXTS, OWN.replace(", private_key: gateway.key", ""), 10, "private_key: is required"),
+        (CONTEXTS, CONTEXTS + "\n    client_certificate: gateway.pem", 10, "a mapping of keys is expected"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path, old, new, line, words):
@@ -126,6 +135,12 @@ def test_the_shrink_guard_of_a_client(tmp_path, text, expected):
     assert client.policy.shrink == expected
 
 
+def test_what_parts_two_sync_runs_of_a_client(tmp_path):
+    for text, seconds in (("", 600), ("    sync_gap: 90\n", 90)):
+        (client,) = load(tmp_path, GOOD + text).settings.clients
+        assert client.sync_gap == seconds
+
+
 def test_state_dir_is_relative_to_the_file(tmp_path):
     (tmp_path / "state").mkdir()
     loaded = load(tmp_path, GOOD + "state_dir: state\n")
@@ -145,6 +160,20 @@ def test_a_guard_that_forgets_and_a_missing_state_dir_are_warned_of(tmp_path):
     )
     (warning,) = load(tmp_path, GOOD + "state_dir: gone\n").warnings
     assert f"gateway.yaml:17: state_dir: {tmp_path / 'gone'}: no such directory" in warning
+
+
+def test_a_directory_may_have_a_client_certificate(tmp_path):
+    (client,) = load(tmp_path, GOOD.replace(CONTEXTS, OWN)).settings.clients
+    assert client.directory.client_certificate == ClientCertificate(tmp_path / "gateway.pem", tmp_path / "gateway.key")
+    (client,) = load(tmp_path, GOOD).settings.clients
+    assert client.directory.client_certificate is None
+
+
+def test_a_private_key_of_another_certificate_is_named(tmp_path):
+    write_pair(tmp_path, "other")
+    where = r":10: directories\.corp\.client_certificate\.private_key: "
+    with pytest.raises(ConfigurationError, match=f"{where}.*does not belong"):
+        load(tmp_path, GOOD.replace(CONTEXTS, OWN.replace("gateway.key", "other.key")))
 
 
 def test_everything_wrong_is_said_at_once(tmp_path):
@@ -193,10 +222,26 @@ def test_a_key_that_cannot_be_read_is_not_called_a_wrong_one(tmp_path):
 
 
 @pytest.mark.skipif(not CONF.is_dir(), reason="the example files lie in the checkout, not in an installation")
-@pytest.mark.parametrize("name", ["gateway.example.yaml", "minimal.yaml", "mimecast-ad.yaml"])
+@pytest.mark.parametrize("name", sorted(path.name for path in CONF.glob("*.yaml")))
 def test_the_shipped_examples_are_right(tmp_path, name):
-    (tmp_path / "certs").mkdir()
-    write_pair(tmp_path / "certs")
-    shutil.copy(tmp_path / "certs" / "gateway.pem", tmp_path / "certs" / "corp-ca.pem")
+    certificates = tmp_path / "certs"
+    certificates.mkdir()
+    write_pair(certificates)
+    shutil.copy(certificates / "gateway.pem", certificates / "corp-ca.pem")
+    write_pair(certificates, "google-ldap")
+    (certificates / "google-ldap.pem").rename(certificates / "google-ldap.crt")
     shutil.copy(CONF / name, tmp_path)
     assert load_configuration(tmp_path / name).settings.clients
+
+
+@pytest.mark.parametrize(
+    "written, mending",
+    [("on", True), ("off", False), ('"on"', True), ('"off"', False), ("true", True), ("false", False)],
+)
+def test_mending_is_on_or_off_in_every_way_of_writing_it(tmp_path, written, mending):
+    (client,) = load(tmp_path, GOOD + f"    mending: {written}\n").settings.clients
+    assert client.policy.mending is mending
+
+
+def test_mending_is_on_by_itself(tmp_path):
+    assert load(tmp_path, GOOD).settings.clients[0].policy.mending

@@ -7,11 +7,14 @@ from gateway.ldap.messages import (
     BASE_OBJECT,
     NOTICE_OF_DISCONNECTION,
     Attribute,
+    BindRequest,
+    BindResponse,
     ExtendedResponse,
     SearchRequest,
     SearchResultEntry,
     decode_response,
 )
+from gateway.ldap.results import LDAPResult
 from gateway.relay.client import Disconnection, Entry
 from tests.servers.gateway_process import GatewayProcess, configuration
 from tests.servers.raw_client import RawClient
@@ -77,6 +80,29 @@ def test_the_notice_is_an_extended_response_with_message_id_0(certificates, gate
     assert message.message_id == 0
     assert isinstance(message.operation, ExtendedResponse)
     assert message.operation.oid == NOTICE_OF_DISCONNECTION
+
+
+def test_the_log_says_why_the_sync_account_cannot_sign_in(certificates, server_certificates, tmp_path):
+    said = "80090308: LdapErr: DSID-0C09042A, comment: AcceptSecurityContext error, data 533, v3839"
+
+    def refuse(request):
+        return [BindResponse(LDAPResult(49, "", said))] if isinstance(request, BindRequest) else []
+
+    client = {"sync_accounts": ["svc@corp.example"], "base_dns": ["DC=corp,DC=example"], "attributes": ["cn"]}
+    with StubServer(server_certificates, refuse) as server:
+        url = server.url
+        config = configuration(certificates, server.gateway_directory(), client)
+        with (
+            GatewayProcess(tmp_path, config) as running,
+            RawClient(running.port, certificates.ca_file) as session,
+        ):
+            assert session.bind("svc@corp.example", "Passw0rd-that-must-not-travel") == 49
+            (record,) = running.wait_for_audit(operation="bind")
+            log = running.wait_for("cannot sign in")
+    assert record["server_meaning"] == "the account is disabled"
+    assert f"the sync account svc@corp.example cannot sign in at {url}: the account is disabled" in log
+    assert "AcceptSecurityContext" not in log + running.audit_text()
+    assert "must-not-travel" not in log + running.audit_text()
 
 
 def endless(request):

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.demo.certificates import make_certificates
 from gateway.ldap.messages import BindRequest
+from tests.config.certificates import write_chain, write_pair
 from tests.servers.gateway_process import GatewayProcess, configuration
 from tests.servers.raw_client import RawClient
 from tests.servers.stub_server import StubServer
@@ -76,3 +77,37 @@ def test_no_server_at_all_is_unavailable_and_says_why_of_each(certificates, tmp_
         (record,) = running.wait_for_audit(operation="bind")
         assert "ldaps://127.0.0.1:1: Connection was refused" in record["detail"]
         assert "ldaps://127.0.0.1:2: Connection was refused" in record["detail"]
+
+
+@pytest.mark.parametrize(
+    "shown, code, said",
+    [
+        ("gateway", 0, None),
+        ("stranger", 52, "the peer does not trust our issuer"),
+        (None, 52, "the server asks for a client certificate: see client_certificate"),
+    ],
+)
+def test_a_server_that_asks_for_a_certificate_is_shown_the_directorys(
+    certificates, server_certificates, tmp_path, shown, code, said
+):
+    write_pair(tmp_path, "gateway")
+    write_pair(tmp_path, "stranger")
+    with StubServer(server_certificates, client_ca_file=tmp_path / "gateway.pem") as server:
+        directory = server.gateway_directory()
+        if shown is not None:
+            # Relative to the configuration, as all paths in it are.
+            directory["client_certificate"] = {"certificate": f"{shown}.pem", "private_key": f"{shown}.key"}
+        with start(tmp_path, certificates, directory) as running:
+            assert bind(running, certificates) == code
+            (record,) = running.wait_for_audit(operation="bind")
+            assert len(server.requests) == (1 if code == 0 else 0)
+            assert said is None or said in record["detail"]
+
+
+def test_intermediate_certificates_are_shown_as_well(certificates, server_certificates, tmp_path):
+    root = write_chain(tmp_path)
+    with StubServer(server_certificates, client_ca_file=root) as server:
+        directory = server.gateway_directory()
+        directory["client_certificate"] = {"certificate": "gateway.pem", "private_key": "gateway.key"}
+        with start(tmp_path, certificates, directory) as running:
+            assert bind(running, certificates) == 0

@@ -1,8 +1,10 @@
 import io
 import json
+from dataclasses import replace
 
 from gateway.ldap.filter_text import parse_filter
 from gateway.observe.audit import AuditLog, audit_object
+from gateway.policy.decision import Mended
 from gateway.relay.audit import AuditRecord
 
 NOW = 1_700_000_000.5
@@ -31,6 +33,12 @@ SEARCH = AuditRecord(
     seconds=0.25,
     server="ldaps://dc1.corp.example:636",
 )
+
+
+def test_what_the_servers_result_means_is_told_beside_its_code():
+    record = replace(SEARCH, server_code=49, server_meaning="the account is locked")
+    shown = audit_object(record, filter_values=False, now=NOW)
+    assert (shown["server_code"], shown["server_meaning"]) == (49, "the account is locked")
 
 
 def test_a_search_is_told_with_everything_but_values():
@@ -99,3 +107,15 @@ def test_each_record_is_flushed_at_once():
     stream = Stream()
     AuditLog(stream, filter_values=False).write(SEARCH)
     assert json.loads(stream.flushed)["session"] == "s1"
+
+
+def test_mended_names_are_told_and_those_of_the_filter_only_where_its_values_are():
+    mended = (Mended("base", "OU=a, b", "OU=a\\, b"), Mended("memberOf", "CN=c, d", "CN=c\\, d"))
+    record = replace(SEARCH, mended=mended, suspicious=("displayName",))
+    base = {"where": "base", "received": "OU=a, b", "meant": "OU=a\\, b"}
+    hidden = {"where": "memberOf", "received": "?", "meant": "?"}
+    shown = {"where": "memberOf", "received": "CN=c, d", "meant": "CN=c\\, d"}
+    said = audit_object(record, filter_values=False, now=NOW)
+    assert said["mended"] == [base, hidden]
+    assert said["suspicious"] == ["suspicious-escape: displayName"]
+    assert audit_object(record, filter_values=True, now=NOW)["mended"] == [base, shown]

@@ -8,6 +8,7 @@ from gateway.ldap.dn import parse
 from gateway.ldap.filter_text import filter_text, parse_filter
 from gateway.ldap.filters import Present
 from gateway.policy.decision import AncestorPlan, Refuse, RootDsePlan, SearchPlan
+from gateway.policy.entry import EntryJudge
 from gateway.policy.reasons import REASONS, Reason
 from gateway.policy.search import SearchJudge
 from gateway.policy.settings import BaseAbove, Mode, Paging, WhenDenied
@@ -22,6 +23,32 @@ def decide(base=BASE, scope=2, filter="(objectClass=*)", attributes=(), controls
         changes["controls"] = frozenset(controls_)
     request = m.SearchRequest(base, scope, parse_filter(filter), tuple(attributes), 3, *limits)
     return SearchJudge(policy(**changes)).decide(request, tuple(controls))
+
+
+@pytest.mark.parametrize("scope", [1, 2])
+@pytest.mark.parametrize("base, sent", [("", ""), ("o = Acme", "o=Acme"), ("cn=Everybody", "cn=Everybody")])
+def test_the_root_may_be_an_allowed_base(base, scope, sent):
+    plan = decide(base, scope, base_dns=(parse(""),), naming_contexts=(parse(""),), excluded_base_dns=())
+    assert isinstance(plan, SearchPlan)
+    assert [(part.base, part.scope) for part in plan.parts] == [(sent, scope)]
+    assert not plan.narrowed
+
+
+def test_below_an_allowed_root_exclusions_hold():
+    root = {"base_dns": (parse(""),), "excluded_base_dns": (parse("OU=Board,O=Acme"),)}
+    assert isinstance(decide("O=Acme", **root), SearchPlan)
+    refused = decide("CN=Jane,OU=Board,O=Acme", **root)
+    assert isinstance(refused, Refuse)
+    assert refused.reason is Reason.base_excluded
+    entries = EntryJudge(policy(**root))
+    assert entries.permits_dn("CN=Everybody")
+    assert not entries.permits_dn("CN=Jane,OU=board,O=ACME")
+
+
+def test_a_root_that_is_not_allowed_is_narrowed_to_organizations_and_flat_names():
+    plan = decide("", base_dns=(parse("O=Acme"), parse("CN=Everybody")), excluded_base_dns=())
+    assert isinstance(plan, SearchPlan)
+    assert [part.base for part in plan.parts] == ["O=Acme", "CN=Everybody"]
 
 
 def only_part(plan):
@@ -58,7 +85,7 @@ def test_a_base_inside_an_allowed_one_is_sent_in_the_configured_spelling(base, f
         ("CN=x,OU=sEcRét," + BASE, "base-excluded"),
         ("CN=x,OU=S e c r e t," + BASE, "base-excluded"),
         ("CN=x,OU=#020101," + BASE, "base-excluded"),
-        ("OU=Sales, EMEA,DC=corp,DC=example", "base-malformed"),
+        ("Sales, EMEA", "base-malformed"),
         ("<SID=0105>", "base-malformed"),
         ("<GUID=4d0b>", "base-malformed"),
         ("ou=secret,dc=corp,dc=example\0,ou=staff,dc=corp,dc=example", "base-malformed"),

@@ -35,6 +35,7 @@ class Harness:
         )
         self.to_client, self.to_server, self.other, self.audit = [], [], [], []
         self.sizes = {}
+        self.guarded, self.attempts, self.joined = set(), [], []
 
     def do(self, commands):
         for command in commands:
@@ -49,6 +50,13 @@ class Harness:
             elif isinstance(command, c.RecallSizes):
                 remembered = self.sizes.get(command.shape, Remembered(None))
                 self.do(self.session.sizes_recalled(command.shape, remembered, self.now))
+            elif isinstance(command, c.AdmitAttempt):
+                admitted = command.account.name not in self.guarded
+                self.do(self.session.attempt_admitted(command.account, admitted, self.now))
+            elif isinstance(command, c.AttemptEnded):
+                self.attempts.append((command.account.name, command.verdict.value))
+            elif isinstance(command, c.JoinAccounts):
+                self.joined.append((command.alias.name, command.account.name))
             else:
                 self.other.append(type(command))
 

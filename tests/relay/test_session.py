@@ -1,9 +1,12 @@
 """The session without a socket: bytes and events in, commands out."""
 
+import pytest
+
 from gateway.ldap import messages as m
 from gateway.ldap.controls import Control
-from gateway.ldap.filters import Present
+from gateway.ldap.filters import EqualityMatch, Present
 from gateway.ldap.results import LDAPResult
+from gateway.policy.decision import Mended
 from gateway.policy.reasons import Reason
 from gateway.relay import commands as c
 from gateway.relay.settings import SessionLimits
@@ -28,6 +31,27 @@ def test_a_search_is_forwarded_anew_and_its_entries_are_filtered():
     assert h.results() == [(7, 0)]
     record = h.audit[-1]
     assert (record.received, record.sent, record.references_dropped, record.held_back) == (3, 1, 1, ("pager",))
+
+
+def test_names_that_were_put_right_are_in_the_record_of_their_operation():
+    h = Harness().bound()
+    received, meant = "OU=Sales, EMEA,DC=corp,DC=example", r"OU=Sales\, EMEA,DC=corp,DC=example"
+    twice = EqualityMatch("displayName", rb"a\2cb")
+    h.send(m.SearchRequest(received, 2, twice, ("mail",)), start=7)
+    (sent,) = h.to_server
+    assert (sent.operation.base, sent.operation.filter) == (meant, twice)
+    h.answer(sent.message_id, done())
+    assert h.audit[-1].mended == (Mended("base", received, meant),)
+    assert h.audit[-1].suspicious == ("displayName",)
+    above = m.SearchRequest("DC=corp;DC=example", 0, Present("objectClass"), ("objectClass",))
+    h.send(above, start=8)
+    h.answer(h.to_server[-1].message_id, done())
+    assert h.audit[-1].mended == (Mended("base", "DC=corp;DC=example", "DC=corp,DC=example"),)
+    h.send(bind(" svc-sync@corp.example"), start=9)
+    assert h.to_server[-1].operation.name == "svc-sync@corp.example"
+    h.answer(h.to_server[-1].message_id, m.BindResponse(OK))
+    assert h.audit[-1].account == "svc-sync@corp.example"
+    assert h.audit[-1].mended == (Mended("name", " svc-sync@corp.example", "svc-sync@corp.example"),)
 
 
 def test_searches_may_end_in_any_order():
@@ -85,6 +109,33 @@ def test_the_servers_words_stay_inside():
     result = h.to_client[0].operation.result
     assert (result.code, result.matched_dn) == (32, "")
     assert "dc1" not in result.diagnostic
+
+
+LOCKED = "80090308: LdapErr: DSID-0C09042A, comment: AcceptSecurityContext error, data 775, v3839"
+
+
+@pytest.mark.parametrize("passed", [False, True])
+def test_what_a_servers_refusal_means_is_in_the_audit_and_its_words_are_not(passed):
+    h = Harness(pass_diagnostics=passed)
+    h.send(bind("svc-sync@corp.example"))
+    h.connected()
+    h.answer(h.to_server[-1].message_id, m.BindResponse(LDAPResult(49, diagnostic=LOCKED)))
+    assert h.to_client[0].operation.result == LDAPResult(49, "", LOCKED if passed else "")
+    (record,) = h.audit
+    assert (record.server_code, record.sync_bind) == (49, True)
+    assert record.server_meaning == "the account is locked after too many wrong passwords"
+    assert LOCKED not in repr(record)
+
+
+def test_the_meaning_is_that_of_the_servers_last_result():
+    h = Harness().bound()
+    h.audit.clear()
+    h.send(search(), start=5)
+    h.answer(h.to_server[-1].message_id, done(32, diagnostic="dc1 says"))
+    h.send(search(), start=6)
+    h.answer(h.to_server[-1].message_id, done())
+    missing = "no entry has this name, or the account may not see it"
+    assert [record.server_meaning for record in h.audit] == [missing, ""]
 
 
 def test_an_abandoned_search_is_abandoned_upstream_and_never_answered():
@@ -174,6 +225,47 @@ def test_a_login_may_not_search():
     h = login("CN=jane," + BASE)
     h.send(search(), start=9)
     assert h.results()[-1] == (9, 50)
+
+
+def test_a_guarded_account_is_refused_like_a_wrong_password_and_nothing_is_sent():
+    h = Harness()
+    h.guarded.add("jane")
+    h.send(bind("jane@corp.example"))
+    assert h.results() == [(1, 49)]
+    assert (h.to_client[0].operation.result.diagnostic, h.other, h.to_server) == ("", [], [])
+    assert h.audit[-1].reason == Reason.account_guarded
+
+
+def test_how_each_attempt_went_is_told_once():
+    h = Harness().bound()
+    assert h.attempts == [("svc-sync", "right")]
+    h.send(bind("svc-sync@corp.example", b"wrong"), start=5)
+    h.answer(h.to_server[-1].message_id, m.BindResponse(LDAPResult(49, diagnostic="x data 52e, v1")))
+    h.send(bind("svc-sync@corp.example"), start=6)
+    h.answer(h.to_server[-1].message_id, m.BindResponse(LDAPResult(49, diagnostic="x data 533, v1")))
+    h.send(bind("svc-sync@corp.example"), start=7)
+    h.do(h.session.server_lost("reset", h.now))
+    assert [verdict for _, verdict in h.attempts] == ["right", "wrong", "neither", "neither"]
+
+
+def test_leaving_before_the_answer_counts_as_wrong_for_people_and_not_for_a_sync():
+    for name, verdict in (("jane@corp.example", "wrong"), ("svc-sync@corp.example", "neither")):
+        h = Harness()
+        h.send(bind(name))
+        h.connected()
+        h.do(h.session.client_lost(h.now))
+        assert [said for _, said in h.attempts] == [verdict]
+
+
+def test_leaving_before_anything_was_sent_counts_for_nothing():
+    h = Harness()
+    h.send(bind("jane@corp.example"))
+    h.do(h.session.client_lost(h.now))
+    assert h.attempts == [("jane", "neither")]
+
+
+def test_a_sign_in_by_name_tells_which_dn_is_the_same_person():
+    assert login("CN=jane," + BASE).joined == [("cn=jane,ou=staff,dc=corp,dc=example", "jane")]
 
 
 def test_no_server_is_unavailable():
@@ -274,6 +366,30 @@ def test_the_servers_clock_stands_while_its_reading_is_paused():
     assert h.results() == [(5, 52), (0, 52)]
 
 
+def test_the_time_of_the_server_is_told_apart():
+    h = Harness()
+    h.send(bind("svc-sync@corp.example"))
+    h.now += 3
+    h.connected()
+    h.now += 0.5
+    h.answer(1, m.BindResponse(OK))
+    assert (h.audit[0].seconds, h.audit[0].server_seconds) == (3.5, 0.5)
+    h.send(search(), start=2)
+    h.now += 1
+    h.do(h.session.server_held(h.now))
+    h.now += 20
+    h.do(h.session.server_released(h.now))
+    h.now += 2
+    h.answer(2, done())
+    assert (h.audit[1].seconds, h.audit[1].server_seconds) == (23, 3)
+    h.send(search(), start=3)
+    h.now += 4
+    h.do(h.session.server_held(h.now))
+    h.now += 5
+    h.do(h.session.server_lost("gone", h.now))
+    assert (h.audit[2].seconds, h.audit[2].server_seconds) == (9, 4)
+
+
 def test_stopping_lets_open_operations_finish():
     h = Harness().bound()
     h.send(search(), start=5)
@@ -282,6 +398,15 @@ def test_stopping_lets_open_operations_finish():
     assert h.results() == [(6, 52)]
     h.answer(h.to_server[0].message_id, done())
     assert h.results() == [(6, 52), (5, 0), (0, 52)]
+    assert h.session.closed
+
+
+def test_a_bind_to_a_stopping_session_is_answered_like_what_it_ends():
+    h = Harness().bound()
+    h.send(search(), start=5)
+    h.do(h.session.stop(h.now))
+    h.send(bind("svc-sync@corp.example"), start=6)
+    assert h.results() == [(5, 1), (6, 52), (0, 52)]
     assert h.session.closed
 
 

@@ -34,11 +34,11 @@ sizelimit unlimited
 
 database mdb
 suffix "{suffix}"
-rootdn "cn=root,{suffix}"
+rootdn "{rootdn}"
 directory {directory}/data
 maxsize 1073741824
 dbnosync
-index objectClass,sAMAccountName,userPrincipalName,mail eq
+index {indexed} eq
 {database_settings}
 access to attrs=userPassword by anonymous auth by * none
 access to * by users read by * none
@@ -59,7 +59,7 @@ class Slapd:
 
     entries: (DN, attributes) pairs as slapd_tree makes them, loaded by slapadd. settings, database_settings: lines of
     slapd.conf, such as `limits * size.prtotal=disabled` or `sizelimit 100`. schemas: files behind core, cosine and
-    inetorgperson. names: DNS names and addresses in its certificate.
+    inetorgperson. indexed: attributes. names: DNS names and addresses in its certificate.
     """
 
     def __init__(
@@ -70,11 +70,13 @@ class Slapd:
         settings="",
         database_settings="",
         schemas=(AD_SCHEMA,),
+        indexed="objectClass,sAMAccountName,userPrincipalName,mail",
         names=("localhost", "127.0.0.1"),
     ):
         self._slapd, slapadd = slapd_binaries()
         self._made = tempfile.TemporaryDirectory(prefix="slapd-")
         self.directory = Path(self._made.name)
+        self._suffix = suffix
         self.process = None
         self.port = self.plain_port = 0
         try:
@@ -89,6 +91,8 @@ class Slapd:
                     modules=MODULES,
                     tls=self.certificates,
                     suffix=suffix,
+                    rootdn=f"cn=root,{suffix}" if suffix else "cn=root",
+                    indexed=indexed,
                     settings=settings,
                     database_settings=database_settings,
                 )
@@ -120,7 +124,7 @@ class Slapd:
         return {
             "servers": [{"url": self.url, "server_name": "localhost"}],
             "ca_file": self.certificates.ca_file,
-            "naming_contexts": [slapd_tree.SUFFIX],
+            "naming_contexts": [self._suffix],
         }
 
     def start(self):

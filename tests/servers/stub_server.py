@@ -23,11 +23,14 @@ class StubServer:
     """Serves on a free port of loopback until the context is left.
 
     answer: takes a request, returns the operations to send in answer; it runs in the connection's own thread and
-    may block. requests: all that have come.
+    may block. requests: all that have come. client_ca_file: each client must show a certificate of this authority.
     """
 
-    def __init__(self, certificates, answer=accept_binds):
+    def __init__(self, certificates, answer=accept_binds, client_ca_file=None):
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if client_ca_file is not None:
+            self._context.verify_mode = ssl.CERT_REQUIRED
+            self._context.load_verify_locations(client_ca_file)
         self._context.load_cert_chain(certificates.certificate, certificates.private_key)
         self._answer = answer
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -80,8 +83,7 @@ class StubServer:
 
     def _serve(self, plain):
         # A peer that gives up, in its handshake or later, is what some tests want.
-        with contextlib.suppress(OSError):
-            connection = self._context.wrap_socket(plain, server_side=True)
+        with contextlib.suppress(OSError), self._context.wrap_socket(plain, server_side=True) as connection:
             self._open.add(connection)
             framer = Framer(1_000_000)
             while data := connection.recv(65_536):
@@ -89,6 +91,10 @@ class StubServer:
                 while (octets := framer.next_message()) is not None:
                     message = m.decode_request(octets)
                     self.requests.append(message.operation)
-                    for operation in self._answer(message.operation):
-                        connection.sendall(m.encode(m.LDAPMessage(message.message_id, operation)))
+                    for answer in self.answers(message):
+                        connection.sendall(m.encode(answer))
         plain.close()
+
+    def answers(self, message):
+        """The whole messages in answer to one; for a subclass that needs more than operations."""
+        return (m.LDAPMessage(message.message_id, operation) for operation in self._answer(message.operation))

@@ -128,6 +128,20 @@ def test_who_may_sign_in(through, name, password, code):
         assert connection.result["result"] == 50
 
 
+def test_guesses_are_stopped_before_the_directory_would_and_the_right_password_then_looks_like_a_wrong_one(
+    gateway, through
+):
+    for password in ("guess 1", "guess 2", "guess 3", USER_PASSWORD):
+        connection = through("t-quote@corp.example", password)
+        assert (connection.result["result"], connection.result["message"]) == (49, "")
+    assert [record["reason"] for record in gateway.audit(operation="bind", account="t-quote@corp.example")][-2:] == [
+        "",
+        "account-guarded",
+    ]
+    assert through("CORP\\t-quote", USER_PASSWORD).result["result"] == 49
+    assert through("t-hash@corp.example", USER_PASSWORD).result["result"] == 0
+
+
 def test_nothing_is_written(through, account):
     connection = through(*account)
     connection.modify("CN=x,OU=Staff,DC=corp,DC=example", {"mail": [(ldap3.MODIFY_REPLACE, ["a"])]})

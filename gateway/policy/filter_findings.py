@@ -1,0 +1,43 @@
+"""What comes of judging a filter besides the filter that is forwarded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from gateway.ldap.attribute_types import has_dn_syntax
+from gateway.policy.decision import Mended
+from gateway.policy.reasons import Reason
+from gateway.policy.unescaped import looks_escaped, looks_escaped_twice
+
+
+class FilterRefused(Exception):
+    """reason: why. name: the attribute or rule, a name and never a value. text: what the client is told, "" for what
+    the reason means."""
+
+    def __init__(self, reason: Reason, name: str, text: str = "") -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+        self.name = name
+        self.text = text
+
+
+@dataclass(slots=True)
+class Noted:
+    """What is to be said of a permitted filter.
+
+    reported: what `mode: report` let pass. mended: DNs put right. suspicious: attributes with a value that looks
+    escaped twice. read: characters of values that were read as DNs without their escapes.
+    """
+
+    reported: list[Reason] = field(default_factory=list)
+    mended: list[Mended] = field(default_factory=list)
+    suspicious: list[str] = field(default_factory=list)
+    read: int = 0
+
+
+def notice_escapes(attribute: str, values: Iterable[bytes], noted: Noted) -> None:
+    """RFC 4515's escapes are gone once a filter is decoded: what is still one was escaped twice, or is a DN's."""
+    twice = looks_escaped_twice if has_dn_syntax(attribute) else looks_escaped
+    if any(twice(value.decode("latin-1")) for value in values):
+        noted.suspicious.append(attribute)

@@ -1,0 +1,91 @@
+"""The lockout guard: guesses at passwords through the gateway must not lock people out of the directory.
+
+A directory locks an account after so many wrong passwords. The gateway stops earlier: after `failures` within `window`
+an account is guarded, nothing of it reaches a server, and right and wrong passwords get the same answer.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from gateway.ldap.dn import DN, DNError, key, parse
+from gateway.ldap.results import LDAPResult, ResultCode
+from gateway.policy.bind_name import read_bind_name
+from gateway.policy.decision import AccountKind, BindPlan, LoginName
+
+# AD's sub-code of a refused bind: 52e is a wrong name or password. The others (disabled, expired, locked ...) are
+# given for the right password as well, and AD does not count them.
+_SUB_CODE = re.compile(r"\bdata ([0-9a-f]{1,8})\b")
+_COUNTED = "52e"
+
+
+@dataclass(frozen=True, slots=True)
+class LockoutSettings:
+    """failures: wrong passwords of one account before it is guarded; 0 for no guard. window: seconds, after which a
+    wrong password is forgotten."""
+
+    failures: int = 3
+    window: float = 1800
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedAccount:
+    """An account as its wrong passwords are counted. directory: two directories may have the same names.
+
+    name: the same for name@domain and DOMAIN\\name of one name; a DN has one of its own until it is known to be the
+    same person. sync: a sync account, with a count of its own: who guesses at people's passwords stops no sync.
+    """
+
+    directory: str
+    name: str
+    sync: bool = False
+
+
+class Verdict(Enum):
+    """What an attempt says of its password."""
+
+    right = "right"
+    wrong = "wrong"
+    neither = "neither"
+
+
+def guarded_account(directory: str, plan: BindPlan) -> GuardedAccount | None:
+    """None where no password is asked for."""
+    if plan.kind is AccountKind.anonymous:
+        return None
+    name = read_bind_name(plan.request.name)
+    if isinstance(name, LoginName):
+        return GuardedAccount(directory, name.name.lower(), plan.kind is AccountKind.sync)
+    if name is None:
+        return None
+    if plan.kind is AccountKind.sync:
+        # Its other spellings carry the same name (policy.bind).
+        return GuardedAccount(directory, str(name.rdns[0][0].value).lower(), sync=True)
+    return _account_of_dn(directory, name)
+
+
+def account_of_entry(directory: str, text: str) -> GuardedAccount | None:
+    """The account that binds by this entry's DN; None where it is none that could be bound by."""
+    try:
+        return _account_of_dn(directory, parse(text))
+    except DNError:
+        return None
+
+
+def _account_of_dn(directory: str, dn: DN) -> GuardedAccount:
+    parts = ["+".join(sorted(f"{kind}={value}" for kind, value in rdn)) for rdn in key(dn)]
+    # No name of the other forms has a "=" in it.
+    return GuardedAccount(directory, ",".join(parts))
+
+
+def verdict(result: LDAPResult) -> Verdict:
+    """Of a server's answer to a bind."""
+    if result.code == ResultCode.success:
+        return Verdict.right
+    if result.code != ResultCode.invalidCredentials:
+        return Verdict.neither
+    sub_code = _SUB_CODE.search(result.diagnostic)
+    wrong = sub_code is None or sub_code[1] == _COUNTED
+    return Verdict.wrong if wrong else Verdict.neither

@@ -1,0 +1,86 @@
+"""Which base DNs a search may start from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gateway.ldap.dn import DN, DNError, parse
+from gateway.policy.decision import Mended, Refuse
+from gateway.policy.mending import KnownNames, shown
+from gateway.policy.reasons import REASONS, Reason
+from gateway.policy.search_refusal import refuse_search
+from gateway.policy.settings import BaseAbove, ClientPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class SearchBase:
+    """dn: in the configured spelling as far as it is configured. above: it lies above allowed bases, and the search
+    is to be answered from these. mended: where the base was put right."""
+
+    dn: DN
+    above: bool = False
+    mended: tuple[Mended, ...] = ()
+
+
+class BaseJudge:
+    """usable: the allowed bases that are not excluded, in their configured order."""
+
+    def __init__(self, policy: ClientPolicy, known: KnownNames) -> None:
+        self._policy = policy
+        self._known = known
+        # The longest first: where bases nest, the most specific spelling is the one that is sent.
+        self._allowed = sorted(policy.base_dns, key=lambda base: len(base.rdns), reverse=True)
+        self.usable = tuple(allowed for allowed in policy.base_dns if not self._is_excluded(allowed))
+
+    def decide(self, text: str) -> SearchBase | Refuse:
+        base: DN | None = None
+        try:
+            base = parse(text)
+        except DNError as error:
+            judged: SearchBase | Refuse = refuse_search(Reason.base_malformed, f"{Reason.base_malformed}: {error}")
+        else:
+            judged = self._judge(base)
+        if isinstance(judged, SearchBase) or judged.reason is Reason.base_excluded:
+            return judged
+        return self._mend(text, base, judged)
+
+    def _mend(self, text: str, strict: DN | None, refusal: Refuse) -> SearchBase | Refuse:
+        """Of a base that is refused as it came; strict: what it is by RFC 4514, None where it is no DN by that."""
+        readings = self._known.readings(text)
+        if strict is not None and all(reading.same(strict) for reading in readings):
+            return refusal
+        if not self._policy.mending:
+            right = shown(reading for reading in readings if isinstance(self._judge(reading), SearchBase))
+            if not right:
+                return refusal
+            return replace(refusal, text=f"{refusal.text}; write {right}", detail=f"write {right}")
+        if not readings:
+            return refusal
+        said = shown(readings)
+        if len(readings) > 1:
+            meaning = f"{Reason.ambiguous_dn}: {REASONS[Reason.ambiguous_dn].meaning}"
+            return refuse_search(Reason.ambiguous_dn, f"{meaning}; write {said}" if said else meaning, said)
+        judged = self._judge(readings[0])
+        if isinstance(judged, Refuse):
+            return replace(judged, text=f"{judged.text}; it was read as {said}", detail=said) if said else judged
+        return replace(judged, mended=(Mended("base", text, str(judged.dn)),))
+
+    def _judge(self, base: DN) -> SearchBase | Refuse:
+        if self._is_excluded(base):
+            return refuse_search(Reason.base_excluded)
+        for allowed in self._allowed:
+            if base.is_inside(allowed):
+                return SearchBase(base.rebase(allowed))
+        below = next((allowed for allowed in self._allowed if allowed.is_inside(base)), None)
+        if below is None:
+            return refuse_search(Reason.base_not_allowed)
+        if self._policy.base_above is BaseAbove.refuse:
+            return refuse_search(Reason.base_above_allowed)
+        return SearchBase(DN(below.rdns[len(below.rdns) - len(base.rdns) :]), above=True)
+
+    def allows(self, name: DN) -> bool:
+        """Strictly inside an allowed base, and not even loosely inside an excluded one."""
+        return not self._is_excluded(name) and any(name.is_inside(allowed) for allowed in self._allowed)
+
+    def _is_excluded(self, base: DN) -> bool:
+        return any(base.is_inside_loosely(excluded) for excluded in self._policy.excluded_base_dns)

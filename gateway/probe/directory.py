@@ -1,0 +1,183 @@
+"""What a directory is and permits, seen as the sync account: names, clock, schema, paging, lockout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+from gateway.ldap.dn import DN, DNError, parse
+from gateway.ldap.filters import Present
+from gateway.ldap.messages import BASE_OBJECT, SearchRequest
+from gateway.policy.lockout import LockoutSettings
+from gateway.policy.settings import DEFAULT_FILTER_ATTRIBUTES, ClientPolicy, Paging
+from gateway.probe.attributes import text, texts
+from gateway.probe.connection import Connection
+from gateway.probe.findings import Section
+from gateway.probe.root_dse import RootDse, read_root_dse
+from gateway.probe.schema import Schema, read_schema
+
+# Beyond it, times in logs of both sides do not fit each other; at 5 minutes AD's Kerberos fails as well.
+CLOCK_TOLERANCE: Final = timedelta(seconds=60)
+
+# MS-ADTS 3.1.1.3.4.6; below the configuration naming context.
+_QUERY_POLICY: Final = "CN=Default Query Policy,CN=Query-Policies,CN=Directory Service,CN=Windows NT,CN=Services"
+
+# AD writes durations as negative counts of 100 ns.
+_TICKS: Final = 10_000_000
+
+
+async def check_directory(
+    section: Section, connection: Connection, policy: ClientPolicy, now: Callable[[], datetime]
+) -> RootDse:
+    """All that is asked once per directory. Raises ConnectionFailed."""
+    dse = await read_root_dse(connection) or RootDse()
+    asked = now()
+    check_contexts(section, dse, policy.naming_contexts)
+    if dse.current_time is None:
+        section.skipped("the server does not tell the time", "clock")
+    else:
+        check_clock(section, dse.current_time, asked)
+    await _check_schema(section, connection, dse, policy)
+    await _check_paging(section, connection, dse, policy)
+    await _check_lockout(section, connection, dse, policy.lockout)
+    return dse
+
+
+def check_contexts(section: Section, dse: RootDse, configured: Iterable[DN]) -> None:
+    there = [name for each in dse.naming_contexts if (name := _parsed(each)) is not None]
+    if not there:
+        section.skipped("the server does not name its naming contexts", "naming contexts")
+        return
+    for name in configured:
+        if any(name.same(each) for each in there):
+            section.ok("naming contexts", f"{name} is one of the server's")
+        elif any(name.is_inside(each) for each in there):
+            section.ok("naming contexts", f"{name} lies in one of the server's")
+        else:
+            section.failed(
+                "naming contexts",
+                f"{name} is none of the server's",
+                f"the server has: {'  '.join(str(each) for each in there[:4])}",
+            )
+
+
+def check_clock(section: Section, theirs: datetime, ours: datetime) -> None:
+    """theirs: to the second."""
+    ahead = theirs - ours
+    seconds = abs(ahead.total_seconds())
+    if abs(ahead) <= CLOCK_TOLERANCE:
+        section.ok("clock", "the server's and this host's agree")
+        return
+    which = "ahead of" if ahead > timedelta(0) else "behind"
+    section.warning("clock", f"the server is {seconds:.0f} s {which} this host", "set both by NTP")
+
+
+async def _check_schema(section: Section, connection: Connection, dse: RootDse, policy: ClientPolicy) -> None:
+    schema = await read_schema(connection, dse.subschema) if dse.subschema else None
+    if schema is None:
+        section.skipped("the account cannot read the schema", "schema")
+        return
+    own = tuple(name for name in policy.filter_attributes if name not in DEFAULT_FILTER_ATTRIBUTES)
+    check_attributes(section, schema, (*policy.attributes, *own))
+
+
+def check_attributes(section: Section, schema: Schema, configured: tuple[str, ...]) -> None:
+    unknown = [name for name in configured if not schema.knows(name)]
+    for name in unknown:
+        near = schema.nearest(name)
+        section.warning(
+            "schema",
+            f"the directory knows no attribute {name}",
+            f"did you mean {' or '.join(near)}?" if near else "take it out of the configuration",
+        )
+    if not unknown:
+        section.ok("schema", f"it knows all {len(configured)} configured attributes")
+
+
+async def _check_paging(section: Section, connection: Connection, dse: RootDse, policy: ClientPolicy) -> None:
+    if not dse.can_page:
+        advice = "set `paging: never` for this directory" if policy.paging is not Paging.never else ""
+        say = section.warning if advice else section.ok
+        say("paging", "the server cannot page", advice)
+        return
+    if policy.paging is Paging.never:
+        section.ok(
+            "paging",
+            "the server can page, and `paging: never` forbids it",
+            "`paging: auto`, unless the server's limits keep the account from reading in pages",
+        )
+        return
+    limit = await _page_limit(connection, dse)
+    if limit is None:
+        section.ok("paging", "the server pages; its page limit is unknown")
+    elif limit < policy.page_size:
+        section.warning(
+            "paging", f"the server gives {limit} entries a page, page_size is {policy.page_size}", f"page_size: {limit}"
+        )
+    else:
+        section.ok("paging", f"the server pages, up to {limit} entries; page_size is {policy.page_size}")
+
+
+async def _page_limit(connection: Connection, dse: RootDse) -> int | None:
+    """AD's MaxPageSize (MS-ADTS 3.1.1.3.4.6), which Windows enforces and Samba only lists."""
+    if not dse.configuration_context:
+        return None
+    limits = await _read(connection, f"{_QUERY_POLICY},{dse.configuration_context}", "lDAPAdminLimits")
+    for limit in limits:
+        name, _, value = limit.partition("=")
+        if name.lower() == "maxpagesize" and value.isdigit():
+            return int(value)
+    return None
+
+
+async def _check_lockout(section: Section, connection: Connection, dse: RootDse, guard: LockoutSettings) -> None:
+    if not dse.default_context:
+        section.skipped("only Active Directory tells its lockout policy", "lockout")
+        return
+    request = SearchRequest(
+        dse.default_context, BASE_OBJECT, Present("objectClass"), ("lockoutThreshold", "lockOutObservationWindow")
+    )
+    answer = await connection.search(request)
+    threshold = text(answer.entries[0], "lockoutThreshold") if answer.entries else ""
+    window = text(answer.entries[0], "lockOutObservationWindow") if answer.entries else ""
+    if not threshold.isdigit():
+        section.skipped("the account cannot read the domain's lockout policy", "lockout")
+    elif int(threshold) == 0:
+        section.ok("lockout", "the domain locks nobody out, however many wrong passwords come")
+    else:
+        check_lockout(section, int(threshold), _minutes(window), guard)
+
+
+def check_lockout(section: Section, threshold: int, minutes: int | None, guard: LockoutSettings) -> None:
+    """threshold: wrong passwords that lock an account, at least 1. minutes: in which they count, None for unknown."""
+    within = "" if minutes is None else f" within {minutes} minutes"
+    said = f"the domain locks an account after {threshold} wrong passwords{within}"
+    if guard.failures == 0:
+        advice = "lockout.failures is 0: that many wrong sign-ins through the gateway lock a person out everywhere"
+        section.warning("lockout", said, advice)
+    elif guard.failures >= threshold:
+        section.warning("lockout", said, f"lockout.failures is {guard.failures}: set it below {threshold}")
+    elif minutes is not None and guard.window < minutes * 60:
+        section.warning("lockout", said, f"lockout.window is shorter: set it to {minutes}m or more")
+    else:
+        section.ok("lockout", f"{said}; the gateway stops after {guard.failures}")
+
+
+def _minutes(window: str) -> int | None:
+    try:
+        return abs(int(window)) // _TICKS // 60
+    except ValueError:
+        return None
+
+
+async def _read(connection: Connection, dn: str, attribute: str) -> tuple[str, ...]:
+    answer = await connection.search(SearchRequest(dn, BASE_OBJECT, Present("objectClass"), (attribute,)))
+    return texts(answer.entries[0], attribute) if answer.complete and answer.entries else ()
+
+
+def _parsed(name: str) -> DN | None:
+    try:
+        return parse(name)
+    except DNError:
+        return None

@@ -1,0 +1,182 @@
+"""The walk along the path that a sync takes: listener, certificate, servers, account, directory, policy.
+
+It only reads, and it signs in with nothing but the password that it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from cryptography import x509
+
+from gateway.ldap.dn import DN
+from gateway.ldap.results import ResultCode
+from gateway.net.reactor import Reactor
+from gateway.net.settings import ClientSettings, DirectorySettings, GatewaySettings, ListenerSettings, ServerSettings
+from gateway.policy.settings import ClientPolicy, Paging
+from gateway.probe import account
+from gateway.probe.bases import check_base, check_exists
+from gateway.probe.certificate import check_certificate
+from gateway.probe.connection import Connection, ConnectionFailed
+from gateway.probe.directory import check_directory
+from gateway.probe.findings import Area, Finding, Section
+from gateway.probe.listener import check_listener
+from gateway.probe.server import check_server
+from gateway.probe.usual_searches import check_usual_searches
+
+Say = Callable[[Finding], None]
+
+DIRECTORY_STEPS: Final = ("naming contexts", "clock", "schema", "paging", "lockout")
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What is to be looked at.
+
+    clients: of settings. name, password: the sync account's; without a password what needs a bind is skipped, and
+    no_password says why there is none. service_name: the host that the service connects to; service_authorities: those
+    that it trusts, None for the system's.
+    """
+
+    settings: GatewaySettings
+    clients: tuple[ClientSettings, ...]
+    name: str | None = None
+    password: bytes | None = field(default=None, repr=False)
+    no_password: str = ""
+    service_name: str | None = None
+    service_authorities: tuple[x509.Certificate, ...] | None = None
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Doctor:
+    """say: takes each finding when it is made."""
+
+    def __init__(
+        self, asked: Examination, say: Say, reactor: Reactor, now: Callable[[], datetime] = _utc_now
+    ) -> None:
+        self._asked = asked
+        self._say = say
+        self._reactor = reactor
+        self._now = now
+
+    async def examine(self) -> None:
+        """Whatever is found becomes a finding; nothing is raised for it."""
+        for index, listener in enumerate(self._asked.settings.listeners):
+            clients = [each for each in self._asked.clients if not each.listeners or index in each.listeners]
+            if clients:
+                await self._listener(listener, clients)
+        usable: dict[str, list[ServerSettings]] = {}
+        for directory in {each.directory.name: each.directory for each in self._asked.clients}.values():
+            usable[directory.name] = await self._servers(directory)
+        for client in self._asked.clients:
+            await self._client(client, usable[client.directory.name])
+        for client in self._asked.clients:
+            check_usual_searches(self._section(Area.policy, f"client {client.policy.name}"), client.policy)
+
+    def _section(self, area: Area, subject: str) -> Section:
+        return Section(self._say, area, subject)
+
+    async def _listener(self, listener: ListenerSettings, clients: Sequence[ClientSettings]) -> None:
+        chain = x509.load_pem_x509_certificates(listener.certificate.read_bytes())
+        section = self._section(Area.listener, listener.address)
+        await check_listener(section, listener, chain, clients, self._reactor)
+        check_certificate(
+            self._section(Area.certificate, str(listener.certificate)),
+            chain,
+            self._asked.service_authorities,
+            self._asked.service_name,
+            self._now(),
+        )
+
+    async def _servers(self, directory: DirectorySettings) -> list[ServerSettings]:
+        usable = []
+        for server in directory.servers:
+            section = self._section(Area.server, server.url)
+            if await check_server(section, directory, server, self._now(), self._reactor) is not None:
+                usable.append(server)
+        return usable
+
+    async def _client(self, client: ClientSettings, servers: Sequence[ServerSettings]) -> None:
+        section = self._section(Area.account, f"client {client.policy.name}")
+        name = self._asked.name or next(iter(client.policy.sync_accounts), None)
+        password = self._asked.password
+        because, advice = "", ""
+        if name is None:
+            because = "the client has no sync_accounts"
+        elif not servers:
+            because = "no server can be used"
+        elif password is None:
+            because, advice = "no password was given", self._asked.no_password
+        if name is None or password is None or because:
+            section.skipped(because, account.STEP, advice=advice)
+            self._skip_directory(client, because)
+            return
+        first, *others = servers
+        if not await self._signed_in(section, client, first, name, password):
+            section.skipped("the first server refused it", *(f"{account.STEP} at {each.url}" for each in others))
+            self._skip_directory(client, "the account does not sign in")
+            return
+        # The password is known to be right now, so it counts towards no lockout elsewhere either.
+        for server in others:
+            await self._other_server(section, client, server, name, password)
+
+    async def _signed_in(
+        self, section: Section, client: ClientSettings, server: ServerSettings, name: str, password: bytes
+    ) -> bool:
+        try:
+            connection = await Connection.open(client.directory, server, self._reactor)
+        except ConnectionFailed as error:
+            section.failed(account.STEP, str(error), "it answered a moment ago: look at the way to it")
+            return False
+        async with connection:
+            if not await account.check_account(section, connection, name, password):
+                return False
+            await self._directory(client, connection)
+            return True
+
+    async def _other_server(
+        self, section: Section, client: ClientSettings, server: ServerSettings, name: str, password: bytes
+    ) -> None:
+        step = f"{account.STEP} at {server.url}"
+        try:
+            async with await Connection.open(client.directory, server, self._reactor) as connection:
+                result = await connection.bind(name, password)
+        except ConnectionFailed as error:
+            section.failed(step, str(error), "it answered a moment ago: look at the way to it")
+            return
+        if result.code == ResultCode.success:
+            section.ok(step, f"as {name}")
+        else:
+            section.failed(step, *account.refusal(result))
+
+    async def _directory(self, client: ClientSettings, connection: Connection) -> None:
+        policy = client.policy
+        section = self._section(Area.directory, client.directory.name)
+        try:
+            dse = await check_directory(section, connection, policy, self._now)
+            page_size = policy.page_size if dse.can_page and policy.paging is not Paging.never else 0
+            for base in policy.base_dns:
+                section = self._section(Area.directory, str(base))
+                await check_base(section, connection, base, page_size)
+            for base, key in _others(policy):
+                section = self._section(Area.directory, str(base))
+                await check_exists(section, connection, base, key)
+        except ConnectionFailed as error:
+            section.failed("connection", str(error), "the rest was not looked at; see the server's own log")
+
+    def _skip_directory(self, client: ClientSettings, because: str) -> None:
+        self._section(Area.directory, client.directory.name).skipped(because, *DIRECTORY_STEPS)
+        for base in client.policy.base_dns:
+            self._section(Area.directory, str(base)).skipped(because, "exists", "contents")
+
+
+def _others(policy: ClientPolicy) -> list[tuple[DN, str]]:
+    """Bases that need only be there: an excluded one that is misspelt excludes nothing."""
+    found = [(base, "login_base_dns") for base in policy.login_base_dns if base not in policy.base_dns]
+    return [*found, *((base, "excluded_base_dns") for base in policy.excluded_base_dns)]

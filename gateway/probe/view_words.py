@@ -1,0 +1,157 @@
+"""What a preview found, as rows and sentences; and as plain text, where no terminal draws tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from gateway.probe.census import KindCount, Mark
+from gateway.probe.comparison import Difference, Person
+from gateway.probe.kinds import Kind
+from gateway.probe.preview import BaseView, View
+
+KIND_NAMES: Final = {
+    Kind.user: "users",
+    Kind.group: "groups",
+    Kind.contact: "contacts",
+    Kind.computer: "computers",
+    Kind.container: "containers",
+    Kind.other: "others",
+}
+# Those that a sync is about have a line even where there are none.
+_ALWAYS: Final = (Kind.user, Kind.group, Kind.contact)
+
+# How many names one list shows.
+SHOWN: Final = 10
+
+NOT_TOLD: Final = "-"
+
+
+def title(view: View) -> str:
+    return f"client {view.client}, signed in as {view.account} at {view.server}"
+
+
+def kinds_of(base: BaseView) -> list[tuple[Kind, KindCount]]:
+    return [(kind, base.kinds.get(kind, KindCount())) for kind in Kind if kind in _ALWAYS or kind in base.kinds]
+
+
+def cell(count: KindCount, mark: Mark) -> str:
+    number = count.marks.get(mark)
+    return NOT_TOLD if number is None else f"{number:,}"
+
+
+def heading(base: BaseView) -> str:
+    pages = f" in {base.pages:,} page{'s' if base.pages != 1 else ''}" if base.pages else ""
+    return f"{base.base}: {base.entries:,} entries{pages}"
+
+
+def remarks(base: BaseView, view: View) -> list[str]:
+    """What the figures do not say: what is not there, and why."""
+    said = []
+    if base.problem:
+        said.append(f"NOT COMPLETE: {base.problem}")
+    if base.held_back:
+        inside = f": inside excluded_base_dns {'  '.join(base.excluded)}" if base.excluded else ": outside base_dns"
+        said.append(f"{base.held_back:,} held back{inside}")
+    if base.references_dropped:
+        said.append(f"{base.references_dropped:,} references to other servers dropped")
+    if not base.entries and not base.problem:
+        said.append("nothing: is it the right container, and may the account read what is in it?")
+    if view.filtered:
+        said.append("what required_filter leaves out cannot be counted: the server does not even give it")
+    return said
+
+
+def closing(view: View) -> list[str]:
+    """What holds for all of it."""
+    said = []
+    if view.never_filled:
+        said.append(
+            f"never filled: {', '.join(view.never_filled)}: nobody has them, or the account may not read them; "
+            "`ldap-gateway doctor` looks them up in the schema"
+        )
+    if not view.kinds_known:
+        said.append("objectClass is neither listed nor usable in filters: nobody can tell users from groups")
+    marks_untold = [mark for mark in Mark if not any(_told(base, mark) for base in view.bases)]
+    if marks_untold:
+        said.append(
+            f"{NOT_TOLD}: not told ({', '.join(marks_untold)}), for want of such entries or because "
+            f"clients.{view.client}.attributes does not list what tells it"
+        )
+    return said
+
+
+def _told(base: BaseView, mark: Mark) -> bool:
+    return any(count.marks.get(mark) is not None for count in base.kinds.values())
+
+
+def shared(view: View) -> list[str]:
+    """The addresses that several entries have, the first SHOWN of them."""
+    lines = [f"{address}: {'  '.join(names[:3])}{_more(len(names) - 3)}" for address, names in view.shared.items()]
+    return [*lines[:SHOWN], *([f"and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else [])]
+
+
+def difference(found: Difference) -> list[tuple[str, list[str]]]:
+    """Headings, and the names below them."""
+    lists = [
+        ("would appear", [_person(each) for each in found.appear]),
+        ("would vanish", [_person(each) for each in found.vanish]),
+        ("would be disabled", [_person(each) for each in found.disabled]),
+        ("would move", [f"{then.dn} -> {now.dn}" for then, now in found.moved]),
+    ]
+    said = [
+        (f"{len(names):,} {what}", [*names[:SHOWN], *([f"and{_more(len(names) - SHOWN)}"] if names[SHOWN:] else [])])
+        for what, names in lists
+        if names
+    ]
+    return said or [("nothing would change", [])]
+
+
+def _person(person: Person) -> str:
+    return f"{person.kind} {person.dn}"
+
+
+def _more(count: int) -> str:
+    return f" {count:,} more" if count > 0 else ""
+
+
+def printable(text: str) -> str:
+    """Names come from the directory, and must not move the cursor."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
+def lines(view: View) -> Iterable[str]:
+    """The whole preview as plain text."""
+    yield title(view)
+    for base in view.bases:
+        yield ""
+        yield heading(base)
+        header = ["", "entries", *(mark.value for mark in Mark)]
+        rows = [
+            [KIND_NAMES[kind], f"{count.entries:,}", *(cell(count, mark) for mark in Mark)]
+            for kind, count in kinds_of(base)
+        ]
+        yield from aligned([header, *rows])
+        yield from (f"  {said}" for said in remarks(base, view))
+    yield ""
+    yield from aligned(
+        [["attribute", "entries"], *([use.name, f"{use.entries:,}"] for use in view.attributes)],
+    )
+    if view.shared:
+        yield ""
+        yield f"{len(view.shared):,} shared addresses"
+        yield from (f"  {line}" for line in shared(view))
+    yield ""
+    yield from closing(view)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns in line: the first to the left, the others to the right."""
+    first, *others = zip(*rows, strict=True)
+    columns = [_padded(first, str.ljust), *(_padded(column, str.rjust) for column in others)]
+    return ["  " + "  ".join(row) for row in zip(*columns, strict=True)]
+
+
+def _padded(column: Sequence[str], justify: Callable[[str, int], str]) -> list[str]:
+    width = max(map(len, column))
+    return [justify(text, width) for text in column]

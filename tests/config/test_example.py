@@ -1,0 +1,72 @@
+"""conf/gateway.example.yaml names every key, and says the default of those that need not be written."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from gateway.config import models
+
+CONF = Path(__file__).parents[2] / "conf"
+EXAMPLE = CONF / "gateway.example.yaml"
+
+# What is written where no default would show what a key is for.
+SHOWN = {
+    ("directories", "corp", "servers", 1, "server_name"),
+    ("clients", "mimecast", "sync_accounts"),
+    ("clients", "mimecast", "login_base_dns"),
+    ("clients", "mimecast", "login_domains"),
+    ("clients", "mimecast", "excluded_base_dns"),
+    ("clients", "mimecast", "required_filter"),
+}
+
+pytestmark = pytest.mark.skipif(not CONF.is_dir(), reason="the example lies in the checkout, not in an installation")
+
+
+def parts(model, written, location=()):
+    """Each model of a validated file with what is written of it."""
+    yield model, written, location
+    for name in type(model).model_fields:
+        value, key = getattr(model, name), written.get(name)
+        found = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+        if isinstance(value, BaseModel) and key is not None:
+            yield from parts(value, key, (*location, name))
+        for inner, part in found or ():
+            if isinstance(part, BaseModel):
+                yield from parts(part, key[inner], (*location, name, inner))
+
+
+def example_parts():
+    written = yaml.safe_load(EXAMPLE.read_text())
+    return parts(models.File.model_validate(written), written)
+
+
+def test_every_key_is_in_the_example():
+    missing = [
+        (*location, name)
+        for model, written, location in example_parts()
+        for name in type(model).model_fields
+        if name not in written
+    ]
+    assert missing == []
+
+
+def test_every_default_in_the_example_is_the_true_one():
+    wrong = [
+        (*location, name)
+        for model, _, location in example_parts()
+        for name, field in type(model).model_fields.items()
+        if not field.is_required()
+        and not isinstance(field.get_default(), BaseModel)
+        and (*location, name) not in SHOWN
+        and getattr(model, name) != field.get_default()
+    ]
+    assert wrong == []
+
+
+def test_every_model_that_has_defaults_is_in_the_example():
+    shown = {type(model) for model, _, _ in example_parts()}
+    known = {model for model in vars(models).values() if isinstance(model, type) and issubclass(model, models.Model)}
+    # A client certificate has no default of its own, and none is the default.
+    assert known - shown == {models.Model, models.ClientCertificate}

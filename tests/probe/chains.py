@@ -1,0 +1,102 @@
+"""Certificates as servers really have them: good chains, and those with one flaw each."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from gateway.demo.certificates import CertificateFiles
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+def name(text):
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+@dataclass(frozen=True)
+class Authority:
+    """issuer: None for a root."""
+
+    certificate: x509.Certificate
+    key: object
+    issuer: "Authority | None" = None
+
+    @classmethod
+    def make(cls, text, issuer=None, days=365):
+        key = ec.generate_private_key(ec.SECP256R1())
+        built = _builder(name(text), issuer.certificate.subject if issuer else name(text), key, days)
+        built = built.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        built = built.add_extension(
+            x509.KeyUsage(False, False, False, False, False, True, True, False, False), critical=True
+        )
+        built = _identified(built, issuer.key if issuer else key)
+        return cls(built.sign(issuer.key if issuer else key, hashes.SHA256()), key, issuer)
+
+    def issue(self, *names, days=90, key=None, usage=ExtendedKeyUsageOID.SERVER_AUTH, identified=True):
+        """A server's certificate and key; the first name is also the common name, and the only one if it begins
+        with CN=."""
+        key = key or ec.generate_private_key(ec.SECP256R1())
+        common = names[0].removeprefix("CN=")
+        built = _builder(name(common), self.certificate.subject, key, days)
+        if names[0] == common:
+            built = built.add_extension(_alternative(names), critical=False)
+        built = built.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        if identified:
+            built = _identified(built, self.key)
+        return built.sign(self.key, hashes.SHA256()), key
+
+
+def self_signed(*names, days=90):
+    key = ec.generate_private_key(ec.SECP256R1())
+    built = _builder(name(names[0]), name(names[0]), key, days).add_extension(_alternative(names), critical=False)
+    return built.sign(key, hashes.SHA256()), key
+
+
+def weak_key():
+    return rsa.generate_private_key(65537, 1024)
+
+
+def write(directory: Path, chain, key, *authorities) -> CertificateFiles:
+    """The files of a server that sends this chain, to be verified by these authorities."""
+    files = CertificateFiles(directory / "ca.pem", directory / "server.pem", directory / "server.key")
+    files.ca_file.write_bytes(b"".join(each.public_bytes(Encoding.PEM) for each in authorities))
+    files.certificate.write_bytes(b"".join(each.public_bytes(Encoding.PEM) for each in chain))
+    files.private_key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return files
+
+
+def _builder(subject, issuer, key, days):
+    begins = min(NOW - timedelta(days=400), NOW + timedelta(days=days - 30))
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(NOW + timedelta(days=days, minutes=5))
+    )
+
+
+def _identified(built, issuer_key):
+    public = issuer_key.public_key()
+    return built.add_extension(
+        x509.SubjectKeyIdentifier.from_public_key(built._public_key), critical=False
+    ).add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False)
+
+
+def _alternative(names):
+    found = []
+    for each in names:
+        try:
+            found.append(x509.IPAddress(ip_address(each)))
+        except ValueError:
+            found.append(x509.DNSName(each))
+    return x509.SubjectAlternativeName(found)

@@ -1,0 +1,203 @@
+"""What a directory says of itself, against the configuration; by a server whose answers the test sets."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gateway.ldap import messages as m
+from gateway.ldap.dn import parse
+from gateway.ldap.results import LDAPResult
+from gateway.net.settings import DirectorySettings, ServerSettings
+from gateway.policy.settings import Paging
+from gateway.probe.bases import check_base, check_exists
+from gateway.probe.connection import Connection
+from gateway.policy.lockout import LockoutSettings
+from gateway.probe.directory import check_clock, check_contexts, check_directory, check_lockout
+from gateway.probe.findings import Area
+from gateway.probe.root_dse import RootDse
+from tests.policy.policies import policy
+from tests.probe.said import Said
+from tests.servers.stub_server import StubServer
+
+NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
+BASE = "DC=corp,DC=example"
+PAGED = "1.2.840.113556.1.4.319"
+QUERY_POLICY = (
+    "CN=Default Query Policy,CN=Query-Policies,CN=Directory Service,CN=Windows NT,CN=Services,CN=Configuration," + BASE
+)
+
+
+def entry(dn, **attributes):
+    return m.SearchResultEntry(
+        dn, tuple(m.Attribute(name, tuple(value.encode() for value in values)) for name, values in attributes.items())
+    )
+
+
+def active_directory(**changes):
+    """Entries of a domain controller by DN; changes: of the root DSE, None takes an attribute out."""
+    root = {
+        "namingContexts": [BASE, f"CN=Configuration,{BASE}"],
+        "defaultNamingContext": [BASE],
+        "configurationNamingContext": [f"CN=Configuration,{BASE}"],
+        "subschemaSubentry": [f"CN=Aggregate,CN=Schema,CN=Configuration,{BASE}"],
+        "supportedControl": [PAGED],
+        "supportedCapabilities": ["1.2.840.113556.1.4.800"],
+        "currentTime": ["20260504030200.0Z"],
+    } | changes
+    return {
+        "": entry("", **{name: values for name, values in root.items() if values is not None}),
+        BASE: entry(BASE, lockoutThreshold=["5"], lockOutObservationWindow=["-18000000000"]),
+        QUERY_POLICY: entry(QUERY_POLICY, lDAPAdminLimits=["MaxValRange=1500", "MaxPageSize=1000"]),
+        root["subschemaSubentry"][0]: entry(
+            root["subschemaSubentry"][0],
+            attributeTypes=[f"( 1.2.{i} NAME '{name}' )" for i, name in enumerate(policy().attributes)],
+        ),
+    }
+
+
+@pytest.fixture
+def ask(server_certificates, on_reactor):
+    """A function that calls an async function with a connection to a server that has these entries."""
+
+    def call(entries, main):
+        def answer(request):
+            if not isinstance(request, m.SearchRequest):
+                return []
+            found = entries.get(request.base) if request.scope == m.BASE_OBJECT else None
+            result = LDAPResult(0 if found else 32)
+            return [*([found] if found else []), m.SearchResultDone(result)]
+
+        async def connected(reactor):
+            place = ServerSettings("127.0.0.1", server.port, "localhost")
+            directory = DirectorySettings("corp", (place,), server.ca_file)
+            async with await Connection.open(directory, place, reactor) as connection:
+                return await main(connection)
+
+        with StubServer(server_certificates, answer) as server:
+            return on_reactor(connected)
+
+    return call
+
+
+def examine(ask, entries, **changes):
+    said = Said(Area.directory)
+    settings = policy(naming_contexts=(parse(BASE),), **changes)
+    ask(entries, lambda connection: check_directory(said.section, connection, settings, lambda: NOW))
+    return said
+
+
+def test_an_active_directory_that_is_well(ask):
+    said = examine(ask, active_directory())
+    assert set(said.status().values()) == {"ok"}
+    assert "up to 1000 entries" in said["paging"].said
+    assert said["lockout"].said == (
+        "the domain locks an account after 5 wrong passwords within 30 minutes; the gateway stops after 3"
+    )
+
+
+def test_what_is_not_told_is_skipped_and_not_guessed(ask):
+    said = examine(ask, {"": entry("", objectClass=["top"])})
+    assert said.status() == {
+        "naming contexts": "skipped",
+        "clock": "skipped",
+        "schema": "skipped",
+        "paging": "warning",
+        "lockout": "skipped",
+    }
+
+
+@pytest.mark.parametrize(
+    ("controls", "changes", "status", "advice"),
+    [
+        (None, {}, "warning", "paging: never"),
+        (None, {"paging": Paging.never}, "ok", ""),
+        ([PAGED], {"paging": Paging.never}, "ok", "paging: auto"),
+        ([PAGED], {"page_size": 5000}, "warning", "page_size: 1000"),
+        ([PAGED], {"page_size": 1000}, "ok", ""),
+    ],
+)
+def test_paging(ask, controls, changes, status, advice):
+    found = examine(ask, active_directory(supportedControl=controls), **changes)["paging"]
+    assert (found.status, advice in found.advice) == (status, True)
+
+
+def test_a_page_limit_that_cannot_be_read_is_unknown(ask):
+    entries = active_directory()
+    del entries[QUERY_POLICY]
+    assert "unknown" in examine(ask, entries)["paging"].said
+
+
+@pytest.mark.parametrize(
+    ("threshold", "said"), [(["0"], "locks nobody out"), (["3"], "after 3 wrong passwords"), ([], "cannot read")]
+)
+def test_lockout(ask, threshold, said):
+    entries = active_directory()
+    entries[BASE] = entry(BASE, **({"lockoutThreshold": threshold} if threshold else {}))
+    assert said in examine(ask, entries)["lockout"].said
+
+
+@pytest.mark.parametrize(
+    ("threshold", "minutes", "guard", "advice"),
+    [
+        (4, 30, LockoutSettings(3, 1800), ""),
+        (5, None, LockoutSettings(3, 60), ""),
+        (3, 30, LockoutSettings(3, 1800), "set it below 3"),
+        (5, 60, LockoutSettings(3, 1800), "set it to 60m or more"),
+        (5, 30, LockoutSettings(0, 1800), "lock a person out everywhere"),
+    ],
+)
+def test_the_lockout_guard_is_held_against_the_domains_own_lockout(threshold, minutes, guard, advice):
+    said = Said()
+    check_lockout(said.section, threshold, minutes, guard)
+    assert said["lockout"].status == ("warning" if advice else "ok")
+    assert advice in said["lockout"].advice
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(0, "ok"), (60, "ok"), (61, "warning"), (-300, "warning")])
+def test_clock(seconds, status):
+    said = Said()
+    check_clock(said.section, NOW + timedelta(seconds=seconds), NOW)
+    assert said["clock"].status == status
+    if seconds == -300:
+        assert said["clock"].said == "the server is 300 s behind this host"
+
+
+@pytest.mark.parametrize(
+    ("there", "status"),
+    [(("dc=CORP, dc=example",), "ok"), (("DC=example",), "ok"), (("DC=corp2,DC=example",), "failed"), ((), "skipped")],
+)
+def test_naming_contexts(there, status):
+    said = Said()
+    check_contexts(said.section, RootDse(naming_contexts=there), [parse(BASE)])
+    assert said["naming contexts"].status == status
+    if status == "failed":
+        assert "DC=corp2,DC=example" in said["naming contexts"].advice
+
+
+@pytest.mark.parametrize("key", ["login_base_dns", "excluded_base_dns"])
+def test_a_base_that_need_only_be_there(ask, key):
+    there, missing = Said(), Said()
+    ask(active_directory(), lambda connection: check_exists(there.section, connection, parse(BASE), key))
+    name = parse(f"OU=Board,{BASE}")
+    ask(active_directory(), lambda connection: check_exists(missing.section, connection, name, key))
+    assert (there["exists"].status, missing["exists"].status) == ("ok", "failed")
+    assert key in missing["exists"].said
+
+
+def test_a_search_that_is_cut_short_is_not_a_count(server_certificates, on_reactor):
+    def answer(request):
+        if not isinstance(request, m.SearchRequest):
+            return []
+        return [entry(f"CN=a,{BASE}", objectClass=["user"]), m.SearchResultDone(LDAPResult(4))]
+
+    async def main(reactor):
+        place = ServerSettings("127.0.0.1", server.port, "localhost")
+        directory = DirectorySettings("corp", (place,), server.ca_file)
+        async with await Connection.open(directory, place, reactor) as connection:
+            await check_base(said.section, connection, parse(BASE), 0)
+
+    said = Said()
+    with StubServer(server_certificates, answer) as server:
+        on_reactor(main)
+    assert said["contents"].status == "failed"
+    assert "not complete: there are more entries than the server gives at once" in said["contents"].said

@@ -1,0 +1,87 @@
+"""A command on a terminal of its own: what it shows, and answers typed to what it asks."""
+
+import codecs
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+from tests.servers.gateway_process import PATIENCE, ROOT
+
+# CSI sequences of ECMA-48, and the end of a line that was overwritten.
+_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+
+
+class Terminal:
+    """arguments: of `ldap-gateway`. Leaving the context kills what still runs."""
+
+    def __init__(self, *arguments, columns=80, **environment):
+        self._ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+        kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "gateway", *map(str, arguments)],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            cwd=ROOT,
+            env={**kept, "TERM": "xterm-256color", "LANG": "C.UTF-8", **environment},
+            start_new_session=True,
+            # So that Ctrl-C and the prompt for a password find it.
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(theirs)
+        self.raw = ""
+        self._answered = 0
+        self._read = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(PATIENCE)
+        os.close(self._ours)
+
+    @property
+    def lines(self):
+        """What was shown, without colours; of a line that was overwritten only what came last."""
+        shown = _ESCAPES.sub("", self.raw).replace("\r\n", "\n")
+        return [line.rpartition("\r")[2] for line in shown.split("\n")]
+
+    @property
+    def text(self):
+        return "\n".join(self.lines)
+
+    def answer(self, question, text):
+        """Waits until the question is asked, after the one that was answered last, and types."""
+        self._until(lambda: question in self.raw[self._answered :].rsplit("\n", 1)[-1], question)
+        self._answered = len(self.raw)
+        os.write(self._ours, text.encode() + b"\n")
+
+    def end(self):
+        """The exit status."""
+        self._until(lambda: False, None)
+        return self.process.wait(PATIENCE)
+
+    def _until(self, reached, what):
+        until = time.monotonic() + 2 * PATIENCE
+        while not reached():
+            ready, _, _ = select.select([self._ours], [], [], max(0, until - time.monotonic()))
+            assert ready, f"no {what!r} in time: {self.raw}"
+            try:
+                data = os.read(self._ours, 65_536)
+            except OSError:
+                # Linux says EIO once nobody holds the other end.
+                data = b""
+            if not data:
+                assert what is None, f"it ended without {what!r}: {self.raw}"
+                return
+            self.raw += self._read.decode(data)
