@@ -42,9 +42,11 @@ def view_tables(view: View) -> RenderableType:
         )
     shown.extend((Text(), _attribute_table(view)))
     if view.shared:
-        shown.extend((Text(), _text(f"{len(view.shared):,} shared addresses", "bold cyan")))
+        shown.extend((Text(), _text(view_words.shared_heading(view), "bold cyan")))
         shown.extend(_listed(line) for line in view_words.shared(view))
-    shown.extend((Text(), *(_text(said, "yellow") for said in view_words.closing(view))))
+    closing = view_words.closing(view)
+    if closing:
+        shown.extend((Text(), *(_text(said, "yellow") for said in closing)))
     return Group(*shown)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from gateway.probe.census import KindCount, Mark
+from gateway.probe.census import MARKS, KindCount, Mark
 from gateway.probe.comparison import Difference, Person
 from gateway.probe.kinds import Kind
 from gateway.probe.preview import BaseView, View
@@ -72,17 +72,18 @@ def closing(view: View) -> list[str]:
         )
     if not view.kinds_known:
         said.append("objectClass is neither listed nor usable in filters: nobody can tell users from groups")
-    marks_untold = [mark for mark in Mark if not any(_told(base, mark) for base in view.bases)]
-    if marks_untold:
-        said.append(
-            f"{NOT_TOLD}: not told ({', '.join(marks_untold)}), for want of such entries or because "
-            f"clients.{view.client}.attributes does not list what tells it"
-        )
+    for mark, (kinds, names) in MARKS.items():
+        if any(kind in kinds and _untold(base, kind, mark) for base in view.bases for kind in base.kinds):
+            said.append(f"{mark}: cannot be told, because clients.{view.client}.attributes has no {' or '.join(names)}")
     return said
 
 
-def _told(base: BaseView, mark: Mark) -> bool:
-    return any(count.marks.get(mark) is not None for count in base.kinds.values())
+def _untold(base: BaseView, kind: Kind, mark: Mark) -> bool:
+    return base.kinds[kind].marks.get(mark) is None
+
+
+def shared_heading(view: View) -> str:
+    return f"{len(view.shared):,} address{'es' if len(view.shared) != 1 else ''} of several entries"
 
 
 def shared(view: View) -> list[str]:
@@ -94,10 +95,10 @@ def shared(view: View) -> list[str]:
 def difference(found: Difference) -> list[tuple[str, list[str]]]:
     """Headings, and the names below them."""
     lists = [
-        ("would appear", [_person(each) for each in found.appear]),
-        ("would vanish", [_person(each) for each in found.vanish]),
-        ("would be disabled", [_person(each) for each in found.disabled]),
-        ("would move", [f"{then.dn} -> {now.dn}" for then, now in found.moved]),
+        ("would appear", sorted(map(_person, found.appear))),
+        ("would vanish", sorted(map(_person, found.vanish))),
+        ("would be disabled", sorted(map(_person, found.disabled))),
+        ("would move", sorted(f"{then.dn} -> {now.dn}" for then, now in found.moved)),
     ]
     said = [
         (f"{len(names):,} {what}", [*names[:SHOWN], *([f"and{_more(len(names) - SHOWN)}"] if names[SHOWN:] else [])])
@@ -139,10 +140,12 @@ def lines(view: View) -> Iterable[str]:
     )
     if view.shared:
         yield ""
-        yield f"{len(view.shared):,} shared addresses"
+        yield shared_heading(view)
         yield from (f"  {line}" for line in shared(view))
-    yield ""
-    yield from closing(view)
+    said = closing(view)
+    if said:
+        yield ""
+        yield from said
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
