@@ -16,6 +16,7 @@ from gateway.probe.census import KindCount, Mark
 from gateway.probe.comparison import Difference
 from gateway.probe.kinds import Kind
 from gateway.probe.preview import BaseView, View
+from gateway.probe.printable import printable
 
 # Wider lines are hard to read.
 WIDEST: Final = 100
@@ -103,7 +104,7 @@ def _cell(count: KindCount, mark: Mark) -> Text:
 
 def _text(text: str, style: str = "") -> Text:
     # Never parsed as markup: brackets in names are names.
-    return Text(view_words.printable(text), style, overflow="fold")
+    return Text(printable(text), style, overflow="fold")
 
 
 def _listed(line: str) -> Padding:

@@ -116,11 +116,6 @@ def _more(count: int) -> str:
     return f" {count:,} more" if count > 0 else ""
 
 
-def printable(text: str) -> str:
-    """Names come from the directory, and must not move the cursor."""
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
-
-
 def lines(view: View) -> Iterable[str]:
     """The whole preview as plain text."""
     yield title(view)
