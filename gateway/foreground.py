@@ -80,6 +80,8 @@ class _Process:
             log.warn("{warning}", warning=warning)
         log.info("codec: {kind}", kind="compiled" if COMPILED else "not compiled (slower)")
         self._log_listeners()
+        if self._gateway.admin_url is not None:
+            log.info("status page: {url}", url=self._gateway.admin_url)
         log.info("ready")
 
     def _log_listeners(self) -> None:
@@ -96,7 +98,9 @@ class _Process:
             for line in str(error).splitlines():
                 log.error("{line}", line=line)
             log.error("reload refused: the configuration from before stays in force")
+            self._gateway.ledger.reload_ended(False)
             return
+        self._gateway.ledger.reload_ended(True)
         self._audit.filter_values = configuration.settings.audit_filter_values
         if configuration.settings.audit_file != self._audit_file:
             log.warn("audit.file has changed: it is used from the next start on")

@@ -11,11 +11,12 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
 from gateway.net.listener import ListenerFactory, ListenerState, ServedClient, SessionRegistry
-from gateway.net.reactor import Port, Reactor
+from gateway.net.reactor import Port, Reactor, Timer
 from gateway.net.server_link import ServerConnector
 from gateway.net.settings import ClientSettings, GatewaySettings, ListenerSettings, StartTls
 from gateway.net.sources import SourceTable, Strangers
 from gateway.net.tls import listener_tls
+from gateway.observe.ledger import Ledger, ListenerStatus
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
@@ -27,6 +28,9 @@ log = Logger()
 
 # How often a stopping gateway looks whether its sessions have ended, in seconds.
 DRAIN_STEP = 0.05
+
+# How often the ledger is told that time passes, in seconds.
+WATCH_STEP = 1.0
 
 # What a client that has all its answers has to close its side of TLS, in seconds; few clients that idle do so.
 CLOSING = 1.0
@@ -49,11 +53,13 @@ class Gateway:
     ) -> None:
         self._settings = settings
         self._reactor = reactor
-        self._registry = SessionRegistry(audit, sizes, AttemptsInMemory(monotonic))
+        self.ledger = Ledger()
+        self._audit = audit
+        self._registry = SessionRegistry(self._record, sizes, AttemptsInMemory(monotonic), self.ledger)
         self._strangers = Strangers()
         self._listening: dict[tuple[str, int], tuple[Port, ListenerFactory]] = {}
-        self._health: Port | None = None
-        self._stopping = False
+        self._admin: Port | None = None
+        self._watch: Timer | None = None
 
     @property
     def ports(self) -> list[int]:
@@ -61,24 +67,28 @@ class Gateway:
         return [int(self._listening[key(listener)][0].getHost().port) for listener in self._settings.listeners]
 
     @property
-    def health_port(self) -> int | None:
-        return None if self._health is None else int(self._health.getHost().port)
+    def admin_url(self) -> str | None:
+        """Of the status page, with the port that was really bound; None without admin pages."""
+        if self._admin is None:
+            return None
+        bound = self._admin.getHost()
+        return f"http://[{bound.host}]:{bound.port}/" if ":" in bound.host else f"http://{bound.host}:{bound.port}/"
 
     def start(self) -> None:
-        """Opens every listener and the health page, or none. Raises StartError."""
+        """Opens every listener and the admin pages, or none. Raises StartError."""
         self._apply(self._settings)
         if self._settings.admin is not None:
             # Twisted's web server takes long to import; by now the listeners are open.
-            from gateway.observe.health import HealthPage
+            from gateway.observe.admin import admin_site
 
             host, port = self._settings.admin
             try:
-                self._health = self._reactor.listenTCP(
-                    port, HealthPage(lambda: not self._stopping).site(), interface=host
-                )
+                self._admin = self._reactor.listenTCP(port, admin_site(self.ledger), interface=host)
             except CannotListenError as error:
                 self._close_listeners(set(self._listening))
                 raise StartError(f"admin.address {host}:{port}: {_words(error)}") from None
+        self._serve(self._settings)
+        self._watch_from(self._reactor.seconds())
 
     def reload(self, settings: GatewaySettings) -> None:
         """Serves new sessions by these settings; running ones finish under theirs. Raises StartError, and then
@@ -87,6 +97,7 @@ class Gateway:
         if settings.admin != self._settings.admin:
             log.warn("admin.address has changed: it is used from the next start on")
         self._settings = settings
+        self._serve(settings)
 
     def stop(self) -> Deferred[None]:
         """Closes the listeners, lets open operations finish within drain_timeout, ends the rest with errors."""
@@ -142,14 +153,37 @@ class Gateway:
             raise StartError(str(error)) from None
 
     def _served(self, client: ClientSettings, facts: ServerFacts) -> ServedClient:
-        return ServedClient(Policy(client.policy), ServerConnector(client.directory, self._reactor), facts)
+        return ServedClient(Policy(client.policy), ServerConnector(client.directory, self._reactor, self.ledger), facts)
+
+    def _record(self, record: AuditRecord) -> None:
+        self._audit(record)
+        self.ledger.add(record)
+
+    def _serve(self, settings: GatewaySettings) -> None:
+        """Tells the ledger what is in force."""
+        self.ledger.serve(
+            settings,
+            tuple(
+                ListenerStatus(address, self._listening[key(listener)][1].state.certificate_expires)
+                for listener, address in zip(settings.listeners, self.describe_listeners(), strict=True)
+            ),
+        )
+
+    def _watch_from(self, now: float) -> None:
+        self._watch = self._reactor.callLater(WATCH_STEP, self._look, now + WATCH_STEP)
+
+    def _look(self, due: float) -> None:
+        now = self._reactor.seconds()
+        busy = {connection.busy_client for connection in self._registry.open}
+        self.ledger.pass_time(max(0.0, now - due), {client for client in busy if client is not None})
+        self._watch_from(now)
 
     def _close_listeners(self, addresses: set[tuple[str, int]]) -> None:
         for address in addresses:
             self._listening.pop(address)[0].stopListening()
 
     async def _stop(self) -> None:
-        self._stopping = True
+        self.ledger.stop()
         self._close_listeners(set(self._listening))
         for connection in list(self._registry.open):
             connection.drain()
@@ -159,8 +193,10 @@ class Gateway:
         for connection in list(self._registry.open):
             connection.abort(Reason.stopping, "the gateway is stopping")
         await self._until(lambda: not self._registry.open, CLOSING)
-        if self._health is not None:
-            await self._health.stopListening()
+        if self._watch is not None and self._watch.active():
+            self._watch.cancel()
+        if self._admin is not None:
+            await self._admin.stopListening()
 
     async def _until(self, reached: Callable[[], bool], patience: float) -> None:
         until = self._reactor.seconds() + patience

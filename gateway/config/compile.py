@@ -121,7 +121,7 @@ class Compiler:
         location = ("admin", "address")
         address = self._address(location, text)
         if address is not None and not ip_address(address[0]).is_loopback:
-            self._problem(location, "the health page is for this host: a loopback address is expected")
+            self._problem(location, "the admin pages are for this host: a loopback address is expected")
         return address
 
     def _listener(self, location: Location, listener: models.Listener) -> ListenerSettings | None:
@@ -245,7 +245,9 @@ class Compiler:
             lockout=LockoutSettings(client.lockout.failures, client.lockout.window),
             extensions=frozenset({START_TLS}) if starttls else frozenset(),
         )
-        return ClientSettings(policy, tuple(client.sources), directory, self._listeners_of(at, client, file))
+        return ClientSettings(
+            policy, tuple(client.sources), directory, self._listeners_of(at, client, file), client.sync_gap
+        )
 
     def _referral_hosts(self, at: Location, client: models.Client) -> frozenset[str]:
         if client.referrals == "drop":

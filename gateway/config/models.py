@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from gateway.config.admin import ADMIN_ADDRESS
 from gateway.ldap.filters import FilterLimits
 from gateway.ldap.messages import RequestLimits
+from gateway.net.settings import DEFAULT_SYNC_GAP
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import (
     DEFAULT_CONTROLS,
@@ -127,6 +128,7 @@ class Client(Model):
     referrals: Literal["drop", "pass"] = "drop"
     referral_hosts: list[str] = []
     shrink_guard: ShrinkGuard = ShrinkGuard()
+    sync_gap: Seconds = DEFAULT_SYNC_GAP
     lockout: Lockout = Lockout()
 
 

@@ -80,6 +80,9 @@ class ClientConnection(Protocol):
         self._timer: Timer | None = None
         self._stall_timer: Timer | None = None
         self._server_held = False
+        # What the session's events have taken since its last audit record, and from when on the current one counts.
+        self._worked = 0.0
+        self._working_since = 0.0
 
     # From the client's transport.
 
@@ -95,7 +98,7 @@ class ClientConnection(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         if self._session is not None:
-            self._run(self._session.client_data(data, monotonic()))
+            self._run(self._session.client_data(data, self._event()))
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
         explanation = tls_failure(reason)
@@ -103,7 +106,7 @@ class ClientConnection(Protocol):
             log.warn("{label}: {explanation}", label=self._label, explanation=explanation)
         session, self._session = self._session, None
         if session is not None:
-            self._execute(session.client_lost(monotonic()))
+            self._execute(session.client_lost(self._event()))
         self._close_server()
         for timer in (self._timer, self._stall_timer):
             if timer is not None and timer.active():
@@ -115,12 +118,12 @@ class ClientConnection(Protocol):
 
     def link_data(self, data: bytes) -> None:
         if self._session is not None:
-            self._run(self._session.server_data(data, monotonic()))
+            self._run(self._session.server_data(data, self._event()))
 
     def link_lost(self, detail: str) -> None:
         self._link = None
         if self._session is not None:
-            self._run(self._session.server_lost(detail, monotonic()))
+            self._run(self._session.server_lost(detail, self._event()))
 
     def link_gauge_changed(self) -> None:
         self._flow_changed()
@@ -132,20 +135,37 @@ class ClientConnection(Protocol):
         """Nothing that the client waits for is still to come; at most it has not closed its side yet."""
         return self._session is None or (self._session.closed and not self._gauge.full)
 
+    @property
+    def busy_client(self) -> str | None:
+        """The name of the client, while an operation of it is open."""
+        session = self._session
+        return session.policy.settings.name if session is not None and session.busy else None
+
     def drain(self) -> None:
         """Open operations may finish; then the session ends."""
         if self._session is not None:
-            self._run(self._session.stop(monotonic()))
+            self._run(self._session.stop(self._event()))
 
     def abort(self, reason: Reason, text: str) -> None:
         """The session ends now, its open operations with an error."""
         if self._session is not None:
-            self._run(self._session.abort(reason, text, monotonic()))
+            self._run(self._session.abort(reason, text, self._event()))
 
     # Commands.
 
+    def _event(self) -> float:
+        """The time of an event that the session is now told of."""
+        self._working_since = monotonic()
+        return self._working_since
+
+    def _count_work(self) -> None:
+        now = monotonic()
+        self._worked += now - self._working_since
+        self._working_since = now
+
     def _run(self, commands: list[Command]) -> None:
         self._execute(commands)
+        self._count_work()
         if self._session is not None:
             self._arm()
             self._apply_flow(self._session)
@@ -185,11 +205,13 @@ class ClientConnection(Protocol):
 
     def _admitted(self, account: GuardedAccount, admitted: bool) -> None:
         if self._session is not None:
-            self._run(self._session.attempt_admitted(account, admitted, monotonic()))
+            self._run(self._session.attempt_admitted(account, admitted, self._event()))
         elif admitted:
             self._attempts.end(account, Verdict.neither)
 
     def _audited(self, record: AuditRecord) -> None:
+        self._count_work()
+        record.own_seconds, self._worked = self._worked, 0.0
         self._audit(record)
         if record.sync_bind and record.server_meaning:
             # Without this account there is no sync at all; that somebody mistypes a password is in the audit only.
@@ -213,12 +235,12 @@ class ClientConnection(Protocol):
             return
         self._link = link
         link.attach(self)
-        self._run(self._session.server_connected(link.server.url, monotonic()))
+        self._run(self._session.server_connected(link.server.url, self._event()))
 
     def _not_connected(self, failure: Failure) -> None:
         self._connecting = None
         if failure.check(CancelledError) is None and self._session is not None:
-            self._run(self._session.server_failed(failure.getErrorMessage(), monotonic()))
+            self._run(self._session.server_failed(failure.getErrorMessage(), self._event()))
 
     def _close_server(self) -> None:
         connecting, self._connecting = self._connecting, None
@@ -282,7 +304,7 @@ class ClientConnection(Protocol):
         if session is None:
             return
         log.warn("{label}: a peer takes none of what waits for it; session ended", label=self._label)
-        self._execute(session.abort(Reason.write_stalled, "a peer takes none of what waits for it", monotonic()))
+        self._execute(session.abort(Reason.write_stalled, "a peer takes none of what waits for it", self._event()))
         # What was just written waits behind what the peer does not take.
         self.transport.abortConnection()
 
@@ -300,4 +322,4 @@ class ClientConnection(Protocol):
 
     def _tick(self) -> None:
         if self._session is not None:
-            self._run(self._session.tick(monotonic()))
+            self._run(self._session.tick(self._event()))

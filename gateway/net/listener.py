@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from time import monotonic
 from typing import Any
@@ -14,10 +15,12 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from gateway.net.client_connection import ClientConnection
+from gateway.net.observer import Observer
 from gateway.net.reactor import Reactor
 from gateway.net.server_link import ServerConnector
 from gateway.net.settings import ListenerSettings, StartTls
 from gateway.net.sources import SourceTable, Strangers, parse_source
+from gateway.net.tls import certificate_expiry
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import REASONS, Reason
 from gateway.relay.audit import AuditRecord
@@ -49,19 +52,35 @@ class ListenerState:
     clients: SourceTable[ServedClient]
     limits: SessionLimits
 
+    @property
+    def certificate_expires(self) -> float:
+        """When the first certificate of its chain does, in seconds since the epoch."""
+        return certificate_expiry(*filter(None, (self.tls.certificate, *self.tls.extraCertChain)))
+
 
 class SessionRegistry:
     """The sessions that are under way, the IDs that they have in the logs, and what outlives them."""
 
-    def __init__(self, audit: Callable[[AuditRecord], None], sizes: SizeMemory, attempts: Attempts) -> None:
+    def __init__(
+        self, audit: Callable[[AuditRecord], None], sizes: SizeMemory, attempts: Attempts, observer: Observer
+    ) -> None:
         self.audit = audit
         self.sizes = sizes
         self.attempts = attempts
+        self.observer = observer
         self.open: set[ClientConnection] = set()
         self._numbers = count(1)
 
     def next_id(self) -> str:
         return f"s{next(self._numbers)}"
+
+    def begun(self, client: str, connection: ClientConnection) -> None:
+        self.open.add(connection)
+        self.observer.session_opened(client)
+
+    def ended(self, client: str, connection: ClientConnection) -> None:
+        self.open.discard(connection)
+        self.observer.session_ended(client)
 
 
 class _Sessions(Factory):
@@ -94,6 +113,7 @@ class ListenerFactory(Factory):
         """None closes the connection before a byte of it is read."""
         host: str = addr.host
         if self.state.clients.find(host) is None:
+            self._registry.observer.stranger_refused()
             self._log_stranger(host)
             return None
         if self.state.settings.starttls is StartTls.required:
@@ -111,6 +131,7 @@ class ListenerFactory(Factory):
         if client is None:
             return None
         session_id = self._registry.next_id()
+        name = client.policy.settings.name
         encrypted = state.settings.starttls is StartTls.off
 
         def session() -> Session:
@@ -132,12 +153,12 @@ class ListenerFactory(Factory):
             self._registry.audit,
             self._registry.sizes,
             self._registry.attempts,
-            self._registry.open.discard,
+            partial(self._registry.ended, name),
             state.limits.write_stall,
             self._reactor,
-            f"session {session_id} of client {client.policy.settings.name} from {source}",
+            f"session {session_id} of client {name} from {source}",
         )
-        self._registry.open.add(connection)
+        self._registry.begun(name, connection)
         return connection
 
     def _log_stranger(self, host: str) -> None:

@@ -40,6 +40,12 @@ class Transport(Protocol):
     def startTLS(self, context: Any, /) -> None: ...
 
 
+class SecureTransport(Transport, Protocol):
+    """ISSLTransport besides."""
+
+    def getPeerCertificate(self) -> Any: ...
+
+
 class Reactor(Protocol):
     """IReactorTCP, IReactorTime and IReactorCore of twisted.internet.interfaces"""
 

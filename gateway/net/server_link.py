@@ -15,9 +15,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.net.flow import WriteGauge
-from gateway.net.reactor import Reactor, Timer, Transport
+from gateway.net.observer import Observer
+from gateway.net.reactor import Reactor, SecureTransport, Timer
 from gateway.net.settings import DirectorySettings, ServerSettings
-from gateway.net.tls import explain_failure, server_tls
+from gateway.net.tls import certificate_expiry, explain_failure, failure_cause, server_tls
 
 log = Logger()
 
@@ -43,7 +44,7 @@ class NoServer(Exception):
 class ServerLink(Protocol):
     """One connection to a server. secured fires once TLS is established and the certificate verified."""
 
-    transport: Transport  # type: ignore[assignment]
+    transport: SecureTransport  # type: ignore[assignment]
 
     def __init__(self, server: ServerSettings, reactor: Reactor) -> None:
         self.server = server
@@ -53,6 +54,12 @@ class ServerLink(Protocol):
         self._heard = False
         self._reactor = reactor
         self._linger: Timer | None = None
+
+    @property
+    def certificate_expires(self) -> float | None:
+        """Seconds since the epoch; known once it is secured."""
+        certificate = self.transport.getPeerCertificate()
+        return None if certificate is None else certificate_expiry(certificate)
 
     def attach(self, owner: LinkOwner) -> None:
         self._owner = owner
@@ -112,9 +119,10 @@ class ServerConnector:
     """Opens links to a directory's servers, in their order. Raises OSError or ValueError for unusable
     certificate files."""
 
-    def __init__(self, directory: DirectorySettings, reactor: Reactor) -> None:
+    def __init__(self, directory: DirectorySettings, reactor: Reactor, observer: Observer | None = None) -> None:
         self._directory = directory
         self._reactor = reactor
+        self._observer = observer or Observer()
         self._servers = [(server, server_tls(directory, server)) for server in directory.servers]
 
     def connect(self) -> Deferred[ServerLink]:
@@ -125,13 +133,18 @@ class ServerConnector:
         failures: list[str] = []
         for server, tls in self._servers:
             try:
-                return await self._connect_one(server, tls)
+                link = await self._connect_one(server, tls)
+                self._observer.server_connected(self._directory, server, link.certificate_expires)
+                return link
             except CancelledError:
                 raise
             except Exception:  # noqa: BLE001 - whatever broke this server, the next one is tried
-                detail = f"{server.url}: {explain_failure(Failure())}"
+                failure = Failure()
+                self._observer.server_failed(self._directory, server, failure_cause(failure))
+                detail = f"{server.url}: {explain_failure(failure)}"
                 log.warn("directory {name}: {detail}", name=self._directory.name, detail=detail)
                 failures.append(detail)
+        self._observer.directory_failed(self._directory)
         raise NoServer("; ".join(failures))
 
     async def _connect_one(self, server: ServerSettings, tls: IOpenSSLClientConnectionCreator) -> ServerLink:

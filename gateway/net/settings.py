@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from gateway.policy.settings import ClientPolicy
 from gateway.relay.settings import SessionLimits
 
 Network: TypeAlias = IPv4Network | IPv6Network
+
+# Services page through their searches without a pause, and sync hours apart.
+DEFAULT_SYNC_GAP: Final = 600.0
 
 
 class StartTls(StrEnum):
@@ -50,6 +53,11 @@ class ServerSettings:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"ldaps://{host}:{self.port}"
 
+    @property
+    def label(self) -> str:
+        """Its name and port, for metrics and pages; an address only where the configuration gives no name."""
+        return f"{self.server_name}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class ClientCertificate:
@@ -73,19 +81,21 @@ class DirectorySettings:
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """Who a client is and where its sessions go. listeners: indexes into the listeners; empty for all."""
+    """Who a client is and where its sessions go. listeners: indexes into the listeners; empty for all. sync_gap:
+    seconds without a search that end a sync run."""
 
     policy: ClientPolicy
     sources: tuple[Network, ...]
     directory: DirectorySettings
     listeners: frozenset[int] = field(default_factory=frozenset)
+    sync_gap: float = DEFAULT_SYNC_GAP
 
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
     """A whole configuration, compiled: what `run` serves.
 
-    admin: (host, port) of the loopback health page, None for none.
+    admin: (host, port) of the loopback admin pages, None for none.
     audit_file: where audit records go, None for standard output. audit_filter_values: whether a filter's
     values are shown in them.
     drain_timeout: seconds that open operations have when the gateway stops.

@@ -11,10 +11,17 @@ from OpenSSL import SSL
 from OpenSSL.crypto import X509, PKey
 from service_identity import VerificationError
 from twisted.internet import defer, ssl
-from twisted.internet.error import ConnectError, ConnectingCancelledError, DNSLookupError, TimeoutError
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionRefusedError,
+    DNSLookupError,
+    TimeoutError,
+)
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.python.failure import Failure
 
+from gateway.net.observer import FailureCause
 from gateway.net.settings import ClientCertificate, DirectorySettings, ListenerSettings, ServerSettings
 
 # RFC 8996 retires everything older than TLS 1.2.
@@ -94,6 +101,27 @@ def explain_failure(failure: Failure) -> str:
     if isinstance(error, ConnectError):
         return str(error)
     return type(error).__name__
+
+
+def failure_cause(failure: Failure) -> FailureCause:
+    """The kind of what explain_failure explains."""
+    error = failure.value
+    if isinstance(error, VerificationError):
+        return FailureCause.certificate
+    if isinstance(error, DNSLookupError):
+        return FailureCause.name_unknown
+    if isinstance(error, TimeoutError | defer.TimeoutError | ConnectingCancelledError):
+        return FailureCause.timeout
+    if isinstance(error, SSL.Error):
+        return FailureCause.certificate if "certificate" in _openssl_reasons(error).lower() else FailureCause.tls
+    if isinstance(error, ConnectionRefusedError):
+        return FailureCause.refused
+    return FailureCause.other
+
+
+def certificate_expiry(*certificates: X509) -> float:
+    """When the first of them expires, in seconds since the epoch."""
+    return min(each.to_cryptography().not_valid_after_utc.timestamp() for each in certificates)
 
 
 def tls_failure(failure: Failure) -> str | None:

@@ -43,7 +43,7 @@ def audit_object(record: AuditRecord, filter_values: bool, now: float) -> dict[s
         shown["held_back"] = list(record.held_back)
         shown["pages"] = record.pages
         shown["entries"] = record.sent
-        shown["entries_held_back"] = record.received - record.sent if record.forwarded is not None else 0
+        shown["entries_held_back"] = record.entries_held_back
         shown["references_dropped"] = record.references_dropped
     if record.mended:
         shown["mended"] = [_mended(name, filter_values) for name in record.mended]

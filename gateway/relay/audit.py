@@ -31,7 +31,11 @@ class AuditRecord:
     its last result; server_meaning: what that means, never the server's own text.
     sync_bind: whether it is a sync account's bind.
     received, sent: entries from the server, entries to the client. pages: searches that the server was asked for
-    it. octets: sent to the client.
+    it. octets: sent to the client. more: the result has more than the client was sent, for it ended with a cookie, or
+    the client gave the rest of a paged search up.
+    seconds: from the request to the final answer. server_seconds: of these, while the server's answer was awaited and
+    the client took what came. own_seconds: while the gateway itself worked on the session's events since its last
+    record; of operations that ran at once it is the last to end that carries the whole.
     """
 
     session: str
@@ -63,8 +67,17 @@ class AuditRecord:
     references_dropped: int = 0
     pages: int = 0
     octets: int = 0
+    more: bool = False
     seconds: float = 0.0
+    server_seconds: float = 0.0
+    own_seconds: float = 0.0
     server: str = ""
+
+    @property
+    def entries_held_back(self) -> int:
+        """Entries of the server that the client was not sent. One that the gateway read for itself and passed on is
+        sent without having been received."""
+        return max(0, self.received - self.sent)
 
 
 def describe(record: AuditRecord, request: Request) -> AuditRecord:

@@ -87,6 +87,7 @@ class Exchange:
         self._turns: list[Operation] = []
         self._last_server_octet = now
         self._held_since: float | None = None
+        self._held = 0.0
 
     def deadline(self) -> float | None:
         """When the first of the awaited answers is overdue; None where none is awaited."""
@@ -129,7 +130,13 @@ class Exchange:
         """Reading from the server goes on."""
         if self._held_since is not None:
             self._last_server_octet += self.now - self._held_since
+            self._held += self.now - self._held_since
             self._held_since = None
+
+    def _server_time(self) -> float:
+        """A clock, in seconds, that stands still while reading from the server pauses."""
+        held = self._held if self._held_since is None else self._held + self.now - self._held_since
+        return self.now - held
 
     def server_gone(self, reason: Reason, text: str, detail: str) -> None:
         """Answers every open operation with an error, then tells the session."""
@@ -142,7 +149,7 @@ class Exchange:
     def drop_server(self) -> None:
         """Closes the connection to the server, or gives up connecting."""
         upstream, self._upstream = self._upstream, None
-        self._held_since = None
+        self.release()
         self._paged.clear()
         if upstream is None:
             return
@@ -216,6 +223,7 @@ class Exchange:
         operation.record.server = upstream.url
         operation.upstream_id = upstream.register(operation)
         operation.asked_at = self.now
+        operation.waits_since = self._server_time()
         controls = step.controls if isinstance(step, Stream) else ()
         if isinstance(step, Stream):
             operation.record.pages += 1
@@ -229,6 +237,7 @@ class Exchange:
             self.drop_server()
         operation.record.detail = operation.record.detail or outcome.detail
         operation.record.reported = (*operation.record.reported, *outcome.reported)
+        operation.record.more = outcome.more
         if outcome.sizes is not None:
             self._output.command(StoreSizes(*outcome.sizes))
         response = messages.final_response(operation.request, outcome.result)
@@ -240,8 +249,7 @@ class Exchange:
     def _close_operation(self, operation: Operation, reason: Reason | None, code: int | None) -> None:
         sent = operation.upstream_id is not None
         operation.end()
-        if self._upstream is not None and operation.upstream_id is not None:
-            self._upstream.release(operation.upstream_id)
+        self._end_step(operation)
         self.open.pop(operation.message_id, None)
         if operation in self._turns:
             self._turns.remove(operation)
@@ -336,10 +344,17 @@ class Exchange:
             self._step_answered(operation, answer)
 
     def _step_answered(self, operation: Operation, answer: Answer) -> None:
-        if self._upstream is not None and operation.upstream_id is not None:
+        self._end_step(operation)
+        self._proceed(operation, operation.resume(answer))
+
+    def _end_step(self, operation: Operation) -> None:
+        """Nothing more of the server is awaited for it."""
+        if operation.upstream_id is None:
+            return
+        operation.record.server_seconds += self._server_time() - operation.waits_since
+        if self._upstream is not None:
             self._upstream.release(operation.upstream_id)
         operation.upstream_id = None
-        self._proceed(operation, operation.resume(answer))
 
     def _relay_entry(self, operation: Operation, step: Stream, data: bytes, envelope: messages.Envelope) -> None:
         operation.record.received += 1

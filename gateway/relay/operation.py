@@ -26,8 +26,9 @@ from gateway.relay.steps import Answer, Ask, Found, Look, Outcome, Step, Steps, 
 
 class Operation:
     """step: what is done now. upstream_id: under which message ID the server was asked, None until it was.
-    asked_at: when, on the session's clock. received: entries that came in this step; passed: those of them that
-    were sent or put aside. attempt: the account whose password is being tried."""
+    asked_at: when, on the session's clock; waits_since: the same on the clock of the server's time. received: entries
+    that came in this step; passed: those of them that were sent or put aside. attempt: the account whose password is
+    being tried."""
 
     __slots__ = (
         "_found",
@@ -41,6 +42,7 @@ class Operation:
         "request",
         "step",
         "upstream_id",
+        "waits_since",
     )
 
     def __init__(self, message_id: int, request: Request, record: AuditRecord) -> None:
@@ -50,6 +52,7 @@ class Operation:
         self.step: Step | None = None
         self.upstream_id: int | None = None
         self.asked_at = 0.0
+        self.waits_since = 0.0
         self.attempt: GuardedAccount | None = None
         self._steps: Steps | None = None
         self._found: list[SearchResultEntry] = []

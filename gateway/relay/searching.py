@@ -100,7 +100,7 @@ def _give_up(search: Search) -> Steps:
         part = search.plan.parts[search.part]
         control = PagedResults(0, search.cookie).to_control(critical=True)
         yield Stream(part, search.tally, (*search.plan.controls, control), most=0)
-    return Outcome(LDAPResult(ResultCode.success), (page_response(b""),))
+    return Outcome(LDAPResult(ResultCode.success), (page_response(b""),), more=True)
 
 
 class _RunningSearch:
@@ -264,7 +264,7 @@ class _RunningSearch:
 
     def _success(self, controls: tuple[Control, ...], cookie: bytes) -> Outcome:
         page = () if self._plan.page is None else (page_response(cookie),)
-        return Outcome(LDAPResult(ResultCode.success), (*page, *self._others(controls)))
+        return Outcome(LDAPResult(ResultCode.success), (*page, *self._others(controls)), more=bool(cookie))
 
     def _others(self, controls: tuple[Control, ...]) -> tuple[Control, ...]:
         permitted = self._policy.entries.filter_response_controls(controls)

@@ -91,6 +91,11 @@ class Session:
         return self._closed
 
     @property
+    def busy(self) -> bool:
+        """Whether an operation is open."""
+        return bool(self._exchange.open)
+
+    @property
     def reads_client(self) -> bool:
         """Whether more from the client is wanted now: not while a bind runs and enough waits behind it."""
         return self._binding is None or self._client.buffered() < PIPELINED_OCTETS

@@ -147,7 +147,7 @@ class Outcome:
 
     account: of a bind that succeeded. server_bound: the server accepted a bind that the client is not told
     of, so the connection carries an identity that the session does not have. reported: what would have been
-    refused or failed. sizes: of a complete search, to be remembered.
+    refused or failed. sizes: of a complete search, to be remembered. more: of a success that is not the whole result.
     """
 
     result: LDAPResult
@@ -158,6 +158,7 @@ class Outcome:
     server_bound: bool = False
     reported: tuple[Reason, ...] = ()
     sizes: tuple[Shape, Sizes] | None = None
+    more: bool = False
 
 
 ServerStep: TypeAlias = Ask | Look | Stream

@@ -86,6 +86,7 @@ def test_a_good_file_becomes_settings(tmp_path):
         ("[mail, cn]", "[mail, cn]\n    shrink_guard: off", 17, "a mapping of keys is expected"),
         ("[mail, cn]", "[mail, cn]\n    shrink_guard: {mode: true}", 17, "'enforce', 'report' or 'off'"),
         ("[mail, cn]", "[mail, cn]\n    shrink_guard: {minimum: 0}", 17, "greater than or equal to 1"),
+        ("[mail, cn]", "[mail, cn]\n    sync_gap: 0", 17, "greater than 0"),
         ("[mail, cn]", "[mail, cn]\nstate_dir: 5", 17, "a text is expected"),
         ("[mail, cn]", "[mail, cn]\nstate_dir: ''", 17, "at least 1 character"),
         ("[mail, cn]", "&a [mail, cn]\n    filter_attributes: *a", 16, "aliases"),
@@ -132,6 +133,12 @@ def test_a_percentage_is_written_as_one(tmp_path, value):
 def test_the_shrink_guard_of_a_client(tmp_path, text, expected):
     (client,) = load(tmp_path, GOOD + text).settings.clients
     assert client.policy.shrink == expected
+
+
+def test_what_parts_two_sync_runs_of_a_client(tmp_path):
+    for text, seconds in (("", 600), ("    sync_gap: 90\n", 90)):
+        (client,) = load(tmp_path, GOOD + text).settings.clients
+        assert client.sync_gap == seconds
 
 
 def test_state_dir_is_relative_to_the_file(tmp_path):

@@ -154,6 +154,7 @@ def test_a_clients_pages_come_with_the_gateways_own_cookies():
     assert h.cookie() == b""
     assert h.asked() == [(BASE, (2, b"")), (BASE, (2, b"server cookie"))]
     assert h.results() == [(7, 0), (8, 0)]
+    assert [record.more for record in h.audit[-2:]] == [True, False]
 
 
 @pytest.mark.parametrize("critical", [True, False])
@@ -208,6 +209,7 @@ def test_a_client_gives_a_paged_search_up():
     assert h.asked()[-1] == (BASE, (0, b"one"))
     h.serve(cookie=b"")
     assert (h.results()[-1], h.cookie()) == ((8, 0), b"")
+    assert h.audit[-1].more
     h.ask(cookie=cookie, number=9)
     assert h.results()[-1] == (9, 53)
 

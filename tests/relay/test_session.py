@@ -366,6 +366,30 @@ def test_the_servers_clock_stands_while_its_reading_is_paused():
     assert h.results() == [(5, 52), (0, 52)]
 
 
+def test_the_time_of_the_server_is_told_apart():
+    h = Harness()
+    h.send(bind("svc-sync@corp.example"))
+    h.now += 3
+    h.connected()
+    h.now += 0.5
+    h.answer(1, m.BindResponse(OK))
+    assert (h.audit[0].seconds, h.audit[0].server_seconds) == (3.5, 0.5)
+    h.send(search(), start=2)
+    h.now += 1
+    h.do(h.session.server_held(h.now))
+    h.now += 20
+    h.do(h.session.server_released(h.now))
+    h.now += 2
+    h.answer(2, done())
+    assert (h.audit[1].seconds, h.audit[1].server_seconds) == (23, 3)
+    h.send(search(), start=3)
+    h.now += 4
+    h.do(h.session.server_held(h.now))
+    h.now += 5
+    h.do(h.session.server_lost("gone", h.now))
+    assert (h.audit[2].seconds, h.audit[2].server_seconds) == (9, 4)
+
+
 def test_stopping_lets_open_operations_finish():
     h = Harness().bound()
     h.send(search(), start=5)

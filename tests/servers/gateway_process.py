@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ PATIENCE = 30
 
 class GatewayProcess:
     """directory: for its files, gateway.yaml, log and audit. config: the text of gateway.yaml, whose listeners may
-    have port 0. ports: of the listeners, in their order.
+    have port 0. ports: of the listeners, in their order. admin_port: of the admin pages, None where there are none.
 
     Leaving the context kills what still runs.
     """
@@ -41,6 +42,8 @@ class GatewayProcess:
             self.kill()
             raise
         listening = [line for line in self.log().splitlines() if "listening on" in line]
+        pages = [line for line in self.log().splitlines() if "status page" in line]
+        self.admin_port = int(pages[0].rpartition(":")[2].rstrip("/")) if pages else None
         self.ports = [int(line.split("listening on ")[1].split()[0].rpartition(":")[2]) for line in listening]
 
     @property
@@ -105,6 +108,13 @@ class GatewayProcess:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(PATIENCE)
+
+
+def free_port():
+    """Of loopback; nobody listens there until somebody else takes it."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
 
 
 def configuration(certificates, directory, client, **others):

@@ -1,0 +1,43 @@
+"""What the network side tells of itself to whoever counts it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from gateway.net.settings import DirectorySettings, ServerSettings
+
+
+class FailureCause(StrEnum):
+    """Why a connection to a server failed: one closed set of words, for metrics. What to do is in the log's text."""
+
+    name_unknown = "name-unknown"
+    refused = "refused"
+    timeout = "timeout"
+    certificate = "certificate"
+    tls = "tls"
+    other = "other"
+
+
+class Observer:
+    """One that counts nothing. Called on the reactor's thread; no method may wait or raise. client: its name in the
+    configuration."""
+
+    def session_opened(self, client: str) -> None:
+        """A source of the client has connected."""
+
+    def session_ended(self, client: str) -> None:
+        """The connection is gone."""
+
+    def stranger_refused(self) -> None:
+        """A connection from a source that belongs to no client was closed."""
+
+    def server_connected(
+        self, directory: DirectorySettings, server: ServerSettings, certificate_expires: float | None
+    ) -> None:
+        """TLS is established. certificate_expires: seconds since the epoch, None where it cannot be told."""
+
+    def server_failed(self, directory: DirectorySettings, server: ServerSettings, cause: FailureCause) -> None:
+        """It could not be connected to, or its TLS could not be established or verified."""
+
+    def directory_failed(self, directory: DirectorySettings) -> None:
+        """None of its servers could be reached in this attempt."""

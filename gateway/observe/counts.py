@@ -1,0 +1,99 @@
+"""What one client's operations add up to. One call for each finished operation, and nothing that grows with use."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from gateway.ldap.results import ResultCode, result_name
+from gateway.observe.histogram import Histogram
+from gateway.policy.reasons import Reason
+from gateway.relay.audit import AuditRecord
+
+# Seconds. The gateway's own work on an operation, and what a server takes: its query limit is 120 s in AD.
+OWN_BOUNDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5)
+SERVER_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30, 120)
+
+# What is refused only after the policy has permitted the request as such.
+_REFUSED_LATE: Final = frozenset(
+    {Reason.account_guarded.value, Reason.login_outside_base.value, Reason.login_identity_unknown.value}
+)
+_RESULT_SHRANK: Final = Reason.result_shrank.value
+
+# A server may give any number as a result code.
+_CODES: Final = frozenset(map(int, ResultCode))
+_OTHER_CODE: Final = "unnamed"
+_NO_CODE: Final = "none"
+
+
+def is_refusal(record: AuditRecord) -> bool:
+    """Whether it ended because the policy does not permit it."""
+    return record.decision == "refuse" or record.reason in _REFUSED_LATE
+
+
+def shrank(record: AuditRecord) -> bool:
+    """Whether the shrink guard spoke, be it only to report."""
+    return record.reason == _RESULT_SHRANK or _RESULT_SHRANK in record.reported
+
+
+class ClientCounts:
+    """operations: by operation and the result's name. refusals, failures: by reason. shrank: searches that the shrink
+    guard refused, and shrank_passed those that it only reported. own, server: seconds of an operation, by its name.
+    sessions: since the start, open_sessions: now. complete_runs, incomplete_runs: sync runs that are over."""
+
+    def __init__(self) -> None:
+        self.open_sessions = 0
+        self.sessions = 0
+        self.entries = 0
+        self.entries_held_back = 0
+        self.attributes_held_back = 0
+        self.references_dropped = 0
+        self.mended = 0
+        self.pages = 0
+        self.octets = 0
+        self.shrank = 0
+        self.shrank_passed = 0
+        self.complete_runs = 0
+        self.incomplete_runs = 0
+        self.refusals: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
+        self.own: dict[str, Histogram] = {}
+        self.server: dict[str, Histogram] = {}
+        self._operations: Counter[tuple[str, int | None]] = Counter()
+
+    def add(self, record: AuditRecord) -> None:
+        code = record.code
+        self._operations[record.operation, code if code is None or code in _CODES else -1] += 1
+        self.octets += record.octets
+        self.mended += len(record.mended)
+        if record.operation == "search":
+            self.entries += record.sent
+            self.entries_held_back += record.entries_held_back
+            self.attributes_held_back += len(record.held_back)
+            self.references_dropped += record.references_dropped
+            self.pages += record.pages
+            if record.reason == _RESULT_SHRANK:
+                self.shrank += 1
+            elif record.reported and _RESULT_SHRANK in record.reported:
+                self.shrank_passed += 1
+        if record.reason:
+            (self.refusals if is_refusal(record) else self.failures)[record.reason] += 1
+        _histogram(self.own, record.operation, OWN_BOUNDS).add(record.own_seconds)
+        if record.server:
+            _histogram(self.server, record.operation, SERVER_BOUNDS).add(record.server_seconds)
+
+    def operations(self) -> dict[tuple[str, str], int]:
+        return {(operation, _result(code)): count for (operation, code), count in self._operations.items()}
+
+
+def _histogram(by_operation: dict[str, Histogram], operation: str, bounds: tuple[float, ...]) -> Histogram:
+    found = by_operation.get(operation)
+    if found is None:
+        found = by_operation[operation] = Histogram(bounds)
+    return found
+
+
+def _result(code: int | None) -> str:
+    if code is None:
+        return _NO_CODE
+    return _OTHER_CODE if code < 0 else result_name(code)

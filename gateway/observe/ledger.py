@@ -1,0 +1,247 @@
+"""What the gateway remembers of its own running, in memory: for the metrics, the status page and readiness.
+
+Everything in it is bounded by the configuration and by closed sets of words; names of people, addresses and values
+never get into it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from time import time
+from typing import Final
+
+from gateway.net.observer import FailureCause, Observer
+from gateway.net.settings import DirectorySettings, GatewaySettings, ServerSettings
+from gateway.observe.counts import ClientCounts, is_refusal, shrank
+from gateway.observe.histogram import Histogram
+from gateway.observe.sync_runs import SyncRun, SyncRuns
+from gateway.policy.reasons import Reason
+from gateway.relay.audit import AuditRecord
+
+HOUR: Final = 3600.0
+DAY: Final = 24 * HOUR
+
+# Sync runs per client, and shrink alerts, that are kept for the status page.
+KEPT_RUNS: Final = 20
+KEPT_ALERTS: Final = 20
+
+LAG_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerStatus:
+    """address: with the port that is bound. certificate_expires: seconds since the epoch, of the first of its chain."""
+
+    address: str
+    certificate_expires: float
+
+
+@dataclass(slots=True)
+class ServerStatus:
+    """connected, failed: when a connection was last made or failed, in seconds since the epoch; None for never.
+    cause: of the last failure. certificate_expires: as its last handshake showed."""
+
+    directory: str
+    label: str
+    opened: int = 0
+    failures: Counter[FailureCause] = field(default_factory=Counter)
+    connected: float | None = None
+    failed: float | None = None
+    cause: FailureCause | None = None
+    certificate_expires: float | None = None
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the last attempt succeeded; None without one."""
+        if self.failed is None:
+            return None if self.connected is None else True
+        return self.connected is not None and self.connected >= self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class ShrinkAlert:
+    """A search that gave much less than last time. loss: figures and attributes, as the audit has them. passed: the
+    shrink guard only reports."""
+
+    time: float
+    client: str
+    loss: str
+    passed: bool
+
+
+@dataclass(slots=True)
+class ClientStatus:
+    """syncs: whether it has sync accounts. runs: the last ones that are over, oldest first. last_complete: the last
+    one of these that was complete, however long ago."""
+
+    directory: str = ""
+    syncs: bool = False
+    counts: ClientCounts = field(default_factory=ClientCounts)
+    runs: deque[SyncRun] = field(default_factory=lambda: deque(maxlen=KEPT_RUNS))
+    last_complete: SyncRun | None = None
+
+
+class Ledger(Observer):
+    """clock: seconds since the epoch.
+
+    clients, servers, listeners: of the configuration in force, in its order. unreachable: when a connection to a
+    directory last failed at all of its servers, for those where none has succeeded since. reloaded: whether the last
+    load of the configuration succeeded; reload_time: when one last did. stopping: no session is accepted any more.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time) -> None:
+        self.clock = clock
+        self.started = clock()
+        self.clients: dict[str, ClientStatus] = {}
+        self.servers: dict[tuple[str, str], ServerStatus] = {}
+        self.listeners: tuple[ListenerStatus, ...] = ()
+        self.unreachable: dict[str, float] = {}
+        self.shrink_alerts: deque[ShrinkAlert] = deque(maxlen=KEPT_ALERTS)
+        self.strangers = 0
+        self.reloaded = True
+        self.reload_time = self.started
+        self.stopping = False
+        self.loop_lag = Histogram(LAG_BOUNDS)
+        self._gone: dict[str, ClientStatus] = {}
+        self._runs = SyncRuns({})
+        # By hour since the epoch, oldest first; at most one more than a day has.
+        self._refusals: dict[int, Counter[str]] = {}
+
+    # From the service.
+
+    def serve(self, settings: GatewaySettings, listeners: tuple[ListenerStatus, ...]) -> None:
+        """A configuration is in force. What it has in common with the one before keeps its figures."""
+        known = self._gone | self.clients
+        names = [client.policy.name for client in settings.clients]
+        self.clients = {name: known.get(name) or ClientStatus() for name in names}
+        # Sessions of a client that is gone may still run; it is needed until they end.
+        self._gone = {
+            name: status for name, status in known.items() if name not in self.clients and status.counts.open_sessions
+        }
+        self._runs.gaps = {client.policy.name: client.sync_gap for client in settings.clients}
+        servers: dict[tuple[str, str], ServerStatus] = {}
+        for client in settings.clients:
+            status = self.clients[client.policy.name]
+            status.directory = client.directory.name
+            status.syncs = bool(client.policy.sync_accounts)
+            for server in client.directory.servers:
+                place = (client.directory.name, server.label)
+                servers[place] = self.servers.get(place) or ServerStatus(*place)
+        self.servers = servers
+        directories = {directory for directory, _ in servers}
+        self.unreachable = {name: since for name, since in self.unreachable.items() if name in directories}
+        self.listeners = listeners
+
+    def reload_ended(self, succeeded: bool) -> None:
+        self.reloaded = succeeded
+        if succeeded:
+            self.reload_time = self.clock()
+
+    def stop(self) -> None:
+        self.stopping = True
+        self.listeners = ()
+
+    def pass_time(self, lag: float, searching: Collection[str]) -> None:
+        """Called about once a second. lag: seconds by which the reactor called too late. searching: clients with an
+        operation under way."""
+        self.loop_lag.add(lag)
+        for run in self._runs.over(self.clock(), searching):
+            self._run_ended(run)
+
+    # From the audit.
+
+    def add(self, record: AuditRecord) -> None:
+        """An operation has ended."""
+        self._counts(record.client).add(record)
+        if record.reason and is_refusal(record):
+            self._count_refusal(record.reason)
+        if record.operation != "search":
+            return
+        now = self.clock()
+        if shrank(record):
+            passed = record.reason != Reason.result_shrank
+            self.shrink_alerts.append(ShrinkAlert(now, record.client, record.detail, passed))
+        over = self._runs.add(record, now)
+        if over is not None:
+            self._run_ended(over)
+
+    # From the network side.
+
+    def session_opened(self, client: str) -> None:
+        counts = self._counts(client)
+        counts.sessions += 1
+        counts.open_sessions += 1
+
+    def session_ended(self, client: str) -> None:
+        self._counts(client).open_sessions -= 1
+
+    def stranger_refused(self) -> None:
+        self.strangers += 1
+        self._count_refusal(Reason.source_not_listed.value)
+
+    def server_connected(
+        self, directory: DirectorySettings, server: ServerSettings, certificate_expires: float | None
+    ) -> None:
+        self.unreachable.pop(directory.name, None)
+        status = self._server(directory, server)
+        status.opened += 1
+        status.connected = self.clock()
+        status.certificate_expires = certificate_expires
+
+    def server_failed(self, directory: DirectorySettings, server: ServerSettings, cause: FailureCause) -> None:
+        status = self._server(directory, server)
+        status.failures[cause] += 1
+        status.failed = self.clock()
+        status.cause = cause
+
+    def directory_failed(self, directory: DirectorySettings) -> None:
+        self.unreachable[directory.name] = self.clock()
+
+    # Questions.
+
+    def running(self, client: str) -> SyncRun | None:
+        """The client's sync run that is not over yet."""
+        return self._runs.running(client)
+
+    def refusals_of_the_day(self) -> list[tuple[str, int]]:
+        """By reason, the most frequent first. The day is the current hour and the 23 before it."""
+        first = int(self.clock() / HOUR) - 23
+        day: Counter[str] = Counter()
+        for hour, counts in self._refusals.items():
+            if hour >= first:
+                day.update(counts)
+        return day.most_common()
+
+    def _counts(self, client: str) -> ClientCounts:
+        status = self.clients.get(client) or self._gone.get(client)
+        if status is None:
+            # Of a client that left the configuration while its session ran.
+            status = self._gone[client] = ClientStatus()
+        return status.counts
+
+    def _server(self, directory: DirectorySettings, server: ServerSettings) -> ServerStatus:
+        place = (directory.name, server.label)
+        # One that left the configuration may still be asked by a session that began before.
+        return self.servers.get(place) or ServerStatus(*place)
+
+    def _count_refusal(self, reason: str) -> None:
+        hour = int(self.clock() / HOUR)
+        counts = self._refusals.get(hour)
+        if counts is None:
+            counts = self._refusals[hour] = Counter()
+            for old in [other for other in self._refusals if other < hour - 23]:
+                del self._refusals[old]
+        counts[reason] += 1
+
+    def _run_ended(self, run: SyncRun) -> None:
+        status = self.clients.get(run.client)
+        if status is None:
+            return
+        status.runs.append(run)
+        if run.complete:
+            status.counts.complete_runs += 1
+            status.last_complete = run
+        else:
+            status.counts.incomplete_runs += 1

@@ -1,0 +1,210 @@
+"""The ledger as Prometheus metrics.
+
+Nothing is counted here: prometheus-client takes long to import, so it is needed only when somebody asks, and counting
+an operation costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from gateway.ldap import COMPILED
+from gateway.observe.counts import ClientCounts
+from gateway.observe.histogram import Histogram
+from gateway.observe.ledger import Ledger
+from gateway.observe.readiness import not_ready
+from gateway.observe.sync_runs import SyncRun
+from gateway.policy.reasons import Reason
+
+PREFIX = "ldap_gateway_"
+
+# Counters of a client without further labels: name, what it is, attribute of ClientCounts.
+_TOTALS = (
+    ("sessions", "Sessions that clients opened.", "sessions"),
+    ("entries", "Entries sent to clients.", "entries"),
+    ("entries_held_back", "Entries of servers that clients may not see.", "entries_held_back"),
+    ("attributes_held_back", "Attributes asked for and not forwarded.", "attributes_held_back"),
+    ("references_dropped", "Search result references that were not passed on.", "references_dropped"),
+    ("mended_names", "Names in requests that were put right.", "mended"),
+    ("pages", "Searches that servers were asked for; each page is one.", "pages"),
+    ("sent_bytes", "Octets of LDAP messages sent to clients.", "octets"),
+)
+
+
+class Metrics:
+    """The page that Prometheus reads."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_LedgerCollector(ledger))
+        for standard in (ProcessCollector, PlatformCollector, GCCollector):
+            standard(registry=self._registry)
+
+    def page(self, accept: str) -> tuple[bytes, str]:
+        """The octets and their content type. accept: the request's header, "" for none."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+
+class _LedgerCollector(Collector):
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._version = version("ldap-gateway")
+
+    def describe(self) -> Iterable[Metric]:
+        """Of no use to one that is alone with its names; without it registering would collect."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        counts = {name: status.counts for name, status in self._ledger.clients.items()}
+        yield from _client_totals(counts)
+        yield from _operations(counts)
+        yield from self._refusals(counts)
+        yield from self._sync_runs()
+        yield from self._servers()
+        yield from self._certificates()
+        yield from self._gateway()
+
+    def _refusals(self, counts: dict[str, ClientCounts]) -> Iterator[Metric]:
+        refused = _counter("refusals", "Requests that the policy does not permit.", "client", "reason")
+        failed = _counter("failures", "Permitted operations that the gateway ended itself.", "client", "reason")
+        shrank = _counter("result_shrank", "Searches that gave much less than last time.", "client", "outcome")
+        for client, count in counts.items():
+            for reason, number in count.refusals.items():
+                refused.add_metric([client, reason], number)
+            for reason, number in count.failures.items():
+                failed.add_metric([client, reason], number)
+            shrank.add_metric([client, "refused"], count.shrank)
+            shrank.add_metric([client, "reported"], count.shrank_passed)
+        # No client: that is the reason.
+        refused.add_metric(["", Reason.source_not_listed.value], self._ledger.strangers)
+        yield from (refused, failed, shrank)
+
+    def _sync_runs(self) -> Iterator[Metric]:
+        runs = _counter("sync_runs", "Sync runs that are over.", "client", "complete")
+        running = _gauge("sync_running", "1 while a sync run is under way.", "client")
+        last_complete = _gauge(
+            "sync_last_complete_timestamp_seconds",
+            "When the last complete sync run ended; absent until this process has seen one.",
+            "client",
+        )
+        seconds = _gauge("sync_last_duration_seconds", "How long the last sync run took.", "client")
+        entries = _gauge("sync_last_entries", "Entries sent in the last sync run.", "client")
+        complete = _gauge("sync_last_complete", "1 if the last sync run was complete.", "client")
+        for client, status in self._ledger.clients.items():
+            if not status.syncs:
+                continue
+            runs.add_metric([client, "yes"], status.counts.complete_runs)
+            runs.add_metric([client, "no"], status.counts.incomplete_runs)
+            running.add_metric([client], self._ledger.running(client) is not None)
+            if status.last_complete is not None:
+                last_complete.add_metric([client], status.last_complete.ended)
+            if status.runs:
+                last: SyncRun = status.runs[-1]
+                seconds.add_metric([client], last.seconds)
+                entries.add_metric([client], last.entries)
+                complete.add_metric([client], last.complete)
+        yield from (runs, running, last_complete, seconds, entries, complete)
+
+    def _servers(self) -> Iterator[Metric]:
+        opened = _counter("server_connections", "Connections to servers that were opened.", "directory", "server")
+        failed = _counter(
+            "server_connection_failures",
+            "Attempts to connect to a server that failed.",
+            "directory",
+            "server",
+            "reason",
+        )
+        up = _gauge("server_up", "1 if the last attempt to connect succeeded.", "directory", "server")
+        for place, status in self._ledger.servers.items():
+            opened.add_metric(place, status.opened)
+            for cause, number in status.failures.items():
+                failed.add_metric([*place, cause.value], number)
+            if status.reached is not None:
+                up.add_metric(place, status.reached)
+        yield from (opened, failed, up)
+
+    def _certificates(self) -> Iterator[Metric]:
+        listeners = _gauge(
+            "listener_certificate_expiry_seconds", "Until the first of the listener's chain expires.", "listener"
+        )
+        servers = _gauge(
+            "server_certificate_expiry_seconds",
+            "Until the server's certificate expires, as its last handshake showed it.",
+            "directory",
+            "server",
+        )
+        now = self._ledger.clock()
+        # By its place in the configuration: an address is no label.
+        for number, listener in enumerate(self._ledger.listeners):
+            listeners.add_metric([str(number)], listener.certificate_expires - now)
+        for place, status in self._ledger.servers.items():
+            if status.certificate_expires is not None:
+                servers.add_metric(place, status.certificate_expires - now)
+        yield from (listeners, servers)
+
+    def _gateway(self) -> Iterator[Metric]:
+        ledger = self._ledger
+        build = _gauge("build_info", "1. compiled: whether the codec is.", "version", "compiled")
+        build.add_metric([self._version, "yes" if COMPILED else "no"], 1)
+        yield build
+        for name, what, value in (
+            ("config_reload_success", "1 if the last load of the configuration succeeded.", ledger.reloaded),
+            ("config_reload_timestamp_seconds", "When the configuration in force was loaded.", ledger.reload_time),
+            ("ready", "What /readyz says.", not not_ready(ledger)),
+        ):
+            yield GaugeMetricFamily(PREFIX + name, what, value=float(value))
+        lag = HistogramMetricFamily(PREFIX + "event_loop_lag_seconds", "How late the event loop called a timer.")
+        _add(lag, [], ledger.loop_lag)
+        yield lag
+
+
+def _client_totals(counts: dict[str, ClientCounts]) -> Iterator[Metric]:
+    for name, what, attribute in _TOTALS:
+        total = _counter(name, what, "client")
+        for client, count in counts.items():
+            total.add_metric([client], getattr(count, attribute))
+        yield total
+    sessions = _gauge("open_sessions", "Sessions that are open.", "client")
+    for client, count in counts.items():
+        sessions.add_metric([client], count.open_sessions)
+    yield sessions
+
+
+def _operations(counts: dict[str, ClientCounts]) -> Iterator[Metric]:
+    operations = _counter("operations", "Operations by what the client was told.", "client", "operation", "result")
+    own = HistogramMetricFamily(
+        PREFIX + "own_seconds", "What the gateway itself worked on an operation.", labels=("client", "operation")
+    )
+    server = HistogramMetricFamily(
+        PREFIX + "server_seconds",
+        "How long servers took for an operation, without the time that the client could not keep up.",
+        labels=("client", "operation"),
+    )
+    for client, count in counts.items():
+        for (operation, result), number in count.operations().items():
+            operations.add_metric([client, operation, result], number)
+        for family, histograms in ((own, count.own), (server, count.server)):
+            for operation, histogram in histograms.items():
+                _add(family, [client, operation], histogram)
+    yield from (operations, own, server)
+
+
+def _counter(name: str, what: str, *labels: str) -> CounterMetricFamily:
+    return CounterMetricFamily(PREFIX + name, what, labels=labels)
+
+
+def _gauge(name: str, what: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(PREFIX + name, what, labels=labels)
+
+
+def _add(family: HistogramMetricFamily, labels: list[str], histogram: Histogram) -> None:
+    bounds = [*map(str, map(float, histogram.bounds)), "+Inf"]
+    family.add_metric(labels, list(zip(bounds, histogram.cumulative(), strict=True)), sum_value=histogram.sum)

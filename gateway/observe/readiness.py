@@ -1,0 +1,28 @@
+"""Whether the gateway can do its work now, and why not."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.observe.ledger import Ledger
+
+# Seconds that a failed attempt counts. After that the next client is let in to try: were the gateway not ready until
+# a server answers, a load balancer would send nobody who could find out that one does.
+FAILED_FOR: Final = 30.0
+
+
+def not_ready(ledger: Ledger) -> list[str]:
+    """Every reason, in words; none for a gateway that is ready."""
+    if ledger.stopping:
+        return ["the gateway is stopping"]
+    reasons = [] if ledger.listeners else ["no listener is open"]
+    now = ledger.clock()
+    for directory, failed in ledger.unreachable.items():
+        if now - failed < FAILED_FOR:
+            causes = [
+                f"{status.label} ({status.cause})"
+                for status in ledger.servers.values()
+                if status.directory == directory and status.cause is not None and not status.reached
+            ]
+            reasons.append(f"directory {directory}: no server could be reached: {', '.join(causes)}")
+    return reasons

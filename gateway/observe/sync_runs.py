@@ -1,0 +1,160 @@
+"""Sync runs: which searches of a client belong together, and whether they gave it everything.
+
+A service says nowhere when a sync begins or ends. A run is what a client's sync accounts search with gaps shorter
+than its sync_gap; it is complete if each of its searches ended in success on its last page. What failed and was asked
+again with success within the run counts as complete; what was refused does not, for the service did not get it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from gateway.ldap.filters import Filter
+from gateway.ldap.results import ResultCode, result_name
+from gateway.net.settings import DEFAULT_SYNC_GAP
+from gateway.policy.reasons import Reason
+from gateway.relay.audit import AuditRecord
+
+# Searches of one run that wait for their success, and different problems that are told apart. A run with more is not
+# complete, whatever becomes of them.
+_MOST_UNFINISHED: Final = 1_000
+_MOST_PROBLEMS: Final = 20
+
+# No search of a sync account: before its bind, or after a bind as somebody else.
+_NOT_OF_A_SYNC: Final = frozenset({Reason.not_bound.value, Reason.login_may_only_bind.value})
+
+_Search: TypeAlias = tuple[str | None, str | None, Filter | None, tuple[str, ...] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRun:
+    """began, ended: of the first search and of the last one so far, in seconds since the epoch. searches: operations,
+    so that a search in three pages counts three times. entries: sent. pages: that the servers were asked for.
+    problems: how often a search was refused or failed, by reason, or by the result's name where there is none.
+    complete: the client was sent everything that it asked for.
+    """
+
+    client: str
+    began: float
+    ended: float
+    searches: int
+    entries: int
+    entries_held_back: int
+    pages: int
+    octets: int
+    problems: Mapping[str, int]
+    complete: bool
+
+    @property
+    def seconds(self) -> float:
+        return self.ended - self.began
+
+
+class SyncRuns:
+    """gaps: seconds, by client; a client that is not in it has DEFAULT_SYNC_GAP. It may be replaced at any time.
+
+    A client that reads single entries only is not syncing, so that the test button of a service does not pass for a
+    sync: such runs are never given out.
+    """
+
+    def __init__(self, gaps: Mapping[str, float]) -> None:
+        self.gaps = gaps
+        self._running: dict[str, _Running] = {}
+
+    def add(self, record: AuditRecord, now: float) -> SyncRun | None:
+        """now: the end of the operation, in seconds since the epoch. Returns the run that this record shows to have
+        been over before."""
+        if record.operation != "search" or not record.decision or not record.account or record.reason in _NOT_OF_A_SYNC:
+            return None
+        began = now - record.seconds
+        running = self._running.get(record.client)
+        over = None
+        if running is None or began - running.ended >= self._gap(record.client):
+            over = running
+            running = self._running[record.client] = _Running(record.client, began)
+        running.add(record, began, now)
+        return None if over is None else over.so_far()
+
+    def over(self, now: float, searching: Collection[str] = ()) -> list[SyncRun]:
+        """Forgets and returns the runs that have ended by now. searching: clients with an open search, whose runs go
+        on: of a search that takes long, no record is there yet."""
+        ended = [
+            client
+            for client, running in self._running.items()
+            if client not in searching and now - running.ended >= self._gap(client)
+        ]
+        runs = [self._running.pop(client).so_far() for client in ended]
+        return [run for run in runs if run is not None]
+
+    def running(self, client: str) -> SyncRun | None:
+        """What the client's run has come to so far; None where none is under way."""
+        running = self._running.get(client)
+        return None if running is None else running.so_far()
+
+    def _gap(self, client: str) -> float:
+        return self.gaps.get(client, DEFAULT_SYNC_GAP)
+
+
+@dataclass(slots=True)
+class _Running:
+    client: str
+    began: float
+    ended: float = 0.0
+    searches: int = 0
+    entries: int = 0
+    entries_held_back: int = 0
+    pages: int = 0
+    octets: int = 0
+    problems: dict[str, int] = field(default_factory=dict)
+    unfinished: set[_Search] = field(default_factory=set)
+    # A search of more than one entry has been there.
+    syncs: bool = False
+    too_many: bool = False
+
+    def add(self, record: AuditRecord, began: float, now: float) -> None:
+        self.began = min(self.began, began)
+        self.ended = max(self.ended, now)
+        self.searches += 1
+        self.entries += record.sent
+        self.entries_held_back += record.entries_held_back
+        self.pages += record.pages
+        self.octets += record.octets
+        self.syncs = self.syncs or record.scope != "base"
+        succeeded = record.code == ResultCode.success
+        if not succeeded:
+            self._count_problem(record)
+        if succeeded and not record.more:
+            if self.unfinished:
+                self.unfinished.discard(_search(record))
+        elif len(self.unfinished) < _MOST_UNFINISHED:
+            self.unfinished.add(_search(record))
+        else:
+            self.too_many = True
+
+    def so_far(self) -> SyncRun | None:
+        if not self.syncs:
+            return None
+        return SyncRun(
+            self.client,
+            self.began,
+            self.ended,
+            self.searches,
+            self.entries,
+            self.entries_held_back,
+            self.pages,
+            self.octets,
+            dict(self.problems),
+            complete=not self.unfinished and not self.too_many,
+        )
+
+    def _count_problem(self, record: AuditRecord) -> None:
+        problem = record.reason or ("unanswered" if record.code is None else result_name(record.code))
+        if problem in self.problems or len(self.problems) < _MOST_PROBLEMS:
+            self.problems[problem] = self.problems.get(problem, 0) + 1
+
+
+def _search(record: AuditRecord) -> _Search:
+    """The same for a search's pages, and for a later try of it on another connection."""
+    return (record.base, record.scope, record.filter, record.asked)

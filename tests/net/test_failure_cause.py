@@ -1,0 +1,81 @@
+"""The word that metrics and pages have for a failed connection to a server."""
+
+import socket
+import threading
+
+import pytest
+from twisted.internet import defer
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionRefusedError,
+    DNSLookupError,
+    TimeoutError,
+)
+from twisted.python.failure import Failure
+
+from gateway.net.tls import failure_cause
+from tests.observe.admin_client import samples
+from tests.servers.gateway_process import GatewayProcess, configuration, free_port
+from tests.servers.raw_client import RawClient
+from tests.servers.stub_server import StubServer
+
+CLIENT = {"sync_accounts": ["svc@corp.example"], "base_dns": ["DC=corp,DC=example"], "attributes": ["cn"]}
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (DNSLookupError(), "name-unknown"),
+        (TimeoutError(), "timeout"),
+        (defer.TimeoutError(), "timeout"),
+        (ConnectingCancelledError(None), "timeout"),
+        (ConnectionRefusedError(), "refused"),
+        (ConnectError(), "other"),
+        (OSError(), "other"),
+    ],
+)
+def test_failures_before_tls(error, cause):
+    assert failure_cause(Failure(error)) == cause
+
+
+@pytest.fixture
+def no_tls():
+    """The port of a server that speaks first, and not TLS."""
+
+    def serve():
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection:
+                connection.sendall(b"220 no TLS here\r\n")
+                connection.recv(65_536)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)
+    thread.join(30)
+
+
+def test_failures_of_real_servers(certificates, server_certificates, tmp_path, no_tls):
+    closed = free_port()
+    with StubServer(server_certificates) as named, StubServer(certificates) as trusted:
+        ports = {closed: "refused", no_tls: "tls", named.port: "certificate", trusted.port: "certificate"}
+        names = dict.fromkeys(ports, "localhost") | {named.port: "dc1.corp.example"}
+        directory = {
+            "servers": [{"url": f"ldaps://127.0.0.1:{port}", "server_name": names[port]} for port in ports],
+            "ca_file": server_certificates.ca_file,
+        }
+        config = configuration(certificates, directory, CLIENT, admin={"address": "127.0.0.1:0"})
+        with GatewayProcess(tmp_path, config) as running:
+            with RawClient(running.port, certificates.ca_file) as session:
+                assert session.bind("svc@corp.example", "Passw0rd") == 52
+            found = samples(running.admin_port)
+    for port, cause in ports.items():
+        place = ("corp", cause, f"{names[port]}:{port}")
+        assert found["ldap_gateway_server_connection_failures_total", *place] == 1
+        assert found["ldap_gateway_server_up", "corp", f"{names[port]}:{port}"] == 0

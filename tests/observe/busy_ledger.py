@@ -1,0 +1,62 @@
+"""A ledger of a gateway that has seen a good deal: what the status page has to cope with."""
+
+from gateway.net.observer import FailureCause
+from gateway.observe.ledger import DAY, HOUR, ListenerStatus
+from tests.observe.ledgers import CORP, DC1, DC2, NOW, ledger, settings
+from tests.observe.records import record
+
+GAP = 60.0
+
+
+def run(kept, *searches):
+    for fields in searches:
+        kept.clock.now += fields.get("seconds", 1)
+        kept.add(record(**{"server": "ldaps://dc1", "own_seconds": 0.004, "server_seconds": 0.03} | fields))
+    kept.clock.now += GAP
+    kept.pass_time(0.002, ())
+
+
+def busy_ledger():
+    kept = ledger()
+    listeners = tuple(
+        ListenerStatus(f"{address} ({kind})", NOW + days * DAY)
+        for address, kind, days in (
+            ("203.0.113.10:636", "ldaps", 74),
+            ("[2001:db8::10]:636", "ldaps", 16),
+            ("203.0.113.10:389", "ldap, StartTLS required", 5),
+        )
+    )
+    names = ("mimecast", "archive-service-with-a-rather-long-name", "signatures", "new-service")
+    kept.serve(settings(*names), listeners)
+    for i in range(14):
+        lost = [{"client": "mimecast", "code": 52, "reason": "server-lost", "sent": 150}] if i == 6 else []
+        run(
+            kept,
+            {"client": "mimecast", "sent": 12_400 + 13 * i - 9000 * bool(lost), "received": 12_460, "seconds": 48},
+            *({"client": "mimecast", "sent": 118, "received": 118, "base": "OU=Groups", "pages": 2} for _ in range(3)),
+            *lost,
+        )
+        if i % 3 == 0:
+            run(kept, {"client": names[1], "sent": 800 + i, "received": 900, "seconds": 7})
+        kept.clock.now += 2 * HOUR
+    refused = {"decision": "refuse", "code": 50}
+    run(
+        kept,
+        {"client": "signatures", "sent": 4000, "received": 4000, "seconds": 21},
+        {"client": "signatures", "reported": ("result-shrank",), "detail": "values of mail: 77, last time 99"},
+        *({"client": "signatures", **refused, "reason": "filter-attribute-not-allowed"} for _ in range(3)),
+        {"client": "signatures", "code": 53, "reason": "result-shrank", "sent": 310, "received": 310, "base": "OU=S"}
+        | {"detail": "entries: 310, last time 4,012; entries with mail: 302, last time 3,990"},
+    )
+    for _ in range(1234):
+        kept.stranger_refused()
+    for reason, count in (("base-not-allowed", 17), ("login-outside-base", 4), ("operation-not-allowed", 1)):
+        for _ in range(count):
+            kept.add(record("bind", client="mimecast", **refused, reason=reason))
+    kept.server_connected(CORP, DC1, kept.clock.now + 180 * DAY)
+    kept.server_failed(CORP, DC2, FailureCause.certificate)
+    for _ in range(3):
+        kept.session_opened("mimecast")
+    kept.clock.now += 2 * HOUR + 40 * 60
+    kept.add(record(client="mimecast", sent=6200, received=6200, seconds=20.0, more=True))
+    return kept

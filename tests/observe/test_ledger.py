@@ -1,0 +1,169 @@
+import pytest
+
+from gateway.net.observer import FailureCause
+from gateway.net.settings import DirectorySettings
+from gateway.observe.ledger import HOUR, KEPT_ALERTS, KEPT_RUNS
+from tests.observe.ledgers import CORP, DC1, DC2, LISTENER, NOW, ledger, settings
+from tests.observe.records import record
+
+REFUSED = {"decision": "refuse", "code": 50, "reason": "base-not-allowed"}
+GAP = 60.0
+
+
+def sync(kept, **fields):
+    """A sync run of one search, and the time after it."""
+    kept.add(record(**fields))
+    kept.clock.now += GAP
+    kept.pass_time(0.0, ())
+
+
+def test_what_a_client_did_adds_up():
+    kept = ledger()
+    kept.add(record("bind", octets=14))
+    kept.add(record(received=5, sent=3, held_back=("pager", "info"), pages=2, octets=400, references_dropped=1))
+    kept.add(record(**REFUSED))
+    kept.add(record("bind", code=49, reason="login-outside-base"))
+    kept.add(record("bind", code=49, reason="account-guarded", mended=("a name that was put right",)))
+    kept.add(record(code=52, reason="server-lost"))
+    kept.add(record("unbind", decision="", code=None))
+    counts = kept.clients["mimecast"].counts
+    assert counts.operations() == {
+        ("bind", "success"): 1,
+        ("bind", "invalidCredentials"): 2,
+        ("search", "success"): 1,
+        ("search", "insufficientAccessRights"): 1,
+        ("search", "unavailable"): 1,
+        ("unbind", "none"): 1,
+    }
+    assert (counts.entries, counts.entries_held_back, counts.attributes_held_back) == (3, 2, 2)
+    assert (counts.pages, counts.octets, counts.references_dropped) == (2, 414, 1)
+    assert counts.refusals == {"base-not-allowed": 1, "login-outside-base": 1, "account-guarded": 1}
+    assert counts.mended == 1
+    assert counts.failures == {"server-lost": 1}
+
+
+def test_times_are_counted_by_operation_and_the_servers_only_where_one_was_asked():
+    kept = ledger()
+    kept.add(record(server="ldaps://dc1", own_seconds=0.002, server_seconds=0.3))
+    kept.add(record(own_seconds=0.0001, **REFUSED))
+    counts = kept.clients["mimecast"].counts
+    assert counts.own["search"].cumulative() == [1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2]
+    assert counts.own["search"].sum == pytest.approx(0.0021)
+    assert counts.server["search"].cumulative()[-1] == 1
+
+
+def test_numbers_that_servers_make_up_share_one_label():
+    kept = ledger()
+    for code in range(1000, 2000):
+        kept.add(record(code=code))
+    assert kept.clients["mimecast"].counts.operations() == {("search", "unnamed"): 1000}
+
+
+def test_runs_of_the_configured_gap_are_kept_and_the_last_complete_one_beside_them():
+    kept = ledger()
+    kept.add(record(sent=7))
+    assert kept.running("mimecast").entries == 7
+    kept.clock.now += GAP
+    kept.pass_time(0.0, {"mimecast"})
+    assert kept.running("mimecast")
+    kept.pass_time(0.0, ())
+    assert kept.running("mimecast") is None
+    client = kept.clients["mimecast"]
+    assert (client.last_complete.entries, client.last_complete.ended) == (7, NOW)
+    for _ in range(KEPT_RUNS + 5):
+        sync(kept, code=52, reason="server-lost")
+    assert (len(client.runs), client.runs[-1].complete, client.last_complete.entries) == (KEPT_RUNS, False, 7)
+    assert (client.counts.complete_runs, client.counts.incomplete_runs) == (1, KEPT_RUNS + 5)
+
+
+def test_a_run_that_the_next_search_shows_to_be_over_is_kept_too():
+    kept = ledger()
+    kept.add(record(sent=1))
+    kept.clock.now += 2 * GAP
+    kept.add(record(sent=2))
+    assert [run.entries for run in kept.clients["mimecast"].runs] == [1]
+
+
+def test_what_shrank_is_told_whether_it_was_refused_or_passed():
+    kept = ledger()
+    kept.add(record(code=53, reason="result-shrank", detail="entries: 10, last time 500"))
+    kept.add(record(reported=("result-shrank",), detail="values of mail: 1, last time 90"))
+    first, second = kept.shrink_alerts
+    assert (first.time, first.client, first.passed) == (NOW, "mimecast", False)
+    assert first.loss == "entries: 10, last time 500"
+    assert (second.loss, second.passed) == ("values of mail: 1, last time 90", True)
+    counts = kept.clients["mimecast"].counts
+    assert (counts.shrank, counts.shrank_passed) == (1, 1)
+    for _ in range(2 * KEPT_ALERTS):
+        kept.add(record(code=53, reason="result-shrank"))
+    assert len(kept.shrink_alerts) == KEPT_ALERTS
+
+
+def test_refusals_are_told_for_a_day():
+    kept = ledger()
+    kept.add(record(**REFUSED))
+    kept.stranger_refused()
+    kept.stranger_refused()
+    kept.add(record(code=52, reason="server-lost"))
+    assert kept.refusals_of_the_day() == [("source-not-listed", 2), ("base-not-allowed", 1)]
+    kept.clock.now += 20 * HOUR
+    kept.add(record(**REFUSED))
+    assert dict(kept.refusals_of_the_day()) == {"source-not-listed": 2, "base-not-allowed": 2}
+    kept.clock.now += 4 * HOUR
+    assert dict(kept.refusals_of_the_day()) == {"base-not-allowed": 1}
+    kept.clock.now += 400 * HOUR
+    kept.stranger_refused()
+    assert len(kept._refusals) == 1
+
+
+def test_a_server_is_reached_or_not_by_its_last_attempt():
+    kept = ledger()
+    first, second = kept.servers.values()
+    assert (first.label, first.reached) == ("dc1.corp.example:636", None)
+    kept.server_failed(CORP, DC1, FailureCause.timeout)
+    kept.server_connected(CORP, DC2, NOW + 5)
+    assert (first.reached, first.cause, first.failures) == (False, "timeout", {FailureCause.timeout: 1})
+    assert (second.reached, second.opened, second.certificate_expires) == (True, 1, NOW + 5)
+    kept.clock.now += 1
+    kept.server_connected(CORP, DC1, None)
+    kept.server_failed(CORP, DC2, FailureCause.refused)
+    assert (first.reached, second.reached) == (True, False)
+
+
+def test_sessions_are_counted_beyond_the_life_of_their_client():
+    kept = ledger("mimecast", "other")
+    kept.session_opened("other")
+    kept.session_opened("mimecast")
+    kept.serve(settings("mimecast"), (LISTENER,))
+    kept.add(record(client="other"))
+    kept.session_ended("other")
+    assert list(kept.clients) == ["mimecast"]
+    kept.serve(settings("other"), (LISTENER,))
+    counts = kept.clients["other"].counts
+    assert (counts.sessions, counts.open_sessions, counts.operations()) == (1, 0, {("search", "success"): 1})
+
+
+def test_a_reload_keeps_the_figures_of_what_stays():
+    kept = ledger()
+    sync(kept)
+    kept.server_connected(CORP, DC1, None)
+    kept.directory_failed(CORP)
+    smaller = DirectorySettings("corp", (DC1,), None)
+    kept.serve(settings("mimecast", "new", directory=smaller), ())
+    assert list(kept.clients) == ["mimecast", "new"]
+    assert kept.clients["mimecast"].counts.complete_runs == 1
+    assert [status.opened for status in kept.servers.values()] == [1]
+    assert kept.unreachable
+    kept.server_failed(CORP, DC2, FailureCause.refused)
+    assert len(kept.servers) == 1
+    kept.serve(settings("mimecast", directory=DirectorySettings("other", (DC1,), None)), ())
+    assert not kept.unreachable
+
+
+def test_only_a_load_that_succeeded_has_a_time():
+    kept = ledger()
+    kept.clock.now += 5
+    kept.reload_ended(False)
+    assert (kept.reloaded, kept.reload_time) == (False, NOW)
+    kept.reload_ended(True)
+    assert (kept.reloaded, kept.reload_time) == (True, NOW + 5)

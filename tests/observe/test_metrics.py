@@ -1,0 +1,87 @@
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.net.observer import FailureCause
+from gateway.observe.metrics import Metrics
+from tests.observe.ledgers import CORP, DC1, NOW, ledger, settings
+from tests.observe.records import record
+
+
+def page(kept):
+    return Metrics(kept).page("")[0].decode()
+
+
+def values(kept):
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(page(kept))
+        for sample in family.samples
+    }
+
+
+def test_nothing_of_a_person_a_client_or_an_address_is_in_it():
+    kept = ledger()
+    secret = "SECRET"
+    for operation in ("search", "bind", "extended"):
+        fields = {"account": f"cn={secret}", "detail": secret, "server": f"ldaps://{secret}"}
+        if operation == "search":
+            fields |= {"base": f"ou={secret}", "asked": (secret,), "held_back": (secret,), "narrowed_to": (secret,)}
+        kept.add(record(operation, **fields))
+    kept.server_connected(CORP, DC1, NOW + 100)
+    kept.server_failed(CORP, DC1, FailureCause.certificate)
+    text = page(kept)
+    assert secret not in text
+    assert DC1.host not in text
+    assert "198.51.100" not in text
+    assert "192.0.2.1" not in text
+
+
+def test_every_metric_has_the_prefix_a_unit_and_words():
+    families = list(text_string_to_metric_families(page(ledger())))
+    ours = [family for family in families if not family.name.startswith(("process_", "python_"))]
+    assert len(ours) > 25
+    assert all(family.name.startswith("ldap_gateway_") and family.documentation for family in ours)
+    assert len({family.name for family in families}) == len(families)
+
+
+def test_what_has_not_happened_yet_is_0_where_it_can_be_known_and_absent_elsewhere():
+    found = values(ledger())
+    for name in ("sessions_total", "entries_total", "open_sessions", "sync_running"):
+        assert found[f"ldap_gateway_{name}", "mimecast"] == 0
+    assert found["ldap_gateway_sync_runs_total", "mimecast", "yes"] == 0
+    assert found["ldap_gateway_result_shrank_total", "mimecast", "refused"] == 0
+    names = {key[0] for key in found}
+    assert not names & {"ldap_gateway_sync_last_complete_timestamp_seconds", "ldap_gateway_server_up"}
+
+
+def test_sync_runs_and_shrink_alerts():
+    kept = ledger()
+    kept.add(record(sent=500, seconds=9.0))
+    kept.clock.now += 60
+    kept.pass_time(0.02, ())
+    kept.add(record(sent=10, code=53, reason="result-shrank"))
+    kept.clock.now += 60
+    kept.pass_time(0.0, ())
+    found = {key[0].removeprefix("ldap_gateway_") + "".join(key[1:]): value for key, value in values(kept).items()}
+    assert found["sync_last_complete_timestamp_secondsmimecast"] == NOW
+    assert (found["sync_last_completemimecast"], found["sync_last_entriesmimecast"]) == (0, 10)
+    assert (found["sync_runs_totalmimecastyes"], found["sync_runs_totalmimecastno"]) == (1, 1)
+    assert found["result_shrank_totalmimecastrefused"] == 1
+    assert (found["event_loop_lag_seconds_bucket0.01"], found["event_loop_lag_seconds_bucket0.025"]) == (1, 2)
+    assert found["event_loop_lag_seconds_count"] == 2
+
+
+def test_a_client_that_never_syncs_has_no_syncs_to_be_missed():
+    kept = ledger()
+    kept.serve(settings("logins", sync_accounts=()), ())
+    found = values(kept)
+    assert ("ldap_gateway_open_sessions", "logins") in found
+    assert not any("_sync_" in key[0] for key in found)
+
+
+def test_servers_failures_have_a_closed_set_of_reasons():
+    kept = ledger()
+    kept.server_failed(CORP, DC1, FailureCause.name_unknown)
+    found = values(kept)
+    place = ("corp", "dc1.corp.example:636")
+    assert found["ldap_gateway_server_connection_failures_total", "corp", "name-unknown", place[1]] == 1
+    assert found["ldap_gateway_server_up", *place] == 0

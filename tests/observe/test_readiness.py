@@ -1,0 +1,46 @@
+from gateway.net.observer import FailureCause
+from gateway.observe.readiness import FAILED_FOR, not_ready
+from tests.observe.ledgers import CORP, DC1, DC2, ledger, settings
+
+
+def test_before_anybody_has_tried_a_server_it_is_ready():
+    assert not_ready(ledger()) == []
+
+
+def test_without_a_listener_it_is_not():
+    kept = ledger()
+    kept.serve(settings("mimecast"), ())
+    assert not_ready(kept) == ["no listener is open"]
+
+
+def test_a_directory_whose_servers_all_failed_is_named_with_the_causes():
+    kept = ledger()
+    kept.server_failed(CORP, DC1, FailureCause.timeout)
+    kept.server_failed(CORP, DC2, FailureCause.certificate)
+    assert not_ready(kept) == []
+    kept.directory_failed(CORP)
+    (reason,) = not_ready(kept)
+    assert reason == (
+        "directory corp: no server could be reached: dc1.corp.example:636 (timeout), "
+        "dc2.corp.example:636 (certificate)"
+    )
+    kept.server_connected(CORP, DC2, None)
+    assert not_ready(kept) == []
+
+
+def test_a_failed_attempt_counts_for_a_while_only_so_that_somebody_tries_again():
+    kept = ledger()
+    kept.directory_failed(CORP)
+    kept.clock.now += FAILED_FOR - 1
+    assert not_ready(kept)
+    kept.clock.now += 1
+    assert not_ready(kept) == []
+    kept.directory_failed(CORP)
+    assert not_ready(kept)
+
+
+def test_one_that_stops_says_only_that():
+    kept = ledger()
+    kept.directory_failed(CORP)
+    kept.stop()
+    assert not_ready(kept) == ["the gateway is stopping"]

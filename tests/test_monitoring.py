@@ -1,0 +1,122 @@
+"""Alert rules, dashboard and runbook, held against each other and against what the gateway really shows."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.net.observer import FailureCause
+from gateway.observe.metrics import Metrics
+from tests.observe.busy_ledger import busy_ledger
+
+ROOT = Path(__file__).parents[1]
+MONITORING = ROOT / "docker" / "monitoring"
+ALERTS = MONITORING / "alerts.yaml"
+# What Prometheus itself adds.
+OF_PROMETHEUS = {"up"}
+
+pytestmark = pytest.mark.skipif(
+    not MONITORING.is_dir(), reason="the rules lie in the checkout, not in an installation"
+)
+
+
+@pytest.fixture(scope="module")
+def promtool():
+    program = shutil.which("promtool")
+    if program is None:
+        pytest.skip("needs Prometheus's own checker: apt-get install prometheus")
+
+    def run(*arguments):
+        return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=120, cwd=MONITORING)
+
+    return run
+
+
+def rules():
+    return [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+
+
+def panels():
+    return json.loads((MONITORING / "dashboard.json").read_text())["panels"]
+
+
+def expressions():
+    shown = [target["expr"] for panel in panels() for target in panel["targets"]]
+    return [rule["expr"] for rule in rules()] + shown
+
+
+def shown_samples():
+    text = Metrics(busy_ledger()).page("")[0].decode()
+    return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+
+
+def test_promtool_accepts_the_rules_and_the_example(promtool):
+    for what, file in (("rules", "alerts.yaml"), ("config", "prometheus.yaml")):
+        checked = promtool("check", what, file)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_the_rules_fire_when_they_should_and_only_then(promtool, tmp_path):
+    tests = tmp_path / "tests.yaml"
+    tests.write_text((ROOT / "tests" / "monitoring_rules.yaml").read_text().replace("ALERTS", str(ALERTS)))
+    ended = promtool("test", "rules", str(tests))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_every_metric_that_is_asked_for_exists():
+    names = {sample.name for sample in shown_samples()} | OF_PROMETHEUS
+    pattern = re.compile(r'__name__=~"([^"]+)"')
+    for expression in expressions():
+        for family in pattern.findall(expression):
+            assert any(re.fullmatch(family, name) for name in names), expression
+        asked = re.findall(r"\b(?:ldap_gateway|process)_[a-z_]+\b|\bup\b", pattern.sub("", expression))
+        assert asked or pattern.search(expression), expression
+        assert set(asked) <= names, expression
+
+
+def test_every_value_that_is_asked_for_of_a_label_can_occur():
+    values = {(name, value) for sample in shown_samples() for name, value in sample.labels.items()}
+    values |= {("job", "ldap-gateway"), ("complete", "no")}
+    for rule in rules():
+        for name, value in re.findall(r'(\w+)!?="([^"]*)"', rule["expr"]):
+            assert (name, value) in values, rule["alert"]
+
+
+def test_each_alert_is_in_the_runbook_and_nothing_else():
+    alerts = [rule["alert"] for rule in rules()]
+    assert len(alerts) == len(set(alerts))
+    runbook = (ROOT / "docs" / "operations.md").read_text()
+    headings = [name for line in re.findall(r"^### (.+)$", runbook, re.MULTILINE) for name in line.split(", ")]
+    assert headings == alerts
+    assert all({"severity"} == rule["labels"].keys() and rule["annotations"]["summary"] for rule in rules())
+
+
+def test_each_cause_of_a_failed_connection_is_in_the_runbook():
+    runbook = (ROOT / "docs" / "operations.md").read_text()
+    for cause in FailureCause:
+        assert cause is FailureCause.other or f"- `{cause}`: " in runbook
+
+
+def test_no_two_panels_of_the_dashboard_lie_on_each_other():
+    taken = set()
+    for panel in panels():
+        place = panel["gridPos"]
+        columns, lines = (range(place[at], place[at] + place[size]) for at, size in (("x", "w"), ("y", "h")))
+        cells = {(x, y) for x in columns for y in lines}
+        assert not cells & taken, panel["title"]
+        assert max(x for x, _ in cells) < 24
+        taken |= cells
+    assert len({panel["id"] for panel in panels()}) == len(panels())
+
+
+def test_the_example_asks_the_default_admin_address():
+    example = yaml.safe_load((MONITORING / "prometheus.yaml").read_text())
+    (job,) = example["scrape_configs"]
+    gateway = yaml.safe_load((ROOT / "conf" / "gateway.example.yaml").read_text())
+    assert job["job_name"] == "ldap-gateway"
+    assert job["static_configs"] == [{"targets": [gateway["admin"]["address"]]}]
