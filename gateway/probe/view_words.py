@@ -42,7 +42,7 @@ def cell(count: KindCount, mark: Mark) -> str:
 
 def heading(base: BaseView) -> str:
     pages = f" in {base.pages:,} page{'s' if base.pages != 1 else ''}" if base.pages else ""
-    return f"{base.base}: {base.entries:,} entries{pages}"
+    return f"{base.base}: {base.entries:,} entr{'ies' if base.entries != 1 else 'y'}{pages}"
 
 
 def remarks(base: BaseView, view: View) -> list[str]:
@@ -88,8 +88,7 @@ def shared_heading(view: View) -> str:
 
 def shared(view: View) -> list[str]:
     """The addresses that several entries have, the first SHOWN of them."""
-    lines = [f"{address}: {'  '.join(names[:3])}{_more(len(names) - 3)}" for address, names in view.shared.items()]
-    return [*lines[:SHOWN], *([f"and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else [])]
+    return _first(SHOWN, [f"{address}: {'  '.join(_first(3, names))}" for address, names in view.shared.items()])
 
 
 def difference(found: Difference) -> list[tuple[str, list[str]]]:
@@ -100,11 +99,7 @@ def difference(found: Difference) -> list[tuple[str, list[str]]]:
         ("would be disabled", sorted(map(_person, found.disabled))),
         ("would move", sorted(f"{then.dn} -> {now.dn}" for then, now in found.moved)),
     ]
-    said = [
-        (f"{len(names):,} {what}", [*names[:SHOWN], *([f"and{_more(len(names) - SHOWN)}"] if names[SHOWN:] else [])])
-        for what, names in lists
-        if names
-    ]
+    said = [(f"{len(names):,} {what}", _first(SHOWN, names)) for what, names in lists if names]
     return said or [("nothing would change", [])]
 
 
@@ -112,8 +107,9 @@ def _person(person: Person) -> str:
     return f"{person.kind} {person.dn}"
 
 
-def _more(count: int) -> str:
-    return f" {count:,} more" if count > 0 else ""
+def _first(most: int, names: Sequence[str]) -> list[str]:
+    more = len(names) - most
+    return [*names[:most], f"and {more:,} more"] if more > 0 else list(names)
 
 
 def lines(view: View) -> Iterable[str]:
