@@ -41,7 +41,7 @@ class Transport(Protocol):
 
 
 class SecureTransport(Transport, Protocol):
-    """ISSLTransport besides."""
+    """ISSLTransport of twisted.internet.interfaces as well"""
 
     def getPeerCertificate(self) -> Any: ...
 

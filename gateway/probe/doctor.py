@@ -22,6 +22,7 @@ from gateway.probe.bases import check_base, check_exists
 from gateway.probe.certificate import check_certificate
 from gateway.probe.connection import Connection, ConnectionFailed
 from gateway.probe.directory import check_directory
+from gateway.probe.escapes import check_escapes
 from gateway.probe.findings import Area, Finding, Section
 from gateway.probe.listener import check_listener
 from gateway.probe.server import check_server
@@ -77,7 +78,9 @@ class Doctor:
         for client in self._asked.clients:
             await self._client(client, usable[client.directory.name])
         for client in self._asked.clients:
-            check_usual_searches(self._section(Area.policy, f"client {client.policy.name}"), client.policy)
+            section = self._section(Area.policy, f"client {client.policy.name}")
+            check_escapes(section, client.policy)
+            check_usual_searches(section, client.policy)
 
     def _section(self, area: Area, subject: str) -> Section:
         return Section(self._say, area, subject)

@@ -56,7 +56,6 @@ def test_a_search_is_told_with_everything_but_values():
         "asked": ["mail", "pager"],
         "forwarded": ["mail"],
         "held_back": ["pager"],
-        "pages": 0,
         "entries": 10,
         "entries_held_back": 2,
         "references_dropped": 1,
