@@ -17,6 +17,7 @@ from twisted.logger import Logger, LogLevel
 from gateway.config.load import Configuration, load_configuration
 from gateway.config.problems import ConfigurationError
 from gateway.ldap import COMPILED
+from gateway.net.descriptors import make_room
 from gateway.net.reactor import Reactor
 from gateway.net.settings import GatewaySettings
 from gateway.observe.audit import AuditLog
@@ -76,13 +77,17 @@ class _Process:
                 number,
                 lambda *_, action=action: installed_reactor.callFromThread(action),
             )
-        for warning in configuration.warnings:
-            log.warn("{warning}", warning=warning)
+        self._log_warnings(configuration)
         log.info("codec: {kind}", kind="compiled" if COMPILED else "not compiled (slower)")
         self._log_listeners()
         if self._gateway.admin_url is not None:
             log.info("status page: {url}", url=self._gateway.admin_url)
         log.info("ready")
+
+    def _log_warnings(self, configuration: Configuration) -> None:
+        for warning in (*configuration.warnings, make_room(configuration.settings.connections.sessions)):
+            if warning is not None:
+                log.warn("{warning}", warning=warning)
 
     def _log_listeners(self) -> None:
         for listener in self._gateway.describe_listeners():
@@ -106,8 +111,7 @@ class _Process:
             log.warn("audit.file has changed: it is used from the next start on")
         if configuration.settings.state_dir != self._state_dir:
             log.warn("state_dir has changed: it is used from the next start on")
-        for warning in configuration.warnings:
-            log.warn("{warning}", warning=warning)
+        self._log_warnings(configuration)
         self._log_listeners()
         log.info("reloaded: new sessions are served by the new configuration")
 

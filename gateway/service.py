@@ -14,7 +14,7 @@ from gateway.net.listener import ListenerFactory, ListenerState, ServedClient, S
 from gateway.net.reactor import Port, Reactor, Timer
 from gateway.net.server_link import ServerConnector
 from gateway.net.settings import ClientSettings, GatewaySettings, ListenerSettings, StartTls
-from gateway.net.sources import SourceTable, Strangers
+from gateway.net.sources import SourceTable
 from gateway.net.tls import listener_tls
 from gateway.observe.ledger import Ledger, ListenerStatus
 from gateway.policy.policy import Policy
@@ -56,7 +56,6 @@ class Gateway:
         self.ledger = Ledger()
         self._audit = audit
         self._registry = SessionRegistry(self._record, sizes, AttemptsInMemory(monotonic), self.ledger)
-        self._strangers = Strangers()
         self._listening: dict[tuple[str, int], tuple[Port, ListenerFactory]] = {}
         self._admin: Port | None = None
         self._watch: Timer | None = None
@@ -118,7 +117,7 @@ class Gateway:
         for address, state in states.items():
             if address in self._listening:
                 continue
-            factory = ListenerFactory(state, self._registry, self._strangers, self._reactor)
+            factory = ListenerFactory(state, self._registry, self._reactor)
             try:
                 port = self._reactor.listenTCP(address[1], factory, interface=address[0])
             except CannotListenError as error:
@@ -145,7 +144,9 @@ class Gateway:
                         if not client.listeners or index in client.listeners
                         for network in client.sources
                     ),
+                    SourceTable((network, True) for network in settings.trusted_proxies),
                     settings.limits,
+                    settings.connections,
                 )
                 for index, listener in enumerate(settings.listeners)
             }
@@ -184,6 +185,7 @@ class Gateway:
 
     async def _stop(self) -> None:
         self.ledger.stop()
+        self._registry.closed = True
         self._close_listeners(set(self._listening))
         for connection in list(self._registry.open):
             connection.drain()

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from gateway.config import models
 from gateway.config.certificates import CertificateProblem, check_pair, read_certificates
+from gateway.config.networks import ListedNetwork, inside_proxies, read_networks, ties
 from gateway.config.problems import Problem
 from gateway.config.source import Location, Source
 from gateway.ldap.attribute_types import is_type, split_description
@@ -22,12 +23,14 @@ from gateway.ldap.messages import START_TLS, RequestLimits
 from gateway.net.settings import (
     ClientCertificate,
     ClientSettings,
+    ConnectionLimits,
     DirectorySettings,
     GatewaySettings,
     ListenerSettings,
     ServerSettings,
     StartTls,
 )
+from gateway.net.shared_addresses import shared_addresses, warning_if_shared
 from gateway.policy.bind_name import read_bind_name
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import BaseAbove, ClientPolicy, Mode, Paging, WhenDenied
@@ -50,6 +53,9 @@ class Compiler:
         self.warnings: list[Problem] = []
         self._source = source
         self._directory = directory
+        self._shared = shared_addresses()
+        # By the client's name.
+        self._listed: dict[str, list[ListedNetwork]] = {}
 
     def compile(self, file: models.File) -> GatewaySettings:
         """Of use only where problems is empty afterwards."""
@@ -72,7 +78,7 @@ class Compiler:
             for name, client in file.clients.items()
             if (served := self._client(name, client, file, directories, starttls)) is not None
         )
-        self._check_ties(clients, len(file.listeners))
+        self._check_sources(clients, file)
         state_dir = None if file.state_dir is None else self._path(file.state_dir)
         if state_dir is None:
             self._warn_of_forgetting(clients)
@@ -82,6 +88,8 @@ class Compiler:
             listeners=listeners,
             clients=clients,
             limits=_limits(file.limits),
+            connections=_connection_limits(file.limits),
+            trusted_proxies=tuple(file.trusted_proxies),
             admin=None if file.admin is None else self._admin(file.admin.address),
             audit_file=None if file.audit.file is None else self._path(file.audit.file),
             audit_filter_values=file.audit.filter_values,
@@ -207,9 +215,8 @@ class Compiler:
         for i, rule in enumerate(client.matching_rules):
             if not is_type(rule):
                 self._problem((*at, "matching_rules", i), "an OID or the name of a matching rule is expected")
-        for i, network in enumerate(client.sources):
-            if network.prefixlen == 0:
-                self._warning((*at, "sources", i), "every address may connect")
+        sources = self._sources(at, client)
+        self._listed[name] = sources
         required = client.required_filter
         policy = ClientPolicy(
             name=name,
@@ -230,6 +237,7 @@ class Compiler:
             when_denied=WhenDenied(client.when_denied),
             size_limit=client.size_limit,
             time_limit=client.time_limit,
+            octet_limit=client.octet_limit,
             allow_anonymous=client.allow_anonymous,
             pass_diagnostics=client.pass_diagnostics,
             base_above=BaseAbove(client.base_above),
@@ -245,9 +253,36 @@ class Compiler:
             lockout=LockoutSettings(client.lockout.failures, client.lockout.window),
             extensions=frozenset({START_TLS}) if starttls else frozenset(),
         )
-        return ClientSettings(
-            policy, tuple(client.sources), directory, self._listeners_of(at, client, file), client.sync_gap
-        )
+        networks = tuple(source.network for source in sources)
+        return ClientSettings(policy, networks, directory, self._listeners_of(at, client, file), client.sync_gap)
+
+    def _sources(self, at: Location, client: models.Client) -> list[ListedNetwork]:
+        listed = []
+        for i, network in enumerate(client.sources):
+            where = self._source.problem((*at, "sources", i), "")
+            listed.append(ListedNetwork(network, where.file, where.line, where.path))
+        if client.sources_file is not None:
+            key = ".".join(map(str, (*at, "sources_file")))
+            found, problems = read_networks(self._path(client.sources_file), key)
+            listed += found
+            self.problems += problems
+        elif not listed:
+            self._problem((*at, "sources"), "no network: nobody could connect; list some here or in sources_file")
+        return listed
+
+    def _check_sources(self, clients: tuple[ClientSettings, ...], file: models.File) -> None:
+        for i, network in enumerate(file.trusted_proxies):
+            if network.prefixlen == 0:
+                advice = "whoever is trusted may name any source: list the proxies' own addresses"
+                self._problem(("trusted_proxies", i), advice)
+        self.problems += ties([(client, self._listed[client.policy.name]) for client in clients], len(file.listeners))
+        for source in [source for listed in self._listed.values() for source in listed]:
+            if source.network.prefixlen == 0:
+                self.warnings.append(source.problem("every address may connect"))
+            self.warnings += inside_proxies([source], file.trusted_proxies)
+            warning = warning_if_shared(source.network, self._shared)
+            if warning is not None:
+                self.warnings.append(source.problem(warning))
 
     def _referral_hosts(self, at: Location, client: models.Client) -> frozenset[str]:
         if client.referrals == "drop":
@@ -287,18 +322,6 @@ class Compiler:
             if not any(name.is_inside(base) for base in bases):
                 self._problem((*location, i), f"not inside {what}")
 
-    def _check_ties(self, clients: tuple[ClientSettings, ...], listeners: int) -> None:
-        taken: dict[tuple[object, int], str] = {}
-        for client in clients:
-            for i, network in enumerate(client.sources):
-                for listener in client.listeners or range(listeners):
-                    other = taken.setdefault((network, listener), client.policy.name)
-                    if other != client.policy.name:
-                        self._problem(
-                            ("clients", client.policy.name, "sources", i),
-                            f"the same network as in clients.{other}, on the same listener",
-                        )
-
 
 def server_settings(url: str, server_name: str | None) -> ServerSettings:
     """server_name: None for the URL's host. Raises ValueError, whose text says what is wrong."""
@@ -336,6 +359,7 @@ def _limits(limits: models.Limits) -> SessionLimits:
         message_after_bind=limits.message_after_bind,
         response_message=limits.response_message,
         operations=limits.operations,
+        busy_answers=limits.busy_answers,
         request=RequestLimits(
             filter=FilterLimits(limits.filter_depth, limits.filter_elements, limits.assertion_value),
             attributes=limits.attributes,
@@ -345,9 +369,24 @@ def _limits(limits: models.Limits) -> SessionLimits:
             controls=limits.controls,
         ),
         first_request=limits.first_request,
+        message=limits.message,
+        unbound=limits.unbound,
         idle=limits.idle,
         bind=limits.bind,
         silence=limits.silence,
+        search=limits.search,
         write_stall=limits.write_stall,
         expanded_entry=limits.expanded_entry,
+    )
+
+
+def _connection_limits(limits: models.Limits) -> ConnectionLimits:
+    return ConnectionLimits(
+        sessions=limits.sessions,
+        sessions_per_source=limits.sessions_per_source,
+        handshakes=limits.handshakes,
+        tls_handshake=limits.tls_handshake,
+        proxy_header=limits.proxy_header,
+        requests_per_source=limits.requests_per_source,
+        requests_per_account=limits.requests_per_account,
     )

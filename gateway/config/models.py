@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from gateway.config.admin import ADMIN_ADDRESS
 from gateway.ldap.filters import FilterLimits
 from gateway.ldap.messages import RequestLimits
-from gateway.net.settings import DEFAULT_SYNC_GAP
+from gateway.net.settings import DEFAULT_SYNC_GAP, ConnectionLimits
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import (
     DEFAULT_CONTROLS,
@@ -26,6 +26,7 @@ from gateway.relay.settings import SessionLimits
 _SESSION = SessionLimits()
 _REQUEST = RequestLimits()
 _FILTER = FilterLimits()
+_CONNECTIONS = ConnectionLimits()
 _SHRINK = ShrinkSettings()
 _LOCKOUT = LockoutSettings()
 
@@ -102,7 +103,8 @@ class Lockout(Model):
 
 
 class Client(Model):
-    sources: Annotated[list[IPv4Network | IPv6Network], Field(min_length=1)]
+    sources: list[IPv4Network | IPv6Network] = []
+    sources_file: Annotated[str, Field(min_length=1)] | None = None
     directory: str
     sync_accounts: list[str] = []
     base_dns: Annotated[list[str], Field(min_length=1)]
@@ -119,6 +121,7 @@ class Client(Model):
     when_denied: Literal["strip", "refuse"] = "strip"
     size_limit: Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)] = 0
     time_limit: Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)] = 0
+    octet_limit: Annotated[int, Field(ge=0, le=2**53, strict=True)] = 0
     allow_anonymous: bool = False
     pass_diagnostics: bool = False
     base_above: Literal["narrow", "refuse"] = "narrow"
@@ -133,14 +136,25 @@ class Client(Model):
 
 
 class Limits(Model):
+    sessions: Count = _CONNECTIONS.sessions
+    sessions_per_source: Count = _CONNECTIONS.sessions_per_source
+    handshakes: Count = _CONNECTIONS.handshakes
+    tls_handshake: Seconds = _CONNECTIONS.tls_handshake
+    proxy_header: Seconds = _CONNECTIONS.proxy_header
+    requests_per_source: Count = _CONNECTIONS.requests_per_source
+    requests_per_account: Count = _CONNECTIONS.requests_per_account
     message_before_bind: Count = _SESSION.message_before_bind
     message_after_bind: Count = _SESSION.message_after_bind
     response_message: Count = _SESSION.response_message
     operations: Count = _SESSION.operations
+    busy_answers: Count = _SESSION.busy_answers
     first_request: Seconds = _SESSION.first_request
+    message: Seconds = _SESSION.message
+    unbound: Seconds = _SESSION.unbound
     idle: Seconds = _SESSION.idle
     bind: Seconds = _SESSION.bind
     silence: Seconds = _SESSION.silence
+    search: Seconds = _SESSION.search
     write_stall: Seconds = _SESSION.write_stall
     expanded_entry: Count = _SESSION.expanded_entry
     filter_depth: Annotated[int, Field(ge=1, le=100, strict=True)] = _FILTER.depth
@@ -166,6 +180,7 @@ class File(Model):
     listeners: Annotated[list[Listener], Field(min_length=1)]
     directories: Annotated[dict[str, Directory], Field(min_length=1)]
     clients: Annotated[dict[str, Client], Field(min_length=1)]
+    trusted_proxies: list[IPv4Network | IPv6Network] = []
     limits: Limits = Limits()
     audit: Audit = Audit()
     admin: Admin | None = Admin()

@@ -27,12 +27,13 @@ RANGED: Final = b"\0"
 
 class Tally:
     """What one search has sent, by the number that permits_attribute gives: entries that had an attribute, and
-    values of it. sent: entries in all."""
+    values of it. sent: entries in all. octets: of the messages that they were sent in."""
 
-    __slots__ = ("entries", "sent", "values")
+    __slots__ = ("entries", "octets", "sent", "values")
 
     def __init__(self, attributes: int) -> None:
         self.sent: int = 0
+        self.octets: int = 0
         self.entries: list[int] = [0] * attributes
         self.values: list[int] = [0] * attributes
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 
@@ -44,9 +45,20 @@ from gateway.state.sizes import SizeMemory
 log = Logger()
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """tls: the context that TLS begins with. encrypted: it begins with the connection, and the session behind it.
+    tls_handshake: seconds for TLS to come up. write_stall: seconds that a peer may leave its full buffer untouched."""
+
+    tls: CertificateOptions
+    encrypted: bool
+    tls_handshake: float
+    write_stall: float
+
+
 @implementer(IHandshakeListener)
 class ClientConnection(Protocol):
-    """write_stall: seconds that a peer may leave its full buffer untouched. ended: called once, at the end."""
+    """refused: is told why TLS did not come up. established: called once it has. ended: called once, at the end."""
 
     transport: Transport  # type: ignore[assignment]
 
@@ -54,23 +66,25 @@ class ClientConnection(Protocol):
         self,
         session: Callable[[], Session],
         connector: ServerConnector,
-        tls: CertificateOptions,
+        settings: ConnectionSettings,
         audit: Callable[[AuditRecord], None],
         sizes: SizeMemory,
         attempts: Attempts,
+        refused: Callable[[Reason, str], None],
+        established: Callable[[], None],
         ended: Callable[[ClientConnection], None],
-        write_stall: float,
         reactor: Reactor,
         label: str,
     ) -> None:
         self._new_session = session
         self._connector = connector
-        self._tls = tls
+        self._settings = settings
         self._audit = audit
         self._sizes = sizes
         self._attempts = attempts
+        self._refused = refused
+        self._established = established
         self._ended = ended
-        self._write_stall = write_stall
         self._reactor = reactor
         self._label = label
         self._session: Session | None = None
@@ -79,6 +93,8 @@ class ClientConnection(Protocol):
         self._connecting: Deferred[None] | None = None
         self._timer: Timer | None = None
         self._stall_timer: Timer | None = None
+        self._handshake_timer: Timer | None = None
+        self._client_held = False
         self._server_held = False
         # What the session's events have taken since its last audit record, and from when on the current one counts.
         self._worked = 0.0
@@ -90,11 +106,17 @@ class ClientConnection(Protocol):
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
         self.transport.registerProducer(self._gauge, True)
-        self._session = self._new_session()
-        self._arm()
+        if self._settings.encrypted:
+            self._await_handshake()
+        else:
+            self._begin()
 
     def handshakeCompleted(self) -> None:
-        """TLS is established; nothing depends on it, a failure is told by connectionLost."""
+        """TLS is up: from the beginning, or after StartTLS. A failure is told by connectionLost."""
+        self._stop_handshake_timer()
+        self._established()
+        if self._session is None:
+            self._begin()
 
     def dataReceived(self, data: bytes) -> None:
         if self._session is not None:
@@ -103,7 +125,8 @@ class ClientConnection(Protocol):
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
         explanation = tls_failure(reason)
         if explanation is not None:
-            log.warn("{label}: {explanation}", label=self._label, explanation=explanation)
+            self._refused(Reason.tls_failed, explanation)
+        self._stop_handshake_timer()
         session, self._session = self._session, None
         if session is not None:
             self._execute(session.client_lost(self._event()))
@@ -145,11 +168,33 @@ class ClientConnection(Protocol):
         """Open operations may finish; then the session ends."""
         if self._session is not None:
             self._run(self._session.stop(self._event()))
+        else:
+            self.transport.abortConnection()
 
     def abort(self, reason: Reason, text: str) -> None:
         """The session ends now, its open operations with an error."""
         if self._session is not None:
             self._run(self._session.abort(reason, text, self._event()))
+
+    # The beginning.
+
+    def _begin(self) -> None:
+        self._session = self._new_session()
+        self._arm()
+
+    def _await_handshake(self) -> None:
+        self._handshake_timer = self._reactor.callLater(self._settings.tls_handshake, self._handshake_late)
+
+    def _stop_handshake_timer(self) -> None:
+        timer, self._handshake_timer = self._handshake_timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def _handshake_late(self) -> None:
+        self._refused(
+            Reason.tls_handshake_timeout, f"TLS was not established within {self._settings.tls_handshake:g} seconds"
+        )
+        self.transport.abortConnection()
 
     # Commands.
 
@@ -187,7 +232,8 @@ class ClientConnection(Protocol):
             elif isinstance(command, CloseServer):
                 self._close_server()
             elif isinstance(command, StartTls):
-                self.transport.startTLS(self._tls)
+                self._await_handshake()
+                self.transport.startTLS(self._settings.tls)
             elif isinstance(command, CloseClient):
                 self._close_client()
             elif isinstance(command, StoreSizes):
@@ -258,7 +304,7 @@ class ClientConnection(Protocol):
         self.transport.resumeProducing()
         self.transport.loseConnection()
         if self._stall_timer is None:
-            self._stall_timer = self._reactor.callLater(self._write_stall, self.transport.abortConnection)
+            self._stall_timer = self._reactor.callLater(self._settings.write_stall, self.transport.abortConnection)
 
     # Flow and clocks.
 
@@ -271,17 +317,29 @@ class ClientConnection(Protocol):
         if session.closed:
             return
         server_full = self._link is not None and self._link.gauge.full
-        if self._gauge.full or server_full or not session.reads_client:
+        hold_client = self._gauge.full or server_full or not session.reads_client
+        if hold_client:
             self.transport.pauseProducing()
         else:
             self.transport.resumeProducing()
+        self._hold_client(session, hold_client)
         self._hold_server(session, self._gauge.full)
         if self._gauge.full or server_full:
             if self._stall_timer is None:
-                self._stall_timer = self._reactor.callLater(self._write_stall, self._stalled)
+                self._stall_timer = self._reactor.callLater(self._settings.write_stall, self._stalled)
         elif self._stall_timer is not None:
             self._stall_timer.cancel()
             self._stall_timer = None
+
+    def _hold_client(self, session: Session, hold: bool) -> None:
+        if hold == self._client_held:
+            return
+        self._client_held = hold
+        if hold:
+            session.client_held(monotonic())
+        else:
+            session.client_released(monotonic())
+            self._arm()
 
     def _hold_server(self, session: Session, hold: bool) -> None:
         if hold == self._server_held or (self._link is None and hold):

@@ -1,28 +1,35 @@
-"""A listener: judges the source address, then makes the session's connection."""
+"""A listener: judges where a connection comes from, then makes the session's connection."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import IPv4Address, IPv6Address
 from itertools import count
 from time import monotonic
 from typing import Any
 
+from twisted.internet import address
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import CertificateOptions
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from gateway.net.client_connection import ClientConnection
+from gateway.net.admission import Admission, Place
+from gateway.net.client_connection import ClientConnection, ConnectionSettings
 from gateway.net.observer import Observer
+from gateway.net.proxied import ProxiedConnection
+from gateway.net.rates import RequestRates, SessionRates
 from gateway.net.reactor import Reactor
+from gateway.net.refusals import Refusals
 from gateway.net.server_link import ServerConnector
-from gateway.net.settings import ListenerSettings, StartTls
-from gateway.net.sources import SourceTable, Strangers, parse_source
+from gateway.net.settings import ConnectionLimits, ListenerSettings, StartTls
+from gateway.net.shared_addresses import SharedSources, shared_addresses
+from gateway.net.sources import SourceTable, parse_source
 from gateway.net.tls import certificate_expiry
 from gateway.policy.policy import Policy
-from gateway.policy.reasons import REASONS, Reason
+from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
 from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
@@ -50,7 +57,9 @@ class ListenerState:
     settings: ListenerSettings
     tls: CertificateOptions
     clients: SourceTable[ServedClient]
+    proxies: SourceTable[bool]
     limits: SessionLimits
+    connections: ConnectionLimits
 
     @property
     def certificate_expires(self) -> float:
@@ -59,7 +68,10 @@ class ListenerState:
 
 
 class SessionRegistry:
-    """The sessions that are under way, the IDs that they have in the logs, and what outlives them."""
+    """The sessions that are under way, the IDs that they have in the logs, and what outlives them.
+
+    admission, rates: of all listeners. closed: no further session begins.
+    """
 
     def __init__(
         self, audit: Callable[[AuditRecord], None], sizes: SizeMemory, attempts: Attempts, observer: Observer
@@ -69,6 +81,11 @@ class SessionRegistry:
         self.attempts = attempts
         self.observer = observer
         self.open: set[ClientConnection] = set()
+        self.admission = Admission()
+        self._refusals = Refusals()
+        self.rates = RequestRates()
+        self.shared = SharedSources(shared_addresses())
+        self.closed = False
         self._numbers = count(1)
 
     def next_id(self) -> str:
@@ -82,17 +99,22 @@ class SessionRegistry:
         self.open.discard(connection)
         self.observer.session_ended(client)
 
+    def refused(self, reason: Reason, address: str, what: str, now: float) -> None:
+        """A connection from this address was closed. what: which one it was, and more of why."""
+        self._refusals.note(reason, address, what, now)
+        self.observer.connection_refused(reason)
 
-class _Sessions(Factory):
-    """Makes the connection of a source that is known to be listed."""
+
+class _Wrapped(Factory):
+    """Gives TLS the connection that it is for."""
 
     noisy = False
 
-    def __init__(self, listener: ListenerFactory) -> None:
-        self._listener = listener
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
 
     def buildProtocol(self, addr: Any) -> Protocol | None:
-        return self._listener.new_connection(addr)
+        return self._connection
 
 
 class ListenerFactory(Factory):
@@ -100,39 +122,74 @@ class ListenerFactory(Factory):
 
     noisy = False
 
-    def __init__(
-        self, state: ListenerState, registry: SessionRegistry, strangers: Strangers, reactor: Reactor
-    ) -> None:
+    def __init__(self, state: ListenerState, registry: SessionRegistry, reactor: Reactor) -> None:
         self.state = state
         self._registry = registry
-        self._strangers = strangers
         self._reactor = reactor
-        self._sessions = _Sessions(self)
 
     def buildProtocol(self, addr: Any) -> Protocol | None:
         """None closes the connection before a byte of it is read."""
-        host: str = addr.host
-        if self.state.clients.find(host) is None:
-            self._registry.observer.stranger_refused()
-            self._log_stranger(host)
-            return None
-        if self.state.settings.starttls is StartTls.required:
-            return self._sessions.buildProtocol(addr)
-        context: Any = self.state.tls
-        sessions: Any = self._sessions
-        tls = TLSMemoryBIOFactory(context, False, sessions)
-        tls.noisy = False
-        return tls.buildProtocol(addr)
-
-    def new_connection(self, addr: Any) -> ClientConnection | None:
         state = self.state
-        source = str(parse_source(addr.host))
-        client = state.clients.find(source)
-        if client is None:
+        peer = parse_source(addr.host)
+        proxied = state.proxies.find(addr.host) is not None
+        if not proxied and state.clients.find(addr.host) is None:
+            self._refuse(Reason.source_not_listed, peer, None)
             return None
+        place = self._registry.admission.enter(state.connections)
+        if isinstance(place, Reason):
+            self._refuse(place, peer, None)
+            return None
+        if not proxied:
+            protocol = self._serve(state, place, None, peer, addr.port)
+            if protocol is None:
+                place.leave()
+            return protocol
+        return ProxiedConnection(
+            partial(self._serve, state, place, peer),
+            place,
+            state.connections.proxy_header,
+            lambda reason, detail: self._refuse(reason, peer, None, detail),
+            self._reactor,
+        )
+
+    def _serve(
+        self,
+        state: ListenerState,
+        place: Place,
+        proxy: IPv4Address | IPv6Address | None,
+        named: IPv4Address | IPv6Address,
+        port: int,
+    ) -> Protocol | None:
+        """proxy: who connected for the source, None where the source itself did."""
+        source = parse_source(str(named))
+        client = state.clients.find(str(source))
+        # A proxy is never its own client: its address stands for whoever comes through it.
+        if client is None or state.proxies.find(str(source)) is not None:
+            self._refuse(Reason.source_not_listed, source, proxy)
+            return None
+        reason = place.claim(str(source), state.connections)
+        if reason is not None:
+            self._refuse(reason, source, proxy)
+            return None
+        if self._registry.closed:
+            return None
+        if proxy is None:
+            self._warn_if_shared(source)
+        connection = self._connection(state, place, client, str(source))
+        if state.settings.starttls is StartTls.required:
+            return connection
+        context: Any = state.tls
+        wrapped: Any = _Wrapped(connection)
+        tls = TLSMemoryBIOFactory(context, False, wrapped)
+        tls.noisy = False
+        kind: Any = address.IPv4Address if source.version == 4 else address.IPv6Address
+        return tls.buildProtocol(kind("TCP", str(source), port))
+
+    def _connection(self, state: ListenerState, place: Place, client: ServedClient, source: str) -> ClientConnection:
         session_id = self._registry.next_id()
         name = client.policy.settings.name
         encrypted = state.settings.starttls is StartTls.off
+        rates = SessionRates(self._registry.rates, state.connections, name, source)
 
         def session() -> Session:
             return Session(
@@ -144,29 +201,45 @@ class ListenerFactory(Factory):
                 monotonic(),
                 tls=encrypted,
                 needs_tls=not encrypted,
+                rates=rates,
             )
 
+        def refused(reason: Reason, detail: str) -> None:
+            self._registry.refused(reason, source, f"{label}: {detail}", monotonic())
+
+        def ended(connection: ClientConnection) -> None:
+            self._registry.ended(name, connection)
+            place.leave()
+
+        label = f"session {session_id} of client {name} from {source}"
         connection = ClientConnection(
             session,
             client.connector,
-            state.tls,
+            ConnectionSettings(state.tls, encrypted, state.connections.tls_handshake, state.limits.write_stall),
             self._registry.audit,
             self._registry.sizes,
             self._registry.attempts,
-            partial(self._registry.ended, name),
-            state.limits.write_stall,
+            refused,
+            place.established,
+            ended,
             self._reactor,
-            f"session {session_id} of client {name} from {source}",
+            label,
         )
         self._registry.begun(name, connection)
         return connection
 
-    def _log_stranger(self, host: str) -> None:
-        if self._strangers.worth_logging(host, monotonic()):
-            log.warn(
-                "{reason}: closed a connection from {host} to {listener}; {setting} would allow it",
-                reason=Reason.source_not_listed.value,
-                host=host,
-                listener=self.state.settings.address,
-                setting=REASONS[Reason.source_not_listed].setting,
-            )
+    def _warn_if_shared(self, source: IPv4Address | IPv6Address) -> None:
+        warning = self._registry.shared.seen(source)
+        if warning is not None:
+            log.warn("a client connects, and {warning}", warning=warning)
+
+    def _refuse(
+        self,
+        reason: Reason,
+        source: IPv4Address | IPv6Address,
+        proxy: IPv4Address | IPv6Address | None,
+        detail: str = "",
+    ) -> None:
+        through = f" through {proxy}" if proxy is not None else ""
+        what = f"a connection from {source}{through} to {self.state.settings.address}"
+        self._registry.refused(reason, str(source), f"{what}: {detail}" if detail else what, monotonic())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from gateway.net.settings import DirectorySettings, ServerSettings
+from gateway.policy.reasons import Reason
 
 
 class FailureCause(StrEnum):
@@ -28,8 +29,8 @@ class Observer:
     def session_ended(self, client: str) -> None:
         """The connection is gone."""
 
-    def stranger_refused(self) -> None:
-        """A connection from a source that belongs to no client was closed."""
+    def connection_refused(self, reason: Reason) -> None:
+        """A connection was closed for what it is, or because its TLS did not come up."""
 
     def server_connected(
         self, directory: DirectorySettings, server: ServerSettings, certificate_expires: float | None

@@ -41,6 +41,25 @@ class ListenerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """Of connections over all listeners; times in seconds.
+
+    sessions, sessions_per_source: open at once. handshakes: connections whose TLS is not up yet; more than one source
+    may have, so that no single one takes all of them. tls_handshake: for TLS to come up. proxy_header: for the header
+    of a trusted proxy to arrive. requests_per_source, requests_per_account: in a second, on average; twice as many may
+    come at once.
+    """
+
+    sessions: int = 1000
+    sessions_per_source: int = 250
+    handshakes: int = 300
+    tls_handshake: float = 10
+    proxy_header: float = 5
+    requests_per_source: int = 1000
+    requests_per_account: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
 class ServerSettings:
     """host, port: where to connect. server_name: what the certificate must say, sent as SNI."""
 
@@ -100,11 +119,14 @@ class GatewaySettings:
     values are shown in them.
     drain_timeout: seconds that open operations have when the gateway stops.
     state_dir: what is kept over restarts lies there, None for memory only. Whether it can be used is not known yet.
+    trusted_proxies: a connection from one of these begins with a PROXY header, none from elsewhere does.
     """
 
     listeners: tuple[ListenerSettings, ...]
     clients: tuple[ClientSettings, ...]
     limits: SessionLimits
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
+    trusted_proxies: tuple[Network, ...] = ()
     admin: tuple[str, int] | None = ("127.0.0.1", 8389)
     audit_file: Path | None = None
     audit_filter_values: bool = False

@@ -88,7 +88,8 @@ class Ledger(Observer):
 
     clients, servers, listeners: of the configuration in force, in its order. unreachable: when a connection to a
     directory last failed at all of its servers, for those where none has succeeded since. reloaded: whether the last
-    load of the configuration succeeded; reload_time: when one last did. stopping: no session is accepted any more.
+    load of the configuration succeeded; reload_time: when one last did. refused_connections: by reason.
+    stopping: no session is accepted any more.
     """
 
     def __init__(self, clock: Callable[[], float] = time) -> None:
@@ -99,7 +100,7 @@ class Ledger(Observer):
         self.listeners: tuple[ListenerStatus, ...] = ()
         self.unreachable: dict[str, float] = {}
         self.shrink_alerts: deque[ShrinkAlert] = deque(maxlen=KEPT_ALERTS)
-        self.strangers = 0
+        self.refused_connections: Counter[Reason] = Counter({Reason.source_not_listed: 0})
         self.reloaded = True
         self.reload_time = self.started
         self.stopping = False
@@ -177,9 +178,9 @@ class Ledger(Observer):
     def session_ended(self, client: str) -> None:
         self._counts(client).open_sessions -= 1
 
-    def stranger_refused(self) -> None:
-        self.strangers += 1
-        self._count_refusal(Reason.source_not_listed.value)
+    def connection_refused(self, reason: Reason) -> None:
+        self.refused_connections[reason] += 1
+        self._count_refusal(reason.value)
 
     def server_connected(
         self, directory: DirectorySettings, server: ServerSettings, certificate_expires: float | None

@@ -21,7 +21,6 @@ from gateway.observe.histogram import Histogram
 from gateway.observe.ledger import Ledger
 from gateway.observe.readiness import not_ready
 from gateway.observe.sync_runs import SyncRun
-from gateway.policy.reasons import Reason
 
 PREFIX = "ldap_gateway_"
 
@@ -73,7 +72,12 @@ class _LedgerCollector(Collector):
         yield from self._gateway()
 
     def _refusals(self, counts: dict[str, ClientCounts]) -> Iterator[Metric]:
-        refused = _counter("refusals", "Requests that the policy does not permit.", "client", "reason")
+        refused = _counter(
+            "refusals",
+            "Requests that the policy does not permit; without a client, connections that were closed.",
+            "client",
+            "reason",
+        )
         failed = _counter("failures", "Permitted operations that the gateway ended itself.", "client", "reason")
         shrank = _counter("result_shrank", "Searches that gave much less than last time.", "client", "outcome")
         for client, count in counts.items():
@@ -83,8 +87,9 @@ class _LedgerCollector(Collector):
                 failed.add_metric([client, reason], number)
             shrank.add_metric([client, "refused"], count.shrank)
             shrank.add_metric([client, "reported"], count.shrank_passed)
-        # No client: that is the reason.
-        refused.add_metric(["", Reason.source_not_listed.value], self._ledger.strangers)
+        # Before its session begins a connection is nobody's.
+        for refused_for, number in self._ledger.refused_connections.items():
+            refused.add_metric(["", refused_for.value], number)
         yield from (refused, failed, shrank)
 
     def _sync_runs(self) -> Iterator[Metric]:

@@ -39,9 +39,20 @@ class Reason(StrEnum):
     login_domain_not_listed = "login-domain-not-listed"
     login_identity_unknown = "login-identity-unknown"
     source_not_listed = "source-not-listed"
+    proxy_header_malformed = "proxy-header-malformed"
+    proxy_header_timeout = "proxy-header-timeout"
+    tls_failed = "tls-failed"
+    tls_handshake_timeout = "tls-handshake-timeout"
+    too_many_sessions = "too-many-sessions"
+    too_many_sessions_of_source = "too-many-sessions-of-source"
+    too_many_handshakes = "too-many-handshakes"
     too_many_operations = "too-many-operations"
+    too_many_requests_of_source = "too-many-requests-of-source"
+    too_many_requests_of_account = "too-many-requests-of-account"
     message_malformed = "message-malformed"
+    message_timeout = "message-timeout"
     first_request_timeout = "first-request-timeout"
+    unbound_timeout = "unbound-timeout"
     idle = "idle"
     write_stalled = "write-stalled"
     stopping = "stopping"
@@ -56,6 +67,8 @@ class Reason(StrEnum):
     server_referral = "server-referral"
     narrowed_base_missing = "narrowed-base-missing"
     size_limit_reached = "size-limit-reached"
+    octet_limit_reached = "octet-limit-reached"
+    search_timeout = "search-timeout"
     expanded_entry_too_large = "expanded-entry-too-large"
     entry_changed = "entry-changed"
     result_shrank = "result-shrank"
@@ -118,8 +131,27 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.login_domain_not_listed: ReasonDoc("the domain of the bind name is not listed", "clients.X.login_domains"),
     Reason.login_identity_unknown: ReasonDoc("the server accepted the bind, but whom it bound cannot be told"),
     Reason.source_not_listed: ReasonDoc("the source address belongs to no client", "clients.X.sources"),
+    Reason.proxy_header_malformed: ReasonDoc(
+        "a connection from a trusted proxy does not begin with a PROXY header that can be served", "trusted_proxies"
+    ),
+    Reason.proxy_header_timeout: ReasonDoc("a trusted proxy sent no PROXY header in time", "limits.proxy_header"),
+    Reason.tls_failed: ReasonDoc("TLS with a client could not be established"),
+    Reason.tls_handshake_timeout: ReasonDoc("TLS with a client was not established in time", "limits.tls_handshake"),
+    Reason.too_many_sessions: ReasonDoc("too many sessions are open", "limits.sessions"),
+    Reason.too_many_sessions_of_source: ReasonDoc(
+        "too many sessions of one source address are open", "limits.sessions_per_source"
+    ),
+    Reason.too_many_handshakes: ReasonDoc("too many connections have no TLS yet", "limits.handshakes"),
     Reason.too_many_operations: ReasonDoc("too many operations of one session are open", "limits.operations"),
+    Reason.too_many_requests_of_source: ReasonDoc(
+        "too many requests in a second from one source address", "limits.requests_per_source"
+    ),
+    Reason.too_many_requests_of_account: ReasonDoc(
+        "too many requests in a second from one account", "limits.requests_per_account"
+    ),
     Reason.message_malformed: ReasonDoc("what came is not LDAP as RFC 4511 has it, or is beyond a limit", "limits"),
+    Reason.message_timeout: ReasonDoc("a message was begun and not finished in time", "limits.message"),
+    Reason.unbound_timeout: ReasonDoc("no bind succeeded in time", "limits.unbound"),
     Reason.first_request_timeout: ReasonDoc("no request came in time", "limits.first_request"),
     Reason.idle: ReasonDoc("no request came for a long time", "limits.idle"),
     Reason.write_stalled: ReasonDoc("a peer took none of what waited for it", "limits.write_stall"),
@@ -141,6 +173,10 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.size_limit_reached: ReasonDoc(
         "the search has more entries than the client or size_limit permits", "clients.X.size_limit"
     ),
+    Reason.octet_limit_reached: ReasonDoc(
+        "the entries of the search have more octets than the client may get", "clients.X.octet_limit"
+    ),
+    Reason.search_timeout: ReasonDoc("the search took too long", "limits.search or clients.X.time_limit"),
     Reason.expanded_entry_too_large: ReasonDoc(
         "entries with ranged attributes are larger than may be put aside", "limits.expanded_entry"
     ),

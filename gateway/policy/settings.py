@@ -66,7 +66,8 @@ class ClientPolicy:
     be used in filters.
     matching_rules: OIDs or names permitted in extensible matches. controls: OIDs.
     required_filter: ANDed to every search's filter.
-    size_limit: entries per search, time_limit: seconds per search; 0 is none of the gateway's own.
+    size_limit: entries per search, time_limit: seconds per search, octet_limit: octets of its entries as the client
+    gets them; 0 is none of the client's own.
     paging: what its directory can do. page_size: entries, the most that a server is asked for in one page.
     expand_ranges: attributes that the server gives in ranges reach the client whole.
     mending: names without the escapes they need are put right.
@@ -89,6 +90,7 @@ class ClientPolicy:
     when_denied: WhenDenied = WhenDenied.strip
     size_limit: int = 0
     time_limit: int = 0
+    octet_limit: int = 0
     allow_anonymous: bool = False
     pass_diagnostics: bool = False
     base_above: BaseAbove = BaseAbove.narrow

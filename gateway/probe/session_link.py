@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from twisted.internet.ssl import CertificateOptions
 
-from gateway.net.client_connection import ClientConnection
+from gateway.net.client_connection import ClientConnection, ConnectionSettings
 from gateway.net.reactor import Reactor, Transport
 from gateway.net.server_link import LinkOwner, ServerConnector
-from gateway.net.settings import ClientSettings
+from gateway.net.settings import ClientSettings, ConnectionLimits
 from gateway.policy.policy import Policy
 from gateway.probe.connection import Connection
 from gateway.relay.audit import AuditRecord
@@ -53,12 +53,14 @@ class _SessionLink:
                 "preview", "preview", Policy(client.policy), limits, ServerFacts(), monotonic(), tls=True
             ),
             ServerConnector(client.directory, reactor),
-            CertificateOptions(),
+            # Within the process there is no TLS to wait for.
+            ConnectionSettings(CertificateOptions(), False, ConnectionLimits().tls_handshake, limits.write_stall),
             audit,
             SizesInMemory(),
             AttemptsInMemory(monotonic),
+            lambda _reason, _detail: None,
+            lambda: None,
             lambda _: None,
-            limits.write_stall,
             reactor,
             name,
         )

@@ -7,17 +7,18 @@ session to say.
 
 from __future__ import annotations
 
+from math import inf
 from typing import Protocol
 
 from gateway.ldap import messages
-from gateway.ldap.entries import HELD_BACK, RANGED
+from gateway.ldap.entries import HELD_BACK, RANGED, Tally
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.messages import AbandonRequest, BindRequest, LDAPMessage, UnbindRequest
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.decision import Refuse, SearchPlan
 from gateway.policy.lockout import GuardedAccount, Verdict
 from gateway.policy.policy import Policy
-from gateway.policy.reasons import Reason
+from gateway.policy.reasons import REASONS, Reason
 from gateway.policy.shrink import Remembered, Shape
 from gateway.relay.aside import Room
 from gateway.relay.commands import (
@@ -90,9 +91,19 @@ class Exchange:
         self._held = 0.0
 
     def deadline(self) -> float | None:
-        """When the first of the awaited answers is overdue; None where none is awaited."""
-        waits = [until for until in map(self._answer_due, self.open.values()) if until is not None]
-        return min(waits) if waits else None
+        """When the first of the awaited answers is overdue, or an operation takes too long; None for never."""
+        ends = (operation.ends_by for operation in self.open.values())
+        return min((due for due in (self._answers_due(), *ends) if due is not None), default=None)
+
+    def expire(self) -> None:
+        """The deadline has come."""
+        due = self._answers_due()
+        if due is not None and due <= self.now:
+            self.server_gone(Reason.server_silent, "the directory did not answer in time", "")
+        for operation in list(self.open.values()):
+            if operation.ends_by is not None and operation.ends_by <= self.now:
+                text = REASONS[Reason.search_timeout].meaning
+                self._fail(operation, Reason.search_timeout, ResultCode.timeLimitExceeded, text, "")
 
     # The server connection.
 
@@ -166,6 +177,7 @@ class Exchange:
         operation.record.suspicious = plan.suspicious
         if plan.narrowed:
             operation.record.narrowed_to = tuple(part.base for part in plan.parts)
+        operation.ends_by = self.now + min(self._limits.search, self._policy.settings.time_limit or inf)
         server = self._upstream.url if self._upstream is not None else ""
         context = SearchContext(self._paged, self._room, self._facts, server)
         self.begin(operation, search_steps(self._policy, plan, context))
@@ -181,7 +193,8 @@ class Exchange:
         while outcome is None:
             step = operation.step
             if isinstance(step, Deliver | EndAttempt | SamePerson):
-                self._take_at_once(operation, step)
+                if not self._take_at_once(operation, step):
+                    return
                 outcome = operation.resume(Ready())
                 continue
             if isinstance(step, AwaitTurn):
@@ -195,15 +208,17 @@ class Exchange:
             return
         self.finish(operation, outcome)
 
-    def _take_at_once(self, operation: Operation, step: Deliver | EndAttempt | SamePerson) -> None:
+    def _take_at_once(self, operation: Operation, step: Deliver | EndAttempt | SamePerson) -> bool:
+        """False where the operation has ended with it."""
         if isinstance(step, Deliver):
-            operation.record.sent += 1
-            self.send(operation, messages.encode(LDAPMessage(operation.message_id, step.entry)))
-        elif isinstance(step, EndAttempt):
+            entry = messages.encode(LDAPMessage(operation.message_id, step.entry))
+            return self._send_entry(operation, entry, step.tally)
+        if isinstance(step, EndAttempt):
             operation.attempt = None
             self._output.command(AttemptEnded(step.account, step.verdict))
         else:
             self._output.command(JoinAccounts(step.alias, step.account))
+        return True
 
     def give_turn(self) -> None:
         """Not as soon as an operation ends: others may be about to end with it."""
@@ -375,11 +390,22 @@ class Exchange:
             return
         operation.passed += 1
         if rewritten != RANGED:
-            operation.record.sent += 1
-            self.send(operation, rewritten)
+            self._send_entry(operation, rewritten, step.tally)
         elif step.aside is not None and not step.aside.add(data):
             text = f"entries with ranged attributes need more than {self._limits.expanded_entry} octets"
             self._fail(operation, Reason.expanded_entry_too_large, ResultCode.adminLimitExceeded, text, "")
+
+    def _send_entry(self, operation: Operation, data: bytes, tally: Tally) -> bool:
+        """False where it was one too many, and the operation has ended."""
+        limit = self._policy.settings.octet_limit
+        tally.octets += len(data)
+        if limit and tally.octets > limit:
+            text = f"its entries have more than {limit} octets"
+            self._fail(operation, Reason.octet_limit_reached, ResultCode.adminLimitExceeded, text, "")
+            return False
+        operation.record.sent += 1
+        self.send(operation, data)
+        return True
 
     def _relay_reference(self, operation: Operation, reference: messages.SearchResultReference) -> None:
         uris = self._policy.entries.keep_references(reference.uris)
@@ -399,6 +425,10 @@ class Exchange:
         if isinstance(response, messages.ExtendedResponse) and response.oid == messages.NOTICE_OF_DISCONNECTION:
             detail = f"notice of disconnection, result code {response.result.code}"
             self.server_gone(Reason.server_lost, "the directory closed the connection", detail)
+
+    def _answers_due(self) -> float | None:
+        waits = (until for until in map(self._answer_due, self.open.values()) if until is not None)
+        return min(waits, default=None)
 
     def _answer_due(self, operation: Operation) -> float | None:
         """When the server's answer to an operation's step is overdue; None while it is connecting, which has a

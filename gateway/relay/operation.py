@@ -26,15 +26,16 @@ from gateway.relay.steps import Answer, Ask, Found, Look, Outcome, Step, Steps, 
 
 class Operation:
     """step: what is done now. upstream_id: under which message ID the server was asked, None until it was.
-    asked_at: when, on the session's clock; waits_since: the same on the clock of the server's time. received: entries
-    that came in this step; passed: those of them that were sent or put aside. attempt: the account whose password is
-    being tried."""
+    asked_at: when, on the session's clock; waits_since: the same on the clock of the server's time. ends_by: when it
+    must have ended, None for never. received: entries that came in this step; passed: those of them that were sent or
+    put aside. attempt: the account whose password is being tried."""
 
     __slots__ = (
         "_found",
         "_steps",
         "asked_at",
         "attempt",
+        "ends_by",
         "message_id",
         "passed",
         "received",
@@ -54,6 +55,7 @@ class Operation:
         self.asked_at = 0.0
         self.waits_since = 0.0
         self.attempt: GuardedAccount | None = None
+        self.ends_by: float | None = None
         self._steps: Steps | None = None
         self._found: list[SearchResultEntry] = []
         self.received = 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from gateway.ldap.attribute_types import base_type
 from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults
+from gateway.ldap.entries import Tally
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.filters import Present
 from gateway.ldap.messages import BASE_OBJECT, SearchRequest, SearchResultEntry, decode_response
@@ -88,7 +89,7 @@ def ancestor_steps(policy: Policy, plan: AncestorPlan) -> Steps:
     if answer.result.code == ResultCode.success and answer.entries:
         entry = policy.entries.ancestor(answer.entries[0], plan)
         if entry is not None:
-            yield Deliver(entry)
+            yield Deliver(entry, Tally(0))
     result, reason = relayed(answer.result, policy)
     return Outcome(result, reason=reason)
 
@@ -205,7 +206,7 @@ class _RunningSearch:
             for attribute in whole.attributes:
                 self._search.tally.count(self._policy.entries.attribute_number(attribute.type), len(attribute.values))
             self._search.tally.sent += 1
-            yield Deliver(whole)
+            yield Deliver(whole, self._search.tally)
         self.aside.clear()
 
     def _add(self, ranged: RangedEntry, answer: Answer) -> int:

@@ -30,30 +30,24 @@ from gateway.policy.reasons import Reason
 from gateway.policy.shrink import Remembered, Shape
 from gateway.relay.audit import AuditRecord, describe
 from gateway.relay.binding import bind_steps
-from gateway.relay.commands import (
-    Audit,
-    CloseClient,
-    Command,
-    StartTls,
-)
+from gateway.relay.clocks import ClientClocks
+from gateway.relay.commands import Audit, CloseClient, Command, StartTls
 from gateway.relay.exchange import Exchange
 from gateway.relay.operation import Operation
 from gateway.relay.output import Output
+from gateway.relay.pace import Pace, Rates
 from gateway.relay.paging import ServerFacts
 from gateway.relay.searching import ancestor_steps
 from gateway.relay.settings import SessionLimits
-from gateway.relay.steps import (
-    Account,
-    Outcome,
-)
+from gateway.relay.steps import Account, Outcome
 
-# What may wait in the client's framer while a bind runs before reading from the client pauses, in octets.
+# What may wait in the client's framer while nothing is taken from it before reading from the client pauses, in octets.
 PIPELINED_OCTETS = 65_536
 
 
 class Session:
     """session_id, source: for the audit records. facts: of the directory's servers, shared by its sessions.
-    tls: the connection is encrypted already. needs_tls: nothing is served before StartTLS."""
+    tls: the connection is encrypted already. needs_tls: nothing is served before StartTLS. rates: None for any."""
 
     def __init__(
         self,
@@ -66,6 +60,7 @@ class Session:
         *,
         tls: bool,
         needs_tls: bool = False,
+        rates: Rates | None = None,
     ) -> None:
         self.session_id = session_id
         self.policy = policy
@@ -81,8 +76,8 @@ class Session:
         self._account: Account | None = None
         self._closed = False
         self._draining = False
-        self._first_request_by: float | None = now + limits.first_request
-        self._last_request = now
+        self._clocks = ClientClocks(limits, now)
+        self._pace = Pace(limits, rates)
 
     # What the holder of the connections may ask.
 
@@ -97,18 +92,16 @@ class Session:
 
     @property
     def reads_client(self) -> bool:
-        """Whether more from the client is wanted now: not while a bind runs and enough waits behind it."""
-        return self._binding is None or self._client.buffered() < PIPELINED_OCTETS
+        """Whether more from the client is wanted now: not while nothing is taken and enough waits."""
+        return self._takes_requests() or self._client.buffered() < PIPELINED_OCTETS
 
     def deadline(self) -> float | None:
         """When tick must be called, unless an event comes earlier; None for never."""
         if self._closed:
             return None
-        if self._first_request_by is not None:
-            return self._first_request_by
-        if not self._exchange.open:
-            return self._last_request + self._limits.idle
-        return self._exchange.deadline()
+        clock = self._clocks.next(idle=not self._exchange.open)
+        dues = (None if clock is None else clock[0], self._exchange.deadline())
+        return min((due for due in dues if due is not None), default=None)
 
     # Events.
 
@@ -125,6 +118,14 @@ class Session:
         if not self._closed:
             self._end_silently(Reason.client_gone)
         return self._flush()
+
+    def client_held(self, now: float) -> None:
+        """Reading from the client pauses; that it finishes no message is not its fault."""
+        self._clocks.hold(now)
+
+    def client_released(self, now: float) -> None:
+        """Reading from the client goes on."""
+        self._clocks.release(now)
 
     def server_connected(self, url: str, now: float) -> list[Command]:
         """The server connection is open and its TLS verified."""
@@ -184,12 +185,12 @@ class Session:
         due = self.deadline()
         if due is None or due > now:
             return []
-        if self._first_request_by is not None:
-            self._disconnect(ResultCode.unavailable, Reason.first_request_timeout, "no request came in time")
-        elif not self._exchange.open:
-            self._disconnect(ResultCode.unavailable, Reason.idle, "no request for a long time")
+        clock = self._clocks.next(idle=not self._exchange.open)
+        if clock is not None and clock[0] <= now:
+            self._disconnect(clock[1].code, clock[1].reason, clock[1].text)
         else:
-            self._exchange.server_gone(Reason.server_silent, "the directory did not answer in time", "")
+            self._exchange.expire()
+            self._pull()
         return self._flush()
 
     def stop(self, now: float) -> list[Command]:
@@ -208,19 +209,23 @@ class Session:
     # The client's side.
 
     def _pull(self) -> None:
-        """Handles what the client has sent, until more must arrive or a bind must end first (RFC 4511 4.2.1)."""
-        while not self._closed and self._binding is None:
+        """Handles what the client has sent, until more must arrive or something else must end first."""
+        while not self._closed and self._takes_requests():
             try:
                 data = self._client.next_message()
                 if data is None:
+                    self._clocks.awaits_rest(self._client.buffered() > 0, self._now)
                     return
                 message = messages.decode_request(data, self._limits.request)
             except DecodeError as error:
                 self._malformed(str(error))
                 return
-            self._first_request_by = None
-            self._last_request = self._now
+            self._clocks.request(self._now)
             self._from_client(message)
+
+    def _takes_requests(self) -> bool:
+        """Not while a bind runs (RFC 4511 4.2.1), nor while far too many operations are open."""
+        return self._binding is None and not self._pace.stops_reading(len(self._exchange.open))
 
     def _malformed(self, detail: str) -> None:
         record = self._record("malformed", 0)
@@ -260,10 +265,8 @@ class Session:
             return Refuse(Reason.stopping, ResultCode.unavailable, f"{Reason.stopping}: the gateway is stopping")
         bound_as = self._account.kind if self._account is not None else None
         refusal = decide_operation(request, controls, bound_as, self._needs_tls and not self._tls)
-        if refusal is None and len(self._exchange.open) >= self._limits.operations:
-            text = f"{Reason.too_many_operations}: {self._limits.operations} operations of this session are open"
-            return Refuse(Reason.too_many_operations, ResultCode.busy, text)
-        return refusal
+        account = self._account.name if self._account is not None else ""
+        return self._pace.judge(len(self._exchange.open), account, self._now) or refusal
 
     def _bind(self, operation: Operation, request: BindRequest) -> None:
         decision = self.policy.bind.decide(request)
@@ -311,7 +314,7 @@ class Session:
         self._exchange.send(operation, messages.encode(LDAPMessage(operation.message_id, result)))
         self._audit(operation.record, "permit", None, ResultCode.success)
         self._tls = True
-        self._first_request_by = self._now + self._limits.first_request
+        self._clocks.restart(self._now)
         self._output.command(StartTls())
 
     def _abandon(self, message_id: int, request: AbandonRequest) -> None:
@@ -358,11 +361,12 @@ class Session:
             self._account = outcome.account
             bound = outcome.account is not None
             self._client.limit = self._limits.message_after_bind if bound else self._limits.message_before_bind
+            self._clocks.bind_ended(bound, self._now)
 
     def operation_ended(self, operation: Operation, reason: Reason | None, code: int | None) -> None:
         if operation is self._binding:
             self._binding = None
-        self._last_request = self._now
+        self._clocks.ended(self._now)
         self._audit(operation.record, operation.record.decision, reason, code)
 
     def server_gone(self, reason: Reason, text: str) -> None:
@@ -400,4 +404,3 @@ class Session:
         record.code = code
         record.seconds = self._now - record.started
         self._output.command(Audit(record))
-

@@ -12,8 +12,11 @@ class SessionLimits:
     """Sizes in octets, times in seconds; the figures that other servers use are in docs/decisions.md.
 
     message_before_bind, message_after_bind: one request. response_message: one response of a server.
-    operations: requests of one session in flight. request: what one request may hold.
-    first_request: from connecting to the first whole request. idle: without a request while none is open.
+    operations: requests of one session in flight. busy_answers: requests beyond these that are answered `busy`
+    before reading from the client stops. request: what one request may hold.
+    first_request: from connecting to the first whole request. message: from a request's first octet to its last.
+    unbound: without a successful bind while no operation is open. idle: without a request while none is open.
+    search: from a search's request to its result.
     bind: an answer to a bind, or to one step of the look-up behind it. silence: no byte from the server
     while a search is open; it stands still while the gateway itself has paused reading.
     expanded_entry: entries of a session that wait for the rest of their ranged attributes.
@@ -25,11 +28,15 @@ class SessionLimits:
     message_after_bind: int = 524_288
     response_message: int = 32 * 1024 * 1024
     operations: int = 100
+    busy_answers: int = 100
     request: RequestLimits = field(default_factory=RequestLimits)
     first_request: float = 30
+    message: float = 30
+    unbound: float = 60
     idle: float = 600
     bind: float = 30
     silence: float = 150
+    search: float = 3600
     write_stall: float = 60
     expanded_entry: int = 32 * 1024 * 1024
     write_window: int = 1024 * 1024

@@ -61,9 +61,12 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """An entry that the gateway has put together, of what the policy passed, goes to the client; Ready comes back."""
+    """An entry that the gateway has put together, of what the policy passed, goes to the client; Ready comes back.
+
+    tally: where its octets count."""
 
     entry: SearchResultEntry = field(repr=False)
+    tally: Tally
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ EXAMPLE = CONF / "gateway.example.yaml"
 # What is written where no default would show what a key is for.
 SHOWN = {
     ("directories", "corp", "servers", 1, "server_name"),
+    ("clients", "mimecast", "sources"),
     ("clients", "mimecast", "sync_accounts"),
     ("clients", "mimecast", "login_base_dns"),
     ("clients", "mimecast", "login_domains"),

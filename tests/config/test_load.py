@@ -1,4 +1,5 @@
 import shutil
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,7 @@ def test_a_good_file_becomes_settings(tmp_path):
         ("[mail, cn]", '["*"]', 16, "there is no wildcard"),
         ("[mail, cn]", '["mail;binary"]', 16, "without options"),
         ("[mail, cn]", "[]", 16, "at least 1"),
+        ("[198.51.100.0/24, 203.0.113.7]", "[]", 12, "no network: nobody could connect"),
         ("[mail, cn]", "[mail, cn]\n    mode: relaxed", 17, "'enforce' or 'report'"),
         ("[mail, cn]", "[mail, cn]\n    size_limit: -1", 17, "greater than or equal to 0"),
         ("[mail, cn]", "[mail, cn]\n    required_filter: (mail=*", 17, "is expected"),
@@ -105,6 +107,64 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path, old, new, line, words):
     assert said, str(caught.value)
     assert said[0].line == line
     assert str(said[0]).startswith(str(tmp_path / "gateway.yaml"))
+
+
+def test_sources_also_come_from_a_file(tmp_path):
+    (tmp_path / "more.txt").write_text("# the service\n192.0.2.0/24   # first site\n\n2001:db8::7\n")
+    (client,) = load(tmp_path, GOOD + "    sources_file: more.txt\n").settings.clients
+    listed = ["198.51.100.0/24", "203.0.113.7/32", "192.0.2.0/24", "2001:db8::7/128"]
+    assert [str(network) for network in client.sources] == listed
+    alone = GOOD.replace("sources: [198.51.100.0/24, 203.0.113.7]", "sources_file: more.txt")
+    (client,) = load(tmp_path, alone).settings.clients
+    assert [str(network) for network in client.sources] == listed[2:]
+
+
+@pytest.mark.parametrize(
+    "text, line, words",
+    [
+        ("192.0.2.0/24\n192.0.2.1/24\n", 2, "without host bits"),
+        ("\n\nexample.org\n", 3, "a network like"),
+        ("192.0.2.1, 192.0.2.2\n", 1, "a network like"),
+        ("192.0.2.0/24 # ok\n\xff\n", 2, "a network like"),
+        ("192.0.2.0/24\n0x7f000001\n", 2, "a network like"),
+        ("2130706433\n", 1, "a network like"),
+        ("# nothing\n\n", 0, "no network in it"),
+        (None, 0, "cannot be read"),
+        ("#" * (1 << 20) + "\n192.0.2.1\n", 0, "larger than"),
+    ],
+)
+def test_what_is_wrong_in_a_file_of_sources_is_said_with_its_own_name_and_line(tmp_path, text, line, words):
+    if text is not None:
+        (tmp_path / "more.txt").write_text(text, encoding="latin-1")
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path, GOOD + "    sources_file: more.txt\n")
+    (problem,) = caught.value.problems
+    where = f"{tmp_path / 'more.txt'}:{line}" if line else str(tmp_path / "more.txt")
+    assert str(problem).startswith(f"{where}: clients.mimecast.sources_file: ")
+    assert words in str(problem)
+
+
+def test_a_tie_names_the_file_and_line_where_the_second_one_stands(tmp_path):
+    (tmp_path / "more.txt").write_text("192.0.2.0/24\n203.0.113.7\n")
+    block = GOOD[GOOD.index("    directory: corp") :]
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path, GOOD + "  other:\n    sources_file: more.txt\n" + block)
+    said = f"{tmp_path / 'more.txt'}:2: clients.other.sources_file: the same network as in clients.mimecast"
+    assert str(caught.value).startswith(said)
+
+
+def test_sources_inside_trusted_proxies_are_warned_of_and_the_whole_internet_is_no_proxy(tmp_path):
+    (warning, *_) = load(tmp_path, GOOD + "trusted_proxies: [203.0.113.0/29]\n").warnings
+    assert "gateway.yaml:12: clients.mimecast.sources.1: inside trusted_proxies (203.0.113.0/29)" in warning
+    with pytest.raises(ConfigurationError, match="whoever is trusted may name any source"):
+        load(tmp_path, GOOD + 'trusted_proxies: ["0.0.0.0/0"]\n')
+
+
+def test_a_source_that_is_a_container_networks_gateway_is_warned_of(tmp_path, monkeypatch):
+    shared = {ip_address("203.0.113.7"): "the default gateway"}
+    monkeypatch.setattr("gateway.config.compile.shared_addresses", lambda: shared)
+    (warning, *_) = load(tmp_path, GOOD).warnings
+    assert "gateway.yaml:12: clients.mimecast.sources.1: 203.0.113.7 is the default gateway" in warning
 
 
 NO_PERCENTAGES = ["80", "0.8", "0%", "101%", "1000%", "79.5%", "-5%", "'80 %'", "'08%'", "'%'", "'٨٠%'", "null"]

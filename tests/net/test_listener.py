@@ -33,6 +33,24 @@ def closed_without_an_octet(port, source):
             return True
 
 
+def test_a_file_of_sources_is_read_anew_with_sighup_and_not_where_it_is_wrong(certificates, tmp_path):
+    sources = tmp_path / "sources.txt"
+    sources.write_text("127.0.0.1\n")
+    directory = {"servers": ["ldaps://127.0.0.1:1"], "ca_file": certificates.ca_file}
+    config = configuration(certificates, directory, {**CLIENT, "sources": [], "sources_file": str(sources)})
+    with GatewayProcess(tmp_path, config) as running:
+        assert closed_without_an_octet(running.port, "127.0.0.2")
+        sources.write_text("127.0.0.1\n127.0.0.2/8\n")
+        assert f"{sources}:2: clients.mimecast.sources_file" in running.reload(config)
+        running.wait_for("reload refused")
+        assert closed_without_an_octet(running.port, "127.0.0.2")
+        sources.write_text("127.0.0.2  # moved\n")
+        assert "reloaded" in running.reload(config)
+        with RawClient(running.port, certificates.ca_file, source="127.0.0.2") as listed:
+            assert listed.result(listed.search("", scope=BASE_OBJECT))[1].code == 0
+        assert closed_without_an_octet(running.port, "127.0.0.1")
+
+
 def test_an_unlisted_source_is_closed_before_tls_and_logged_once(certificates, gateway):
     for _ in range(3):
         assert closed_without_an_octet(gateway.port, "127.0.0.2")

@@ -1,8 +1,10 @@
 from ipaddress import ip_network
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gateway.net.sources import QUIET_SECONDS, REMEMBERED_STRANGERS, SourceTable, Strangers
+from gateway.net.sources import SourceTable
 
 TABLE = SourceTable(
     [
@@ -31,19 +33,13 @@ def test_the_most_specific_network_decides(address, client):
     assert TABLE.find(address) == client
 
 
-def test_a_stranger_is_worth_a_line_once_a_minute():
-    strangers = Strangers()
-    assert strangers.worth_logging("192.0.2.1", 0)
-    assert not strangers.worth_logging("192.0.2.1", 1)
-    assert strangers.worth_logging("192.0.2.2", 1)
-    assert not strangers.worth_logging("192.0.2.1", QUIET_SECONDS - 1)
-    assert strangers.worth_logging("192.0.2.1", QUIET_SECONDS)
-    assert not strangers.worth_logging("192.0.2.1", QUIET_SECONDS + 1)
-
-
-def test_only_so_many_strangers_are_remembered_and_the_oldest_are_forgotten():
-    strangers = Strangers()
-    for number in range(REMEMBERED_STRANGERS + 1):
-        assert strangers.worth_logging(f"s{number}", 0)
-    assert strangers.worth_logging("s0", 1)
-    assert not strangers.worth_logging(f"s{REMEMBERED_STRANGERS}", 1)
+@given(st.lists(st.tuples(st.ip_addresses(), st.integers(0, 128)), max_size=30), st.ip_addresses())
+def test_it_finds_what_looking_at_every_network_finds(drawn, address):
+    networks = {}
+    for base, length in drawn:
+        network = ip_network((base, min(length, base.max_prefixlen)), strict=False)
+        networks[network] = str(network)
+    inside = [n for n in networks if n.version == address.version and address in n]
+    expected = str(max(inside, key=lambda n: n.prefixlen)) if inside else None
+    if getattr(address, "ipv4_mapped", None) is None:
+        assert SourceTable(networks.items()).find(str(address)) == expected

@@ -2,6 +2,7 @@
 
 from gateway.net.observer import FailureCause
 from gateway.observe.ledger import DAY, HOUR, ListenerStatus
+from gateway.policy.reasons import Reason
 from tests.observe.ledgers import CORP, DC1, DC2, NOW, ledger, settings
 from tests.observe.records import record
 
@@ -49,7 +50,7 @@ def busy_ledger():
         | {"detail": "entries: 310, last time 4,012; entries with mail: 302, last time 3,990"},
     )
     for _ in range(1234):
-        kept.stranger_refused()
+        kept.connection_refused(Reason.source_not_listed)
     for reason, count in (("base-not-allowed", 17), ("login-outside-base", 4), ("operation-not-allowed", 1)):
         for _ in range(count):
             kept.add(record("bind", client="mimecast", **refused, reason=reason))

@@ -3,6 +3,7 @@ import pytest
 from gateway.net.observer import FailureCause
 from gateway.net.settings import DirectorySettings
 from gateway.observe.ledger import HOUR, KEPT_ALERTS, KEPT_RUNS
+from gateway.policy.reasons import Reason
 from tests.observe.ledgers import CORP, DC1, DC2, LISTENER, NOW, ledger, settings
 from tests.observe.records import record
 
@@ -102,8 +103,8 @@ def test_what_shrank_is_told_whether_it_was_refused_or_passed():
 def test_refusals_are_told_for_a_day():
     kept = ledger()
     kept.add(record(**REFUSED))
-    kept.stranger_refused()
-    kept.stranger_refused()
+    kept.connection_refused(Reason.source_not_listed)
+    kept.connection_refused(Reason.source_not_listed)
     kept.add(record(code=52, reason="server-lost"))
     assert kept.refusals_of_the_day() == [("source-not-listed", 2), ("base-not-allowed", 1)]
     kept.clock.now += 20 * HOUR
@@ -112,7 +113,7 @@ def test_refusals_are_told_for_a_day():
     kept.clock.now += 4 * HOUR
     assert dict(kept.refusals_of_the_day()) == {"base-not-allowed": 1}
     kept.clock.now += 400 * HOUR
-    kept.stranger_refused()
+    kept.connection_refused(Reason.source_not_listed)
     assert len(kept._refusals) == 1
 
 

@@ -19,7 +19,7 @@ OK = LDAPResult(0)
 class Harness:
     """Time stands still unless it is moved."""
 
-    def __init__(self, *, tls=True, needs_tls=False, limits=None, **changes):
+    def __init__(self, *, tls=True, needs_tls=False, limits=None, rates=None, **changes):
         self.now = 100.0
         self.facts = ServerFacts()
         self.facts.is_active_directory["ldaps://dc1"] = False
@@ -32,6 +32,7 @@ class Harness:
             self.now,
             tls=tls,
             needs_tls=needs_tls,
+            rates=rates,
         )
         self.to_client, self.to_server, self.other, self.audit = [], [], [], []
         self.sizes = {}

@@ -325,6 +325,16 @@ def test_unknown_extended_operations_and_critical_controls():
     assert h.results() == [(1, 2), (2, 12)]
 
 
+def test_a_bind_while_the_session_stops_is_answered_before_it_ends():
+    h = Harness().bound()
+    h.send(search(), start=5)
+    h.do(h.session.stop(h.now))
+    assert not h.session.closed
+    h.send(bind("svc-sync@corp.example"), start=6)
+    assert h.results() == [(5, 1), (6, 52), (0, 52)]
+    assert h.session.closed
+
+
 def test_too_many_operations_are_busy():
     h = Harness(limits=SessionLimits(operations=2)).bound()
     h.send(search(), search(), search(), start=5)

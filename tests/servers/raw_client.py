@@ -14,15 +14,19 @@ PATIENCE = 60
 
 class RawClient:
     """A connection over LDAPS, not bound. source: the address it comes from. receive_buffer: octets that the kernel
-    may hold for it."""
+    may hold for it. before: what is sent ahead of TLS, each piece by itself."""
 
-    def __init__(self, port, ca_file, *, source="127.0.0.1", receive_buffer=None):
+    def __init__(self, port, ca_file, *, source="127.0.0.1", receive_buffer=None, before=()):
         plain = socket.socket()
         plain.bind((source, 0))
         if receive_buffer is not None:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         plain.settimeout(PATIENCE)
         plain.connect(("127.0.0.1", port))
+        if before:
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in before:
+            plain.sendall(piece)
         context = ssl.create_default_context(cafile=str(ca_file))
         self.socket = context.wrap_socket(plain, server_hostname="localhost")
         self.client = Client()

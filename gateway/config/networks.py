@@ -1,0 +1,74 @@
+"""Lists of networks, in the configuration itself and in files of their own, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import Path
+
+from gateway.config.problems import Problem
+from gateway.net.settings import ClientSettings, Network
+
+MAX_OCTETS = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ListedNetwork:
+    """file, line: where it is written. path: of the key that it belongs to."""
+
+    network: Network
+    file: str
+    line: int
+    path: str
+
+    def problem(self, message: str) -> Problem:
+        return Problem(self.file, self.line, self.path, message)
+
+
+def read_networks(path: Path, key: str) -> tuple[list[ListedNetwork], list[Problem]]:
+    """One network or address on each line; `#` begins a comment, blank lines are skipped. key: that names the file."""
+    file = str(path)
+    try:
+        octets = path.read_bytes()
+    except OSError as error:
+        return [], [Problem(file, 0, key, f"cannot be read: {error.strerror}")]
+    if len(octets) > MAX_OCTETS:
+        return [], [Problem(file, 0, key, f"larger than {MAX_OCTETS} octets")]
+    found: list[ListedNetwork] = []
+    problems: list[Problem] = []
+    for number, line in enumerate(octets.decode("utf-8-sig", errors="replace").splitlines(), 1):
+        text = line.partition("#")[0].strip()
+        if not text:
+            continue
+        try:
+            found.append(ListedNetwork(ip_network(text), file, number, key))
+        except ValueError:
+            advice = "a network like 198.51.100.0/24 or an address is expected, without host bits"
+            problems.append(Problem(file, number, key, advice))
+    if not found and not problems:
+        problems.append(Problem(file, 0, key, "no network in it"))
+    return found, problems
+
+
+def ties(clients: Iterable[tuple[ClientSettings, list[ListedNetwork]]], listeners: int) -> Iterator[Problem]:
+    """Networks that two clients have on one listener: it could be either. listeners: how many there are."""
+    taken: dict[tuple[Network, int], str] = {}
+    for client, sources in clients:
+        for source in sources:
+            for listener in client.listeners or range(listeners):
+                other = taken.setdefault((source.network, listener), client.policy.name)
+                if other != client.policy.name:
+                    yield source.problem(f"the same network as in clients.{other}, on the same listener")
+
+
+def inside_proxies(sources: Iterable[ListedNetwork], proxies: Iterable[Network]) -> Iterator[Problem]:
+    """Sources that are trusted proxies: nobody can come from there."""
+    proxies = tuple(proxies)
+    for source in sources:
+        for proxy in proxies:
+            if source.network.version == proxy.version and source.network.subnet_of(proxy):  # type: ignore[arg-type]
+                yield source.problem(
+                    f"inside trusted_proxies ({proxy}): a connection from there is for the source that its PROXY "
+                    "header names, and a proxy is never its own client"
+                )

@@ -1,0 +1,89 @@
+"""A connection from a trusted proxy, until its header has said whom it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, TypeAlias
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+
+from gateway.net.admission import Place
+from gateway.net.proxy_header import ProxyHeaderError, ProxyHeaderReader
+from gateway.net.reactor import Reactor, Timer, Transport
+from gateway.policy.reasons import Reason
+
+# Takes the source that the header names and its port; None where it may not have a session.
+Serve: TypeAlias = Callable[[IPv4Address | IPv6Address, int], Protocol | None]
+
+
+class ProxiedConnection(Protocol):
+    """Reads the header, then hands the transport to the protocol that serves the source, TLS and all.
+
+    patience: seconds for the header. refused: is told why nothing came of the connection, unless it was a probe.
+    """
+
+    transport: Transport  # type: ignore[assignment]
+
+    def __init__(
+        self, serve: Serve, place: Place, patience: float, refused: Callable[[Reason, str], None], reactor: Reactor
+    ) -> None:
+        self._serve = serve
+        self._place = place
+        self._patience = patience
+        self._refused = refused
+        self._reactor = reactor
+        self._reader = ProxyHeaderReader()
+        self._timer: Timer | None = None
+        self._done = False
+
+    def connectionMade(self) -> None:
+        self._timer = self._reactor.callLater(self._patience, self._late)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._done:
+            return
+        try:
+            header = self._reader.feed(data)
+        except ProxyHeaderError as error:
+            self._refuse(Reason.proxy_header_malformed, str(error))
+            return
+        if header is None:
+            return
+        protocol = None if header.source is None else self._serve(header.source, header.port)
+        if protocol is None:
+            self._end()
+            return
+        self._done = True
+        self._cancel_timer()
+        # As Twisted's own startTLS does: from here on the transport knows nothing of this protocol.
+        transport: Any = self.transport
+        transport.protocol = protocol
+        protocol.makeConnection(transport)
+        if header.rest:
+            protocol.dataReceived(header.rest)
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
+        """A proxy that closes without a word has looked whether somebody listens."""
+        self._done = True
+        self._cancel_timer()
+        self._place.leave()
+
+    def _late(self) -> None:
+        self._refuse(Reason.proxy_header_timeout, f"no whole PROXY header within {self._patience:g} seconds")
+
+    def _refuse(self, reason: Reason, detail: str) -> None:
+        self._refused(reason, detail)
+        self._end()
+
+    def _end(self) -> None:
+        self._done = True
+        self._cancel_timer()
+        self.transport.loseConnection()
+
+    def _cancel_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
