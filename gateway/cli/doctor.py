@@ -11,6 +11,7 @@ import click
 
 from gateway.cli.options import config_option
 from gateway.cli.password import NO_PASSWORD, password_option, read_password
+from gateway.probe.printable import printable
 
 if TYPE_CHECKING:
     from gateway.net.settings import ClientSettings, GatewaySettings
@@ -133,17 +134,12 @@ class _Lines:
     def show(self, finding: Finding) -> None:
         heading = f"{finding.area}: {finding.subject}"
         if heading != self._heading:
-            click.echo(("\n" if self._heading else "") + click.style(_printable(heading), bold=True))
+            click.echo(("\n" if self._heading else "") + click.style(printable(heading), bold=True))
             self._heading = heading
         status = click.style(f"{finding.status:<8}", fg=_COLOURS[finding.status])
-        click.echo(f"  {status} {finding.step:<18} {_printable(finding.said)}")
+        click.echo(f"  {status} {finding.step:<18} {printable(finding.said)}")
         if finding.advice:
-            click.echo(f"  {'':<8} {'':<18} -> {_printable(finding.advice)}")
-
-
-def _printable(text: str) -> str:
-    """Names and texts of servers are shown, and must not move the cursor."""
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+            click.echo(f"  {'':<8} {'':<18} -> {printable(finding.advice)}")
 
 
 def _object(finding: Finding) -> dict[str, str]:

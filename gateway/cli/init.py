@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from gateway.cli.password import NO_PASSWORD, password_option, read_password
+from gateway.probe.printable import printable
 
 if TYPE_CHECKING:
     from gateway.probe.containers import Container
@@ -122,5 +123,5 @@ class _Asked:
 
 
 def _printable(text: str) -> str:
-    """Names come from the directory, and must not move the cursor; line breaks are our own."""
-    return "".join(each if each.isprintable() or each == "\n" else "\N{REPLACEMENT CHARACTER}" for each in text)
+    """Line breaks are our own."""
+    return "\n".join(map(printable, text.split("\n")))

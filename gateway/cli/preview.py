@@ -14,6 +14,7 @@ import click
 
 from gateway.cli.options import config_option
 from gateway.cli.password import NO_PASSWORD, password_option, read_password
+from gateway.probe.printable import printable
 
 if TYPE_CHECKING:
     from gateway.config.load import Configuration
@@ -119,8 +120,6 @@ def _progress(expected: int) -> Iterator[Progress]:
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as ProgressBar
 
-    from gateway.probe.view_words import printable
-
     columns = (
         TextColumn("{task.completed:,} entries"),
         BarColumn(bar_width=20),
@@ -163,11 +162,11 @@ def _show(view: View, found: Difference | None) -> None:
             console.print(difference_lists(found))
         return
     for line in view_words.lines(view):
-        click.echo(view_words.printable(line))
+        click.echo(printable(line))
     for heading, names in [] if found is None else view_words.difference(found):
         click.echo(f"\n{heading}")
         for name in names:
-            click.echo(f"  {view_words.printable(name)}")
+            click.echo(f"  {printable(name)}")
 
 
 def _fail(text: str) -> NoReturn:

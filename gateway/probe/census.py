@@ -36,7 +36,7 @@ class Mark(StrEnum):
 
 
 # Whom a mark can be on, and the attributes of which one must be listed for it to be told.
-_MARKS: Final = {
+MARKS: Final = {
     Mark.no_mail: (_ADDRESSED, ("mail",)),
     Mark.no_proxy_addresses: (_ADDRESSED, ("proxyAddresses",)),
     Mark.disabled: (_ACCOUNTS, ("userAccountControl",)),
@@ -97,7 +97,7 @@ class Census:
         self._filled[kind].update(filled)
         addresses = _addresses(entry)
         self._holders.update(addresses)
-        own = (mark for mark in _MARKS if mark is not Mark.shared_address and self._tells(kind, mark))
+        own = (mark for mark in MARKS if mark is not Mark.shared_address and self._tells(kind, mark))
         marks = frozenset(mark for mark in own if _is_marked(entry, mark))
         self.seen.append(Seen(entry.dn, _guid(entry), kind, base, addresses, marks))
 
@@ -124,7 +124,7 @@ class Census:
         return seen.marks | {Mark.shared_address} if shared and seen.kind in _ADDRESSED else seen.marks
 
     def _tells(self, kind: Kind, mark: Mark) -> bool:
-        kinds, names = _MARKS[mark]
+        kinds, names = MARKS[mark]
         return kind in kinds and any(self._types.find(name) is not None for name in names)
 
     def attributes(self) -> tuple[AttributeUse, ...]:
@@ -154,7 +154,7 @@ def _is_marked(entry: SearchResultEntry, mark: Mark) -> bool:
     if mark is Mark.disabled:
         control = text(entry, "userAccountControl")
         return control.lstrip("-").isdigit() and bool(int(control) & _ACCOUNT_DISABLED)
-    return not any(_has_value(entry, name) for name in _MARKS[mark][1])
+    return not any(_has_value(entry, name) for name in MARKS[mark][1])
 
 
 def _has_value(entry: SearchResultEntry, name: str) -> bool:

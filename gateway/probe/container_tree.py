@@ -11,7 +11,8 @@ from rich.tree import Tree
 from gateway.ldap.dn import DN
 from gateway.policy.narrowing import outermost
 from gateway.probe.containers import SYNCED, Container
-from gateway.probe.view_words import KIND_NAMES, printable
+from gateway.probe.printable import printable
+from gateway.probe.view_words import KIND_NAMES
 
 ESCAPED = "escaped"
 LEGEND = f"{ESCAPED}: the backslashes belong to the name, wherever it is written"

@@ -16,6 +16,7 @@ from gateway.probe.census import KindCount, Mark
 from gateway.probe.comparison import Difference
 from gateway.probe.kinds import Kind
 from gateway.probe.preview import BaseView, View
+from gateway.probe.printable import printable
 
 # Wider lines are hard to read.
 WIDEST: Final = 100
@@ -42,9 +43,11 @@ def view_tables(view: View) -> RenderableType:
         )
     shown.extend((Text(), _attribute_table(view)))
     if view.shared:
-        shown.extend((Text(), _text(f"{len(view.shared):,} shared addresses", "bold cyan")))
+        shown.extend((Text(), _text(view_words.shared_heading(view), "bold cyan")))
         shown.extend(_listed(line) for line in view_words.shared(view))
-    shown.extend((Text(), *(_text(said, "yellow") for said in view_words.closing(view))))
+    closing = view_words.closing(view)
+    if closing:
+        shown.extend((Text(), *(_text(said, "yellow") for said in closing)))
     return Group(*shown)
 
 
@@ -101,7 +104,7 @@ def _cell(count: KindCount, mark: Mark) -> Text:
 
 def _text(text: str, style: str = "") -> Text:
     # Never parsed as markup: brackets in names are names.
-    return Text(view_words.printable(text), style, overflow="fold")
+    return Text(printable(text), style, overflow="fold")
 
 
 def _listed(line: str) -> Padding:

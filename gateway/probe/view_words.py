@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from gateway.probe.census import KindCount, Mark
+from gateway.probe.census import MARKS, KindCount, Mark
 from gateway.probe.comparison import Difference, Person
 from gateway.probe.kinds import Kind
 from gateway.probe.preview import BaseView, View
@@ -42,7 +42,7 @@ def cell(count: KindCount, mark: Mark) -> str:
 
 def heading(base: BaseView) -> str:
     pages = f" in {base.pages:,} page{'s' if base.pages != 1 else ''}" if base.pages else ""
-    return f"{base.base}: {base.entries:,} entries{pages}"
+    return f"{base.base}: {base.entries:,} entr{'ies' if base.entries != 1 else 'y'}{pages}"
 
 
 def remarks(base: BaseView, view: View) -> list[str]:
@@ -72,38 +72,34 @@ def closing(view: View) -> list[str]:
         )
     if not view.kinds_known:
         said.append("objectClass is neither listed nor usable in filters: nobody can tell users from groups")
-    marks_untold = [mark for mark in Mark if not any(_told(base, mark) for base in view.bases)]
-    if marks_untold:
-        said.append(
-            f"{NOT_TOLD}: not told ({', '.join(marks_untold)}), for want of such entries or because "
-            f"clients.{view.client}.attributes does not list what tells it"
-        )
+    for mark, (kinds, names) in MARKS.items():
+        if any(kind in kinds and _untold(base, kind, mark) for base in view.bases for kind in base.kinds):
+            said.append(f"{mark}: cannot be told, because clients.{view.client}.attributes has no {' or '.join(names)}")
     return said
 
 
-def _told(base: BaseView, mark: Mark) -> bool:
-    return any(count.marks.get(mark) is not None for count in base.kinds.values())
+def _untold(base: BaseView, kind: Kind, mark: Mark) -> bool:
+    return base.kinds[kind].marks.get(mark) is None
+
+
+def shared_heading(view: View) -> str:
+    return f"{len(view.shared):,} address{'es' if len(view.shared) != 1 else ''} of several entries"
 
 
 def shared(view: View) -> list[str]:
     """The addresses that several entries have, the first SHOWN of them."""
-    lines = [f"{address}: {'  '.join(names[:3])}{_more(len(names) - 3)}" for address, names in view.shared.items()]
-    return [*lines[:SHOWN], *([f"and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else [])]
+    return _first(SHOWN, [f"{address}: {'  '.join(_first(3, names))}" for address, names in view.shared.items()])
 
 
 def difference(found: Difference) -> list[tuple[str, list[str]]]:
     """Headings, and the names below them."""
     lists = [
-        ("would appear", [_person(each) for each in found.appear]),
-        ("would vanish", [_person(each) for each in found.vanish]),
-        ("would be disabled", [_person(each) for each in found.disabled]),
-        ("would move", [f"{then.dn} -> {now.dn}" for then, now in found.moved]),
+        ("would appear", sorted(map(_person, found.appear))),
+        ("would vanish", sorted(map(_person, found.vanish))),
+        ("would be disabled", sorted(map(_person, found.disabled))),
+        ("would move", sorted(f"{then.dn} -> {now.dn}" for then, now in found.moved)),
     ]
-    said = [
-        (f"{len(names):,} {what}", [*names[:SHOWN], *([f"and{_more(len(names) - SHOWN)}"] if names[SHOWN:] else [])])
-        for what, names in lists
-        if names
-    ]
+    said = [(f"{len(names):,} {what}", _first(SHOWN, names)) for what, names in lists if names]
     return said or [("nothing would change", [])]
 
 
@@ -111,13 +107,9 @@ def _person(person: Person) -> str:
     return f"{person.kind} {person.dn}"
 
 
-def _more(count: int) -> str:
-    return f" {count:,} more" if count > 0 else ""
-
-
-def printable(text: str) -> str:
-    """Names come from the directory, and must not move the cursor."""
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+def _first(most: int, names: Sequence[str]) -> list[str]:
+    more = len(names) - most
+    return [*names[:most], f"and {more:,} more"] if more > 0 else list(names)
 
 
 def lines(view: View) -> Iterable[str]:
@@ -139,10 +131,12 @@ def lines(view: View) -> Iterable[str]:
     )
     if view.shared:
         yield ""
-        yield f"{len(view.shared):,} shared addresses"
+        yield shared_heading(view)
         yield from (f"  {line}" for line in shared(view))
-    yield ""
-    yield from closing(view)
+    said = closing(view)
+    if said:
+        yield ""
+        yield from said
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -85,6 +85,21 @@ class GatewayProcess:
             time.sleep(0.02)
         return found
 
+    def resident_octets(self):
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) * 1024
+
+    def wait_until_still(self):
+        """Until the process spends no time for a while: where a client does not read, every buffer is full."""
+        spent, since = None, time.monotonic()
+        until = since + PATIENCE
+        while time.monotonic() - since < 0.5:
+            assert time.monotonic() < until
+            now = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+            if now != spent:
+                spent, since = now, time.monotonic()
+            time.sleep(0.05)
+
     def reload(self, config):
         """Puts the text in the file and sends SIGHUP; returns what the log says of it."""
         before = len(self.log())

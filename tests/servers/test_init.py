@@ -149,6 +149,19 @@ def test_an_authority_that_is_not_trusted(home, slapd):
     assert [path.name for path in home.iterdir()] == ["password"]
 
 
+def test_a_server_by_another_name_than_its_certificates(start_slapd, home):
+    running = start_slapd(names=("dc1.corp.example",))
+    arguments = ["-o", home / "gateway.yaml", "--server", f"127.0.0.1:{running.port}", "--account", tree.SYNC_ACCOUNT]
+    files = ["--ca-file", running.certificates.ca_file, "--password-file", home / "password"]
+    with Terminal("init", *arguments, *files, "--base", tree.STAFF, "--source", "10.0.0.0/8", "--no-login",
+                  "--test-certificate", "localhost") as terminal:  # fmt: skip
+        terminal.answer("Expect dc1.corp.example", "y")
+        assert terminal.end() == 0
+    (client,) = load_configuration(home / "gateway.yaml").settings.clients
+    assert client.directory.servers[0].server_name == "dc1.corp.example"
+    assert client.directory.servers[0].host == "127.0.0.1"
+
+
 def test_a_password_at_the_prompt_is_not_shown(home, slapd):
     flags = ["--server", f"127.0.0.1:{slapd.port}", "--ca-file", slapd.certificates.ca_file]
     with Terminal("init", "-o", home / "gateway.yaml", *flags, "--account", tree.SYNC_ACCOUNT) as terminal:

@@ -148,6 +148,14 @@ def test_the_required_filter_is_in_force_and_said(preview_slapd):
     assert "what required_filter leaves out cannot be counted" in found.output
 
 
+def test_what_cannot_be_told_is_said(preview_slapd):
+    found = preview_slapd(attributes=["objectClass", "mail"])
+    assert "no members: cannot be told, because clients.mimecast.attributes has no member or" in found.output
+    assert "disabled: cannot be told" in found.output
+    assert "no mail: cannot be told" not in found.output
+    assert "cannot be told" not in preview_slapd(base_dns=[tree.CONTACTS]).output
+
+
 def test_what_would_change(preview_slapd, tmp_path):
     saved = tmp_path / "before.json"
     first = preview_slapd("--save", saved, "--csv", tmp_path / "before.csv", excluded_base_dns=[tree.BOARD])
@@ -201,6 +209,13 @@ def test_questions_that_are_wrong(preview_slapd, tmp_path):
     found = preview_slapd("--compare", tmp_path / "none.json")
     assert (found.status, found.output) == (2, f"{tmp_path}/none.json: No such file or directory\n")
     assert "cannot be written" in preview_slapd("--save", tmp_path / "none" / "x.json").output
+
+
+def test_addresses_of_several_entries_are_listed(preview_samba):
+    found = preview_samba()
+    assert "1 address of several entries" in found.output
+    (line,) = (line for line in found.output.splitlines() if line.startswith("  jyamada@legacy.corp.example: "))
+    assert line.count(",OU=Staff,DC=corp,DC=example") == 2
 
 
 def test_tables_fit_a_terminal(preview_slapd, tmp_path):

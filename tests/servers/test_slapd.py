@@ -294,9 +294,9 @@ def test_an_abandoned_search_ends_without_a_result_and_others_go_on(certificates
 def test_a_slow_client_gets_every_entry_and_the_gateway_stays_small(certificates, large_gateway):
     client, message_id = begin_large_search(certificates, large_gateway)
     with client:
-        before = resident_octets(large_gateway)
-        until_nothing_moves(large_gateway)
-        assert resident_octets(large_gateway) - before < LARGE_USERS * PHOTO_OCTETS / 3
+        before = large_gateway.resident_octets()
+        large_gateway.wait_until_still()
+        assert large_gateway.resident_octets() - before < LARGE_USERS * PHOTO_OCTETS / 3
         names, result = client.result(message_id)
     assert result.code == 0
     # The first one came before.
@@ -406,23 +406,6 @@ def test_the_audit_tells_of_each_operation_and_of_no_value(gateway, slapd, throu
     text = (gateway.audit_text() + gateway.log()).encode()
     assert not any(word.encode() in text for word in (SYNC_PASSWORD, USER_PASSWORD, "@partner.example"))
     assert not any(mark in text for mark in slapd_tree.HIDDEN_MARKS)
-
-
-def resident_octets(running):
-    status = Path(f"/proc/{running.process.pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) * 1024
-
-
-def until_nothing_moves(running):
-    """Until the process spends no time for a while: every buffer on the way is full."""
-    spent, since = None, time.monotonic()
-    until = since + PATIENCE
-    while time.monotonic() - since < 0.5:
-        assert time.monotonic() < until
-        now = Path(f"/proc/{running.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-        if now != spent:
-            spent, since = now, time.monotonic()
-        time.sleep(0.05)
 
 
 def until_connected(port, count):

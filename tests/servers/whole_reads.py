@@ -53,21 +53,22 @@ def read(client, bases, attributes, **how):
     return whole
 
 
-def read_pages(client, whole, base, attributes, *, page=None, text=ALL, critical=True):
+def read_pages(client, whole, base, attributes, *, page=None, text=ALL, critical=True, watch=None):
     """Adds a subtree to whole; a generator that stops after each page.
 
-    page: the size that is asked for, None to ask for no pages. critical: of the paged results control.
+    page: the size that is asked for, None to ask for no pages. critical: of the paged results control. watch: called
+    with the number of entries, after each.
     """
     cookie = None
     while cookie != b"":
         controls = () if page is None else (page_control(page, cookie or b"", critical),)
-        done = finish(client, whole, client.search(base, text, attributes, controls))
+        done = finish(client, whole, client.search(base, text, attributes, controls), watch)
         cookie = next_page(done)
         assert not cookie or done.result.code == 0
         yield done
 
 
-def finish(client, whole, message_id):
+def finish(client, whole, message_id, watch=None):
     """Takes what comes of one search up to its SearchDone, which it returns."""
     before = len(whole.entries)
     while True:
@@ -80,6 +81,8 @@ def finish(client, whole, message_id):
             whole.pages.append(len(whole.entries) - before)
             return event
         whole.take(event)
+        if watch is not None:
+            watch(len(whole.entries))
 
 
 def read_ranges(client, dn, name, step=1499):
