@@ -3,6 +3,7 @@
 import base64
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -146,6 +147,12 @@ class Slapd:
                 return
             # Another program may have taken a port in the meantime.
             assert attempt < 4, output.read_text()
+
+    def freeze(self):
+        """From here on it does nothing, until it is killed."""
+        self.process.send_signal(signal.SIGSTOP)
+        # A signal comes to a process of several threads in its own time.
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def kill(self):
         """As kill -9 does: its connections end without a word."""

@@ -1,6 +1,5 @@
 """A whole sync through the gateway, and everything that can go wrong with one, against OpenLDAP's slapd."""
 
-import signal
 import time
 from pathlib import Path
 
@@ -331,12 +330,12 @@ def test_a_server_that_falls_silent_in_mid_search_is_an_error(certificates, mort
     running = start_gateway(gateway_configuration(certificates, mortal, limits={"silence": 1}))
     if page is None:
         client, message_id = begin_large_search(certificates, running)
-        mortal.process.send_signal(signal.SIGSTOP)
+        mortal.freeze()
     else:
         client = RawClient(running.port, certificates.ca_file)
         assert client.bind(*ACCOUNT) == 0
         assert client.result(client.search(STAFF, controls=(page_control(page),)))[1].code == 0
-        mortal.process.send_signal(signal.SIGSTOP)
+        mortal.freeze()
         message_id = client.search(STAFF, controls=(page_control(page),))
     with client:
         names, result = client.result(message_id)
@@ -352,7 +351,7 @@ def test_a_server_that_falls_silent_before_a_bind_is_an_error(certificates, star
     directory = {**stopped.gateway_directory, "connect_timeout": 1}
     client = {"sync_accounts": [SYNC_ACCOUNT], "base_dns": BASES, "attributes": ATTRIBUTES}
     running = start_gateway(configuration(certificates, directory, client, limits={"bind": 1}))
-    stopped.process.send_signal(signal.SIGSTOP)
+    stopped.freeze()
     with RawClient(running.port, certificates.ca_file) as session:
         assert session.bind(*ACCOUNT) == 52
     assert "no answer in time" in running.log()
