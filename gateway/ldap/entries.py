@@ -180,7 +180,7 @@ class EntryFilter:
                 tag, begin, value_end = ber.read_header(data, value, last)
                 if tag != ber.OCTET_STRING:
                     raise _unexpected(tag, value)
-                if begin - value != ber.header_size(value_end - begin):
+                if begin - value != 2 and not _is_shortest(value, begin, value_end):
                     shortest = False
                 count += 1
                 value = value_end
@@ -195,9 +195,9 @@ class EntryFilter:
                 ranged = ranged or described.ranged
                 if (
                     shortest
-                    and inner - pos == ber.header_size(after - inner)
-                    and name - inner == ber.header_size(name_end - name)
-                    and first - name_end == ber.header_size(last - first)
+                    and _is_shortest(pos, inner, after)
+                    and _is_shortest(inner, name, name_end)
+                    and _is_shortest(name_end, first, last)
                 ):
                     size += after - pos
                     if run < 0:
@@ -289,6 +289,11 @@ def _plain_integer(data: bytes, start: i64, end: i64) -> i64:
     for i in range(start, end):
         value = value << 8 | data[i]
     return value
+
+
+def _is_shortest(pos: i64, start: i64, end: i64) -> bool:
+    """Whether the length of the element at pos, whose contents are data[start:end], is written so."""
+    return start - pos == ber.header_size(end - start)
 
 
 def _values_anew(data: bytes, pos: i64, end: i64) -> bytes:
