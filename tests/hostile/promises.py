@@ -30,8 +30,17 @@ def base_type(description):
     return description.partition(";")[0].lower()
 
 
+def below(dn, base):
+    """At the base or under it: its text ends the DN's, behind a comma that is not escaped."""
+    rest = dn.lower().removesuffix(base)
+    if rest == dn.lower():
+        return False
+    before = rest[:-1].rstrip("\\")
+    return not rest or (rest.endswith(",") and (len(rest) - 1 - len(before)) % 2 == 0)
+
+
 def inside(dn):
-    return dn.lower().endswith(BASES) and not dn.lower().endswith(EXCLUDED)
+    return any(below(dn, base) for base in BASES) and not below(dn, EXCLUDED)
 
 
 def filter_types(filter_):
