@@ -20,11 +20,11 @@ CLIENT = {
 }
 
 
-def gateway_configuration(certificates, server, **others):
+def gateway_configuration(certificates, server, client=None, **others):
     """As the sessions without sockets have it: tests.policy.policies.POLICY."""
     directory = {**server.gateway_directory(), "paging": "auto"}
     limits = {"response_message": LARGEST, **others.pop("limits", {})}
-    return configuration(certificates, directory, CLIENT, limits=limits, **others)
+    return configuration(certificates, directory, {**CLIENT, **(client or {})}, limits=limits, **others)
 
 
 class HostileServer(StubServer):

@@ -12,7 +12,8 @@ ATTRIBUTES = {"mail", "displayname", "member", "objectclass"}
 FILTER_ATTRIBUTES = ATTRIBUTES | {"objectcategory", "samaccounttype", "whenchanged", "usnchanged"}
 RULES = {"1.2.840.113556.1.4.803", "1.2.840.113556.1.4.804", None}
 # The gateway's own searches: which groups, whose entry, which kind of server.
-OWN = {"tokengroups", "userprincipalname", "samaccountname", "supportedcapabilities", "uid", "distinguishedname"}
+OWN = {"tokengroups", "userprincipalname", "samaccountname", "supportedcapabilities"}
+OWN_FILTER = {"userprincipalname", "samaccountname"}
 
 
 def whole(octets, decode):
@@ -73,7 +74,7 @@ def check_forwarded(octets):
 
 def check_search(request):
     asked = {base_type(name) for name in request.attributes}
-    if asked <= OWN:
+    if asked <= OWN or (asked == {"1.1"} and filter_types(request.filter) <= OWN_FILTER):
         return
     assert inside(request.base), request.base
     assert request.deref_aliases == 0
