@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.bulk import PAGES
 from bench.gateway_process import gateway
-from bench.lab import Lab
+from bench.lab import MANY_REQUESTS, Lab
 from bench.measure import Figure
 from bench.peers import Target
 from bench.requests import Lookups, PagedRead
@@ -50,7 +50,7 @@ def profile(names: list[str], users: int, code: Path) -> None:
         lab = Lab(users, server, code, [])
         for name in names:
             if shutil.which("perf"):
-                with gateway(server, code=code) as target:
+                with gateway(server, code=code, limits=MANY_REQUESTS) as target:
                     for figure in _perf(name, lab, target):
                         print(f"{figure.markdown()}\n", flush=True)
             print(f"{_cprofile(name, lab).markdown()}\n", flush=True)
@@ -94,7 +94,8 @@ def _report(data: Path, order: str) -> list[tuple[str, ...]]:
 def _cprofile(name: str, lab: Lab) -> Figure:
     with tempfile.TemporaryDirectory(prefix="bench-profile-") as made:
         file = Path(made) / "profile"
-        with gateway(lab.server, code=lab.code, under=("-m", "cProfile", "-o", str(file))) as target:
+        under = ("-m", "cProfile", "-o", str(file))
+        with gateway(lab.server, code=lab.code, limits=MANY_REQUESTS, under=under) as target:
             _keep_busy(name, lab, target)
         stats = pstats.Stats(str(file))
     # Waiting for something to happen is no work.
