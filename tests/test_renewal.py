@@ -114,17 +114,6 @@ def test_a_broken_file_leaves_what_is_in_use(watched, octets, words):
     assert watched.renewed == 0
 
 
-def test_a_chain_without_its_end_is_no_pair_of_its_own(tmp_path, watched):
-    write_chain(tmp_path)
-    whole = watched.certificate.read_bytes()
-    leaf, middle, _ = whole.split(b"-----END CERTIFICATE-----\n")
-    watched.certificate.write_bytes(leaf)
-    watched.look()
-    watched.certificate.write_bytes(whole)
-    watched.look()
-    assert watched.renewed == 1
-
-
 def test_an_expired_certificate_is_not_used(tmp_path, watched):
     write_pair(tmp_path, days=-1)
     watched.look()
