@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, final
 
-from gateway.ldap.ber import MAX_LENGTH_OCTETS, SEQUENCE
-from gateway.ldap.errors import DecodeError
+from gateway.ldap.ber import MAX_LENGTH_OCTETS, SEQUENCE, Reader
+from gateway.ldap.errors import DecodeError, MessageTooLarge
 
 if TYPE_CHECKING:
     from mypy_extensions import i64
@@ -42,6 +42,20 @@ def message_size(data: bytes, pos: i64) -> i64:
     for i in range(pos + 2, pos + 2 + count):
         size = size << 8 | data[i]
     return 2 + count + size
+
+
+def announced_id(data: bytes, pos: int) -> int | None:
+    """The ID of the message that begins at pos, whose size is known, however little of it has come.
+
+    None until that tells, 0 where it begins with no message ID (RFC 4511 4.1.1.1).
+    """
+    length = data[pos + 1]
+    start = pos + 2 + (length & 0x7F if length >= 0x80 else 0)
+    end = min(start + LONGEST_HEADER + 4, len(data))
+    try:
+        return Reader(data, start, end).integer()
+    except DecodeError:
+        return 0 if end - start == LONGEST_HEADER + 4 else None
 
 
 @final
@@ -96,8 +110,8 @@ class Framer:
     def next_message(self) -> bytes | None:
         """The next whole message, or None if more must arrive.
 
-        Raises DecodeError for what cannot be a message or is larger than the limit; the stream is then
-        unusable.
+        Raises DecodeError for what cannot be a message, MessageTooLarge for one larger than the limit; the stream
+        is then unusable. Of a message that is too large nothing is taken: asked again, it is raised again.
         """
         if not self.gather():
             return None
@@ -107,7 +121,8 @@ class Framer:
             self._awaited = available + 1
             return None
         if size > self.limit:
-            raise DecodeError(f"message of {size} octets, more than {self.limit}")
+            text = f"message of {size} octets, more than {self.limit}"
+            raise MessageTooLarge(text, announced_id(self.data, self.pos))
         if available < size:
             self._awaited = size
             return None
