@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from errno import EACCES
 from time import monotonic
 
@@ -10,18 +10,22 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
+from gateway.ldap.dn import parse
 from gateway.net.listener import ListenerFactory, ListenerState, ServedClient, SessionRegistry
 from gateway.net.reactor import Port, Reactor, Timer
+from gateway.net.secret_verifier import SecretVerifier
 from gateway.net.server_link import ServerConnector
 from gateway.net.settings import GatewaySettings, ListenerSettings, Network, StartTls
 from gateway.net.sources import SourceTable
 from gateway.net.tls import listener_tls
 from gateway.observe.ledger import Ledger, ListenerStatus
+from gateway.policy.credentials import OwnPassword
+from gateway.policy.lockout import gateway_account
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
 from gateway.relay.paging import ServerFacts
-from gateway.state.attempts import AttemptsInMemory
+from gateway.state.attempts import Attempts, AttemptsInMemory
 from gateway.state.sizes import SizeMemory
 
 log = Logger()
@@ -55,7 +59,9 @@ class Gateway:
         self._reactor = reactor
         self.ledger = Ledger()
         self._audit = audit
-        self._registry = SessionRegistry(self._record, sizes, AttemptsInMemory(monotonic), self.ledger)
+        self._attempts: Attempts = AttemptsInMemory(monotonic)
+        self._verifier = SecretVerifier(reactor)
+        self._registry = SessionRegistry(self._record, sizes, self._attempts, self._verifier, self.ledger)
         self._listening: dict[tuple[str, int], tuple[Port, ListenerFactory]] = {}
         self._admin: Port | None = None
         self._watch: Timer | None = None
@@ -93,6 +99,7 @@ class Gateway:
         """Serves new sessions by these settings; running ones finish under theirs. Raises StartError, and then
         everything is as before. A change of the admin address needs a restart."""
         self._apply(settings)
+        take_new_passwords(self._settings, settings, self._attempts)
         if settings.admin != self._settings.admin:
             log.warn("admin.address has changed: it is used from the next start on")
         self._settings = settings
@@ -199,6 +206,7 @@ class Gateway:
         for connection in list(self._registry.open):
             connection.abort(Reason.stopping, "the gateway is stopping")
         await self._until(lambda: not self._registry.open, CLOSING)
+        self._verifier.stop()
         if self._watch is not None and self._watch.active():
             self._watch.cancel()
         if self._admin is not None:
@@ -214,6 +222,22 @@ class Gateway:
 
 def key(listener: ListenerSettings) -> tuple[str, int]:
     return listener.host, listener.port
+
+
+def take_new_passwords(old: GatewaySettings, new: GatewaySettings, attempts: Attempts) -> None:
+    """Of the gateway's own accounts: what was wrong with the old one is forgotten, and nobody tries it any more."""
+    current = {(directory, dn): password for directory, dn, password in _own_passwords(new)}
+    for directory, dn, password in _own_passwords(old):
+        if (directory, dn) in current and current[directory, dn] != password:
+            password.replaced = True
+            attempts.forget(gateway_account(directory, parse(dn)))
+
+
+def _own_passwords(settings: GatewaySettings) -> Iterator[tuple[str, str, OwnPassword]]:
+    """The directory, the DN and the password of each."""
+    for client in settings.clients:
+        for account in client.policy.mapped_accounts:
+            yield client.policy.directory, account.bind_dn, account.password
 
 
 def _words(error: CannotListenError) -> str:
