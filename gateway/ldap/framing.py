@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.ldap.ber import MAX_LENGTH_OCTETS, SEQUENCE
-from gateway.ldap.errors import DecodeError
+from gateway.ldap.ber import MAX_LENGTH_OCTETS, SEQUENCE, Reader
+from gateway.ldap.errors import DecodeError, MessageTooLarge
 
 # Tag, length of lengths, and the longest length: after these a message's size is known.
 LONGEST_HEADER: Final = 2 + MAX_LENGTH_OCTETS
@@ -41,6 +41,20 @@ def message_size(data: bytes, pos: int) -> int:
     return 2 + count + size
 
 
+def announced_id(data: bytes, pos: int) -> int | None:
+    """The ID of the message that begins at pos, whose size is known, however little of it has come.
+
+    None until that tells, 0 where it begins with no message ID (RFC 4511 4.1.1.1).
+    """
+    length = data[pos + 1]
+    start = pos + 2 + (length & 0x7F if length >= 0x80 else 0)
+    end = min(start + LONGEST_HEADER + 4, len(data))
+    try:
+        return Reader(data, start, end).integer()
+    except DecodeError:
+        return 0 if end - start == LONGEST_HEADER + 4 else None
+
+
 class Framer:
     """Collects received bytes and gives them back as whole messages.
 
@@ -70,8 +84,8 @@ class Framer:
     def next_message(self) -> bytes | None:
         """The next whole message, or None if more must arrive.
 
-        Raises DecodeError for what cannot be a message or is larger than the limit; the stream is then
-        unusable.
+        Raises DecodeError for what cannot be a message, MessageTooLarge for one larger than the limit; the stream
+        is then unusable. Of a message that is too large nothing is taken: asked again, it is raised again.
         """
         if self.buffered() < self._awaited:
             return None
@@ -87,7 +101,8 @@ class Framer:
             self._awaited = available + 1
             return None
         if size > self.limit:
-            raise DecodeError(f"message of {size} octets, more than {self.limit}")
+            text = f"message of {size} octets, more than {self.limit}"
+            raise MessageTooLarge(text, announced_id(self._data, self._pos))
         if available < size:
             self._awaited = size
             return None

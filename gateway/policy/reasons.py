@@ -75,6 +75,7 @@ class Reason(StrEnum):
     narrowed_base_missing = "narrowed-base-missing"
     size_limit_reached = "size-limit-reached"
     octet_limit_reached = "octet-limit-reached"
+    response_too_large = "response-too-large"
     search_timeout = "search-timeout"
     expanded_entry_too_large = "expanded-entry-too-large"
     entry_changed = "entry-changed"
@@ -200,6 +201,9 @@ REASONS: dict[Reason, ReasonDoc] = {
     ),
     Reason.octet_limit_reached: ReasonDoc(
         "the entries of the search have more octets than the client may get", "clients.X.octet_limit"
+    ),
+    Reason.response_too_large: ReasonDoc(
+        "one response of the server is larger than may be held", "limits.response_message"
     ),
     Reason.search_timeout: ReasonDoc("the search took too long", "limits.search or clients.X.time_limit"),
     Reason.expanded_entry_too_large: ReasonDoc(

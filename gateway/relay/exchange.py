@@ -12,7 +12,7 @@ from typing import Protocol
 
 from gateway.ldap import messages
 from gateway.ldap.entries import HELD_BACK, RANGED, Tally
-from gateway.ldap.errors import DecodeError
+from gateway.ldap.errors import DecodeError, MessageTooLarge
 from gateway.ldap.messages import AbandonRequest, BindRequest, LDAPMessage, UnbindRequest
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.credentials import SecretCheck, SecretVerdict
@@ -133,8 +133,20 @@ class Exchange:
                 if message is None:
                     break
                 self._from_server(upstream, message)
+            except MessageTooLarge as error:
+                if error.message_id is None:
+                    break
+                self._too_large(upstream.owner(error.message_id), str(error))
             except DecodeError as error:
                 self.server_gone(Reason.server_undecodable, "the directory sent what is not LDAP", str(error))
+
+    def _too_large(self, operation: Operation | None, detail: str) -> None:
+        """One response is larger than may be held; behind it the server's stream cannot be read."""
+        text = f"one response of the directory has more than {self._limits.response_message} octets"
+        self.drop_server()
+        if operation is not None:
+            self._fail(operation, Reason.response_too_large, ResultCode.adminLimitExceeded, text, detail)
+        self._without_server(Reason.server_lost, f"the connection to the directory was given up: {text}", detail)
 
     def hold(self) -> None:
         """Reading from the server pauses because the client cannot keep up; its silence is not its fault."""
@@ -155,9 +167,11 @@ class Exchange:
 
     def server_gone(self, reason: Reason, text: str, detail: str) -> None:
         """Answers every open operation with an error, then tells the session."""
-        if self._upstream is None:
-            return
-        self.drop_server()
+        if self._upstream is not None:
+            self.drop_server()
+            self._without_server(reason, text, detail)
+
+    def _without_server(self, reason: Reason, text: str, detail: str) -> None:
         self.fail_all(reason, text, detail)
         self._owner.server_gone(reason, text)
 

@@ -134,6 +134,10 @@ class _RunningSearch:
                 return self._ended(answer)
             controls = answer.controls
             search.cookie = self._cookie(controls)
+            if search.cookie and plan.page is None and not by_gateway:
+                # There is more, and asking once more without pages would give the same again.
+                text = "the directory sent a page of a result that nobody wanted in pages"
+                raise _Failed(Reason.server_wrong_response, ResultCode.unavailable, text)
             if not search.cookie:
                 search.part += 1
             if plan.page is None or search.part == len(plan.parts):

@@ -94,9 +94,9 @@ class StubServer:
                     message = m.decode_request(octets)
                     self.requests.append(message.operation)
                     for answer in self.answers(message):
-                        connection.sendall(m.encode(answer))
+                        connection.sendall(answer if isinstance(answer, bytes) else m.encode(answer))
         plain.close()
 
     def answers(self, message):
-        """The whole messages in answer to one; for a subclass that needs more than operations."""
+        """The messages in answer to one, or octets; for a subclass that needs more than operations."""
         return (m.LDAPMessage(message.message_id, operation) for operation in self._answer(message.operation))
