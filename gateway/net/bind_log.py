@@ -21,7 +21,7 @@ def log_bind(label: str, record: AuditRecord) -> None:
             "no sync of this client until that is put right",
             label=label,
             server=record.server,
-            account=record.bound_as,
+            account=record.mapped_to,
             meaning=record.server_meaning or "it does not say why",
         )
     elif record.reason == Reason.gateway_account_guarded:
@@ -29,7 +29,7 @@ def log_bind(label: str, record: AuditRecord) -> None:
             "{label}: ALERT: the gateway's own account {account} is not tried for now: its password was wrong so often "
             "that more would lock it in the directory; put password_file right and send SIGHUP",
             label=label,
-            account=record.bound_as,
+            account=record.mapped_to,
         )
     elif record.reason == Reason.secret_wrong:
         log.warn(

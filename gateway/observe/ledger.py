@@ -174,7 +174,7 @@ class Ledger(Observer):
         self._counts(record.client).add(record)
         if record.reason and is_refusal(record):
             self._count_refusal(record.reason)
-        if record.bound_as:
+        if record.mapped_to:
             self._note_own_account(record)
         if record.operation != "search":
             return
@@ -235,12 +235,12 @@ class Ledger(Observer):
 
     def _note_own_account(self, record: AuditRecord) -> None:
         status = self.clients.get(record.client)
-        if status is None or record.bound_as not in status.own_accounts:
+        if status is None or record.mapped_to not in status.own_accounts:
             return
         if record.code == ResultCode.success:
-            status.own_refused.discard(record.bound_as)
+            status.own_refused.discard(record.mapped_to)
         elif record.reason in (Reason.gateway_account_refused, Reason.gateway_account_guarded):
-            status.own_refused.add(record.bound_as)
+            status.own_refused.add(record.mapped_to)
 
     def _counts(self, client: str) -> ClientCounts:
         status = self.clients.get(client) or self._gone.get(client)

@@ -131,7 +131,7 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.empty_password: ReasonDoc("a name with an empty password, which a server may take for anonymous"),
     Reason.bind_name_form_not_allowed: ReasonDoc("the bind name is neither a DN, name@domain nor DOMAIN\\name"),
     Reason.account_spelling_not_listed: ReasonDoc(
-        "a sync account in a spelling that is not listed", "clients.X.sync_accounts"
+        "a sync account in a spelling that is not listed", "clients.X.sync_accounts or clients.X.credentials.accounts"
     ),
     Reason.account_guarded: ReasonDoc(
         "too many wrong passwords of this account; nothing is sent to a server for a while", "clients.X.lockout"

@@ -298,7 +298,7 @@ class Session:
         if decision.mapped is None:
             self._exchange.begin(operation, bind_steps(self.policy, decision))
         else:
-            operation.record.bound_as = decision.request.name
+            operation.record.mapped_to = decision.request.name
             self._exchange.begin(operation, mapped_bind_steps(self.policy, decision, decision.mapped))
 
     def _search(self, operation: Operation, request: SearchRequest, controls: tuple[Control, ...]) -> None:

@@ -4,12 +4,15 @@ import base64
 import re
 
 import pytest
+import yaml
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 from argon2.low_level import Type, hash_secret, verify_secret
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from gateway.config import models
 from gateway.config.credentials import LEAST, HashProblem, read_hash
 from gateway.config.problems import ConfigurationError
 from gateway.ldap.dn import parse
@@ -71,6 +74,15 @@ def test_accounts_become_settings(tmp_path):
     (decoy,) = client.policy.decoy_hashes
     assert decoy != ONE
     assert decoy.rpartition("$")[0].rpartition("$")[0] == ONE.rpartition("$")[0].rpartition("$")[0]
+
+
+def test_neither_models_nor_settings_show_a_secret(tmp_path):
+    configuration = loaded(tmp_path)
+    file = models.File.model_validate(yaml.safe_load(WITHOUT + MAPPED))
+    assert not leaks(repr(configuration) + repr(file) + str(file))
+    with pytest.raises(ValidationError) as caught:
+        models.MappedAccount.model_validate({"hashes": {"hunter2": 1}, "bind_dn": ["hunter2"], "password_file": 2})
+    assert not leaks(f"{caught.value}{caught.value!r}")
 
 
 def test_a_decoy_is_a_hash_that_argon2_reads(tmp_path):

@@ -39,6 +39,13 @@ def test_what_is_sent_is_the_gateways_own_bind_and_nothing_of_the_clients(name, 
     assert plan.mapped.check.secret == Secret(OUTER_SECRET)
 
 
+def test_the_name_may_be_that_of_the_gateways_own_account():
+    settings = mapped_policy(mapped_account(OWN_DN))
+    plan = decide(OWN_DN.lower(), settings=settings)
+    assert (plan.account, plan.request.authentication.password) == (OWN_DN, OWN_PASSWORD)
+    assert decide("svc-gateway@corp.example", settings=settings).reason == "gateway-account"
+
+
 def test_each_account_is_verified_against_as_many_hashes():
     one, two = mapped_account("one", "a"), mapped_account("two", "b", "c")
     settings = mapped_policy(one, two)

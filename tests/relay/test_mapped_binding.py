@@ -44,7 +44,7 @@ def test_the_server_is_asked_once_the_secret_proved_right_and_with_nothing_of_th
     assert h.results() == [(1, 0)]
     assert h.attempts == [(OUTER_ACCOUNT, "right"), (OWN_ACCOUNT, "right")]
     record = h.audit[-1]
-    assert (record.account, record.bound_as, record.sync_bind) == ("mimecast-sync", OWN_DN, True)
+    assert (record.account, record.mapped_to, record.sync_bind) == ("mimecast-sync", OWN_DN, True)
     h.send(search(), start=2)
     assert h.to_server[-1].operation.attributes == ("mail",)
 
@@ -104,7 +104,7 @@ def test_the_gateways_own_account_refused_is_unavailable(answer, counted, pass_d
     assert "data" not in result.diagnostic
     assert h.attempts == [(OUTER_ACCOUNT, "right"), (OWN_ACCOUNT, counted)]
     record = h.audit[-1]
-    assert (record.reason, record.bound_as, record.server_code) == (Reason.gateway_account_refused, OWN_DN, 49)
+    assert (record.reason, record.mapped_to, record.server_code) == (Reason.gateway_account_refused, OWN_DN, 49)
     h.send(search(), start=2)
     assert h.results()[-1] == (2, 50)
 

@@ -87,7 +87,7 @@ def test_a_sync_with_the_outer_secret_is_what_the_inner_account_sees(
     assert len(seen) > 500
     assert seen == sync(directly, [STAFF, GROUPS], ATTRIBUTES)
     record = running.audit(operation="bind")[0]
-    assert (record["account"], record["bound_as"], record["code"]) == (NAME, SYNC_ACCOUNT, 0)
+    assert (record["account"], record["mapped_to"], record["code"]) == (NAME, SYNC_ACCOUNT, 0)
     nothing_shown(running)
 
 
