@@ -17,6 +17,7 @@ from gateway.net.settings import GatewaySettings, ListenerSettings, Network, Sta
 from gateway.net.sources import SourceTable
 from gateway.net.tls import listener_tls
 from gateway.observe.ledger import Ledger, ListenerStatus
+from gateway.observe.sync_runs import SyncRun
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
@@ -41,8 +42,8 @@ class StartError(Exception):
 
 
 class Gateway:
-    """audit: takes each audit record; it must not block for long and must not raise. sizes: of the last complete
-    searches."""
+    """audit: takes each audit record, sync_ended: each sync run that is over; neither may block or raise. sizes: of the
+    last complete searches."""
 
     def __init__(
         self,
@@ -50,10 +51,11 @@ class Gateway:
         audit: Callable[[AuditRecord], None],
         sizes: SizeMemory,
         reactor: Reactor,
+        sync_ended: Callable[[SyncRun], None] = lambda run: None,
     ) -> None:
         self._settings = settings
         self._reactor = reactor
-        self.ledger = Ledger()
+        self.ledger = Ledger(run_ended=sync_ended)
         self._audit = audit
         self._registry = SessionRegistry(self._record, sizes, AttemptsInMemory(monotonic), self.ledger)
         self._listening: dict[tuple[str, int], tuple[Port, ListenerFactory]] = {}
@@ -199,6 +201,7 @@ class Gateway:
         for connection in list(self._registry.open):
             connection.abort(Reason.stopping, "the gateway is stopping")
         await self._until(lambda: not self._registry.open, CLOSING)
+        self.ledger.end_runs()
         if self._watch is not None and self._watch.active():
             self._watch.cancel()
         if self._admin is not None:
