@@ -95,8 +95,8 @@ class AuditLog:
     def _line(self, shown: dict[str, Any]) -> AuditLine:
         return audit_line(shown, self._settings.format, self._clock(), self._most)
 
-    def _loss_line(self, loss: Loss, why: str) -> AuditLine:
-        return self._line(lost_object(loss.count, loss.first, loss.last, why))
+    def _loss_line(self, loss: Loss) -> AuditLine:
+        return self._line(lost_object(loss.count, loss.first, loss.last, loss.why))
 
 
 def _open(settings: AuditSettings) -> Output:

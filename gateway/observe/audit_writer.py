@@ -29,14 +29,15 @@ _SAY_AGAIN: Final = 60.0
 
 @dataclass(slots=True)
 class Loss:
-    """Records that found the queue full, one after another. first, last: when they came, in seconds since the epoch."""
+    """Records that could not be kept, one after another. first, last: when they came, in seconds since the epoch."""
 
     count: int
     first: float
     last: float
+    why: str
 
 
-LossLine: TypeAlias = Callable[[Loss, str], AuditLine]
+LossLine: TypeAlias = Callable[[Loss], AuditLine]
 
 
 class AuditWriter:
@@ -55,7 +56,7 @@ class AuditWriter:
         retry: float = RETRY_PAUSE,
     ) -> None:
         """limit: octets that may wait; one record may wait whatever it has. loss_line: the line that stands for lost
-        records, given why they were. say: takes lines for the log; called on any thread."""
+        records. say: takes lines for the log; called on any thread."""
         self.limit = limit
         self.health = AuditHealth(output.name)
         self._output = output
@@ -83,28 +84,21 @@ class AuditWriter:
 
     def put(self, line: AuditLine) -> None:
         size = len(line.octets)
-        full = False
         with self._lock:
             last = self._queue[-1] if self._queue else None
             losing = isinstance(last, Loss)
             waiting = self.health.waiting
-            if waiting and waiting + size > (self.limit // 2 if losing else self.limit):
-                full = True
-                self.health.lost += 1
-                if isinstance(last, Loss):
-                    last.count += 1
-                    last.last = line.time
-                else:
-                    self._queue.append(Loss(1, line.time, line.time))
-            else:
+            kept = not waiting or waiting + size <= (self.limit // 2 if losing else self.limit)
+            if kept:
                 self._queue.append(line)
                 self.health.waiting += size
                 self._put += 1
+            else:
+                self._lose(line, last)
             if self._idle:
                 self._lock.notify()
-        if full:
-            why = self.health.problem or f"{self.health.output} takes too little"
-            self._say_rarely(LogLevel.critical, f"{self.health.lost} records are lost so far: {why}")
+        if not kept:
+            self._say_rarely(LogLevel.critical, f"{self.health.lost} records are lost so far: {self._why()}")
 
     def reopen(self) -> None:
         """Once what was put before is written, or cannot be."""
@@ -137,6 +131,18 @@ class AuditWriter:
         self._called = True
         self._lock.notify()
 
+    def _lose(self, line: AuditLine, last: AuditLine | Loss | None) -> None:
+        self.health.lost += 1
+        if isinstance(last, Loss):
+            last.count += 1
+            last.last = line.time
+            last.why = self.health.problem or last.why
+        else:
+            self._queue.append(Loss(1, line.time, line.time, self._why()))
+
+    def _why(self) -> str:
+        return self.health.problem or f"{self.health.output} takes too little"
+
     # The thread.
 
     def _run(self) -> None:
@@ -161,7 +167,7 @@ class AuditWriter:
             while self._queue and size < _BATCH:
                 line = self._queue.popleft()
                 if isinstance(line, Loss):
-                    line = self._loss_line(line, self.health.problem or f"{self.health.output} took too little")
+                    line = self._loss_line(line)
                     self._put += 1
                     self.health.waiting += len(line.octets)
                 self._taken.append(line)
@@ -198,7 +204,7 @@ class AuditWriter:
                 self._output.write(self._taken)
             except RecordTooLong:
                 line = self._taken.popleft()
-                self._taken.appendleft(self._loss_line(Loss(1, line.time, line.time), "longer than may be sent"))
+                self._taken.appendleft(self._loss_line(Loss(1, line.time, line.time, "longer than may be sent")))
                 too_long += 1
             except (OSError, ValueError) as error:
                 # ValueError: a host's name that cannot be one.

@@ -14,8 +14,8 @@ from tests.observe.lines import PATIENCE, Taking, line, numbers
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def loss_line(loss, why):
-    text = json.dumps({"n": -loss.count, "first": loss.first, "last": loss.last, "why": why})
+def loss_line(loss):
+    text = json.dumps({"n": -loss.count, "first": loss.first, "last": loss.last, "why": loss.why})
     return AuditLine(text.encode() + b"\n", "lost", Severity.error, loss.first)
 
 
