@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from time import monotonic
@@ -12,6 +12,7 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
 from gateway.net.departures import Departures
+from gateway.net.inherited import InheritedSocket
 from gateway.net.listener import SessionRegistry
 from gateway.net.listening import Listeners, StartError, listen_failure
 from gateway.net.reactor import Port, Reactor, Timer
@@ -41,7 +42,7 @@ CLOSING = 1.0
 
 class Gateway:
     """audit: takes each audit record; it must not block for long and must not raise. sizes: of the last complete
-    searches."""
+    searches. inherited: sockets of listeners that are open already."""
 
     def __init__(
         self,
@@ -49,13 +50,14 @@ class Gateway:
         audit: Callable[[AuditRecord], None],
         sizes: SizeMemory,
         reactor: Reactor,
+        inherited: Sequence[InheritedSocket] = (),
     ) -> None:
         self._settings = settings
         self._reactor = reactor
         self.ledger = Ledger()
         self._audit = audit
         self._registry = SessionRegistry(self._record, sizes, AttemptsInMemory(monotonic), self.ledger)
-        self._listeners = Listeners(self._registry, reactor)
+        self._listeners = Listeners(self._registry, reactor, inherited)
         self._departures = Departures(self._registry, reactor)
         self._serving: Serving
         self._renewal: Renewal
@@ -67,6 +69,11 @@ class Gateway:
     def ports(self) -> list[int]:
         """The bound port of each listener, in the order of the configuration."""
         return self._listeners.ports
+
+    @property
+    def drain_timeout(self) -> float:
+        """Seconds that open operations have when the gateway stops."""
+        return self._settings.drain_timeout
 
     @property
     def admin_url(self) -> str | None:
