@@ -10,6 +10,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from gateway.config import credentials, models
+from gateway.config.audit import audit_settings
 from gateway.config.certificates import CertificateProblem, check_pair, read_certificates
 from gateway.config.limits import connection_limits, session_limits
 from gateway.config.networks import ListedNetwork, inside_proxies, read_networks, ties
@@ -22,6 +23,7 @@ from gateway.ldap.filter_text import FilterTextError, parse_filter
 from gateway.ldap.messages import START_TLS
 from gateway.net.required_certificate import RequiredCertificate, fold_alt_name
 from gateway.net.settings import (
+    AuditSettings,
     ClientCertificate,
     ClientSettings,
     DirectorySettings,
@@ -93,8 +95,7 @@ class Compiler:
             connections=connection_limits(file.limits),
             trusted_proxies=tuple(file.trusted_proxies),
             admin=None if file.admin is None else self._admin(file.admin.address),
-            audit_file=None if file.audit.file is None else self._path(file.audit.file),
-            audit_filter_values=file.audit.filter_values,
+            audit=self._audit(file.audit),
             drain_timeout=file.drain_timeout,
             state_dir=state_dir,
         )
@@ -133,6 +134,12 @@ class Compiler:
         if address is not None and not ip_address(address[0]).is_loopback:
             self._problem(location, "the admin pages are for this host: a loopback address is expected")
         return address
+
+    def _audit(self, audit: models.Audit) -> AuditSettings:
+        settings, problems = audit_settings(audit, self._directory)
+        for location, message in problems:
+            self._problem(("audit", *location), message)
+        return settings
 
     def _listener(self, location: Location, listener: models.Listener) -> ListenerSettings | None:
         address = self._address((*location, "address"), listener.address)
@@ -200,6 +207,7 @@ class Compiler:
         self._check_inside((*at, "base_dns"), bases, contexts, "the directory's naming_contexts")
         self._check_inside((*at, "login_base_dns"), logins, contexts, "the directory's naming_contexts")
         self._check_inside((*at, "excluded_base_dns"), excluded, (*bases, *logins), "any allowed base")
+        self._check_leaves_something(at, excluded, (*bases, *logins))
         if client.login_domains and not client.login_base_dns:
             self._problem((*at, "login_domains"), "without login_base_dns nobody may sign in")
         for i, account in enumerate(client.sync_accounts):
@@ -346,9 +354,9 @@ class Compiler:
         known = [listener.address for listener in file.listeners]
         found: set[int] = set()
         for i, address in enumerate(client.listeners):
-            if address in known:
-                found.add(known.index(address))
-            else:
+            same = {index for index, other in enumerate(known) if other == address}
+            found |= same
+            if not same:
                 self._problem((*at, "listeners", i), f"no such listener; there are: {', '.join(known)}")
         return frozenset(found)
 
@@ -367,6 +375,12 @@ class Compiler:
         for i, name in enumerate(names):
             if not any(name.is_inside(base) for base in bases):
                 self._problem((*location, i), f"not inside {what}")
+
+    def _check_leaves_something(self, at: Location, excluded: tuple[DN, ...], bases: tuple[DN, ...]) -> None:
+        for i, name in enumerate(excluded):
+            if any(base.is_inside_loosely(name) for base in bases):
+                advice = "leaves nothing of an allowed base: take that base out instead"
+                self._problem((*at, "excluded_base_dns", i), advice)
 
 
 def server_settings(url: str, server_name: str | None) -> ServerSettings:

@@ -16,7 +16,7 @@ from twisted.web.template import Tag, flattenString, tags
 from gateway.ldap import COMPILED
 from gateway.observe.durations import duration
 from gateway.observe.ledger import DAY, ClientStatus, Ledger, ServerStatus
-from gateway.observe.readiness import not_ready
+from gateway.observe.readiness import not_ready, notes
 from gateway.observe.status_style import STYLE
 from gateway.observe.sync_runs import SyncRun
 from gateway.policy.reasons import REASONS, Reason
@@ -64,7 +64,9 @@ def _page(ledger: Ledger) -> Tag:
                     tags.h1("LDAP gateway"), state, _faint(f"up for {duration(now - ledger.started)}; {_clock(now)}")
                 ),
                 _note("bad", reasons) if reasons else "",
+                _note("warn", said) if (said := notes(ledger)) else "",
                 "" if ledger.reloaded else _failed_reload(ledger, now),
+                _waiting_files(ledger) if ledger.files_waiting else "",
                 [_client(ledger, name, client, now) for name, client in ledger.clients.items()],
                 tags.div(
                     _servers(ledger, now),
@@ -86,6 +88,16 @@ def _failed_reload(ledger: Ledger, now: float) -> Tag:
         [
             "The last reload was refused: the configuration has a mistake, and the one that was loaded "
             f"{_ago(ledger.reload_time, now)} stays in force. The log names each mistake with its line."
+        ],
+    )
+
+
+def _waiting_files(ledger: Ledger) -> Tag:
+    return _note(
+        "warn",
+        [
+            f"{name}: changed files are not used: {why}; those from before stay in force."
+            for name, why in ledger.files_waiting.items()
         ],
     )
 

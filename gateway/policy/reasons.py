@@ -63,6 +63,7 @@ class Reason(StrEnum):
     idle = "idle"
     write_stalled = "write-stalled"
     stopping = "stopping"
+    client_removed = "client-removed"
     client_gone = "client-gone"
     abandoned = "abandoned"
     superseded_by_bind = "superseded-by-bind"
@@ -182,6 +183,9 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.idle: ReasonDoc("no request came for a long time", "limits.idle"),
     Reason.write_stalled: ReasonDoc("a peer took none of what waited for it", "limits.write_stall"),
     Reason.stopping: ReasonDoc("the gateway is stopping"),
+    Reason.client_removed: ReasonDoc(
+        "a reload removed the client, or the source from it; its sessions end after drain_timeout", "clients.X.sources"
+    ),
     Reason.client_gone: ReasonDoc("the client unbound or closed its connection first"),
     Reason.abandoned: ReasonDoc("the client abandoned the operation"),
     Reason.superseded_by_bind: ReasonDoc("a bind on the same connection ended the operation"),

@@ -10,6 +10,7 @@ from gateway.relay import commands as c
 from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
 from gateway.relay.settings import SessionLimits
+from tests.emitted import EMITTED
 from tests.policy.policies import policy
 
 BASE = "OU=Staff,DC=corp,DC=example"
@@ -47,6 +48,7 @@ class Harness:
                 self.to_server += split(command.data, m.decode_request)
             elif isinstance(command, c.Audit):
                 self.audit.append(command.record)
+                EMITTED.note("audit record", repr(command.record))
             elif isinstance(command, c.StoreSizes):
                 self.sizes[command.shape] = Remembered(command.sizes)
             elif isinstance(command, c.RecallSizes):
@@ -103,7 +105,7 @@ def split(data, decode):
     return found
 
 
-def bind(name, password=b"pw"):
+def bind(name, password=b"Harness-Passw0rd"):
     return m.BindRequest(3, name, m.SimpleAuthentication(password))
 
 

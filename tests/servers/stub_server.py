@@ -49,12 +49,19 @@ class StubServer:
 
     def __exit__(self, *_):
         self._closed = True
-        for each in (self._listening, *self._open):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self.drop_connections()
         for thread in self._threads:
             thread.join(30)
+
+    def drop_connections(self):
+        """Ends them all, whatever is still to be said on them; it goes on accepting."""
+        while self._open:
+            # Below TLS, whose object another thread is reading with; that thread closes it then.
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(self._open.pop(), socket.SHUT_RDWR)
 
     @property
     def port(self):
