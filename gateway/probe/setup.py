@@ -264,12 +264,18 @@ class Setup:
         return _Pair(certificate, self._answer("--private-key", None if key is None else str(key), question, read))
 
     def _test_pair(self, name: str) -> _Pair:
-        made = [self._home / f"{_TEST_PAIR}{suffix}" for suffix in (".pem", ".key", "-ca.pem")]
-        for path in made:
+        for path in self._test_files:
             self._keep(path)
-        return _Pair(made[0], made[1], name)
+        certificate, key, _ = self._test_files
+        return _Pair(certificate, key, name)
 
     # Files.
+
+    @property
+    def _test_files(self) -> tuple[Path, Path, Path]:
+        """Certificate, key and CA of the pair for tests."""
+        certificate, key, authority = (self._home / f"{_TEST_PAIR}{suffix}" for suffix in (".pem", ".key", "-ca.pem"))
+        return certificate, key, authority
 
     @property
     def _own_ca_file(self) -> Path:
@@ -286,22 +292,23 @@ class Setup:
         return str(whole.relative_to(self._home) if whole.is_relative_to(self._home) else whole)
 
     def _write(self, draft: Draft, pair: _Pair, trusted: Path) -> tuple[Path, ...]:
-        beside: list[Path] = []
+        # What each of them was before, so that --force costs nothing where the new ones do not do.
+        before: dict[Path, bytes | None] = {}
         try:
             if pair.test_name:
-                made = make_certificates(self._home, _TEST_PAIR, (pair.test_name,), _TEST_PAIR_VALID)
-                beside.extend((made.certificate, made.private_key, made.ca_file))
+                _remember(before, *self._test_files)
+                make_certificates(self._home, _TEST_PAIR, (pair.test_name,), _TEST_PAIR_VALID)
             if self._said.ca_file is None:
-                beside.append(self._own_ca_file)
+                _remember(before, self._own_ca_file)
                 self._own_ca_file.write_bytes(trusted.read_bytes())
             self._place(draft_text(draft))
         except OSError as error:
-            _remove(beside)
+            _restore(before)
             raise SetupError(f"{error.filename or self._home}: cannot be written: {error.strerror}") from None
         except BaseException:
-            _remove(beside)
+            _restore(before)
             raise
-        return (self._said.output, *beside)
+        return (self._said.output, *before)
 
     def _place(self, text: str) -> None:
         """Only what loads gets its name."""
@@ -321,9 +328,17 @@ class Setup:
             os.link(file.name, output)
 
 
-def _remove(paths: Sequence[Path]) -> None:
+def _remember(before: dict[Path, bytes | None], *paths: Path) -> None:
     for path in paths:
-        path.unlink(missing_ok=True)
+        before[path] = path.read_bytes() if path.exists() else None
+
+
+def _restore(before: dict[Path, bytes | None]) -> None:
+    for path, contents in before.items():
+        if contents is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.write_bytes(contents)
 
 
 def _other_name(server: ServerSettings) -> str:

@@ -196,6 +196,17 @@ def test_nothing_is_overwritten(flags, home, slapd):
     assert gateway("check", "-c", home / "gateway.yaml").returncode == 0
 
 
+def test_force_costs_nothing_where_the_new_files_cannot_be_placed(flags, home):
+    mine = ("corp-ca.pem", "gateway.pem", "gateway.key", "gateway-ca.pem")
+    for name in mine:
+        (home / name).write_text("mine")
+    (home / "gateway.yaml").mkdir()
+    ended = gateway(*flags(force=""))
+    assert ended.returncode == 2
+    assert "gateway.yaml: cannot be written" in ended.stderr
+    assert {name: (home / name).read_text() for name in mine} == dict.fromkeys(mine, "mine")
+
+
 @pytest.mark.parametrize(
     "changes, words",
     [
