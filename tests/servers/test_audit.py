@@ -17,6 +17,7 @@ from tests.observe.syslog_server import SyslogServer
 from tests.servers.gateway_process import PATIENCE, GatewayProcess, configuration
 from tests.servers.raw_client import RawClient
 from tests.servers.stub_server import StubServer, accept_binds
+from tests.servers.terminal import Terminal
 
 ACCOUNT = ("svc@corp.example", "Passw0rd")
 BASE = "DC=corp,DC=example"
@@ -249,3 +250,27 @@ def test_a_reload_moves_the_audit_or_leaves_it_where_it_is(certificates, text, t
     assert [record["operation"] for record in records(tmp_path / "first")] == ["bind"] + ["search"] * 9
     for line in (tmp_path / "second").read_text().splitlines():
         assert f' search session={records(tmp_path / "first")[0]["session"]} client=mimecast ' in line
+
+
+def test_the_command_follows_a_gateway_over_a_rotation(certificates, text, tmp_path, open_client):
+    path = tmp_path / "audit.jsonl"
+    with GatewayProcess(tmp_path, text({"file": "audit.jsonl"})) as running:
+        session = open_client(running, *ACCOUNT)
+        search(session, 15)
+        until(lambda: path.read_bytes().count(b"\n") == 16)
+        with Terminal("audit", "-c", running.config, "--follow", columns=200) as terminal:
+            terminal.wait_for_lines(10)
+            search(session, 5)
+            terminal.wait_for_lines(15)
+            path.rename(tmp_path / "audit.jsonl.1")
+            search(session, 5)
+            running.send("SIGUSR1")
+            running.wait_for("opened anew")
+            search(session, 5)
+            terminal.wait_for_lines(25)
+            terminal.interrupt()
+            assert terminal.end() == 0
+        shown = [line for line in terminal.lines if line and not line.startswith("^C")]
+        assert len(shown) == 25
+        assert all("  mimecast  " in line and "  success  base DC=corp,DC=example" in line for line in shown)
+        assert running.stop() == 0
