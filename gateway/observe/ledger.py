@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from time import time
 from typing import Final
 
+from gateway.ldap.results import ResultCode
 from gateway.net.observer import FailureCause, Observer
 from gateway.net.settings import DirectorySettings, GatewaySettings, ServerSettings
 from gateway.observe.audit_health import AuditHealth
@@ -74,11 +75,15 @@ class ShrinkAlert:
 
 @dataclass(slots=True)
 class ClientStatus:
-    """syncs: whether it has sync accounts. runs: the last ones that are over, oldest first. last_complete: the last
-    one of these that was complete, however long ago."""
+    """syncs: whether it has sync accounts. own_accounts: of the gateway itself, as which its sync accounts are bound;
+    own_refused: those of them that the directory refused when they were last used, or that are not tried for it.
+    runs: the last ones that are over, oldest first. last_complete: the last one of these that was complete, however
+    long ago."""
 
     directory: str = ""
     syncs: bool = False
+    own_accounts: frozenset[str] = frozenset()
+    own_refused: set[str] = field(default_factory=set)
     counts: ClientCounts = field(default_factory=ClientCounts)
     runs: deque[SyncRun] = field(default_factory=lambda: deque(maxlen=KEPT_RUNS))
     last_complete: SyncRun | None = None
@@ -89,8 +94,9 @@ class Ledger(Observer):
 
     clients, servers, listeners: of the configuration in force, in its order. unreachable: when a connection to a
     directory last failed at all of its servers, for those where none has succeeded since. reloaded: whether the last
-    load of the configuration succeeded; reload_time: when one last did. stopping: no session is accepted any more.
-    audit: whether records are written; whoever writes them puts its own in the place.
+    load of the configuration succeeded; reload_time: when one last did. files_waiting: of each listener or directory
+    whose changed TLS files are not used, why. stopping: no session is accepted any more. audit: whether records are
+    written; whoever writes them puts its own in the place.
     """
 
     def __init__(
@@ -108,6 +114,7 @@ class Ledger(Observer):
         self.refused_connections = Counter({Reason.source_not_listed: 0})
         self.reloaded = True
         self.reload_time = self.started
+        self.files_waiting: dict[str, str] = {}
         self.stopping = False
         self.loop_lag = Histogram(LAG_BOUNDS)
         self._gone: dict[str, ClientStatus] = {}
@@ -133,6 +140,8 @@ class Ledger(Observer):
             status = self.clients[client.policy.name]
             status.directory = client.directory.name
             status.syncs = bool(client.policy.sync_accounts)
+            status.own_accounts = frozenset(account.bind_dn for account in client.policy.mapped_accounts)
+            status.own_refused &= status.own_accounts
             for server in client.directory.servers:
                 place = (client.directory.name, server.label)
                 servers[place] = self.servers.get(place) or ServerStatus(*place)
@@ -140,6 +149,13 @@ class Ledger(Observer):
         directories = {directory for directory, _ in servers}
         self.unreachable = {name: since for name, since in self.unreachable.items() if name in directories}
         self.listeners = listeners
+
+    def files_wait(self, name: str, why: str | None) -> None:
+        """why: None where the TLS files of the listener or directory are those in use."""
+        if why is None:
+            self.files_waiting.pop(name, None)
+        else:
+            self.files_waiting[name] = why
 
     def reload_ended(self, succeeded: bool) -> None:
         self.reloaded = succeeded
@@ -169,6 +185,8 @@ class Ledger(Observer):
         self._counts(record.client).add(record)
         if record.reason and is_refusal(record):
             self._count_refusal(record.reason)
+        if record.mapped_to:
+            self._note_own_account(record)
         if record.operation != "search":
             return
         now = self.clock()
@@ -225,6 +243,15 @@ class Ledger(Observer):
             if hour >= first:
                 day.update(counts)
         return day.most_common()
+
+    def _note_own_account(self, record: AuditRecord) -> None:
+        status = self.clients.get(record.client)
+        if status is None or record.mapped_to not in status.own_accounts:
+            return
+        if record.code == ResultCode.success:
+            status.own_refused.discard(record.mapped_to)
+        elif record.reason in (Reason.gateway_account_refused, Reason.gateway_account_guarded):
+            status.own_refused.add(record.mapped_to)
 
     def _counts(self, client: str) -> ClientCounts:
         status = self.clients.get(client) or self._gone.get(client)

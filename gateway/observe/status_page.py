@@ -33,6 +33,11 @@ _BAR_WIDTH, _BAR_STEP, _BARS_HEIGHT, _LEAST_BAR = 10, 14, 48, 4
 
 _Node = Tag | str
 
+_OWN_REFUSED: Final = (
+    "The directory refuses the gateway's own account, so the service cannot sign in. The log says why; "
+    "put the account or its password_file right, then send SIGHUP."
+)
+
 
 def status_page(ledger: Ledger) -> bytes:
     """The page as HTML in UTF-8."""
@@ -61,6 +66,7 @@ def _page(ledger: Ledger) -> Tag:
                 _note("bad", reasons) if reasons else "",
                 _note("warn", said) if (said := notes(ledger)) else "",
                 "" if ledger.reloaded else _failed_reload(ledger, now),
+                _waiting_files(ledger) if ledger.files_waiting else "",
                 [_client(ledger, name, client, now) for name, client in ledger.clients.items()],
                 tags.div(
                     _servers(ledger, now),
@@ -86,6 +92,16 @@ def _failed_reload(ledger: Ledger, now: float) -> Tag:
     )
 
 
+def _waiting_files(ledger: Ledger) -> Tag:
+    return _note(
+        "warn",
+        [
+            f"{name}: changed files are not used: {why}; those from before stay in force."
+            for name, why in ledger.files_waiting.items()
+        ],
+    )
+
+
 def _client(ledger: Ledger, name: str, client: ClientStatus, now: float) -> Tag:
     running = ledger.running(name)
     last = client.runs[-1] if client.runs else None
@@ -98,6 +114,7 @@ def _client(ledger: Ledger, name: str, client: ClientStatus, now: float) -> Tag:
             _sync_state(client, running, now),
             class_="client",
         ),
+        _note("bad", [_OWN_REFUSED]) if client.own_refused else "",
         _run_facts(running, "Last search", "So far", now) if running is not None else "",
         _run_facts(last, "Last sync", "Took", now) if last is not None and running is None else "",
         _faint("No sync run since the gateway was started.") if client.syncs and last is None is running else "",
