@@ -16,13 +16,15 @@ from gateway.net.inherited import InheritedSocket
 from gateway.net.listener import SessionRegistry
 from gateway.net.listening import Listeners, StartError, listen_failure
 from gateway.net.reactor import Port, Reactor, Timer
+from gateway.net.secret_verifier import SecretVerifier
 from gateway.net.serving import Serving, listener_authorities
 from gateway.net.settings import GatewaySettings, StartTls
 from gateway.observe.ledger import Ledger, ListenerStatus
+from gateway.own_accounts import take_new_passwords
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
 from gateway.renewal import Renewal, TlsFiles
-from gateway.state.attempts import AttemptsInMemory
+from gateway.state.attempts import Attempts, AttemptsInMemory
 from gateway.state.sizes import SizeMemory
 
 log = Logger()
@@ -56,7 +58,9 @@ class Gateway:
         self._reactor = reactor
         self.ledger = Ledger()
         self._audit = audit
-        self._registry = SessionRegistry(self._record, sizes, AttemptsInMemory(monotonic), self.ledger)
+        self._attempts: Attempts = AttemptsInMemory(monotonic)
+        self._verifier = SecretVerifier(reactor)
+        self._registry = SessionRegistry(self._record, sizes, self._attempts, self._verifier, self.ledger)
         self._listeners = Listeners(self._registry, reactor, inherited)
         self._departures = Departures(self._registry, reactor)
         self._serving: Serving
@@ -105,6 +109,7 @@ class Gateway:
         their client or source is gone. Raises StartError, and then everything is as before. A change of the admin
         address needs a restart."""
         self._load(settings)
+        take_new_passwords(self._settings, settings, self._attempts)
         if settings.admin != self._settings.admin:
             log.warn("admin.address has changed: it is used from the next start on")
         self._settings = settings
@@ -212,6 +217,7 @@ class Gateway:
         for connection in list(self._registry.open):
             connection.abort(Reason.stopping, "the gateway is stopping")
         await self._until(lambda: not self._registry.open, CLOSING)
+        self._verifier.stop()
         if self._watch is not None and self._watch.active():
             self._watch.cancel()
         if self._admin is not None:

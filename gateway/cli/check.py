@@ -45,4 +45,6 @@ def command(config: Path, as_json: bool) -> None:
             f"{len(policy.attributes)} attributes, directory {client.directory.name} "
             f"({', '.join(server.url for server in client.directory.servers)})"
         )
+        for account in policy.mapped_accounts:
+            click.echo(f"client {policy.name}: {account.name} is mapped to {account.bind_dn}")
     click.echo(f"{config}: ok")

@@ -104,4 +104,8 @@ def _known_keys(location: Location) -> list[str]:
             model = models.RequiredCertificate
         elif location[0] == "clients" and location[2:] == ("lockout",):
             model = models.Lockout
+        elif location[0] == "clients" and location[2:] == ("credentials",):
+            model = models.Credentials
+        elif location[0] == "clients" and location[2:4] == ("credentials", "accounts"):
+            model = models.MappedAccount
     return list(model.model_fields)

@@ -61,7 +61,7 @@ Percentage = Annotated[int, BeforeValidator(_percentage)]
 
 class Model(BaseModel):
     # Built once, as a whole, when the first file is read: that is a good part of the time that a start takes.
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, hide_input_in_errors=True)
 
 
 class Listener(Model):
@@ -108,6 +108,18 @@ class Lockout(Model):
     window: Duration = _LOCKOUT.window
 
 
+class MappedAccount(Model):
+    hashes: Annotated[list[str], Field(max_length=4, repr=False)] = []
+    hashes_file: Annotated[str, Field(min_length=1)] | None = None
+    bind_dn: str
+    password_file: Annotated[str, Field(min_length=1)]
+
+
+class Credentials(Model):
+    mode: Literal["passthrough", "mapped"] = "passthrough"
+    accounts: dict[str, MappedAccount] = {}
+
+
 class Client(Model):
     sources: list[IPv4Network | IPv6Network] = []
     sources_file: Annotated[str, Field(min_length=1)] | None = None
@@ -140,6 +152,7 @@ class Client(Model):
     shrink_guard: ShrinkGuard = ShrinkGuard()
     sync_gap: Seconds = DEFAULT_SYNC_GAP
     lockout: Lockout = Lockout()
+    credentials: Credentials = Credentials()
 
 
 class Limits(Model):

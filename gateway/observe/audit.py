@@ -30,6 +30,8 @@ def audit_object(record: AuditRecord, filter_values: bool, now: float) -> dict[s
         "operation": record.operation,
         "message_id": record.message_id,
     }
+    if record.mapped_to:
+        shown["mapped_to"] = record.mapped_to
     if record.operation == "search":
         shown["base"] = record.base
         shown["scope"] = record.scope

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from time import time
 from typing import Final
 
+from gateway.ldap.results import ResultCode
 from gateway.net.observer import FailureCause, Observer
 from gateway.net.settings import DirectorySettings, GatewaySettings, ServerSettings
 from gateway.observe.counts import ClientCounts, is_refusal, shrank
@@ -73,11 +74,15 @@ class ShrinkAlert:
 
 @dataclass(slots=True)
 class ClientStatus:
-    """syncs: whether it has sync accounts. runs: the last ones that are over, oldest first. last_complete: the last
-    one of these that was complete, however long ago."""
+    """syncs: whether it has sync accounts. own_accounts: of the gateway itself, as which its sync accounts are bound;
+    own_refused: those of them that the directory refused when they were last used, or that are not tried for it.
+    runs: the last ones that are over, oldest first. last_complete: the last one of these that was complete, however
+    long ago."""
 
     directory: str = ""
     syncs: bool = False
+    own_accounts: frozenset[str] = frozenset()
+    own_refused: set[str] = field(default_factory=set)
     counts: ClientCounts = field(default_factory=ClientCounts)
     runs: deque[SyncRun] = field(default_factory=lambda: deque(maxlen=KEPT_RUNS))
     last_complete: SyncRun | None = None
@@ -129,6 +134,8 @@ class Ledger(Observer):
             status = self.clients[client.policy.name]
             status.directory = client.directory.name
             status.syncs = bool(client.policy.sync_accounts)
+            status.own_accounts = frozenset(account.bind_dn for account in client.policy.mapped_accounts)
+            status.own_refused &= status.own_accounts
             for server in client.directory.servers:
                 place = (client.directory.name, server.label)
                 servers[place] = self.servers.get(place) or ServerStatus(*place)
@@ -167,6 +174,8 @@ class Ledger(Observer):
         self._counts(record.client).add(record)
         if record.reason and is_refusal(record):
             self._count_refusal(record.reason)
+        if record.mapped_to:
+            self._note_own_account(record)
         if record.operation != "search":
             return
         now = self.clock()
@@ -223,6 +232,15 @@ class Ledger(Observer):
             if hour >= first:
                 day.update(counts)
         return day.most_common()
+
+    def _note_own_account(self, record: AuditRecord) -> None:
+        status = self.clients.get(record.client)
+        if status is None or record.mapped_to not in status.own_accounts:
+            return
+        if record.code == ResultCode.success:
+            status.own_refused.discard(record.mapped_to)
+        elif record.reason in (Reason.gateway_account_refused, Reason.gateway_account_guarded):
+            status.own_refused.add(record.mapped_to)
 
     def _counts(self, client: str) -> ClientCounts:
         status = self.clients.get(client) or self._gone.get(client)

@@ -66,6 +66,7 @@ class _LedgerCollector(Collector):
         yield from _client_totals(counts)
         yield from _operations(counts)
         yield from self._refusals(counts)
+        yield self._own_accounts()
         yield from self._sync_runs()
         yield from self._servers()
         yield from self._certificates()
@@ -86,6 +87,13 @@ class _LedgerCollector(Collector):
         for closed, number in self._ledger.refused_connections.items():
             refused.add_metric(["", closed.value], number)
         yield from (refused, failed, shrank)
+
+    def _own_accounts(self) -> Metric:
+        refused = _gauge("own_account_refused", "1 while a server refuses an account of the gateway itself.", "client")
+        for client, status in self._ledger.clients.items():
+            if status.own_accounts:
+                refused.add_metric([client], bool(status.own_refused))
+        return refused
 
     def _sync_runs(self) -> Iterator[Metric]:
         runs = _counter("sync_runs", "Sync runs that are over.", "client", "complete")

@@ -33,6 +33,11 @@ _BAR_WIDTH, _BAR_STEP, _BARS_HEIGHT, _LEAST_BAR = 10, 14, 48, 4
 
 _Node = Tag | str
 
+_OWN_REFUSED: Final = (
+    "The directory refuses the gateway's own account, so the service cannot sign in. The log says why; "
+    "put the account or its password_file right, then send SIGHUP."
+)
+
 
 def status_page(ledger: Ledger) -> bytes:
     """The page as HTML in UTF-8."""
@@ -108,6 +113,7 @@ def _client(ledger: Ledger, name: str, client: ClientStatus, now: float) -> Tag:
             _sync_state(client, running, now),
             class_="client",
         ),
+        _note("bad", [_OWN_REFUSED]) if client.own_refused else "",
         _run_facts(running, "Last search", "So far", now) if running is not None else "",
         _run_facts(last, "Last sync", "Took", now) if last is not None and running is None else "",
         _faint("No sync run since the gateway was started.") if client.syncs and last is None is running else "",

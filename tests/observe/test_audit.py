@@ -41,6 +41,14 @@ def test_what_the_servers_result_means_is_told_beside_its_code():
     assert (shown["server_code"], shown["server_meaning"]) == (49, "the account is locked")
 
 
+def test_a_mapped_accounts_bind_names_the_account_that_the_gateway_signed_in_with():
+    bind = AuditRecord("s1", "mimecast", "198.51.100.7", "bind", 1, 100.0, "mimecast-sync")
+    assert "mapped_to" not in audit_object(bind, filter_values=False, now=NOW)
+    bind.mapped_to = "CN=svc-gateway,DC=corp,DC=example"
+    shown = audit_object(bind, filter_values=False, now=NOW)
+    assert (shown["account"], shown["mapped_to"]) == ("mimecast-sync", "CN=svc-gateway,DC=corp,DC=example")
+
+
 def test_a_search_is_told_with_everything_but_values():
     assert audit_object(SEARCH, filter_values=False, now=NOW) == {
         "time": "2023-11-14T22:13:20.250+00:00",

@@ -1,5 +1,6 @@
 """The gateway as a process of its own, as an administrator runs it: started, watched, reloaded, stopped."""
 
+import contextlib
 import json
 import os
 import signal
@@ -8,6 +9,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.request import urlopen
+
+from tests.emitted import EMITTED
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,6 +32,7 @@ class GatewayProcess:
         self.config.write_text(config)
         self._log = directory / "log"
         self._audit = directory / "audit"
+        self.admin_port = None
         with self._log.open("w") as log, self._audit.open("w") as audit:
             self.process = subprocess.Popen(
                 [*launcher, sys.executable, "-m", "gateway", "run", "-c", self.config],
@@ -114,7 +119,17 @@ class GatewayProcess:
         self.process.send_signal(getattr(signal, name))
 
     def terminate(self):
+        self._note_pages()
         self.send("SIGTERM")
+
+    def _note_pages(self):
+        """What the admin pages say in the end, to be searched for passwords."""
+        if self.admin_port is None or self.process.poll() is not None:
+            return
+        for path in ("/metrics", "/"):
+            # A process that a test has stopped answers nothing.
+            with contextlib.suppress(OSError), urlopen(f"http://127.0.0.1:{self.admin_port}{path}", timeout=2) as page:
+                EMITTED.note("admin page", page.read())
 
     def stop(self):
         """Ends it by SIGTERM; returns the exit status."""
@@ -122,6 +137,7 @@ class GatewayProcess:
         return self.process.wait(PATIENCE)
 
     def kill(self):
+        self._note_pages()
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(PATIENCE)

@@ -12,6 +12,7 @@ import sys
 import termios
 import time
 
+from tests.emitted import EMITTED
 from tests.servers.gateway_process import PATIENCE, ROOT
 
 # CSI sequences of ECMA-48, and the end of a line that was overwritten.
@@ -49,6 +50,7 @@ class Terminal:
             self.process.kill()
         self.process.wait(PATIENCE)
         os.close(self._ours)
+        EMITTED.note("terminal", self.raw)
 
     @property
     def lines(self):
