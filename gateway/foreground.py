@@ -8,7 +8,10 @@ import os
 import signal
 import sys
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
+from secrets import token_bytes
+from time import time
 from typing import IO, cast
 
 from twisted.internet import reactor as _reactor
@@ -26,6 +29,7 @@ from gateway.net.settings import GatewaySettings
 from gateway.observe.audit import AuditLog
 from gateway.observe.log import begin_logging
 from gateway.service import Gateway
+from gateway.state.in_force import InForce, forget_in_force, write_in_force
 from gateway.state.sizes import SizeMemory, SizesInMemory, SizesOnDisk, StateError
 from gateway.systemd import ServiceManager
 
@@ -100,6 +104,22 @@ class _Process:
         log.info("ready")
         self._manager.ready(self._serving())
         self._show_life()
+        self._write_in_force(configuration)
+
+    def _write_in_force(self, configuration: Configuration) -> None:
+        """For `check --diff`; without it the gateway does its work as well."""
+        if self._state_dir is None:
+            return
+        key = token_bytes()
+        record = InForce(
+            version("ldap-gateway"), str(configuration.path), time(), key.hex(), configuration.effective(key)
+        )
+        try:
+            write_in_force(self._state_dir, record)
+        except OSError as error:
+            text = "state_dir {path}: `check --diff` cannot tell what is in force: {error}"
+            log.warn(text, path=self._state_dir, error=error.strerror)
+            forget_in_force(self._state_dir)
 
     def _serving(self) -> str:
         """For `systemctl status`."""
@@ -147,6 +167,7 @@ class _Process:
         self._log_warnings(configuration)
         self._log_listeners()
         log.info("reloaded: new sessions are served by the new configuration")
+        self._write_in_force(configuration)
         return self._serving()
 
     def _stop(self) -> None:
@@ -160,6 +181,8 @@ class _Process:
 
     def _stopped(self, _result: object) -> None:
         self._sizes.close()
+        if self._state_dir is not None:
+            forget_in_force(self._state_dir)
         log.info("stopped")
         with contextlib.suppress(OSError):
             sys.stdout.flush()
