@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import signal
@@ -12,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from secrets import token_bytes
 from time import time
-from typing import IO, cast
+from typing import cast
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
@@ -26,7 +25,7 @@ from gateway.net.inherited import InheritedSocket
 from gateway.net.listening import StartError
 from gateway.net.reactor import Reactor
 from gateway.net.settings import GatewaySettings
-from gateway.observe.audit import AuditLog
+from gateway.observe.audit_log import AuditError, AuditLog
 from gateway.observe.log import begin_logging
 from gateway.service import Gateway
 from gateway.state.in_force import InForce, forget_in_force, write_in_force
@@ -54,7 +53,7 @@ def run(config: Path, inherited: tuple[InheritedSocket, ...] = ()) -> int:
         configuration = load_configuration(config)
         process = _Process(config, configuration.settings, manager, inherited)
         process.start()
-    except (ConfigurationError, StartError, StateError) as error:
+    except (ConfigurationError, StartError, StateError, AuditError) as error:
         print(error, file=sys.stderr)
         return EXIT_CONFIGURATION
     finally:
@@ -78,18 +77,25 @@ class _Process:
     ) -> None:
         self._path = path
         self._manager = manager
-        self._audit_file = settings.audit_file
-        self._audit = AuditLog(_open_audit(settings.audit_file), settings.audit_filter_values)
+        self._audit = AuditLog(settings.audit, _say)
         self._state_dir = settings.state_dir
         self._sizes = _open_sizes(settings.state_dir)
-        self._gateway = Gateway(settings, self._audit.write, self._sizes, installed_reactor, inherited)
+        self._gateway = Gateway(
+            settings, self._audit.write, self._sizes, installed_reactor, self._audit.sync_ended, inherited
+        )
+        self._gateway.ledger.audit = self._audit.health
         self._stopping = False
 
     def start(self) -> None:
         self._gateway.start()
 
     def started(self, configuration: Configuration) -> None:
-        for name, action in (("SIGTERM", self._stop), ("SIGINT", self._stop), ("SIGHUP", self._reload)):
+        for name, action in (
+            ("SIGTERM", self._stop),
+            ("SIGINT", self._stop),
+            ("SIGHUP", self._reload),
+            ("SIGUSR1", self._audit.reopen),
+        ):
             number = getattr(signal, name)
             # Python's handler runs between two bytecodes of whatever happens to run; the reactor's turn is safe.
             signal.signal(
@@ -143,25 +149,32 @@ class _Process:
     def _reload(self) -> None:
         if self._stopping:
             return
+        # Whatever becomes of the rest: it may be that a file was renamed.
+        self._audit.reopen()
         self._manager.reloading()
-        self._manager.ready(self._load())
+        try:
+            said = self._load()
+        except Exception:  # noqa: BLE001 - a mistake of our own must not leave a reload that nobody hears the end of
+            log.failure("a reload failed")
+            said = self._refused()
+        self._manager.ready(said)
 
     def _load(self) -> str:
         """What has come of it, in words."""
         try:
             configuration = load_configuration(self._path)
-            self._gateway.reload(configuration.settings)
-        except (ConfigurationError, StartError) as error:
+            audit = self._audit.prepare(configuration.settings.audit)
+            try:
+                self._gateway.reload(configuration.settings)
+            except StartError:
+                audit.discard()
+                raise
+        except (ConfigurationError, StartError, AuditError) as error:
             for line in str(error).splitlines():
                 log.error("{line}", line=line)
-            refused = "reload refused: the configuration from before stays in force"
-            log.error(refused)
-            self._gateway.ledger.reload_ended(False)
-            return refused
+            return self._refused()
         self._gateway.ledger.reload_ended(True)
-        self._audit.filter_values = configuration.settings.audit_filter_values
-        if configuration.settings.audit_file != self._audit_file:
-            log.warn("audit.file has changed: it is used from the next start on")
+        self._audit.use(audit)
         if configuration.settings.state_dir != self._state_dir:
             log.warn("state_dir has changed: it is used from the next start on")
         self._log_warnings(configuration)
@@ -169,6 +182,12 @@ class _Process:
         log.info("reloaded: new sessions are served by the new configuration")
         self._write_in_force(configuration)
         return self._serving()
+
+    def _refused(self) -> str:
+        said = "reload refused: the configuration from before stays in force"
+        log.error(said)
+        self._gateway.ledger.reload_ended(False)
+        return said
 
     def _stop(self) -> None:
         if self._stopping:
@@ -183,32 +202,24 @@ class _Process:
         self._sizes.close()
         if self._state_dir is not None:
             forget_in_force(self._state_dir)
+        left = self._audit.close()
+        if left:
+            log.critical("audit: {left} records could not be written before the end", left=left)
         log.info("stopped")
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
         installed_reactor.stop()
+
+
+def _say(level: LogLevel, text: str) -> None:
+    """Logs from any thread, and before the reactor runs and logging has begun."""
+    installed_reactor.callFromThread(partial(log.emit, level, "{text}", text=text))
 
 
 def _open_sizes(state_dir: Path | None) -> SizeMemory:
     if state_dir is None:
         return SizesInMemory()
-
-    def say(level: LogLevel, text: str) -> None:
-        # It comes from the writer's thread, or before the reactor runs and logging has begun.
-        installed_reactor.callFromThread(partial(log.emit, level, "{text}", text=text))
-
     return SizesOnDisk(
         state_dir,
-        failed=partial(say, LogLevel.error),
-        recovered=lambda: say(LogLevel.warn, f"state_dir {state_dir}: can be used again, nothing is lost"),
-        begun_anew=partial(say, LogLevel.critical),
+        failed=partial(_say, LogLevel.error),
+        recovered=lambda: _say(LogLevel.warn, f"state_dir {state_dir}: can be used again, nothing is lost"),
+        begun_anew=partial(_say, LogLevel.critical),
     )
-
-
-def _open_audit(path: Path | None) -> IO[str]:
-    if path is None:
-        return sys.stdout
-    try:
-        return path.open("a", encoding="utf-8")
-    except OSError as error:
-        raise StartError(f"audit.file {path}: {error.strerror}") from None

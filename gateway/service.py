@@ -20,6 +20,7 @@ from gateway.net.secret_verifier import SecretVerifier
 from gateway.net.serving import Serving, listener_authorities
 from gateway.net.settings import GatewaySettings, StartTls
 from gateway.observe.ledger import Ledger, ListenerStatus
+from gateway.observe.sync_runs import SyncRun
 from gateway.own_accounts import take_new_passwords
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
@@ -43,8 +44,8 @@ CLOSING = 1.0
 
 
 class Gateway:
-    """audit: takes each audit record; it must not block for long and must not raise. sizes: of the last complete
-    searches. inherited: sockets of listeners that are open already."""
+    """audit: takes each audit record, sync_ended: each sync run that is over; neither may block or raise. sizes: of the
+    last complete searches. inherited: sockets of listeners that are open already."""
 
     def __init__(
         self,
@@ -52,11 +53,12 @@ class Gateway:
         audit: Callable[[AuditRecord], None],
         sizes: SizeMemory,
         reactor: Reactor,
+        sync_ended: Callable[[SyncRun], None] = lambda run: None,
         inherited: Sequence[InheritedSocket] = (),
     ) -> None:
         self._settings = settings
         self._reactor = reactor
-        self.ledger = Ledger()
+        self.ledger = Ledger(run_ended=sync_ended)
         self._audit = audit
         self._attempts: Attempts = AttemptsInMemory(monotonic)
         self._verifier = SecretVerifier(reactor)
@@ -218,6 +220,7 @@ class Gateway:
             connection.abort(Reason.stopping, "the gateway is stopping")
         await self._until(lambda: not self._registry.open, CLOSING)
         self._verifier.stop()
+        self.ledger.end_runs()
         if self._watch is not None and self._watch.active():
             self._watch.cancel()
         if self._admin is not None:

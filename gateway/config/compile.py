@@ -10,6 +10,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from gateway.config import credentials, models
+from gateway.config.audit import audit_settings
 from gateway.config.certificates import CertificateProblem, check_pair, read_certificates
 from gateway.config.limits import connection_limits, session_limits
 from gateway.config.networks import ListedNetwork, inside_proxies, read_networks, ties
@@ -22,6 +23,7 @@ from gateway.ldap.filter_text import FilterTextError, parse_filter
 from gateway.ldap.messages import START_TLS
 from gateway.net.required_certificate import RequiredCertificate, fold_alt_name
 from gateway.net.settings import (
+    AuditSettings,
     ClientCertificate,
     ClientSettings,
     DirectorySettings,
@@ -93,8 +95,7 @@ class Compiler:
             connections=connection_limits(file.limits),
             trusted_proxies=tuple(file.trusted_proxies),
             admin=None if file.admin is None else self._admin(file.admin.address),
-            audit_file=None if file.audit.file is None else self._path(file.audit.file),
-            audit_filter_values=file.audit.filter_values,
+            audit=self._audit(file.audit),
             drain_timeout=file.drain_timeout,
             state_dir=state_dir,
         )
@@ -133,6 +134,12 @@ class Compiler:
         if address is not None and not ip_address(address[0]).is_loopback:
             self._problem(location, "the admin pages are for this host: a loopback address is expected")
         return address
+
+    def _audit(self, audit: models.Audit) -> AuditSettings:
+        settings, problems = audit_settings(audit, self._directory)
+        for location, message in problems:
+            self._problem(("audit", *location), message)
+        return settings
 
     def _listener(self, location: Location, listener: models.Listener) -> ListenerSettings | None:
         address = self._address((*location, "address"), listener.address)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from gateway.config.effective import Effective
 
 # What a reload leaves as it is until the next start.
-FROM_THE_NEXT_START: Final = ("admin", "audit.file", "state_dir")
+FROM_THE_NEXT_START: Final = ("admin", "state_dir")
 
 # Lists whose order means something.
 _ORDERED: Final = frozenset({"servers"})

@@ -118,4 +118,6 @@ def _known_keys(location: Location) -> list[str]:
             model = models.Credentials
         elif location[0] == "clients" and location[2:4] == ("credentials", "accounts"):
             model = models.MappedAccount
+        elif location == ("audit", "syslog"):
+            model = models.Syslog
     return list(model.model_fields)

@@ -33,7 +33,12 @@ _NO_CODE: Final = "none"
 
 def is_refusal(record: AuditRecord) -> bool:
     """Whether it ended because the policy does not permit it."""
-    return record.decision == "refuse" or record.reason in _REFUSED_LATE
+    return refused(record.decision, record.reason)
+
+
+def refused(decision: str, reason: str) -> bool:
+    """The same of a record's fields."""
+    return decision == "refuse" or reason in _REFUSED_LATE
 
 
 def shrank(record: AuditRecord) -> bool:

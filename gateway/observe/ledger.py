@@ -15,6 +15,7 @@ from typing import Final
 from gateway.ldap.results import ResultCode
 from gateway.net.observer import FailureCause, Observer
 from gateway.net.settings import DirectorySettings, GatewaySettings, ServerSettings
+from gateway.observe.audit_health import AuditHealth
 from gateway.observe.counts import ClientCounts, is_refusal, shrank
 from gateway.observe.histogram import Histogram
 from gateway.observe.sync_runs import SyncRun, SyncRuns
@@ -89,16 +90,20 @@ class ClientStatus:
 
 
 class Ledger(Observer):
-    """clock: seconds since the epoch.
+    """clock: seconds since the epoch. run_ended: takes each sync run that is over.
 
     clients, servers, listeners: of the configuration in force, in its order. unreachable: when a connection to a
     directory last failed at all of its servers, for those where none has succeeded since. reloaded: whether the last
     load of the configuration succeeded; reload_time: when one last did. files_waiting: of each listener or directory
-    whose changed TLS files are not used, why. stopping: no session is accepted any more.
+    whose changed TLS files are not used, why. stopping: no session is accepted any more. audit: whether records are
+    written; whoever writes them puts its own in the place.
     """
 
-    def __init__(self, clock: Callable[[], float] = time) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time, run_ended: Callable[[SyncRun], None] = lambda run: None
+    ) -> None:
         self.clock = clock
+        self.audit = AuditHealth()
         self.started = clock()
         self.clients: dict[str, ClientStatus] = {}
         self.servers: dict[tuple[str, str], ServerStatus] = {}
@@ -114,6 +119,7 @@ class Ledger(Observer):
         self.loop_lag = Histogram(LAG_BOUNDS)
         self._gone: dict[str, ClientStatus] = {}
         self._runs = SyncRuns({})
+        self._tell_run_ended = run_ended
         # By hour since the epoch, oldest first; at most one more than a day has.
         self._refusals: dict[int, Counter[str]] = {}
 
@@ -159,6 +165,11 @@ class Ledger(Observer):
     def stop(self) -> None:
         self.stopping = True
         self.listeners = ()
+
+    def end_runs(self) -> None:
+        """Nobody will search any more: the sync runs under way are over."""
+        for run in self._runs.cut_short():
+            self._run_ended(run)
 
     def pass_time(self, lag: float, searching: Collection[str]) -> None:
         """Called about once a second. lag: seconds by which the reactor called too late. searching: clients with an
@@ -264,6 +275,7 @@ class Ledger(Observer):
         counts[reason] += 1
 
     def _run_ended(self, run: SyncRun) -> None:
+        self._tell_run_ended(run)
         status = self.clients.get(run.client)
         if status is None:
             return

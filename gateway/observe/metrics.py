@@ -174,9 +174,23 @@ class _LedgerCollector(Collector):
             ("ready", "What /readyz says.", not not_ready(ledger)),
         ):
             yield GaugeMetricFamily(PREFIX + name, what, value=float(value))
+        yield from self._audit()
         lag = HistogramMetricFamily(PREFIX + "event_loop_lag_seconds", "How late the event loop called a timer.")
         _add(lag, [], ledger.loop_lag)
         yield lag
+
+    def _audit(self) -> Iterator[Metric]:
+        health = self._ledger.audit
+        for name, what, value in (
+            ("audit_records_written", "Audit records that were written.", health.written),
+            ("audit_records_lost", "Audit records that could not be written and had to go.", health.lost),
+        ):
+            yield CounterMetricFamily(PREFIX + name, what, value=value)
+        for name, what, value in (
+            ("audit_waiting_bytes", "Octets of audit records that are not written yet.", health.waiting),
+            ("audit_up", "1 while audit records are written.", not health.trouble(self._ledger.clock())),
+        ):
+            yield GaugeMetricFamily(PREFIX + name, what, value=float(value))
 
 
 def _client_totals(counts: dict[str, ClientCounts]) -> Iterator[Metric]:

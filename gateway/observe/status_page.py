@@ -16,7 +16,7 @@ from twisted.web.template import Tag, flattenString, tags
 from gateway.ldap import COMPILED
 from gateway.observe.durations import duration
 from gateway.observe.ledger import DAY, ClientStatus, Ledger, ServerStatus
-from gateway.observe.readiness import not_ready
+from gateway.observe.readiness import not_ready, notes
 from gateway.observe.status_style import STYLE
 from gateway.observe.sync_runs import SyncRun
 from gateway.policy.reasons import REASONS, Reason
@@ -64,6 +64,7 @@ def _page(ledger: Ledger) -> Tag:
                     tags.h1("LDAP gateway"), state, _faint(f"up for {duration(now - ledger.started)}; {_clock(now)}")
                 ),
                 _note("bad", reasons) if reasons else "",
+                _note("warn", said) if (said := notes(ledger)) else "",
                 "" if ledger.reloaded else _failed_reload(ledger, now),
                 _waiting_files(ledger) if ledger.files_waiting else "",
                 [_client(ledger, name, client, now) for name, client in ledger.clients.items()],
