@@ -210,8 +210,8 @@ def test_neither_side_ever_sees_what_the_other_one_holds(tmp_path, certificates,
     sent = [(each.name, each.authentication.password) for each in binds]
     assert sent[:2] + sent[3:] == [own, own, own]
     assert (sent[2][0].lower(), sent[2][1]) == person
-    assert SYNC_PASSWORD.encode() in server.octets
-    assert not any(text.encode() in server.octets for text in (SECRET, "guess", NAME, HASH))
+    assert SYNC_PASSWORD.encode() in server.received
+    assert not any(text.encode() in server.received for text in (SECRET, "guess", NAME, HASH))
     assert not any(text.encode() in received for text in (SYNC_PASSWORD, SYNC_ACCOUNT, HASH, "AcceptSecurity"))
 
 
