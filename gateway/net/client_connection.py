@@ -18,11 +18,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gateway.net.bind_log import log_bind
 from gateway.net.flow import WriteGauge
 from gateway.net.reactor import Reactor, Timer, Transport
 from gateway.net.required_certificate import RequiredCertificate
+from gateway.net.secret_verifier import SecretVerifier
 from gateway.net.server_link import ServerConnector, ServerLink
 from gateway.net.tls import tls_failure
+from gateway.policy.credentials import SecretCheck, SecretVerdict
 from gateway.policy.lockout import GuardedAccount, Verdict
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
@@ -39,6 +42,7 @@ from gateway.relay.commands import (
     SendToServer,
     StartTls,
     StoreSizes,
+    VerifySecret,
 )
 from gateway.relay.session import Session
 from gateway.state.attempts import Attempts
@@ -74,6 +78,7 @@ class ClientConnection(Protocol):
         audit: Callable[[AuditRecord], None],
         sizes: SizeMemory,
         attempts: Attempts,
+        verifier: SecretVerifier,
         refused: Callable[[Reason, str], None],
         established: Callable[[], None],
         ended: Callable[[ClientConnection], None],
@@ -86,6 +91,7 @@ class ClientConnection(Protocol):
         self._audit = audit
         self._sizes = sizes
         self._attempts = attempts
+        self._verifier = verifier
         self._refused = refused
         self._established = established
         self._ended = ended
@@ -95,6 +101,7 @@ class ClientConnection(Protocol):
         self._gauge = WriteGauge(self._flow_changed)
         self._link: ServerLink | None = None
         self._connecting: Deferred[None] | None = None
+        self._give_up_verifying: Callable[[], None] | None = None
         self._timer: Timer | None = None
         self._stall_timer: Timer | None = None
         self._handshake_timer: Timer | None = None
@@ -138,6 +145,8 @@ class ClientConnection(Protocol):
         if explanation is not None:
             self._refused(Reason.tls_failed, explanation)
         self._stop_handshake_timer()
+        if self._give_up_verifying is not None:
+            self._give_up_verifying()
         session, self._session = self._session, None
         if session is not None:
             self._execute(session.client_lost(self._event()))
@@ -263,6 +272,12 @@ class ClientConnection(Protocol):
                 self._attempts.begin(command.account, command.settings, partial(self._admitted, command.account))
             elif isinstance(command, AttemptEnded):
                 self._attempts.end(command.account, command.verdict)
+            elif isinstance(command, VerifySecret):
+                found = self._verifier.verify(command.check, partial(self._verified, command.check))
+                if not isinstance(found, SecretVerdict):
+                    self._give_up_verifying = found
+                elif self._session is not None:
+                    waiting.extend(self._session.secret_verified(command.check, found, monotonic()))
             else:
                 self._attempts.join(command.alias, command.account)
 
@@ -272,19 +287,15 @@ class ClientConnection(Protocol):
         elif admitted:
             self._attempts.end(account, Verdict.neither)
 
+    def _verified(self, check: SecretCheck, verdict: SecretVerdict) -> None:
+        if self._session is not None:
+            self._run(self._session.secret_verified(check, verdict, self._event()))
+
     def _audited(self, record: AuditRecord) -> None:
         self._count_work()
         record.own_seconds, self._worked = self._worked, 0.0
         self._audit(record)
-        if record.sync_bind and record.server_meaning:
-            # Without this account there is no sync at all; that somebody mistypes a password is in the audit only.
-            log.warn(
-                "{label}: the sync account {account} cannot sign in at {server}: {meaning}",
-                label=self._label,
-                account=record.account,
-                server=record.server,
-                meaning=record.server_meaning,
-            )
+        log_bind(self._label, record)
 
     def _connect_server(self) -> None:
         connecting: Deferred[None] = self._connector.connect().addCallbacks(self._connected, self._not_connected)

@@ -10,7 +10,7 @@ from secrets import token_bytes
 from typing import Final
 
 from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults, paged_results
-from gateway.ldap.entries import Tally
+from gateway.ldap.entry_stream import Tally
 from gateway.policy.decision import SearchPlan
 
 # Open paged searches of one session; beyond it the oldest is given up, as Samba does.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from gateway.ldap.attribute_types import base_type
 from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults
-from gateway.ldap.entries import Tally
+from gateway.ldap.entry_stream import Tally
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.filters import Present
 from gateway.ldap.messages import BASE_OBJECT, SearchRequest, SearchResultEntry, decode_response
@@ -265,7 +265,11 @@ class _RunningSearch:
     def _sizes(self) -> Sizes:
         tally = self._search.tally
         names = self._policy.entries.attribute_names
-        return Sizes(tally.sent, tuple(map(AttributeSize, names, tally.entries, tally.values)))
+        sizes = (
+            AttributeSize(name, counted.entries, counted.values)
+            for name, counted in zip(names, tally.attributes, strict=True)
+        )
+        return Sizes(tally.sent, tuple(sizes))
 
     def _success(self, controls: tuple[Control, ...], cookie: bytes) -> Outcome:
         page = () if self._plan.page is None else (page_response(cookie),)

@@ -37,6 +37,7 @@ class Harness:
         )
         self.to_client, self.to_server, self.other, self.audit = [], [], [], []
         self.sizes = {}
+        self.verifying = []
         self.guarded, self.attempts, self.joined = set(), [], []
 
     def do(self, commands):
@@ -58,6 +59,8 @@ class Harness:
                 self.do(self.session.attempt_admitted(command.account, admitted, self.now))
             elif isinstance(command, c.AttemptEnded):
                 self.attempts.append((command.account.name, command.verdict.value))
+            elif isinstance(command, c.VerifySecret):
+                self.verifying.append(command.check)
             elif isinstance(command, c.JoinAccounts):
                 self.joined.append((command.alias.name, command.account.name))
             else:
@@ -73,6 +76,10 @@ class Harness:
 
     def connected(self):
         self.do(self.session.server_connected("ldaps://dc1", self.now))
+
+    def verified(self, verdict):
+        """Of the secret that came first."""
+        self.do(self.session.secret_verified(self.verifying.pop(0), verdict, self.now))
 
     def tick(self, seconds):
         self.now += seconds
