@@ -7,7 +7,10 @@ import os
 import signal
 import sys
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
+from secrets import token_bytes
+from time import time
 from typing import cast
 
 from twisted.internet import reactor as _reactor
@@ -25,6 +28,7 @@ from gateway.net.settings import GatewaySettings
 from gateway.observe.audit_log import AuditError, AuditLog
 from gateway.observe.log import begin_logging
 from gateway.service import Gateway
+from gateway.state.in_force import InForce, forget_in_force, write_in_force
 from gateway.state.sizes import SizeMemory, SizesInMemory, SizesOnDisk, StateError
 from gateway.systemd import ServiceManager
 
@@ -106,6 +110,22 @@ class _Process:
         log.info("ready")
         self._manager.ready(self._serving())
         self._show_life()
+        self._write_in_force(configuration)
+
+    def _write_in_force(self, configuration: Configuration) -> None:
+        """For `check --diff`; without it the gateway does its work as well."""
+        if self._state_dir is None:
+            return
+        key = token_bytes()
+        record = InForce(
+            version("ldap-gateway"), str(configuration.path), time(), key.hex(), configuration.effective(key)
+        )
+        try:
+            write_in_force(self._state_dir, record)
+        except OSError as error:
+            text = "state_dir {path}: `check --diff` cannot tell what is in force: {error}"
+            log.warn(text, path=self._state_dir, error=error.strerror)
+            forget_in_force(self._state_dir)
 
     def _serving(self) -> str:
         """For `systemctl status`."""
@@ -132,7 +152,12 @@ class _Process:
         # Whatever becomes of the rest: it may be that a file was renamed.
         self._audit.reopen()
         self._manager.reloading()
-        self._manager.ready(self._load())
+        try:
+            said = self._load()
+        except Exception:  # noqa: BLE001 - a mistake of our own must not leave a reload that nobody hears the end of
+            log.failure("a reload failed")
+            said = self._refused()
+        self._manager.ready(said)
 
     def _load(self) -> str:
         """What has come of it, in words."""
@@ -147,10 +172,7 @@ class _Process:
         except (ConfigurationError, StartError, AuditError) as error:
             for line in str(error).splitlines():
                 log.error("{line}", line=line)
-            refused = "reload refused: the configuration from before stays in force"
-            log.error(refused)
-            self._gateway.ledger.reload_ended(False)
-            return refused
+            return self._refused()
         self._gateway.ledger.reload_ended(True)
         self._audit.use(audit)
         if configuration.settings.state_dir != self._state_dir:
@@ -158,7 +180,14 @@ class _Process:
         self._log_warnings(configuration)
         self._log_listeners()
         log.info("reloaded: new sessions are served by the new configuration")
+        self._write_in_force(configuration)
         return self._serving()
+
+    def _refused(self) -> str:
+        said = "reload refused: the configuration from before stays in force"
+        log.error(said)
+        self._gateway.ledger.reload_ended(False)
+        return said
 
     def _stop(self) -> None:
         if self._stopping:
@@ -171,6 +200,8 @@ class _Process:
 
     def _stopped(self, _result: object) -> None:
         self._sizes.close()
+        if self._state_dir is not None:
+            forget_in_force(self._state_dir)
         left = self._audit.close()
         if left:
             log.critical("audit: {left} records could not be written before the end", left=left)

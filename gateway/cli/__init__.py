@@ -15,6 +15,7 @@ _COMMANDS = {
     "explain": "Say what the policy makes of a request, and why.",
     "preview": "Show what a service will see of the directory.",
     "escape": "Write a DN with the escapes that it needs.",
+    "audit": "Read the audit: operations, refusals, sync runs.",
     "hash-password": "Hash the secret of a mapped account.",
     "shrink": "Show, accept or forget what the shrink guard compares with.",
     "demo": "Show a directory sync through the gateway, with made-up data.",

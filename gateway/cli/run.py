@@ -21,7 +21,7 @@ def command(config: Path) -> None:
     """Runs the gateway in the foreground until SIGTERM or SIGINT.
 
     SIGHUP loads the configuration anew: wholly, or not at all where anything in it is wrong. Audit records go
-    to standard output, or to audit.file; the log goes to standard error.
+    to standard output, or to audit.file, which SIGUSR1 opens anew, or to audit.syslog; the log goes to standard error.
     """
     # Hardly anything that a start allocates is garbage, and looking for it takes a tenth of the time; it begins once
     # the gateway serves.

@@ -139,6 +139,9 @@ class Compiler:
         settings, problems = audit_settings(audit, self._directory)
         for location, message in problems:
             self._problem(("audit", *location), message)
+        if settings.file is not None and not _is_directory(settings.file.parent):
+            missing = f"{settings.file.parent}: no such directory; it must exist when the gateway starts"
+            self._warning(("audit", "file"), missing)
         return settings
 
     def _listener(self, location: Location, listener: models.Listener) -> ListenerSettings | None:

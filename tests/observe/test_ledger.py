@@ -209,3 +209,24 @@ def test_a_wrong_secret_is_a_refusal():
     own_bind(kept, 52, "gateway-account-refused")
     counts = kept.clients["mimecast"].counts
     assert (counts.refusals, counts.failures) == ({"secret-wrong": 1}, {"gateway-account-refused": 1})
+
+
+def test_each_run_that_is_over_is_told_once_whatever_ended_it():
+    told = []
+    kept = ledger(run_ended=told.append)
+    sync(kept, sent=1)
+    assert [run.entries for run in told] == [1]
+    kept.add(record(sent=2))
+    kept.clock.now += 2 * GAP
+    kept.add(record(sent=3))
+    assert [run.entries for run in told] == [1, 2]
+    # Of a client that left the configuration meanwhile, too.
+    kept.serve(settings("other"), ())
+    kept.add(record(client="other", sent=4))
+    kept.end_runs()
+    assert [(run.client, run.entries, run.cut_short) for run in told[2:]] == [
+        ("mimecast", 3, True),
+        ("other", 4, True),
+    ]
+    kept.end_runs()
+    assert len(told) == 4

@@ -97,3 +97,15 @@ def test_a_refused_own_account_is_1_and_a_client_without_one_has_no_such_sample(
     kept.add(record("bind", code=52, reason="gateway-account-refused", mapped_to=OWN_DN))
     assert values(kept)[name, "mimecast"] == 1
     assert OWN_DN not in page(kept)
+
+
+def test_the_audit():
+    kept = ledger()
+    kept.audit.written, kept.audit.lost, kept.audit.waiting = 7, 3, 1000
+    found = values(kept)
+    assert found["ldap_gateway_audit_records_written_total",] == 7
+    assert found["ldap_gateway_audit_records_lost_total",] == 3
+    assert found["ldap_gateway_audit_waiting_bytes",] == 1000
+    assert found["ldap_gateway_audit_up",] == 1
+    kept.audit.problem = "no room"
+    assert values(kept)["ldap_gateway_audit_up",] == 0

@@ -14,7 +14,7 @@ from tests.policy.policies import policy
 
 NAMES = ("mimecast-sync", OUTER_DN, "sync@outside.example", "OUTSIDE\\bot")
 ACCOUNTS = tuple(mapped_account(name) for name in NAMES)
-OUTER_SECRET = b"Outer-Secret"
+OUTER_SECRET = b"Outer-Passw0rd"
 
 
 def decide(name, password=OUTER_SECRET, settings=None):
@@ -120,7 +120,7 @@ def test_no_secret_shows_itself():
     except ValueError:
         shown.append(traceback.format_exc())
     for text in shown:
-        assert not any(hidden in text for hidden in ("Passw0rd", "Outer-Secret", "argon2id")), text
+        assert not any(hidden in text for hidden in ("Passw0rd", "argon2id")), text
 
 
 def test_secrets_are_compared_by_their_octets():

@@ -68,6 +68,14 @@ class Terminal:
         self._answered = len(self.raw)
         os.write(self._ours, text.encode() + b"\n")
 
+    def wait_for_lines(self, count):
+        """Until so many whole lines have been shown."""
+        self._until(lambda: len(self.lines) > count, f"{count} lines")
+
+    def interrupt(self):
+        """Types Ctrl-C."""
+        os.write(self._ours, b"\x03")
+
     def end(self):
         """The exit status."""
         self._until(lambda: False, None)

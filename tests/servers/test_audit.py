@@ -2,25 +2,35 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from gateway.ldap import messages as m
 from gateway.ldap.messages import BASE_OBJECT
 from gateway.ldap.results import LDAPResult
+from gateway.observe.audit import audit_object, lost_object, sync_object
+from gateway.observe.sync_runs import SyncRun
+from gateway.policy.decision import Mended
+from gateway.relay.audit import AuditRecord
 from tests.observe.admin_client import get, samples
 from tests.observe.syslog_server import SyslogServer
-from tests.servers.gateway_process import PATIENCE, GatewayProcess, configuration
+from tests.servers.gateway_process import PATIENCE, ROOT, GatewayProcess, configuration
 from tests.servers.raw_client import RawClient
 from tests.servers.stub_server import StubServer, accept_binds
+from tests.servers.terminal import Terminal
 
 ACCOUNT = ("svc@corp.example", "Passw0rd")
 BASE = "DC=corp,DC=example"
 CLIENT = {"sync_accounts": [ACCOUNT[0]], "base_dns": [BASE], "attributes": ["cn"]}
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 
 
 def one_entry(request):
@@ -249,3 +259,79 @@ def test_a_reload_moves_the_audit_or_leaves_it_where_it_is(certificates, text, t
     assert [record["operation"] for record in records(tmp_path / "first")] == ["bind"] + ["search"] * 9
     for line in (tmp_path / "second").read_text().splitlines():
         assert f' search session={records(tmp_path / "first")[0]["session"]} client=mimecast ' in line
+
+
+def test_the_command_follows_a_gateway_over_a_rotation(certificates, text, tmp_path, open_client):
+    path = tmp_path / "audit.jsonl"
+    with GatewayProcess(tmp_path, text({"file": "audit.jsonl"})) as running:
+        session = open_client(running, *ACCOUNT)
+        search(session, 15)
+        until(lambda: path.read_bytes().count(b"\n") == 16)
+        with Terminal("audit", "-c", running.config, "--follow", columns=200) as terminal:
+            terminal.wait_for_lines(10)
+            search(session, 5)
+            terminal.wait_for_lines(15)
+            path.rename(tmp_path / "audit.jsonl.1")
+            search(session, 5)
+            running.send("SIGUSR1")
+            running.wait_for("opened anew")
+            search(session, 5)
+            terminal.wait_for_lines(25)
+            terminal.interrupt()
+            assert terminal.end() == 0
+        shown = [line for line in terminal.lines if line and not line.startswith("^C")]
+        assert len(shown) == 25
+        assert all("  mimecast  " in line and "  success  base DC=corp,DC=example" in line for line in shown)
+        assert running.stop() == 0
+
+
+def test_every_field_is_in_the_documentation():
+    whole = AuditRecord(
+        "s1", "c", "192.0.2.1", "search", 1, 0.0, mapped_to="x", narrowed_to=("x",), suspicious=("x",), reported=("x",),
+        mended=(Mended("base", "x", "y"),), detail="x", server_code=0, server_meaning="x", code=0,
+    )  # fmt: skip
+    run = SyncRun("c", 0.0, 1.0, 1, 1, 0, 1, 1, {}, True, cut_short=True)
+    shown = [audit_object(each, True, 0.0) for each in (whole, replace(whole, operation="bind"))]
+    shown += [sync_object(run), lost_object(1, 0.0, 0.0, "x"), {"shortened": {}}]
+    section = OPERATIONS.partition("## The audit\n")[2].partition("\n**")[0]
+    documented = {name for row in re.findall("^\\| (`.*?) \\|", section, re.M) for name in re.findall("`(.*?)`", row)}
+    assert documented == {name for each in shown for name in each}
+
+
+def test_logrotate_as_the_documentation_has_it(certificates, text, tmp_path, open_client):
+    if shutil.which("logrotate") is None:
+        pytest.skip("needs logrotate")
+    (example,) = re.findall(r"^```\n(/var/log/ldap-gateway/audit\.jsonl \{\n.*?)^```$", OPERATIONS, re.M | re.S)
+    path = tmp_path / "logs" / "audit.jsonl"
+    path.parent.mkdir(mode=0o755)
+    with GatewayProcess(tmp_path, text({"file": str(path)})) as running:
+        session = open_client(running, *ACCOUNT)
+        command = re.search("systemctl kill .*", example)[0]
+        rules = example.replace("/var/log/ldap-gateway/audit.jsonl", str(path))
+        (tmp_path / "rules").write_text(rules.replace(command, f"kill -USR1 {running.process.pid}"))
+        (tmp_path / "rules").chmod(0o644)
+        for _ in range(3):
+            search(session, 5)
+            until(lambda: path.exists() and path.read_bytes().count(b'"search"') == 5)
+            said = len(running.log())
+            subprocess.run(
+                ["logrotate", "--force", "--state", tmp_path / "state", tmp_path / "rules"],
+                check=True,
+                timeout=PATIENCE,
+            )
+            running.wait_for("opened anew", said)
+        assert running.stop() == 0
+    assert sorted(each.name for each in path.parent.iterdir()) == [
+        "audit.jsonl",
+        "audit.jsonl.1",
+        "audit.jsonl.2.gz",
+        "audit.jsonl.3.gz",
+    ]
+    said = subprocess.run(
+        [sys.executable, "-m", "gateway", "audit", "--json", *path.parent.iterdir()],
+        capture_output=True,
+        timeout=PATIENCE,
+        check=True,
+    )
+    found = [json.loads(line) for line in said.stdout.splitlines()]
+    assert [each["message_id"] for each in found] == list(range(1, 17))
