@@ -22,7 +22,7 @@ _IN_FORCE = ""
 
 
 @click.command(
-    epilog="Examples: ldap-gateway check --config /etc/ldap-gateway/gateway.yaml; ldap-gateway check --diff",
+    epilog="Example: ldap-gateway check --config /etc/ldap-gateway/gateway.yaml --diff",
     short_help="Check a configuration and the files it names.",
 )
 @config_option
