@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from time import monotonic
@@ -12,6 +12,7 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
 from gateway.net.departures import Departures
+from gateway.net.inherited import InheritedSocket
 from gateway.net.listener import SessionRegistry
 from gateway.net.listening import Listeners, StartError, listen_failure
 from gateway.net.reactor import Port, Reactor, Timer
@@ -44,7 +45,7 @@ CLOSING = 1.0
 
 class Gateway:
     """audit: takes each audit record, sync_ended: each sync run that is over; neither may block or raise. sizes: of the
-    last complete searches."""
+    last complete searches. inherited: sockets of listeners that are open already."""
 
     def __init__(
         self,
@@ -53,6 +54,7 @@ class Gateway:
         sizes: SizeMemory,
         reactor: Reactor,
         sync_ended: Callable[[SyncRun], None] = lambda run: None,
+        inherited: Sequence[InheritedSocket] = (),
     ) -> None:
         self._settings = settings
         self._reactor = reactor
@@ -61,7 +63,7 @@ class Gateway:
         self._attempts: Attempts = AttemptsInMemory(monotonic)
         self._verifier = SecretVerifier(reactor)
         self._registry = SessionRegistry(self._record, sizes, self._attempts, self._verifier, self.ledger)
-        self._listeners = Listeners(self._registry, reactor)
+        self._listeners = Listeners(self._registry, reactor, inherited)
         self._departures = Departures(self._registry, reactor)
         self._serving: Serving
         self._renewal: Renewal
@@ -73,6 +75,11 @@ class Gateway:
     def ports(self) -> list[int]:
         """The bound port of each listener, in the order of the configuration."""
         return self._listeners.ports
+
+    @property
+    def drain_timeout(self) -> float:
+        """Seconds that open operations have when the gateway stops."""
+        return self._settings.drain_timeout
 
     @property
     def admin_url(self) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from pathlib import Path
 
@@ -25,7 +26,15 @@ def command(config: Path) -> None:
     # Hardly anything that a start allocates is garbage, and looking for it takes a tenth of the time; it begins once
     # the gateway serves.
     gc.disable()
+    from gateway.net.inherited import InheritedError, inherited_sockets
+
+    try:
+        # Before Twisted is imported, which takes these variables of the environment for its own.
+        inherited = inherited_sockets(os.environ, os.getpid())
+    except InheritedError as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
     # Imported here, so that --help and the other commands need no reactor.
     from gateway.foreground import run
 
-    sys.exit(run(config))
+    sys.exit(run(config, inherited))

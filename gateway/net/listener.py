@@ -14,7 +14,6 @@ from twisted.internet import address
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import CertificateOptions
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from gateway.net.admission import Admission, Place
 from gateway.net.client_connection import ClientConnection, ConnectionSettings
@@ -30,6 +29,7 @@ from gateway.net.settings import ConnectionLimits, ListenerSettings, StartTls
 from gateway.net.shared_addresses import SharedSources, shared_addresses
 from gateway.net.sources import SourceTable, parse_source
 from gateway.net.tls import certificate_expiry
+from gateway.net.tls_transport import TlsFactory
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
@@ -192,8 +192,7 @@ class ListenerFactory(Factory):
             return connection
         context: Any = client.tls
         wrapped: Any = _Wrapped(connection)
-        tls = TLSMemoryBIOFactory(context, False, wrapped)
-        tls.noisy = False
+        tls = TlsFactory(context, False, wrapped)
         kind: Any = address.IPv4Address if source.version == 4 else address.IPv6Address
         return tls.buildProtocol(kind("TCP", str(source), port))
 
@@ -228,7 +227,12 @@ class ListenerFactory(Factory):
             session,
             client.connector,
             ConnectionSettings(
-                client.tls, client.certificate, encrypted, state.connections.tls_handshake, state.limits.write_stall
+                client.tls,
+                client.certificate,
+                encrypted,
+                state.connections.tls_handshake,
+                state.limits.write_stall,
+                state.limits.write_window,
             ),
             self._registry.audit,
             self._registry.sizes,

@@ -53,7 +53,9 @@ class _SessionLink:
             lambda: Session("preview", "preview", Policy(client.policy), limits, ServerFacts(), monotonic(), tls=True),
             ServerConnector(client.directory, reactor),
             # Within the process there is no TLS to wait for.
-            ConnectionSettings(CertificateOptions(), None, False, limits.write_stall, limits.write_stall),
+            ConnectionSettings(
+                CertificateOptions(), None, False, limits.write_stall, limits.write_stall, limits.write_window
+            ),
             audit,
             SizesInMemory(),
             AttemptsInMemory(monotonic),

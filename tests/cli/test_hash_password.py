@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from gateway.cli import main
 from gateway.config.credentials import read_hash
 
-SECRET = "A-long-änd-random-secret"
+SECRET = "A-long-änd-random-Passw0rd"
 COMMAND = [sys.executable, "-m", "gateway", "hash-password"]
 
 

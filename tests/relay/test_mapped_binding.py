@@ -11,7 +11,7 @@ from gateway.relay import commands as c
 from tests.policy.mapped import OWN_DN, OWN_PASSWORD, mapped_account, mapped_changes
 from tests.relay.harness import OK, Harness, bind, search
 
-OUTER = b"Outer-Secret"
+OUTER = b"Outer-Passw0rd"
 RIGHT, WRONG, UNDECIDED = SecretVerdict
 WRONG_PASSWORD = LDAPResult(49, diagnostic="80090308: AcceptSecurityContext error, data 52e, v1")
 DISABLED = LDAPResult(49, diagnostic="80090308: AcceptSecurityContext error, data 533, v1")

@@ -22,11 +22,12 @@ PATIENCE = 30
 class GatewayProcess:
     """directory: for its files, gateway.yaml, log and audit. config: the text of gateway.yaml, whose listeners may
     have port 0. ports: of the listeners, in their order. admin_port: of the admin pages, None where there are none.
+    launcher: a command that runs the command behind it. environment, descriptors: what it gets besides.
 
     Leaving the context kills what still runs.
     """
 
-    def __init__(self, directory, config):
+    def __init__(self, directory, config, *, launcher=(), environment=None, descriptors=()):
         self.config = directory / "gateway.yaml"
         self.config.write_text(config)
         self._log = directory / "log"
@@ -34,12 +35,13 @@ class GatewayProcess:
         self.admin_port = None
         with self._log.open("w") as log, self._audit.open("w") as audit:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", "run", "-c", self.config],
+                [*launcher, sys.executable, "-m", "gateway", "run", "-c", self.config],
                 stdin=subprocess.DEVNULL,
                 stdout=audit,
                 stderr=log,
                 cwd=ROOT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
+                pass_fds=descriptors,
             )
         try:
             self.wait_for("ready")

@@ -23,7 +23,7 @@ class StubServer:
     """Serves on a free port of loopback until the context is left.
 
     answer: takes a request, returns the operations to send in answer; it runs in the connection's own thread and
-    may block. requests: all that have come; octets: as they came. client_ca_file: each client must show a certificate
+    may block. requests: all that have come; received: their octets. client_ca_file: each client must show a certificate
     of this authority. configure: takes the context of its TLS, to change it.
     """
 
@@ -41,7 +41,7 @@ class StubServer:
         self._closed = False
         self.ca_file = certificates.ca_file
         self.requests = []
-        self.octets = bytearray()
+        self.received = bytearray()
         self._threads[0].start()
 
     def __enter__(self):
@@ -97,7 +97,7 @@ class StubServer:
             self._open.add(connection)
             framer = Framer(1_000_000)
             while data := connection.recv(65_536):
-                self.octets += data
+                self.received += data
                 framer.feed(data)
                 while (octets := framer.next_message()) is not None:
                     message = m.decode_request(octets)

@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import sys
+from itertools import cycle
 
 import pytest
 from argon2 import PasswordHasher
@@ -20,7 +21,7 @@ from tests.servers.stub_server import StubServer, accept_binds
 from tests.servers.sync_client import connect, sync
 
 NAME = "mimecast-sync"
-SECRET, NEXT_SECRET = "Outer-Secret-of-today", "Outer-Secret-of-tomorrow"
+SECRET, NEXT_SECRET = "Outer-Passw0rd-of-today", "Outer-Passw0rd-of-tomorrow"
 # The least that is served, so that the tests do not wait.
 HASHER = PasswordHasher(5, 7_168, 1)
 SLOW_HASH = PasswordHasher(2, 64 * 1024, 1).hash(SECRET)
@@ -209,8 +210,8 @@ def test_neither_side_ever_sees_what_the_other_one_holds(tmp_path, certificates,
     sent = [(each.name, each.authentication.password) for each in binds]
     assert sent[:2] + sent[3:] == [own, own, own]
     assert (sent[2][0].lower(), sent[2][1]) == person
-    assert SYNC_PASSWORD.encode() in server.octets
-    assert not any(text.encode() in server.octets for text in (SECRET, "guess", NAME, HASH))
+    assert SYNC_PASSWORD.encode() in server.received
+    assert not any(text.encode() in server.received for text in (SECRET, "guess", NAME, HASH))
     assert not any(text.encode() in received for text in (SYNC_PASSWORD, SYNC_ACCOUNT, HASH, "AcceptSecurity"))
 
 
@@ -256,11 +257,13 @@ def test_a_client_that_leaves_while_its_secret_is_verified_leaves_nothing_behind
     with StubServer(stub_certificates) as server:
         inside = Mapped(tmp_path, certificates, server.gateway_directory())
         with GatewayProcess(tmp_path, inside.text(SLOW_HASH)) as running:
-            leaving = [RawClient(running.port, certificates.ca_file) for _ in range(10)]
-            for session in leaving:
-                session.socket.sendall(session.client.bind(NAME, b"guess").data)
+            # More than may wait: were those that left still waiting, the last one would be told `busy`.
+            leaving = [RawClient(running.port, certificates.ca_file) for _ in range(160)]
+            for session, name in zip(leaving, cycle(("nobody", NAME)), strict=False):
+                session.socket.sendall(session.client.bind(name, b"guess").data)
                 session.socket.shutdown(socket.SHUT_WR)
-            running.wait_for_audit(10, operation="bind", reason="client-gone")
+            running.wait_for_audit(len(leaving), operation="bind")
+            assert running.audit(operation="bind", reason="client-gone")
             for session in leaving:
                 session.socket.close()
             assert at(running) == 0
@@ -321,6 +324,12 @@ def test_the_tools_sign_in_with_the_gateways_own_account(tmp_path, inside):
     examined = json.loads(command("doctor", "-c", str(path), "--json").stdout)
     (signs_in,) = [each for each in examined["findings"] if each["step"] == "signs in"]
     assert (signs_in["status"], signs_in["said"]) == ("ok", f"as {SYNC_ACCOUNT}")
+    said = {each["said"] for each in examined["findings"] if each["step"] == "secret"}
+    assert said == {f"{NAME} has another one than the gateway's own account"}
+    path.write_text(inside.text(HASH, HASHER.hash(SYNC_PASSWORD)))
+    examined = json.loads(command("doctor", "-c", str(path), "--json").stdout)
+    (secret,) = [each for each in examined["findings"] if each["step"] == "secret"]
+    assert (secret["status"], "worth something inside" in secret["advice"]) == ("warning", True)
     explained = command("explain", "-c", str(path), "--client", "mimecast", "--bind", NAME.upper(), "--json")
     assert json.loads(explained.stdout) == {
         "decision": "permit",
