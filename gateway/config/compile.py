@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from gateway.config import models
+from gateway.config import credentials, models
+from gateway.config.audit import audit_settings
 from gateway.config.certificates import CertificateProblem, check_pair, read_certificates
 from gateway.config.limits import connection_limits, session_limits
 from gateway.config.networks import ListedNetwork, inside_proxies, read_networks, ties
@@ -22,6 +23,7 @@ from gateway.ldap.filter_text import FilterTextError, parse_filter
 from gateway.ldap.messages import START_TLS
 from gateway.net.required_certificate import RequiredCertificate, fold_alt_name
 from gateway.net.settings import (
+    AuditSettings,
     ClientCertificate,
     ClientSettings,
     DirectorySettings,
@@ -32,6 +34,7 @@ from gateway.net.settings import (
 )
 from gateway.net.shared_addresses import shared_addresses, warning_if_shared
 from gateway.policy.bind_name import read_bind_name
+from gateway.policy.credentials import MappedAccount
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import BaseAbove, ClientPolicy, Mode, Paging, WhenDenied
 from gateway.policy.shrink import ShrinkMode, ShrinkSettings
@@ -55,6 +58,7 @@ class Compiler:
         self._shared = shared_addresses()
         # By the client's name.
         self._listed: dict[str, list[ListedNetwork]] = {}
+        self._mapped: dict[str, tuple[MappedAccount, ...]] = {}
 
     def compile(self, file: models.File) -> GatewaySettings:
         """Of use only where problems is empty afterwards."""
@@ -72,6 +76,7 @@ class Compiler:
             for name, directory in file.directories.items()
         }
         starttls = any(listener.starttls is StartTls.required for listener in listeners)
+        self._read_credentials(file)
         clients = tuple(
             served
             for name, client in file.clients.items()
@@ -90,8 +95,7 @@ class Compiler:
             connections=connection_limits(file.limits),
             trusted_proxies=tuple(file.trusted_proxies),
             admin=None if file.admin is None else self._admin(file.admin.address),
-            audit_file=None if file.audit.file is None else self._path(file.audit.file),
-            audit_filter_values=file.audit.filter_values,
+            audit=self._audit(file.audit),
             drain_timeout=file.drain_timeout,
             state_dir=state_dir,
         )
@@ -130,6 +134,15 @@ class Compiler:
         if address is not None and not ip_address(address[0]).is_loopback:
             self._problem(location, "the admin pages are for this host: a loopback address is expected")
         return address
+
+    def _audit(self, audit: models.Audit) -> AuditSettings:
+        settings, problems = audit_settings(audit, self._directory)
+        for location, message in problems:
+            self._problem(("audit", *location), message)
+        if settings.file is not None and not _is_directory(settings.file.parent):
+            missing = f"{settings.file.parent}: no such directory; it must exist when the gateway starts"
+            self._warning(("audit", "file"), missing)
+        return settings
 
     def _listener(self, location: Location, listener: models.Listener) -> ListenerSettings | None:
         address = self._address((*location, "address"), listener.address)
@@ -203,7 +216,9 @@ class Compiler:
         for i, account in enumerate(client.sync_accounts):
             if read_bind_name(account) is None:
                 self._problem((*at, "sync_accounts", i), "a DN, name@domain or DOMAIN\\name is expected")
-        if not client.sync_accounts and not client.login_base_dns and not client.allow_anonymous:
+        mapped = self._mapped.get(name, ())
+        can_bind = client.sync_accounts or client.login_base_dns or client.allow_anonymous
+        if not can_bind and client.credentials.mode == "passthrough":
             self._problem((*at,), "neither sync_accounts nor login_base_dns: nobody could bind")
         for key, names in (("attributes", client.attributes), ("filter_attributes", client.filter_attributes)):
             for i, attribute in enumerate(names):
@@ -221,7 +236,7 @@ class Compiler:
         policy = ClientPolicy(
             name=name,
             naming_contexts=contexts,
-            sync_accounts=tuple(client.sync_accounts),
+            sync_accounts=(*client.sync_accounts, *(account.name for account in mapped)),
             base_dns=bases,
             attributes=tuple(client.attributes),
             excluded_base_dns=excluded,
@@ -251,12 +266,33 @@ class Compiler:
             ),
             directory=client.directory,
             lockout=LockoutSettings(client.lockout.failures, client.lockout.window),
+            mapped_accounts=mapped,
+            decoy_hashes=credentials.decoys(mapped),
+            gateway_accounts=self._gateway_accounts(client.directory, file),
             extensions=frozenset({START_TLS}) if starttls else frozenset(),
         )
         networks = tuple(source.network for source in sources)
         listeners = self._listeners_of(at, client, file)
         certificate = self._required_certificate((*at, "required_certificate"), client.required_certificate)
         return ClientSettings(policy, networks, directory, listeners, client.sync_gap, certificate)
+
+    def _read_credentials(self, file: models.File) -> None:
+        reading = credentials.CredentialsReader(self._source, self._directory)
+        for name, client in file.clients.items():
+            self._mapped[name] = reading.accounts(name, client)
+        reading.check_together(file)
+        self.problems += reading.problems
+        self.warnings += reading.warnings
+
+    def _gateway_accounts(self, directory: str, file: models.File) -> tuple[DN, ...]:
+        """As which the gateway itself binds there."""
+        names = [
+            account.bind_dn
+            for name, client in file.clients.items()
+            if client.directory == directory
+            for account in self._mapped[name]
+        ]
+        return tuple(parse(name) for name in dict.fromkeys(names))
 
     def _required_certificate(
         self, at: Location, wanted: models.RequiredCertificate | None

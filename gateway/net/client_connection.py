@@ -18,11 +18,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gateway.net.bind_log import log_bind
 from gateway.net.flow import WriteWindow
 from gateway.net.reactor import Reactor, Timer, Transport
 from gateway.net.required_certificate import RequiredCertificate
+from gateway.net.secret_verifier import SecretVerifier
 from gateway.net.server_link import ServerConnector, ServerLink
 from gateway.net.tls import tls_failure
+from gateway.policy.credentials import SecretCheck, SecretVerdict
 from gateway.policy.lockout import GuardedAccount, Verdict
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
@@ -39,6 +42,7 @@ from gateway.relay.commands import (
     SendToServer,
     StartTls,
     StoreSizes,
+    VerifySecret,
 )
 from gateway.relay.session import Session
 from gateway.state.attempts import Attempts
@@ -76,6 +80,7 @@ class ClientConnection(Protocol):
         audit: Callable[[AuditRecord], None],
         sizes: SizeMemory,
         attempts: Attempts,
+        verifier: SecretVerifier,
         refused: Callable[[Reason, str], None],
         established: Callable[[], None],
         ended: Callable[[ClientConnection], None],
@@ -88,6 +93,7 @@ class ClientConnection(Protocol):
         self._audit = audit
         self._sizes = sizes
         self._attempts = attempts
+        self._verifier = verifier
         self._refused = refused
         self._established = established
         self._ended = ended
@@ -98,6 +104,7 @@ class ClientConnection(Protocol):
         self._link: ServerLink | None = None
         self._to_server: WriteWindow | None = None
         self._connecting: Deferred[None] | None = None
+        self._give_up_verifying: Callable[[], None] | None = None
         self._timer: Timer | None = None
         self._closing_timer: Timer | None = None
         self._handshake_timer: Timer | None = None
@@ -143,6 +150,8 @@ class ClientConnection(Protocol):
         if explanation is not None:
             self._refused(Reason.tls_failed, explanation)
         self._stop_handshake_timer()
+        if self._give_up_verifying is not None:
+            self._give_up_verifying()
         session, self._session = self._session, None
         if session is not None:
             self._execute(session.client_lost(self._event()))
@@ -238,17 +247,28 @@ class ClientConnection(Protocol):
     def _execute(self, commands: list[Command]) -> None:
         # A command may be answered at once; what follows from the answer comes behind what was to be done before.
         waiting = deque(commands)
+        # Each peer gets what an event has for it in one piece, but before any command that may do more than it says.
+        to_client: list[bytes] = []
+        to_server: list[bytes] = []
         while waiting:
             command = waiting.popleft()
             if isinstance(command, SendToClient):
-                if self._to_client is not None:
-                    self._to_client.write(command.data)
-            elif isinstance(command, SendToServer):
-                if self._to_server is not None:
-                    self._to_server.write(command.data)
-            elif isinstance(command, Audit):
+                to_client.append(command.data)
+                continue
+            if isinstance(command, SendToServer):
+                to_server.append(command.data)
+                continue
+            if isinstance(command, Audit):
                 self._audited(command.record)
-            elif isinstance(command, ConnectServer):
+                continue
+            if isinstance(command, RecallSizes):
+                if self._session is not None:
+                    remembered = self._sizes.read(command.shape)
+                    waiting.extend(self._session.sizes_recalled(command.shape, remembered, monotonic()))
+                continue
+            _write(self._to_server, to_server)
+            _write(self._to_client, to_client)
+            if isinstance(command, ConnectServer):
                 self._connect_server()
             elif isinstance(command, CloseServer):
                 self._close_server()
@@ -261,16 +281,20 @@ class ClientConnection(Protocol):
                 self._close_client()
             elif isinstance(command, StoreSizes):
                 self._sizes.store(command.shape, command.sizes)
-            elif isinstance(command, RecallSizes):
-                if self._session is not None:
-                    remembered = self._sizes.read(command.shape)
-                    waiting.extend(self._session.sizes_recalled(command.shape, remembered, monotonic()))
             elif isinstance(command, AdmitAttempt):
                 self._attempts.begin(command.account, command.settings, partial(self._admitted, command.account))
             elif isinstance(command, AttemptEnded):
                 self._attempts.end(command.account, command.verdict)
+            elif isinstance(command, VerifySecret):
+                found = self._verifier.verify(command.check, partial(self._verified, command.check))
+                if not isinstance(found, SecretVerdict):
+                    self._give_up_verifying = found
+                elif self._session is not None:
+                    waiting.extend(self._session.secret_verified(command.check, found, monotonic()))
             else:
                 self._attempts.join(command.alias, command.account)
+        _write(self._to_server, to_server)
+        _write(self._to_client, to_client)
 
     def _admitted(self, account: GuardedAccount, admitted: bool) -> None:
         if self._session is not None:
@@ -278,19 +302,15 @@ class ClientConnection(Protocol):
         elif admitted:
             self._attempts.end(account, Verdict.neither)
 
+    def _verified(self, check: SecretCheck, verdict: SecretVerdict) -> None:
+        if self._session is not None:
+            self._run(self._session.secret_verified(check, verdict, self._event()))
+
     def _audited(self, record: AuditRecord) -> None:
         self._count_work()
         record.own_seconds, self._worked = self._worked, 0.0
         self._audit(record)
-        if record.sync_bind and record.server_meaning:
-            # Without this account there is no sync at all; that somebody mistypes a password is in the audit only.
-            log.warn(
-                "{label}: the sync account {account} cannot sign in at {server}: {meaning}",
-                label=self._label,
-                account=record.account,
-                server=record.server,
-                meaning=record.server_meaning,
-            )
+        log_bind(self._label, record)
 
     def _connect_server(self) -> None:
         connecting: Deferred[None] = self._connector.connect().addCallbacks(self._connected, self._not_connected)
@@ -405,3 +425,10 @@ class ClientConnection(Protocol):
     def _tick(self) -> None:
         if self._session is not None:
             self._run(self._session.tick(self._event()))
+
+
+def _write(window: WriteWindow | None, pieces: list[bytes]) -> None:
+    """Without a connection they are dropped."""
+    if window is not None and pieces:
+        window.write(b"".join(pieces))
+    pieces.clear()

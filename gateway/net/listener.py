@@ -23,6 +23,7 @@ from gateway.net.rates import RequestRates, SessionRates
 from gateway.net.reactor import Reactor
 from gateway.net.refusals import Refusals
 from gateway.net.required_certificate import RequiredCertificate
+from gateway.net.secret_verifier import SecretVerifier
 from gateway.net.server_link import ServerConnector
 from gateway.net.settings import ConnectionLimits, ListenerSettings, StartTls
 from gateway.net.shared_addresses import SharedSources, shared_addresses
@@ -79,11 +80,17 @@ class SessionRegistry:
     """
 
     def __init__(
-        self, audit: Callable[[AuditRecord], None], sizes: SizeMemory, attempts: Attempts, observer: Observer
+        self,
+        audit: Callable[[AuditRecord], None],
+        sizes: SizeMemory,
+        attempts: Attempts,
+        verifier: SecretVerifier,
+        observer: Observer,
     ) -> None:
         self.audit = audit
         self.sizes = sizes
         self.attempts = attempts
+        self.verifier = verifier
         self.observer = observer
         self.open: dict[ClientConnection, tuple[str, str]] = {}
         self.admission = Admission()
@@ -230,6 +237,7 @@ class ListenerFactory(Factory):
             self._registry.audit,
             self._registry.sizes,
             self._registry.attempts,
+            self._registry.verifier,
             refused,
             place.established,
             ended,

@@ -12,6 +12,7 @@ from twisted.internet.ssl import CertificateOptions
 
 from gateway.net.client_connection import ClientConnection, ConnectionSettings
 from gateway.net.reactor import Reactor, Transport
+from gateway.net.secret_verifier import SecretVerifier
 from gateway.net.server_link import LinkOwner, ServerConnector
 from gateway.net.settings import ClientSettings
 from gateway.policy.policy import Policy
@@ -58,6 +59,7 @@ class _SessionLink:
             audit,
             SizesInMemory(),
             AttemptsInMemory(monotonic),
+            SecretVerifier(reactor),
             lambda reason, detail: None,
             lambda: None,
             lambda connection: None,
