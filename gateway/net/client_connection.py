@@ -152,6 +152,10 @@ class ClientConnection(Protocol):
         self._stop_handshake_timer()
         if self._give_up_verifying is not None:
             self._give_up_verifying()
+        # The transport may be gone already, TLS and all: what the session still says of it is not passed on.
+        to_client, self._to_client = self._to_client, None
+        if to_client is not None:
+            to_client.stopProducing()
         session, self._session = self._session, None
         if session is not None:
             self._execute(session.client_lost(self._event()))
@@ -160,7 +164,6 @@ class ClientConnection(Protocol):
             if timer is not None and timer.active():
                 timer.cancel()
         self._timer = self._closing_timer = None
-        self._to_client = None
         self._ended(self)
 
     # From the server's link.
