@@ -10,15 +10,17 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
+from gateway.net.connector import ServerConnector
 from gateway.net.listener import ListenerFactory, ListenerState, ServedClient, SessionRegistry
 from gateway.net.reactor import Port, Reactor, Timer
-from gateway.net.server_link import ServerConnector
 from gateway.net.settings import GatewaySettings, ListenerSettings, Network, StartTls
 from gateway.net.sources import SourceTable
 from gateway.net.tls import listener_tls
+from gateway.net.upkeep import Upkeep
 from gateway.observe.ledger import Ledger, ListenerStatus
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
+from gateway.probe.health import health_question
 from gateway.relay.audit import AuditRecord
 from gateway.relay.paging import ServerFacts
 from gateway.state.attempts import AttemptsInMemory
@@ -57,6 +59,7 @@ class Gateway:
         self._audit = audit
         self._registry = SessionRegistry(self._record, sizes, AttemptsInMemory(monotonic), self.ledger)
         self._listening: dict[tuple[str, int], tuple[Port, ListenerFactory]] = {}
+        self._upkeep = Upkeep(health_question, reactor)
         self._admin: Port | None = None
         self._watch: Timer | None = None
 
@@ -112,7 +115,11 @@ class Gateway:
         return described
 
     def _apply(self, settings: GatewaySettings) -> None:
-        states = self._states(settings)
+        try:
+            connectors = self._connectors(settings)
+            states = self._states(settings, connectors)
+        except (OSError, ValueError) as error:
+            raise StartError(str(error)) from None
         opened: set[tuple[str, int]] = set()
         for address, state in states.items():
             if address in self._listening:
@@ -129,36 +136,43 @@ class Gateway:
         for address, state in states.items():
             self._listening[address][1].state = state
         self._close_listeners(set(self._listening) - set(states))
+        self._upkeep.apply(connectors)
 
-    def _states(self, settings: GatewaySettings) -> dict[tuple[str, int], ListenerState]:
-        try:
-            facts = {client.directory.name: ServerFacts() for client in settings.clients}
-            ways = [
-                (client, Policy(client.policy), ServerConnector(client.directory, self._reactor, self.ledger))
-                for client in settings.clients
-            ]
-            states = {}
-            for index, listener in enumerate(settings.listeners):
-                tls = listener_tls(listener)
-                clients: list[tuple[Network, ServedClient]] = []
-                for client, policy, connector in ways:
-                    if client.listeners and index not in client.listeners:
-                        continue
-                    required = client.certificate
-                    own_tls = tls if required is None else listener_tls(listener, required)
-                    served = ServedClient(policy, connector, facts[client.directory.name], own_tls, required)
-                    clients += [(network, served) for network in client.sources]
-                states[key(listener)] = ListenerState(
-                    listener,
-                    tls,
-                    SourceTable(clients),
-                    SourceTable((network, True) for network in settings.trusted_proxies),
-                    settings.limits,
-                    settings.connections,
-                )
-            return states
-        except (OSError, ValueError) as error:
-            raise StartError(str(error)) from None
+    def _connectors(self, settings: GatewaySettings) -> dict[str, ServerConnector]:
+        """By the directory's name. Raises OSError or ValueError."""
+        directories = {client.directory.name: client.directory for client in settings.clients}
+        return {
+            name: ServerConnector(directory, self._reactor, self.ledger, self._upkeep.state(name))
+            for name, directory in directories.items()
+        }
+
+    def _states(
+        self, settings: GatewaySettings, connectors: dict[str, ServerConnector]
+    ) -> dict[tuple[str, int], ListenerState]:
+        """Raises OSError or ValueError."""
+        facts = {name: ServerFacts() for name in connectors}
+        policies = [Policy(client.policy) for client in settings.clients]
+        states = {}
+        for index, listener in enumerate(settings.listeners):
+            tls = listener_tls(listener)
+            clients: list[tuple[Network, ServedClient]] = []
+            for client, policy in zip(settings.clients, policies, strict=True):
+                if client.listeners and index not in client.listeners:
+                    continue
+                directory = client.directory.name
+                required = client.certificate
+                own_tls = tls if required is None else listener_tls(listener, required)
+                served = ServedClient(policy, connectors[directory], facts[directory], own_tls, required)
+                clients += [(network, served) for network in client.sources]
+            states[key(listener)] = ListenerState(
+                listener,
+                tls,
+                SourceTable(clients),
+                SourceTable((network, True) for network in settings.trusted_proxies),
+                settings.limits,
+                settings.connections,
+            )
+        return states
 
     def _record(self, record: AuditRecord) -> None:
         self._audit(record)
@@ -191,6 +205,7 @@ class Gateway:
         self.ledger.stop()
         self._registry.closed = True
         self._close_listeners(set(self._listening))
+        self._upkeep.stop()
         for connection in list(self._registry.open):
             connection.drain()
         await self._until(

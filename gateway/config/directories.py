@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 from gateway.config import models
 from gateway.config.certificates import CertificateProblem, read_certificates
+from gateway.config.secrets import SecretProblem, read_secret
 from gateway.config.source import Location
-from gateway.net.settings import ClientCertificate, DirectorySettings, ServerSettings
+from gateway.net.settings import ClientCertificate, DirectorySettings, HealthSettings, Order, ServerSettings
 
 LDAPS_PORT = 636
 
@@ -46,6 +47,23 @@ class DirectoryCompiler:
             ca_file,
             directory.connect_timeout,
             None if own is None else ClientCertificate(*self._pair((*location, "client_certificate"), own)),
+            Order(directory.order),
+            directory.connect_patience,
+            None if directory.health == "off" else self._health((*location, "health"), directory.health),
+        )
+
+    def _health(self, location: Location, health: models.Health) -> HealthSettings:
+        if (health.bind_dn is None) != (health.password_file is None):
+            missing = "password_file" if health.password_file is None else "bind_dn"
+            self._problem(location, f"bind_dn and password_file go together: {missing} is missing")
+        password = b""
+        if health.password_file is not None:
+            try:
+                password = read_secret(self._path(health.password_file))
+            except SecretProblem as error:
+                self._problem((*location, "password_file"), str(error))
+        return HealthSettings(
+            health.interval, health.timeout, health.rise, health.fall, health.bind_dn or "", password
         )
 
     def _server(self, location: Location, server: models.Server) -> ServerSettings | None:

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from gateway.config.admin import ADMIN_ADDRESS
 from gateway.ldap.filters import FilterLimits
 from gateway.ldap.messages import RequestLimits
-from gateway.net.settings import DEFAULT_SYNC_GAP, ConnectionLimits
+from gateway.net.settings import DEFAULT_SYNC_GAP, ConnectionLimits, HealthSettings
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import (
     DEFAULT_CONTROLS,
@@ -27,6 +27,7 @@ _SESSION = SessionLimits()
 _REQUEST = RequestLimits()
 _FILTER = FilterLimits()
 _CONNECTIONS = ConnectionLimits()
+_HEALTH = HealthSettings()
 _SHRINK = ShrinkSettings()
 _LOCKOUT = LockoutSettings()
 
@@ -81,12 +82,24 @@ class ClientCertificate(Model):
     private_key: str
 
 
+class Health(Model):
+    interval: Duration = _HEALTH.interval
+    timeout: Seconds = _HEALTH.timeout
+    rise: Annotated[int, Field(ge=1, le=100, strict=True)] = _HEALTH.rise
+    fall: Annotated[int, Field(ge=1, le=100, strict=True)] = _HEALTH.fall
+    bind_dn: Annotated[str, Field(min_length=1)] | None = None
+    password_file: Annotated[str, Field(min_length=1)] | None = None
+
+
 class Directory(Model):
     servers: Annotated[list[str | Server], Field(min_length=1)]
     ca_file: str
     naming_contexts: Annotated[list[str], Field(min_length=1)]
     client_certificate: ClientCertificate | None = None
     connect_timeout: Seconds = 5
+    connect_patience: Seconds = 15
+    order: Literal["priority", "least-sessions"] = "priority"
+    health: Annotated[Health | Literal["off"], BeforeValidator(_off_as_written)] = Health()
     paging: Literal["auto", "always", "never"] = "auto"
     page_size: Annotated[int, Field(ge=1, le=100_000, strict=True)] = DEFAULT_PAGE_SIZE
 

@@ -18,10 +18,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gateway.net.connector import ServerConnector
 from gateway.net.flow import WriteGauge
 from gateway.net.reactor import Reactor, Timer, Transport
 from gateway.net.required_certificate import RequiredCertificate
-from gateway.net.server_link import ServerConnector, ServerLink
+from gateway.net.server_link import ServerLink
 from gateway.net.tls import tls_failure
 from gateway.policy.lockout import GuardedAccount, Verdict
 from gateway.policy.reasons import Reason
@@ -243,7 +244,7 @@ class ClientConnection(Protocol):
             elif isinstance(command, Audit):
                 self._audited(command.record)
             elif isinstance(command, ConnectServer):
-                self._connect_server()
+                self._connect_server(command)
             elif isinstance(command, CloseServer):
                 self._close_server()
             elif isinstance(command, StartTls):
@@ -284,8 +285,9 @@ class ClientConnection(Protocol):
                 meaning=record.server_meaning,
             )
 
-    def _connect_server(self) -> None:
-        connecting: Deferred[None] = self._connector.connect().addCallbacks(self._connected, self._not_connected)
+    def _connect_server(self, wanted: ConnectServer) -> None:
+        opening = self._connector.connect(wanted.instead_of, wanted.others_only)
+        connecting: Deferred[None] = opening.addCallbacks(self._connected, self._not_connected)
         if self._link is None and not connecting.called:
             self._connecting = connecting
 

@@ -1,26 +1,23 @@
-"""Connections to the servers of a directory, over verified LDAPS."""
+"""One connection to one server, over verified LDAPS."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from typing import Protocol as Interface
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHandshakeListener, IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Factory, Protocol
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.net.flow import WriteGauge
-from gateway.net.observer import Observer
 from gateway.net.reactor import Reactor, SecureTransport, Timer
-from gateway.net.settings import DirectorySettings, ServerSettings
-from gateway.net.tls import certificate_expiry, explain_failure, failure_cause, server_tls
-
-log = Logger()
+from gateway.net.settings import ServerSettings
+from gateway.net.tls import certificate_expiry, explain_failure
 
 # How TLS 1.3 servers often refuse a client: the handshake is complete by then, and some send no alert.
 CLOSED_AT_ONCE = "closed by the server before its first answer: does it ask for a client_certificate, or for another?"
@@ -34,10 +31,6 @@ class LinkOwner(Interface):
     def link_data(self, data: bytes) -> None: ...
     def link_lost(self, detail: str) -> None: ...
     def link_gauge_changed(self) -> None: ...
-
-
-class NoServer(Exception):
-    """No server of the directory could be reached; the text says why of each."""
 
 
 @implementer(IHandshakeListener)
@@ -54,6 +47,7 @@ class ServerLink(Protocol):
         self._heard = False
         self._reactor = reactor
         self._linger: Timer | None = None
+        self._ended: Callable[[], None] | None = None
 
     @property
     def certificate_expires(self) -> float | None:
@@ -64,9 +58,14 @@ class ServerLink(Protocol):
     def attach(self, owner: LinkOwner) -> None:
         self._owner = owner
 
+    def when_ended(self, ended: Callable[[], None]) -> None:
+        """ended: called once, when it is closed or lost."""
+        self._ended = ended
+
     def close(self) -> None:
         """Writes what is pending and closes; the owner hears nothing of this link any more."""
         self._owner = None
+        self._end()
         self.transport.unregisterProducer()
         self.transport.resumeProducing()
         self.transport.loseConnection()
@@ -90,9 +89,15 @@ class ServerLink(Protocol):
             self._linger.cancel()
         if not self.secured.called:
             self.secured.errback(reason)
+        self._end()
         owner, self._owner = self._owner, None
         if owner is not None:
             owner.link_lost(self._explain_loss(reason))
+
+    def _end(self) -> None:
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended()
 
     def _explain_loss(self, reason: Failure) -> str:
         if not self._heard and reason.check(ConnectionDone, ConnectionLost):
@@ -115,48 +120,19 @@ class _LinkFactory(Factory):
         return ServerLink(self._server, self._reactor)
 
 
-class ServerConnector:
-    """Opens links to a directory's servers, in their order. Raises OSError or ValueError for unusable
-    certificate files."""
-
-    def __init__(self, directory: DirectorySettings, reactor: Reactor, observer: Observer | None = None) -> None:
-        self._directory = directory
-        self._reactor = reactor
-        self._observer = observer or Observer()
-        self._servers = [(server, server_tls(directory, server)) for server in directory.servers]
-
-    def connect(self) -> Deferred[ServerLink]:
-        """The first server that answers. Fails with NoServer; may be cancelled."""
-        return Deferred.fromCoroutine(self._connect())
-
-    async def _connect(self) -> ServerLink:
-        failures: list[str] = []
-        for server, tls in self._servers:
-            try:
-                link = await self._connect_one(server, tls)
-                self._observer.server_connected(self._directory, server, link.certificate_expires)
-                return link
-            except CancelledError:
-                raise
-            except Exception:  # noqa: BLE001 - whatever broke this server, the next one is tried
-                failure = Failure()
-                self._observer.server_failed(self._directory, server, failure_cause(failure))
-                detail = f"{server.url}: {explain_failure(failure)}"
-                log.warn("directory {name}: {detail}", name=self._directory.name, detail=detail)
-                failures.append(detail)
-        self._observer.directory_failed(self._directory)
-        raise NoServer("; ".join(failures))
-
-    async def _connect_one(self, server: ServerSettings, tls: IOpenSSLClientConnectionCreator) -> ServerLink:
-        patience = self._directory.connect_timeout
-        started = self._reactor.seconds()
-        reactor: Any = self._reactor
-        endpoint: Any = HostnameEndpoint(reactor, server.host, server.port, timeout=patience)
-        wrapped: Any = wrapClientTLS(tls, endpoint)
-        link: ServerLink = await wrapped.connect(_LinkFactory(server, self._reactor)).addTimeout(patience, reactor)
-        try:
-            left = max(0.0, patience - (self._reactor.seconds() - started))
-            return await link.secured.addTimeout(left, reactor)
-        except BaseException:
-            link.transport.abortConnection()
-            raise
+async def open_link(
+    server: ServerSettings, tls: IOpenSSLClientConnectionCreator, patience: float, reactor: Reactor
+) -> ServerLink:
+    """A link whose TLS is up and verified. patience: seconds. Raises what Twisted and OpenSSL do, see
+    tls.explain_failure; may be cancelled."""
+    untyped: Any = reactor
+    started = reactor.seconds()
+    endpoint: Any = HostnameEndpoint(untyped, server.host, server.port, timeout=patience)
+    wrapped: Any = wrapClientTLS(tls, endpoint)
+    link: ServerLink = await wrapped.connect(_LinkFactory(server, reactor)).addTimeout(patience, untyped)
+    try:
+        left = max(0.0, patience - (reactor.seconds() - started))
+        return await link.secured.addTimeout(left, untyped)
+    except BaseException:
+        link.transport.abortConnection()
+        raise

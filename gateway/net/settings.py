@@ -87,16 +87,42 @@ class ClientCertificate:
     private_key: Path
 
 
+class Order(StrEnum):
+    """Which server a session gets of those that are up. priority: the first one. least_sessions: the one that has the
+    fewest sessions of this gateway."""
+
+    priority = "priority"
+    least_sessions = "least-sessions"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSettings:
+    """interval: seconds between two checks of a server that is up. timeout: seconds for the answers of one check. rise:
+    checks in a row that a server which is down must pass. fall: checks in a row that one which is up must fail.
+    bind_dn: the probe account that each check binds as, "" for none."""
+
+    interval: float = 30
+    timeout: float = 5
+    rise: int = 2
+    fall: int = 3
+    bind_dn: str = ""
+    password: bytes = field(default=b"", repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class DirectorySettings:
-    """servers: in order of preference. ca_file: PEM bundle, or None for the system's authorities.
-    connect_timeout: seconds."""
+    """servers: in order of preference. ca_file: PEM bundle, or None for the system's authorities. connect_timeout:
+    seconds for one server. connect_patience: seconds for all that are tried for one session. health: None for no
+    checks of servers that are up."""
 
     name: str
     servers: tuple[ServerSettings, ...]
     ca_file: Path | None
     connect_timeout: float = 5
     client_certificate: ClientCertificate | None = None
+    order: Order = Order.priority
+    connect_patience: float = 15
+    health: HealthSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)

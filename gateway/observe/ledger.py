@@ -40,24 +40,20 @@ class ListenerStatus:
 
 @dataclass(slots=True)
 class ServerStatus:
-    """connected, failed: when a connection was last made or failed, in seconds since the epoch; None for never.
-    cause: of the last failure. certificate_expires: as its last handshake showed."""
+    """up: whether sessions go to it; None before the first attempt. since: when that became so; connected: when a
+    connection was last made; in seconds since the epoch, None for never. cause: why it is down. checks: by whether they
+    passed. certificate_expires: as its last handshake showed."""
 
     directory: str
     label: str
+    up: bool | None = None
+    since: float | None = None
+    cause: FailureCause | None = None
     opened: int = 0
     failures: Counter[FailureCause] = field(default_factory=Counter)
+    checks: Counter[bool] = field(default_factory=Counter)
     connected: float | None = None
-    failed: float | None = None
-    cause: FailureCause | None = None
     certificate_expires: float | None = None
-
-    @property
-    def reached(self) -> bool | None:
-        """Whether the last attempt succeeded; None without one."""
-        if self.failed is None:
-            return None if self.connected is None else True
-        return self.connected is not None and self.connected >= self.failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +83,8 @@ class Ledger(Observer):
     """clock: seconds since the epoch.
 
     clients, servers, listeners: of the configuration in force, in its order. unreachable: when a connection to a
-    directory last failed at all of its servers, for those where none has succeeded since. reloaded: whether the last
+    directory last failed at all of its servers, for those where none has succeeded since. checked: directories whose
+    servers are checked. reloaded: whether the last
     load of the configuration succeeded; reload_time: when one last did. stopping: no session is accepted any more.
     """
 
@@ -98,6 +95,7 @@ class Ledger(Observer):
         self.servers: dict[tuple[str, str], ServerStatus] = {}
         self.listeners: tuple[ListenerStatus, ...] = ()
         self.unreachable: dict[str, float] = {}
+        self.checked: frozenset[str] = frozenset()
         self.shrink_alerts: deque[ShrinkAlert] = deque(maxlen=KEPT_ALERTS)
         # Connections that became no session; strangers are told of from the start.
         self.refused_connections = Counter({Reason.source_not_listed: 0})
@@ -133,6 +131,9 @@ class Ledger(Observer):
         self.servers = servers
         directories = {directory for directory, _ in servers}
         self.unreachable = {name: since for name, since in self.unreachable.items() if name in directories}
+        self.checked = frozenset(
+            client.directory.name for client in settings.clients if client.directory.health is not None
+        )
         self.listeners = listeners
 
     def reload_ended(self, succeeded: bool) -> None:
@@ -190,11 +191,24 @@ class Ledger(Observer):
         status.opened += 1
         status.connected = self.clock()
         status.certificate_expires = certificate_expires
+        if status.up is None:
+            status.up = True
+            status.since = status.connected
 
     def server_failed(self, directory: DirectorySettings, server: ServerSettings, cause: FailureCause) -> None:
+        self._server(directory, server).failures[cause] += 1
+
+    def server_checked(self, directory: DirectorySettings, server: ServerSettings, passed: bool) -> None:
+        self._server(directory, server).checks[passed] += 1
+
+    def server_rose(self, directory: DirectorySettings, server: ServerSettings) -> None:
         status = self._server(directory, server)
-        status.failures[cause] += 1
-        status.failed = self.clock()
+        status.up, status.since, status.cause = True, self.clock(), None
+
+    def server_fell(self, directory: DirectorySettings, server: ServerSettings, cause: FailureCause) -> None:
+        status = self._server(directory, server)
+        if status.up is not False:
+            status.up, status.since = False, self.clock()
         status.cause = cause
 
     def directory_failed(self, directory: DirectorySettings) -> None:

@@ -171,16 +171,20 @@ def _servers(ledger: Ledger, now: float) -> Tag:
         [[tags.code(server.label), _faint(f"directory {server.directory}")], _server_state(server, now)]
         for server in ledger.servers.values()
     ]
-    return _table("Servers", ("server", "last connection"), rows, "No directory is configured.")
+    return _table("Servers", ("server", "state"), rows, "No directory is configured.")
 
 
 def _server_state(server: ServerStatus, now: float) -> list[_Node]:
-    if server.reached is None:
+    if server.up is None:
         return [_pill("not tried yet", "")]
-    if server.reached and server.connected is not None:
-        return [_pill("reached", "good"), _faint(_ago(server.connected, now))]
-    failed = server.failed if server.failed is not None else now
-    return [_pill(f"failed: {server.cause}", "bad"), _faint(_ago(failed, now))]
+    if server.up:
+        return [_pill("up", "good"), _last_connection(server, now)]
+    since = _faint("" if server.since is None else f"since {duration(now - server.since)}")
+    return [_pill(f"down: {server.cause}", "bad"), since, _last_connection(server, now)]
+
+
+def _last_connection(server: ServerStatus, now: float) -> Tag:
+    return _faint("" if server.connected is None else f"last connection {_ago(server.connected, now)}")
 
 
 def _certificates(ledger: Ledger, now: float) -> Tag:

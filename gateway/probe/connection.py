@@ -12,8 +12,9 @@ from gateway.ldap.controls import PAGED_RESULTS, Control
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.messages import SearchRequest, SearchResultEntry
 from gateway.ldap.results import LDAPResult, ResultCode, result_name
+from gateway.net.connector import NoServer, ServerConnector
 from gateway.net.reactor import Reactor, Timer, Transport
-from gateway.net.server_link import LinkOwner, NoServer, ServerConnector
+from gateway.net.server_link import LinkOwner
 from gateway.net.settings import DirectorySettings, ServerSettings
 from gateway.relay.client import (
     Answer,

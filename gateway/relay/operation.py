@@ -28,7 +28,8 @@ class Operation:
     """step: what is done now. upstream_id: under which message ID the server was asked, None until it was.
     asked_at: when, on the session's clock; waits_since: the same on the clock of the server's time. ends_by: when it
     must have ended, None for never. received: entries that came in this step; passed: those of them that were sent or
-    put aside. attempt: the account whose password is being tried."""
+    put aside. attempt: the account whose password is being tried. sent_again: a bind that went to a second server;
+    first_answer: what the first one said of it, None for nothing."""
 
     __slots__ = (
         "_found",
@@ -36,11 +37,13 @@ class Operation:
         "asked_at",
         "attempt",
         "ends_by",
+        "first_answer",
         "message_id",
         "passed",
         "received",
         "record",
         "request",
+        "sent_again",
         "step",
         "upstream_id",
         "waits_since",
@@ -56,6 +59,8 @@ class Operation:
         self.ends_by: float | None = None
         self.waits_since = 0.0
         self.attempt: GuardedAccount | None = None
+        self.sent_again = False
+        self.first_answer: BindResponse | None = None
         self._steps: Steps | None = None
         self._found: list[SearchResultEntry] = []
         self.received = 0

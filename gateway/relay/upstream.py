@@ -14,13 +14,15 @@ class Upstream(Generic[Owner]):
     """One connection to a server. IDs are never used twice on it, so an answer that comes late, to a request
     that was given up, belongs to nobody and is dropped.
 
-    url: of the server, once it is known.
+    url: of the server, once it is known. patience: seconds for the first answer, where the connection was opened before
+    it was needed; None once an octet has come.
     """
 
     def __init__(self, response_limit: int) -> None:
         self.framer = Framer(response_limit)
         self.url = ""
         self.connected = False
+        self.patience: float | None = None
         self._owners: dict[int, Owner] = {}
         self._last_id = 0
 

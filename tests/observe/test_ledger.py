@@ -117,18 +117,25 @@ def test_refusals_are_told_for_a_day():
     assert len(kept._refusals) == 1
 
 
-def test_a_server_is_reached_or_not_by_its_last_attempt():
+def test_a_server_is_up_or_down_as_it_was_told():
     kept = ledger()
     first, second = kept.servers.values()
-    assert (first.label, first.reached) == ("dc1.corp.example:636", None)
+    assert (first.label, first.up) == ("dc1.corp.example:636", None)
     kept.server_failed(CORP, DC1, FailureCause.timeout)
+    assert (first.up, first.failures) == (None, {FailureCause.timeout: 1})
+    kept.server_fell(CORP, DC1, FailureCause.timeout)
     kept.server_connected(CORP, DC2, NOW + 5)
-    assert (first.reached, first.cause, first.failures) == (False, "timeout", {FailureCause.timeout: 1})
-    assert (second.reached, second.opened, second.certificate_expires) == (True, 1, NOW + 5)
+    assert (first.up, first.since, first.cause) == (False, NOW, "timeout")
+    assert (second.up, second.opened, second.certificate_expires) == (True, 1, NOW + 5)
     kept.clock.now += 1
+    # One more check must pass before sessions go to it again.
     kept.server_connected(CORP, DC1, None)
-    kept.server_failed(CORP, DC2, FailureCause.refused)
-    assert (first.reached, second.reached) == (True, False)
+    kept.server_checked(CORP, DC1, True)
+    assert (first.up, first.checks) == (False, {True: 1})
+    kept.server_fell(CORP, DC1, FailureCause.certificate)
+    assert (first.since, first.cause) == (NOW, "certificate")
+    kept.server_rose(CORP, DC1)
+    assert (first.up, first.since, first.cause) == (True, NOW + 1, None)
 
 
 def test_sessions_are_counted_beyond_the_life_of_their_client():

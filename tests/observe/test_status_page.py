@@ -65,8 +65,8 @@ def test_a_gateway_that_has_seen_a_good_deal():
         "13 of 14 sync runs complete",
         "last sync not complete",
         "3 × filter-attribute-not-allowed : the filter uses an attribute that is not listed",
-        "dc1.corp.example:636 directory corp reached",
-        "dc2.corp.example:636 directory corp failed: certificate",
+        "dc1.corp.example:636 directory corp up",
+        "dc2.corp.example:636 directory corp down: certificate",
         "203.0.113.10:636 (ldaps) listener 72 days",
         "source-not-listed the source address belongs to no client; see clients.X.sources 1,234",
         "signatures entries: 310, last time 4,012; entries with mail: 302, last time 3,990",
@@ -109,12 +109,12 @@ def test_how_long_a_certificate_lasts(left, words, kind):
 
 def test_why_it_is_not_ready_and_that_a_reload_was_refused():
     kept = ledger()
-    kept.server_failed(CORP, DC1, FailureCause.timeout)
+    kept.server_fell(CORP, DC1, FailureCause.timeout)
     kept.directory_failed(CORP)
     kept.reload_ended(False)
     said = Page(kept).words()
     assert "LDAP gateway not ready" in said
-    assert "directory corp: no server could be reached: dc1.corp.example:636 (timeout)" in said
+    assert "directory corp: no server is up: dc1.corp.example:636 (timeout)" in said
     assert "The last reload was refused" in said
 
 

@@ -71,6 +71,7 @@ class StubServer:
             "naming_contexts": ["DC=corp,DC=example"],
             # What these servers say is all that they can say: nothing is asked about them first.
             "paging": "never",
+            "health": "off",
         }
 
     def _accept(self):
