@@ -45,6 +45,7 @@ class ServerLink(Protocol):
         self.gauge = WriteGauge(self._gauge_changed)
         self._owner: LinkOwner | None = None
         self._heard = False
+        self._closed = False
         self._reactor = reactor
         self._linger: Timer | None = None
         self._ended: Callable[[], None] | None = None
@@ -63,8 +64,11 @@ class ServerLink(Protocol):
         self._ended = ended
 
     def close(self) -> None:
-        """Writes what is pending and closes; the owner hears nothing of this link any more."""
+        """Writes what is pending and closes; the owner hears nothing of this link any more. May be called again."""
         self._owner = None
+        if self._closed:
+            return
+        self._closed = True
         self._end()
         self.transport.unregisterProducer()
         self.transport.resumeProducing()
@@ -87,6 +91,7 @@ class ServerLink(Protocol):
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
         if self._linger is not None and self._linger.active():
             self._linger.cancel()
+        self._closed = True
         if not self.secured.called:
             self.secured.errback(reason)
         self._end()
