@@ -50,6 +50,7 @@ class DirectoryCompiler:
             Order(directory.order),
             directory.connect_patience,
             None if directory.health == "off" else self._health((*location, "health"), directory.health),
+            directory.spares,
         )
 
     def _health(self, location: Location, health: models.Health) -> HealthSettings:

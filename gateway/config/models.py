@@ -99,6 +99,7 @@ class Directory(Model):
     connect_timeout: Seconds = 5
     connect_patience: Seconds = 15
     order: Literal["priority", "least-sessions"] = "priority"
+    spares: Annotated[int, Field(ge=0, le=50, strict=True)] = 2
     health: Annotated[Health | Literal["off"], BeforeValidator(_off_as_written)] = Health()
     paging: Literal["auto", "always", "never"] = "auto"
     page_size: Annotated[int, Field(ge=1, le=100_000, strict=True)] = DEFAULT_PAGE_SIZE

@@ -39,6 +39,7 @@ directories:
     ca_file: {ca_file}
     naming_contexts: [{suffix}]
     health: "off"                        # what the directory hears is the client's doing alone
+    spares: 0
 
 clients:
   {client}:

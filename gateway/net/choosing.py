@@ -29,11 +29,16 @@ def listed(servers: Iterable[ServerSettings], order: Order) -> tuple[Candidate, 
 
 
 def in_order(
-    candidates: Iterable[tuple[Candidate, ServerState]], order: Order, instead_of: str = ""
+    candidates: Iterable[tuple[Candidate, ServerState]],
+    order: Order,
+    instead_of: str = "",
+    *,
+    spares_count: bool = False,
 ) -> list[tuple[Candidate, ServerState]]:
     """Those that are up first, then the doubtful, then those that are down; of each the better priority first.
 
-    instead_of: the URL of a server that has just failed; of its equals it is the last.
+    instead_of: the URL of a server that has just failed; of its equals it is the last. spares_count: as sessions, where
+    the next spare is to go; a session rather goes where there is one.
     """
 
     def rank(pair: tuple[Candidate, ServerState]) -> tuple[float, ...]:
@@ -43,12 +48,17 @@ def in_order(
             _standing(state),
             candidate.server.url == instead_of,
             candidate.priority,
-            state.load.sessions / weight if order is Order.least_sessions else 0,
+            _load(state, spares_count) / weight if order is Order.least_sessions else 0,
+            not spares_count and not state.spares,
             # The least of such numbers is each one's in the share of its weight.
             expovariate(weight),
         )
 
     return sorted(candidates, key=rank)
+
+
+def _load(state: ServerState, spares_count: bool) -> int:
+    return state.load.sessions + (len(state.spares) if spares_count else 0)
 
 
 def _standing(state: ServerState) -> int:

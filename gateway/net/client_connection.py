@@ -298,7 +298,9 @@ class ClientConnection(Protocol):
             return
         self._link = link
         link.attach(self)
-        self._run(self._session.server_connected(link.server.url, self._event()))
+        # One that was kept ready is only as good as a new one once it has answered, so it has no longer for that.
+        patience = self._connector.directory.connect_timeout if link.kept else None
+        self._run(self._session.server_connected(link.server.url, self._event(), patience))
 
     def _not_connected(self, failure: Failure) -> None:
         self._connecting = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
@@ -16,6 +17,7 @@ from gateway.net.reactor import Reactor
 from gateway.net.server_link import ServerLink, open_link
 from gateway.net.server_state import SLOW_ATTEMPT, DirectoryState, ServerState, Trial
 from gateway.net.settings import DirectorySettings, ServerSettings
+from gateway.net.spares import SpareLinks
 from gateway.net.tls import ServerTrust, explain_failure, failure_cause
 
 log = Logger()
@@ -49,6 +51,8 @@ class ServerConnector:
         self.observer = observer or Observer()
         self._state = state or DirectoryState(reactor.seconds)
         self._candidates = listed(directory.servers, directory.order)
+        self.spares: SpareLinks | None = None
+        self.changed: Callable[[], None] = lambda: None
         self._trust: ServerTrust
         self._tls: dict[ServerSettings, IOpenSSLClientConnectionCreator]
         self.renew_tls()
@@ -59,10 +63,15 @@ class ServerConnector:
         trust = ServerTrust(self.directory)
         self._tls = {candidate.server: trust.of(candidate.server) for candidate in self._candidates}
         self._trust = trust
+        self.changed()
 
     @property
     def servers(self) -> list[tuple[Candidate, ServerState]]:
         return [(candidate, self.state_of(candidate.server)) for candidate in self._candidates]
+
+    def keys(self) -> set[tuple[ServerSettings, str]]:
+        """Of its servers' states."""
+        return {(candidate.server, self._trust.fingerprint) for candidate in self._candidates}
 
     def state_of(self, server: ServerSettings) -> ServerState:
         return self._state.server(server, self._trust.fingerprint)
@@ -76,6 +85,8 @@ class ServerConnector:
         return Deferred.fromCoroutine(self._connect(instead_of, others_only))
 
     async def _connect(self, instead_of: str, others_only: bool) -> ServerLink:
+        if self.spares is not None:
+            self.spares.wanted()
         until = self._reactor.seconds() + self.directory.connect_patience
         failures: list[str] = []
         for candidate, state in in_order(self.servers, self.directory.order, instead_of):
@@ -84,6 +95,11 @@ class ServerConnector:
                 state.suspect()
                 if others_only:
                     continue
+            spare = None if self.spares is None or instead_of else self.spares.take(state)
+            if spare is not None:
+                state.load.sessions += 1
+                spare.when_ended(partial(_leave, state))
+                return spare
             left = until - self._reactor.seconds()
             if left <= 0:
                 failures.append(f"{server.url}: not tried, the others took connect_patience")
@@ -106,8 +122,12 @@ class ServerConnector:
         except BaseException:
             state.load.sessions -= 1
             raise
-        link.when_ended(lambda: _leave(state))
+        link.when_ended(partial(_leave, state))
         return link
+
+    def open_spare(self, state: ServerState) -> Deferred[ServerLink]:
+        """A link that no session has; the state learns of how it went."""
+        return Deferred.fromCoroutine(self._tried(state.server, state, self.directory.connect_timeout))
 
     async def alone(self, state: ServerState, attempt: Callable[[], Coroutine[Any, Any, T]], patience: float) -> T:
         """Makes the attempt; where the server is down and somebody tries it already, only if that one does not fail.

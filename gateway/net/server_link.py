@@ -35,12 +35,14 @@ class LinkOwner(Interface):
 
 @implementer(IHandshakeListener)
 class ServerLink(Protocol):
-    """One connection to a server. secured fires once TLS is established and the certificate verified."""
+    """One connection to a server. secured fires once TLS is established and the certificate verified. kept: it was
+    opened before it was needed, and may have broken since."""
 
     transport: SecureTransport  # type: ignore[assignment]
 
     def __init__(self, server: ServerSettings, reactor: Reactor) -> None:
         self.server = server
+        self.kept = False
         self.secured: Deferred[ServerLink] = Deferred()
         self.gauge = WriteGauge(self._gauge_changed)
         self._owner: LinkOwner | None = None

@@ -15,6 +15,7 @@ from typing import Final
 from twisted.internet.defer import Deferred
 
 from gateway.net.observer import FailureCause
+from gateway.net.server_link import ServerLink
 from gateway.net.settings import ServerSettings
 
 # Seconds without a result after which an attempt to connect makes its server look like one that swallows packets: a
@@ -69,7 +70,8 @@ class Load:
 @dataclass(slots=True, eq=False)
 class ServerState:
     """clock: the reactor's, in seconds. suspected: something went wrong that a server which is down would explain; a
-    check settles it. woken: called when a check is wanted sooner than planned."""
+    check settles it. woken: called when a check is wanted sooner than planned. spares: links that are ready for a
+    session, the oldest first."""
 
     server: ServerSettings
     clock: Callable[[], float]
@@ -78,6 +80,7 @@ class ServerState:
     suspected: bool = False
     trial: Trial | None = None
     woken: Callable[[], None] = lambda: None
+    spares: list[ServerLink] = field(default_factory=list)
     _attempts: list[float] = field(default_factory=list)
     _passed: int = 0
     _failed: int = 0
@@ -100,6 +103,7 @@ class ServerState:
     def suspect(self) -> None:
         if not self.suspected and self.down is None:
             self.suspected = True
+            self._drop_spares()
             self.woken()
 
     def connected(self) -> bool:
@@ -156,14 +160,21 @@ class ServerState:
         self.down = Down(since, cause, detail, connects)
         if before is None:
             self._passed = self._retries = 0
+            self._drop_spares()
             self.woken()
         return before is None or before.cause is not cause
 
 
+    def _drop_spares(self) -> None:
+        for link in list(self.spares):
+            link.close()
+
+
 class DirectoryState:
-    """The servers of one directory, over reloads."""
+    """The servers of one directory, over reloads. last_session: when a session last wanted a server, None for never."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
+        self.last_session: float | None = None
         self._clock = clock
         self._servers: dict[tuple[ServerSettings, str], ServerState] = {}
         self._loads: dict[ServerSettings, Load] = {}

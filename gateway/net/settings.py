@@ -113,7 +113,7 @@ class HealthSettings:
 class DirectorySettings:
     """servers: in order of preference. ca_file: PEM bundle, or None for the system's authorities. connect_timeout:
     seconds for one server. connect_patience: seconds for all that are tried for one session. health: None for no
-    checks of servers that are up."""
+    checks of servers that are up. spares: connections that are kept ready while sessions come."""
 
     name: str
     servers: tuple[ServerSettings, ...]
@@ -123,6 +123,7 @@ class DirectorySettings:
     order: Order = Order.priority
     connect_patience: float = 15
     health: HealthSettings | None = None
+    spares: int = 0
 
 
 @dataclass(frozen=True, slots=True)

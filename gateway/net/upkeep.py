@@ -9,6 +9,7 @@ from gateway.net.health import HealthChecks, Question
 from gateway.net.reactor import Reactor
 from gateway.net.server_state import DirectoryState
 from gateway.net.settings import HealthSettings
+from gateway.net.spares import SpareLinks
 
 
 class Upkeep:
@@ -18,7 +19,7 @@ class Upkeep:
         self._question = question
         self._reactor = reactor
         self._states: dict[str, DirectoryState] = {}
-        self._checks: list[HealthChecks] = []
+        self._kept: list[_Directory] = []
 
     def state(self, directory: str) -> DirectoryState:
         """What is known of the directory of this name, over reloads."""
@@ -28,14 +29,43 @@ class Upkeep:
         """Looks after these directories, by name, and no other any more."""
         self.stop()
         self._states = {name: self.state(name) for name in connectors}
-        for connector in connectors.values():
+        for name, connector in connectors.items():
             health = connector.directory.health
             question = None if health is None else self._question(health, self._reactor)
-            checks = HealthChecks(connector, question, self._reactor)
-            checks.look()
-            self._checks.append(checks)
+            self._kept.append(_Directory(connector, self._states[name], question, self._reactor))
 
     def stop(self) -> None:
-        for checks in self._checks:
-            checks.stop()
-        self._checks.clear()
+        for each in self._kept:
+            each.stop()
+        self._kept.clear()
+
+
+class _Directory:
+    def __init__(
+        self, connector: ServerConnector, state: DirectoryState, question: Question | None, reactor: Reactor
+    ) -> None:
+        self._connector = connector
+        self._state = state
+        self._checks = HealthChecks(connector, question, reactor)
+        self._spares = connector.spares = SpareLinks(connector, state, reactor)
+        connector.changed = self._changed
+        state.keep(connector.keys())
+        self._checks.look()
+        self._spares.begin()
+
+    def stop(self) -> None:
+        # Sessions of the old configuration may still use it.
+        self._connector.spares = None
+        self._connector.changed = _nothing
+        self._checks.stop()
+        self._spares.stop()
+
+    def _changed(self) -> None:
+        """Its servers are others, or what they are trusted by."""
+        self._state.keep(self._connector.keys())
+        self._spares.drop()
+        self._checks.look()
+
+
+def _nothing() -> None:
+    """Nobody looks after the servers of a configuration that is not in force any more."""

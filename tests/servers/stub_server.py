@@ -72,6 +72,7 @@ class StubServer:
             # What these servers say is all that they can say: nothing is asked about them first.
             "paging": "never",
             "health": "off",
+            "spares": 0,
         }
 
     def _accept(self):

@@ -14,6 +14,7 @@ from tests.servers import slapd_tree
 from tests.servers.gateway_process import configuration
 from tests.servers.raw_client import RawClient
 from tests.servers.slapd_tree import STAFF, SYNC_ACCOUNT, SYNC_PASSWORD
+from tests.servers.test_slapd import until_connected
 
 # Seconds that a server which swallows packets may cost a sign-in; a healthy sign-in takes some milliseconds.
 CONNECT_TIMEOUT = 3
@@ -167,6 +168,33 @@ def test_where_all_are_down_the_error_names_each_and_the_first_that_is_back_serv
     pair[1].start()
     sign_in(running, certificates)
     assert servers(running)[-1] == pair[1].url
+
+
+def test_a_server_that_freezes_with_spare_connections_to_it_costs_its_time_once(
+    pair, certificates, start_gateway, tmp_path
+):
+    running = start(start_gateway, certificates, of(pair, tmp_path, health="off", connect_timeout=1))
+    until_connected(pair[0].port, 0)
+    sign_in(running, certificates)
+    until_connected(pair[0].port, 2)
+    pair[0].freeze()
+    sign_in(running, certificates)
+    (_, second) = running.wait_for_audit(2, operation="bind")
+    assert second["server"] == pair[1].url
+    assert second["detail"] == f"{pair[0].url}: the directory did not answer in time; sent once more"
+    running.wait_for(f"{pair[0].url} is down: ")
+    for _ in range(3):
+        sign_in(running, certificates)
+    assert [record.get("detail") for record in running.audit(operation="bind")[2:]] == [None] * 3
+
+
+def test_a_restart_of_the_only_server_is_not_noticed(pair, certificates, start_gateway, tmp_path):
+    running = start(start_gateway, certificates, of(pair[:1], tmp_path, health="off"))
+    sign_in(running, certificates)
+    until_connected(pair[0].port, 2)
+    pair[0].kill()
+    pair[0].start()
+    sign_in(running, certificates)
 
 
 def test_sessions_are_spread(pair, certificates, start_gateway, tmp_path):
