@@ -85,8 +85,12 @@ class ServerConnector:
         return Deferred.fromCoroutine(self._connect(instead_of, others_only))
 
     async def _connect(self, instead_of: str, others_only: bool) -> ServerLink:
+        link = await self._best(instead_of, others_only)
         if self.spares is not None:
-            self.spares.wanted()
+            self.spares.used()
+        return link
+
+    async def _best(self, instead_of: str, others_only: bool) -> ServerLink:
         until = self._reactor.seconds() + self.directory.connect_patience
         failures: list[str] = []
         for candidate, state in in_order(self.servers, self.directory.order, instead_of):

@@ -171,7 +171,7 @@ class ServerState:
 
 
 class DirectoryState:
-    """The servers of one directory, over reloads. last_session: when a session last wanted a server, None for never."""
+    """The servers of one directory, over reloads. last_session: when a session last got a connection, if ever."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.last_session: float | None = None

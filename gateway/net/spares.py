@@ -56,8 +56,8 @@ class SpareLinks:
         """Opens the first ones, where there was a session lately."""
         self._plan()
 
-    def wanted(self) -> None:
-        """A session wants a server."""
+    def used(self) -> None:
+        """A session has got a connection, from here or a new one."""
         self._state.last_session = self._reactor.seconds()
         self._plan()
 
@@ -68,7 +68,6 @@ class SpareLinks:
         link = state.spares.pop(0)
         self._ages.pop(link).cancel()
         self._wait = 0.0
-        self._plan()
         return link
 
     def drop(self) -> None:

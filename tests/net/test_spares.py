@@ -74,7 +74,7 @@ def test_none_before_the_first_session_and_two_after_it():
     directory = Directory()
     directory.spares.begin()
     assert directory.after(100) == 0
-    directory.spares.wanted()
+    directory.spares.used()
     assert directory.after(1) == 2
     assert all(link.kept for link in directory.opened)
     # A reload begins anew, and a session is not long ago.
@@ -87,9 +87,10 @@ def test_none_before_the_first_session_and_two_after_it():
 
 def test_one_that_is_taken_is_the_sessions_for_good_and_another_takes_its_place():
     directory = Directory()
-    directory.spares.wanted()
+    directory.spares.used()
     directory.after(1)
     taken = directory.spares.take(directory.states[0])
+    directory.spares.used()
     assert taken is directory.opened[0]
     assert directory.after(1) == 3
     directory.spares.drop()
@@ -100,7 +101,7 @@ def test_one_that_is_taken_is_the_sessions_for_good_and_another_takes_its_place(
 
 def test_none_grows_old_and_none_is_kept_when_no_session_comes_any_more():
     directory = Directory()
-    directory.spares.wanted()
+    directory.spares.used()
     directory.after(1)
     first = directory.opened[:2]
     assert directory.after(MAXIMUM_AGE + 1) == 2
@@ -112,7 +113,7 @@ def test_none_grows_old_and_none_is_kept_when_no_session_comes_any_more():
 
 def test_a_server_that_closes_them_early_is_asked_ever_more_rarely():
     directory = Directory(spares=1)
-    directory.spares.wanted()
+    directory.spares.used()
     directory.after(0)
     for _ in range(8):
         directory.opened[-1].close()
@@ -130,7 +131,7 @@ def test_a_server_that_closes_them_early_is_asked_ever_more_rarely():
 @pytest.mark.parametrize("trouble", ["an octet", "suspected", "down"])
 def test_none_is_kept_where_something_is_wrong(trouble):
     directory = Directory()
-    directory.spares.wanted()
+    directory.spares.used()
     directory.after(1)
     if trouble == "an octet":
         directory.opened[0].owner.link_data(b"0")
@@ -150,7 +151,7 @@ def test_where_no_server_is_up_none_is_tried():
     directory = Directory()
     for state in directory.states:
         state.failed(FailureCause.refused, "refused")
-    directory.spares.wanted()
+    directory.spares.used()
     assert (directory.after(30), directory.wishes) == (0, 0)
 
 
@@ -162,7 +163,7 @@ def test_a_failed_attempt_is_not_repeated_at_once_at_the_same_server():
         return fail(ConnectionRefusedError())
 
     directory.answer = refuse
-    directory.spares.wanted()
+    directory.spares.used()
     directory.after(30)
     assert directory.wishes == 2
 
@@ -171,7 +172,7 @@ def test_what_comes_up_when_its_server_is_down_already_is_not_kept():
     directory = Directory()
     coming = Deferred()
     directory.answer = lambda state: coming
-    directory.spares.wanted()
+    directory.spares.used()
     directory.after(1)
     directory.states[0].failed(FailureCause.timeout, "")
     directory.answer = None
@@ -184,11 +185,11 @@ def test_what_comes_up_when_its_server_is_down_already_is_not_kept():
 def test_they_are_spread_as_sessions_are():
     directory = Directory(order=Order.least_sessions)
     directory.states[0].load.sessions = 2
-    directory.spares.wanted()
+    directory.spares.used()
     directory.after(1)
     assert [len(state.spares) for state in directory.states] == [0, 2]
     directory = Directory(order=Order.least_sessions)
-    directory.spares.wanted()
+    directory.spares.used()
     directory.after(1)
     assert [len(state.spares) for state in directory.states] == [1, 1]
 
