@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gateway.cli.options import config_option
+
+if TYPE_CHECKING:
+    from gateway.net.settings import DirectorySettings
 
 
 @click.command(
@@ -43,6 +47,12 @@ def command(config: Path, as_json: bool) -> None:
         click.echo(
             f"client {policy.name}: {len(client.sources)} sources, {len(policy.base_dns)} base DNs, "
             f"{len(policy.attributes)} attributes, directory {client.directory.name} "
-            f"({', '.join(server.url for server in client.directory.servers)})"
+            f"({_servers(client.directory)})"
         )
     click.echo(f"{config}: ok")
+
+
+def _servers(directory: DirectorySettings) -> str:
+    if directory.discover is not None:
+        return f"as DNS says: {directory.discover.service}"
+    return ", ".join(server.url for server in directory.servers)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from ipaddress import IPv4Address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,9 +12,21 @@ from gateway.config import models
 from gateway.config.certificates import CertificateProblem, read_certificates
 from gateway.config.secrets import SecretProblem, read_secret
 from gateway.config.source import Location
-from gateway.net.settings import ClientCertificate, DirectorySettings, HealthSettings, Order, ServerSettings
+from gateway.net.settings import (
+    ClientCertificate,
+    DirectorySettings,
+    DiscoverySettings,
+    HealthSettings,
+    Order,
+    ServerSettings,
+)
 
 LDAPS_PORT = 636
+# MS-ADTS 3.1.1.3.4: of a global catalog, with TLS.
+GLOBAL_CATALOG_PORT = 3269
+DNS_PORT = 53
+
+_DOMAIN = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})+")
 
 
 class DirectoryCompiler:
@@ -40,6 +54,9 @@ class DirectoryCompiler:
             self._server((*location, "servers", i), models.Server(url=server) if isinstance(server, str) else server)
             for i, server in enumerate(directory.servers)
         ]
+        if bool(servers) == (directory.discover is not None):
+            self._problem((*location, "servers"), "either servers or discover is needed, and not both")
+        discover = directory.discover
         own = directory.client_certificate
         return DirectorySettings(
             name,
@@ -49,9 +66,38 @@ class DirectoryCompiler:
             None if own is None else ClientCertificate(*self._pair((*location, "client_certificate"), own)),
             Order(directory.order),
             directory.connect_patience,
-            None if directory.health == "off" else self._health((*location, "health"), directory.health),
+            None if directory.health is None else self._health((*location, "health"), directory.health),
             directory.spares,
+            None if discover is None else self._discover((*location, "discover"), discover),
         )
+
+    def _discover(self, location: Location, discover: models.Discover) -> DiscoverySettings:
+        domains = []
+        for i, domain in enumerate((discover.domain, *discover.server_domains)):
+            where = (*location, "server_domains", i - 1) if i else location
+            name = domain.rstrip(".").lower()
+            if not _DOMAIN.fullmatch(name):
+                self._problem(where, "a DNS name like corp.example is expected")
+            domains.append(name)
+        # MS-ADTS 6.3.2.3: domain controllers, and global catalogs, of the domain or of one site of it.
+        kind = "_gc._tcp" if discover.global_catalog else "_ldap._tcp"
+        site = "" if discover.site is None else f".{discover.site}._sites"
+        scope = "" if discover.global_catalog else ".dc._msdcs"
+        port = discover.port or (GLOBAL_CATALOG_PORT if discover.global_catalog else LDAPS_PORT)
+        resolver = None if discover.resolver is None else self._resolver((*location, "resolver"), discover.resolver)
+        return DiscoverySettings(f"{kind}{site}{scope}.{domains[0]}", port, tuple(domains), resolver)
+
+    def _resolver(self, location: Location, text: str) -> tuple[str, int] | None:
+        host, _, port = text.partition(":")
+        try:
+            address = str(IPv4Address(host))
+            number = int(port or DNS_PORT)
+        except ValueError:
+            address, number = "", 0
+        if not 0 < number < 65536:
+            self._problem(location, "the IPv4 address of a DNS server is expected, like 10.1.2.3 or 10.1.2.3:5353")
+            return None
+        return address, number
 
     def _health(self, location: Location, health: models.Health) -> HealthSettings:
         if (health.bind_dn is None) != (health.password_file is None):

@@ -46,6 +46,14 @@ def _off_as_written(value: Any) -> Any:
     return "off" if value is False else value
 
 
+def _none_if_off(value: Any) -> Any:
+    return None if value in (False, "off") else value
+
+
+def _domain_alone(value: Any) -> Any:
+    return {"domain": value} if isinstance(value, str) else value
+
+
 def _duration(value: Any) -> float:
     """Seconds."""
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -91,8 +99,18 @@ class Health(Model):
     password_file: Annotated[str, Field(min_length=1)] | None = None
 
 
+class Discover(Model):
+    domain: str
+    site: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,63}$")] | None = None
+    global_catalog: bool = False
+    port: Annotated[int, Field(ge=1, le=65535, strict=True)] | None = None
+    resolver: str | None = None
+    server_domains: list[str] = []
+
+
 class Directory(Model):
-    servers: Annotated[list[str | Server], Field(min_length=1)]
+    servers: list[str | Server] = []
+    discover: Annotated[Discover | None, BeforeValidator(_domain_alone)] = None
     ca_file: str
     naming_contexts: Annotated[list[str], Field(min_length=1)]
     client_certificate: ClientCertificate | None = None
@@ -100,7 +118,7 @@ class Directory(Model):
     connect_patience: Seconds = 15
     order: Literal["priority", "least-sessions"] = "priority"
     spares: Annotated[int, Field(ge=0, le=50, strict=True)] = 2
-    health: Annotated[Health | Literal["off"], BeforeValidator(_off_as_written)] = Health()
+    health: Annotated[Health | None, BeforeValidator(_none_if_off)] = Health()
     paging: Literal["auto", "always", "never"] = "auto"
     page_size: Annotated[int, Field(ge=1, le=100_000, strict=True)] = DEFAULT_PAGE_SIZE
 

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from random import expovariate
 
 from gateway.net.observer import FailureCause
 from gateway.net.server_state import ServerState
-from gateway.net.settings import Order, ServerSettings
+from gateway.net.settings import Candidate, Order, ServerSettings
 
 # RFC 2782: a weight of 0 has a very small chance beside others.
 _NO_WEIGHT = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """priority: lower ones come first (RFC 2782). weight: how much of what goes to one priority."""
-
-    server: ServerSettings
-    priority: int = 0
-    weight: int = 1
 
 
 def listed(servers: Iterable[ServerSettings], order: Order) -> tuple[Candidate, ...]:

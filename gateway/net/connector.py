@@ -11,12 +11,13 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.net.choosing import Candidate, in_order, listed
+from gateway.net.choosing import in_order, listed
+from gateway.net.discovery import Found, NotFound, find_servers
 from gateway.net.observer import Observer
 from gateway.net.reactor import Reactor
 from gateway.net.server_link import ServerLink, open_link
 from gateway.net.server_state import SLOW_ATTEMPT, DirectoryState, ServerState, Trial
-from gateway.net.settings import DirectorySettings, ServerSettings
+from gateway.net.settings import Candidate, DirectorySettings, ServerSettings
 from gateway.net.spares import SpareLinks
 from gateway.net.tls import ServerTrust, explain_failure, failure_cause
 
@@ -51,7 +52,10 @@ class ServerConnector:
         self.observer = observer or Observer()
         self._state = state or DirectoryState(reactor.seconds)
         self._candidates = listed(directory.servers, directory.order)
+        if directory.discover is not None and directory.discover in self._state.found:
+            self._candidates = self._state.found[directory.discover]
         self.spares: SpareLinks | None = None
+        self._lost_dns = ""
         self.changed: Callable[[], None] = lambda: None
         self._trust: ServerTrust
         self._tls: dict[ServerSettings, IOpenSSLClientConnectionCreator]
@@ -61,9 +65,53 @@ class ServerConnector:
         """Later connections use the CA file and the client certificate as they are now. Raises as the constructor, and
         then nothing changes."""
         trust = ServerTrust(self.directory)
-        self._tls = {candidate.server: trust.of(candidate.server) for candidate in self._candidates}
+        discover = self.directory.discover
+        # Those that DNS will name get theirs later, by the same files: what is wrong with these shows now.
+        named = () if discover is None else (ServerSettings(discover.domains[0], discover.port, discover.domains[0]),)
+        servers = (*(candidate.server for candidate in self._candidates), *named)
+        self._tls = {server: trust.of(server) for server in servers}
         self._trust = trust
         self.changed()
+
+    def found(self, found: Found) -> None:
+        """These are the servers from now on. Sessions stay where they are."""
+        discover = self.directory.discover
+        if discover is None:
+            return
+        if self._lost_dns:
+            name = self.directory.name
+            log.info("directory {name}: {service} is answered again", name=name, service=discover.service)
+        self._lost_dns = ""
+        self.observer.discovery_ended(self.directory, "")
+        if found.candidates == self._candidates:
+            return
+        self._candidates = found.candidates
+        self._state.found = {discover: found.candidates}
+        servers = tuple(candidate.server for candidate in found.candidates)
+        log.info(
+            "directory {name}: {service} names {servers}",
+            name=self.directory.name,
+            service=discover.service,
+            servers=", ".join(server.url for server in servers),
+        )
+        if found.outside:
+            log.warn(
+                "directory {name}: {service} also names {outside}, left out: not in discover.domain or server_domains",
+                name=self.directory.name,
+                service=discover.service,
+                outside=", ".join(found.outside),
+            )
+        self.observer.servers_found(self.directory, servers)
+        self.changed()
+
+    def not_found(self, why: str) -> None:
+        """DNS names no servers; the last ones that it named stay."""
+        self.observer.discovery_ended(self.directory, why)
+        if why == self._lost_dns:
+            return
+        self._lost_dns = why
+        so = "the servers that it named before stay in use" if self._candidates else "no server is known"
+        log.error("directory {name}: {why}; {so}", name=self.directory.name, why=why, so=so)
 
     @property
     def servers(self) -> list[tuple[Candidate, ServerState]]:
@@ -93,6 +141,13 @@ class ServerConnector:
     async def _best(self, instead_of: str, others_only: bool) -> ServerLink:
         until = self._reactor.seconds() + self.directory.connect_patience
         failures: list[str] = []
+        if self.directory.discover is not None and not self._candidates:
+            try:
+                self.found(await find_servers(self.directory.discover, self._reactor))
+            except NotFound as error:
+                self.not_found(str(error))
+                self.observer.directory_failed(self.directory)
+                raise NoServer(str(error)) from None
         for candidate, state in in_order(self.servers, self.directory.order, instead_of):
             server = candidate.server
             if server.url == instead_of:
@@ -185,7 +240,7 @@ class ServerConnector:
     async def open(self, server: ServerSettings, patience: float) -> ServerLink:
         """A link to this very server, counted and nothing else. patience: seconds. Raises as open_link."""
         try:
-            link = await open_link(server, self._tls[server], patience, self._reactor)
+            link = await open_link(server, self._context(server), patience, self._reactor)
         except CancelledError:
             raise
         except Exception:
@@ -193,6 +248,12 @@ class ServerConnector:
             raise
         self.observer.server_connected(self.directory, server, link.certificate_expires)
         return link
+
+    def _context(self, server: ServerSettings) -> IOpenSSLClientConnectionCreator:
+        context = self._tls.get(server)
+        if context is None:
+            context = self._tls[server] = self._trust.of(server)
+        return context
 
     def tell_down(self, state: ServerState) -> None:
         """Once for each change."""

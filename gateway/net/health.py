@@ -8,6 +8,7 @@ from random import uniform
 from typing import Any, TypeAlias
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.net.connector import OtherFailed, ServerConnector
@@ -16,6 +17,8 @@ from gateway.net.reactor import Reactor, Timer
 from gateway.net.server_link import ServerLink
 from gateway.net.server_state import FIRST_RETRY, JITTER, ServerState
 from gateway.net.tls import explain_failure, failure_cause
+
+log = Logger()
 
 # What is asked of a server over a link of its own; raises NoAnswer. It need not close the link.
 Question: TypeAlias = Callable[[ServerLink], Coroutine[Any, Any, None]]
@@ -138,6 +141,7 @@ class _Watch:
         self._began = self._reactor.seconds()
         running = Deferred.fromCoroutine(self._check())
         self._running = running
+        running.addErrback(lambda failure: log.failure("a health check broke off", failure))
         running.addBoth(self._ended)
 
     def _ended(self, _: object) -> None:

@@ -54,3 +54,9 @@ class Observer:
     def server_fell(self, directory: DirectorySettings, server: ServerSettings, cause: FailureCause) -> None:
         """It is down from here on: sessions go to the others, as long as one of these is up. Told again where the cause
         changes."""
+
+    def servers_found(self, directory: DirectorySettings, servers: tuple[ServerSettings, ...]) -> None:
+        """DNS names these, and no longer those that it named before."""
+
+    def discovery_ended(self, directory: DirectorySettings, failure: str) -> None:
+        """DNS was asked for the servers. failure: "" where it named some, else why not."""

@@ -6,10 +6,16 @@ from collections.abc import Callable
 from typing import Any
 from typing import Protocol as Interface
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IHandshakeListener, IOpenSSLClientConnectionCreator
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    IHostResolution,
+    IOpenSSLClientConnectionCreator,
+    IReactorPluggableNameResolver,
+)
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -127,6 +133,29 @@ class _LinkFactory(Factory):
         return ServerLink(self._server, self._reactor)
 
 
+@implementer(IReactorPluggableNameResolver, IHostResolution)
+class _Resolved:
+    """The reactor, with every name known already."""
+
+    def __init__(self, reactor: Reactor, addresses: tuple[str, ...]) -> None:
+        self._reactor = reactor
+        self._addresses = addresses
+        self.nameResolver = self
+        self.name = ""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    def resolveHostName(self, receiver: Any, hostName: str, portNumber: int = 0, *_: Any, **__: Any) -> _Resolved:
+        self.name = hostName
+        receiver.resolutionBegan(self)
+        for each in self._addresses:
+            kind: Any = IPv6Address if ":" in each else IPv4Address
+            receiver.addressResolved(kind("TCP", each, portNumber))
+        receiver.resolutionComplete()
+        return self
+
+
 async def open_link(
     server: ServerSettings, tls: IOpenSSLClientConnectionCreator, patience: float, reactor: Reactor
 ) -> ServerLink:
@@ -134,7 +163,8 @@ async def open_link(
     tls.explain_failure; may be cancelled."""
     untyped: Any = reactor
     started = reactor.seconds()
-    endpoint: Any = HostnameEndpoint(untyped, server.host, server.port, timeout=patience)
+    resolving: Any = _Resolved(reactor, server.addresses) if server.addresses else reactor
+    endpoint: Any = HostnameEndpoint(resolving, server.host, server.port, timeout=patience)
     wrapped: Any = wrapClientTLS(tls, endpoint)
     link: ServerLink = await wrapped.connect(_LinkFactory(server, reactor)).addTimeout(patience, untyped)
     try:

@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 
 from gateway.net.observer import FailureCause
 from gateway.net.server_link import ServerLink
-from gateway.net.settings import ServerSettings
+from gateway.net.settings import Candidate, DiscoverySettings, ServerSettings
 
 # Seconds without a result after which an attempt to connect makes its server look like one that swallows packets: a
 # healthy one takes milliseconds, a busy one on another continent half a second.
@@ -171,10 +171,12 @@ class ServerState:
 
 
 class DirectoryState:
-    """The servers of one directory, over reloads. last_session: when a session last got a connection, if ever."""
+    """The servers of one directory, over reloads. last_session: when a session last got a connection, None for never.
+    found: what DNS said last, by what it was asked."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.last_session: float | None = None
+        self.found: dict[DiscoverySettings, tuple[Candidate, ...]] = {}
         self._clock = clock
         self._servers: dict[tuple[ServerSettings, str], ServerState] = {}
         self._loads: dict[ServerSettings, Load] = {}

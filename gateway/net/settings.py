@@ -62,11 +62,13 @@ class ConnectionLimits:
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """host, port: where to connect. server_name: what the certificate must say, sent as SNI."""
+    """host, port: where to connect. server_name: what the certificate must say, sent as SNI. addresses: of the host,
+    where they are known already; none where the system resolves it."""
 
     host: str
     port: int
     server_name: str
+    addresses: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -77,6 +79,15 @@ class ServerSettings:
     def label(self) -> str:
         """Its name and port, for metrics and pages; an address only where the configuration gives no name."""
         return f"{self.server_name}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """priority: lower ones come first (RFC 2782). weight: how much of what goes to one priority."""
+
+    server: ServerSettings
+    priority: int = 0
+    weight: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +121,23 @@ class HealthSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DiscoverySettings:
+    """Servers that DNS names. service: the SRV name to ask for. port: of LDAPS on each; the one in DNS is that of
+    plain LDAP. domains: in one of which the name of each server must lie. resolver: address and port of a DNS server,
+    None for those of the system; with one the servers' addresses are asked of it as well."""
+
+    service: str
+    port: int
+    domains: tuple[str, ...]
+    resolver: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DirectorySettings:
-    """servers: in order of preference. ca_file: PEM bundle, or None for the system's authorities. connect_timeout:
-    seconds for one server. connect_patience: seconds for all that are tried for one session. health: None for no
-    checks of servers that are up. spares: connections that are kept ready while sessions come."""
+    """servers: in order of preference; none where discover says how they are found. ca_file: PEM bundle, or None for
+    the system's authorities. connect_timeout: seconds for one server. connect_patience: seconds for all that are tried
+    for one session. health: None for no checks of servers that are up. spares: connections that are kept ready while
+    sessions come."""
 
     name: str
     servers: tuple[ServerSettings, ...]
@@ -124,6 +148,7 @@ class DirectorySettings:
     connect_patience: float = 15
     health: HealthSettings | None = None
     spares: int = 0
+    discover: DiscoverySettings | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,15 @@ from functools import partial
 from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
-from gateway.net.choosing import Candidate, in_order
+from gateway.net.choosing import in_order
 from gateway.net.reactor import Reactor, Timer
 from gateway.net.server_link import ServerLink
 from gateway.net.server_state import DirectoryState, ServerState
-from gateway.net.settings import DirectorySettings
+from gateway.net.settings import Candidate, DirectorySettings
+
+log = Logger()
 
 # Seconds: spares are kept while there was a session lately, and each for so long; AD closes a connection that has sent
 # nothing for 120 s.
@@ -101,6 +104,7 @@ class SpareLinks:
         state = best[1]
         opening: Deferred[None] = self._opener.open_spare(state).addCallbacks(partial(self._opened, state), _ignore)
         self._opening = opening
+        opening.addErrback(lambda failure: log.failure("a spare connection cannot be kept", failure))
         opening.addBoth(self._done)
 
     def _opened(self, state: ServerState, link: ServerLink) -> None:

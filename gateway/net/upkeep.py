@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from gateway.net.connector import ServerConnector
+from gateway.net.discovery import Discovery
 from gateway.net.health import HealthChecks, Question
 from gateway.net.reactor import Reactor
 from gateway.net.server_state import DirectoryState
@@ -48,12 +49,17 @@ class _Directory:
         self._state = state
         self._checks = HealthChecks(connector, question, reactor)
         self._spares = connector.spares = SpareLinks(connector, state, reactor)
+        self._discovery = _discovery(connector, reactor)
         connector.changed = self._changed
         state.keep(connector.keys())
         self._checks.look()
         self._spares.begin()
+        if self._discovery is not None:
+            self._discovery.begin()
 
     def stop(self) -> None:
+        if self._discovery is not None:
+            self._discovery.stop()
         # Sessions of the old configuration may still use it.
         self._connector.spares = None
         self._connector.changed = _nothing
@@ -65,6 +71,11 @@ class _Directory:
         self._state.keep(self._connector.keys())
         self._spares.drop()
         self._checks.look()
+
+
+def _discovery(connector: ServerConnector, reactor: Reactor) -> Discovery | None:
+    settings = connector.directory.discover
+    return None if settings is None else Discovery(settings, connector.found, connector.not_found, reactor)
 
 
 def _nothing() -> None:

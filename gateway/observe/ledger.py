@@ -56,6 +56,17 @@ class ServerStatus:
     certificate_expires: float | None = None
 
 
+@dataclass(slots=True)
+class DiscoveryStatus:
+    """service: what DNS is asked for. ended: when it last was; succeeded: when it last named servers; in seconds since
+    the epoch, None for never. failure: why it did not, "" where it did."""
+
+    service: str
+    ended: float | None = None
+    succeeded: float | None = None
+    failure: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class ShrinkAlert:
     """A search that gave much less than last time. loss: figures and attributes, as the audit has them. passed: the
@@ -84,7 +95,7 @@ class Ledger(Observer):
 
     clients, servers, listeners: of the configuration in force, in its order. unreachable: when a connection to a
     directory last failed at all of its servers, for those where none has succeeded since. checked: directories whose
-    servers are checked. reloaded: whether the last
+    servers are checked. discoveries: directories whose servers DNS names. reloaded: whether the last
     load of the configuration succeeded; reload_time: when one last did. stopping: no session is accepted any more.
     """
 
@@ -96,6 +107,7 @@ class Ledger(Observer):
         self.listeners: tuple[ListenerStatus, ...] = ()
         self.unreachable: dict[str, float] = {}
         self.checked: frozenset[str] = frozenset()
+        self.discoveries: dict[str, DiscoveryStatus] = {}
         self.shrink_alerts: deque[ShrinkAlert] = deque(maxlen=KEPT_ALERTS)
         # Connections that became no session; strangers are told of from the start.
         self.refused_connections = Counter({Reason.source_not_listed: 0})
@@ -125,11 +137,19 @@ class Ledger(Observer):
             status = self.clients[client.policy.name]
             status.directory = client.directory.name
             status.syncs = bool(client.policy.sync_accounts)
+            if client.directory.discover is not None:
+                # DNS says which these are, and will say so again.
+                servers |= {place: known for place, known in self.servers.items() if place[0] == status.directory}
             for server in client.directory.servers:
                 place = (client.directory.name, server.label)
                 servers[place] = self.servers.get(place) or ServerStatus(*place)
         self.servers = servers
-        directories = {directory for directory, _ in servers}
+        self.discoveries = {
+            client.directory.name: self.discoveries.get(client.directory.name) or DiscoveryStatus(discover.service)
+            for client in settings.clients
+            if (discover := client.directory.discover) is not None
+        }
+        directories = {client.directory.name for client in settings.clients}
         self.unreachable = {name: since for name, since in self.unreachable.items() if name in directories}
         self.checked = frozenset(
             client.directory.name for client in settings.clients if client.directory.health is not None
@@ -213,6 +233,20 @@ class Ledger(Observer):
 
     def directory_failed(self, directory: DirectorySettings) -> None:
         self.unreachable[directory.name] = self.clock()
+
+    def servers_found(self, directory: DirectorySettings, servers: tuple[ServerSettings, ...]) -> None:
+        if directory.name not in self.discoveries:
+            return
+        others = {place: status for place, status in self.servers.items() if place[0] != directory.name}
+        named = {(directory.name, server.label): server for server in servers}
+        self.servers = others | {place: self.servers.get(place) or ServerStatus(*place) for place in named}
+
+    def discovery_ended(self, directory: DirectorySettings, failure: str) -> None:
+        status = self.discoveries.get(directory.name)
+        if status is not None:
+            status.failure = failure
+            status.ended = self.clock()
+            status.succeeded = status.succeeded if failure else status.ended
 
     # Questions.
 

@@ -17,9 +17,13 @@ def not_ready(ledger: Ledger) -> list[str]:
         return ["the gateway is stopping"]
     reasons = [] if ledger.listeners else ["no listener is open"]
     now = ledger.clock()
-    for directory in dict.fromkeys(status.directory for status in ledger.servers.values()):
+    for directory in dict.fromkeys(client.directory for client in ledger.clients.values()):
+        discovery = ledger.discoveries.get(directory)
         servers = [status for status in ledger.servers.values() if status.directory == directory]
         failed = ledger.unreachable.get(directory)
+        if discovery is not None and not servers:
+            reasons.append(f"directory {directory}: no server is known: {discovery.failure or 'DNS is being asked'}")
+            continue
         # Where servers are checked it is known that none is back.
         checked = directory in ledger.checked and all(status.up is False for status in servers)
         if checked or (failed is not None and now - failed < FAILED_FOR):

@@ -15,7 +15,7 @@ from twisted.web.template import Tag, flattenString, tags
 
 from gateway.ldap import COMPILED
 from gateway.observe.durations import duration
-from gateway.observe.ledger import DAY, ClientStatus, Ledger, ServerStatus
+from gateway.observe.ledger import DAY, ClientStatus, DiscoveryStatus, Ledger, ServerStatus
 from gateway.observe.readiness import not_ready
 from gateway.observe.status_style import STYLE
 from gateway.observe.sync_runs import SyncRun
@@ -60,6 +60,7 @@ def _page(ledger: Ledger) -> Tag:
                 ),
                 _note("bad", reasons) if reasons else "",
                 "" if ledger.reloaded else _failed_reload(ledger, now),
+                [_failed_discovery(name, each, now) for name, each in ledger.discoveries.items() if each.failure],
                 [_client(ledger, name, client, now) for name, client in ledger.clients.items()],
                 tags.div(
                     _servers(ledger, now),
@@ -81,6 +82,17 @@ def _failed_reload(ledger: Ledger, now: float) -> Tag:
         [
             "The last reload was refused: the configuration has a mistake, and the one that was loaded "
             f"{_ago(ledger.reload_time, now)} stays in force. The log names each mistake with its line."
+        ],
+    )
+
+
+def _failed_discovery(directory: str, discovery: DiscoveryStatus, now: float) -> Tag:
+    before = "never" if discovery.succeeded is None else _ago(discovery.succeeded, now)
+    return _note(
+        "warn",
+        [
+            f"Directory {directory}: {discovery.failure}. Servers were last found {before}; sessions go to those that "
+            "were known."
         ],
     )
 

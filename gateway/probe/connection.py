@@ -110,7 +110,7 @@ class Connection:
     ) -> Connection:
         """Connects to this server of the directory within directory.connect_timeout, its certificate verified by
         the directory's ca_file. Raises ConnectionFailed; OSError or ValueError for an unusable CA file."""
-        connector = ServerConnector(replace(directory, servers=(server,)), reactor)
+        connector = ServerConnector(replace(directory, servers=(server,), discover=None), reactor)
         try:
             link = await connector.connect()
         except NoServer as error:

@@ -4,10 +4,10 @@ from collections import Counter
 
 import pytest
 
-from gateway.net.choosing import Candidate, in_order, listed
+from gateway.net.choosing import in_order, listed
 from gateway.net.observer import FailureCause
 from gateway.net.server_state import ServerState
-from gateway.net.settings import Order, ServerSettings
+from gateway.net.settings import Candidate, Order, ServerSettings
 
 SERVERS = [ServerSettings(f"10.1.2.{i}", 636, f"dc{i}.corp.example") for i in range(1, 5)]
 
