@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -15,6 +14,7 @@ from gateway.net.choosing import in_order, listed
 from gateway.net.discovery import Found, NotFound, find_servers
 from gateway.net.observer import Observer
 from gateway.net.reactor import Reactor
+from gateway.net.resumption import ResumableTls
 from gateway.net.server_link import ServerLink, open_link
 from gateway.net.server_state import SLOW_ATTEMPT, DirectoryState, ServerState, Trial
 from gateway.net.settings import Candidate, DirectorySettings, ServerSettings
@@ -58,7 +58,7 @@ class ServerConnector:
         self._lost_dns = ""
         self.changed: Callable[[], None] = lambda: None
         self._trust: ServerTrust
-        self._tls: dict[ServerSettings, IOpenSSLClientConnectionCreator]
+        self._tls: dict[ServerSettings, ResumableTls]
         self.renew_tls()
 
     def renew_tls(self) -> None:
@@ -249,7 +249,7 @@ class ServerConnector:
         self.observer.server_connected(self.directory, server, link.certificate_expires)
         return link
 
-    def _context(self, server: ServerSettings) -> IOpenSSLClientConnectionCreator:
+    def _context(self, server: ServerSettings) -> ResumableTls:
         context = self._tls.get(server)
         if context is None:
             context = self._tls[server] = self._trust.of(server)

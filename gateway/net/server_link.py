@@ -13,7 +13,6 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IHandshakeListener,
     IHostResolution,
-    IOpenSSLClientConnectionCreator,
     IReactorPluggableNameResolver,
 )
 from twisted.internet.protocol import Factory, Protocol
@@ -22,6 +21,7 @@ from zope.interface import implementer
 
 from gateway.net.flow import WriteGauge
 from gateway.net.reactor import Reactor, SecureTransport, Timer
+from gateway.net.resumption import ResumableTls
 from gateway.net.settings import ServerSettings
 from gateway.net.tls import certificate_expiry, explain_failure
 
@@ -46,8 +46,9 @@ class ServerLink(Protocol):
 
     transport: SecureTransport  # type: ignore[assignment]
 
-    def __init__(self, server: ServerSettings, reactor: Reactor) -> None:
+    def __init__(self, server: ServerSettings, tls: ResumableTls, reactor: Reactor) -> None:
         self.server = server
+        self._tls = tls
         self.kept = False
         self.secured: Deferred[ServerLink] = Deferred()
         self.gauge = WriteGauge(self._gauge_changed)
@@ -89,10 +90,13 @@ class ServerLink(Protocol):
         self.transport.registerProducer(self.gauge, True)
 
     def handshakeCompleted(self) -> None:
+        self._tls.established(self.transport.getHandle())
         self.secured.callback(self)
 
     def dataReceived(self, data: bytes) -> None:
-        self._heard = True
+        if not self._heard:
+            self._heard = True
+            self._tls.keep(self.transport.getHandle())
         if self._owner is not None:
             self._owner.link_data(data)
 
@@ -125,12 +129,13 @@ class ServerLink(Protocol):
 class _LinkFactory(Factory):
     noisy = False
 
-    def __init__(self, server: ServerSettings, reactor: Reactor) -> None:
+    def __init__(self, server: ServerSettings, tls: ResumableTls, reactor: Reactor) -> None:
         self._server = server
+        self._tls = tls
         self._reactor = reactor
 
     def buildProtocol(self, addr: object) -> ServerLink:
-        return ServerLink(self._server, self._reactor)
+        return ServerLink(self._server, self._tls, self._reactor)
 
 
 @implementer(IReactorPluggableNameResolver, IHostResolution)
@@ -156,17 +161,16 @@ class _Resolved:
         return self
 
 
-async def open_link(
-    server: ServerSettings, tls: IOpenSSLClientConnectionCreator, patience: float, reactor: Reactor
-) -> ServerLink:
+async def open_link(server: ServerSettings, tls: ResumableTls, patience: float, reactor: Reactor) -> ServerLink:
     """A link whose TLS is up and verified. patience: seconds. Raises what Twisted and OpenSSL do, see
     tls.explain_failure; may be cancelled."""
     untyped: Any = reactor
     started = reactor.seconds()
     resolving: Any = _Resolved(reactor, server.addresses) if server.addresses else reactor
     endpoint: Any = HostnameEndpoint(resolving, server.host, server.port, timeout=patience)
-    wrapped: Any = wrapClientTLS(tls, endpoint)
-    link: ServerLink = await wrapped.connect(_LinkFactory(server, reactor)).addTimeout(patience, untyped)
+    creator: Any = tls
+    wrapped: Any = wrapClientTLS(creator, endpoint)
+    link: ServerLink = await wrapped.connect(_LinkFactory(server, tls, reactor)).addTimeout(patience, untyped)
     try:
         left = max(0.0, patience - (reactor.seconds() - started))
         return await link.secured.addTimeout(left, untyped)

@@ -20,11 +20,11 @@ from twisted.internet.error import (
     DNSLookupError,
     TimeoutError,
 )
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.python.failure import Failure
 
 from gateway.net.observer import FailureCause
 from gateway.net.required_certificate import RequiredCertificate
+from gateway.net.resumption import ResumableTls
 from gateway.net.settings import ClientCertificate, DirectorySettings, ListenerSettings, ServerSettings
 from gateway.net.tls_policy import refuse_renegotiation, tls_options
 
@@ -85,12 +85,13 @@ class ServerTrust:
             digest.update(each.fingerprint(SHA256()))
         self.fingerprint = digest.hexdigest()
 
-    def of(self, server: ServerSettings) -> IOpenSSLClientConnectionCreator:
+    def of(self, server: ServerSettings) -> ResumableTls:
         """Verifies chain and name (RFC 4513 3.1.3), sends the name as SNI, and shows the directory's client certificate
         to a server that asks for one. Raises ValueError for a certificate that OpenSSL does not take."""
-        return ssl.optionsForClientTLS(
+        whole = ssl.optionsForClientTLS(
             server.server_name, trustRoot=self._trust, extraCertificateOptions={**self._own, **tls_options()}
         )
+        return ResumableTls(whole)
 
 
 def _trust_root(authorities: list[x509.Certificate]) -> Any:
