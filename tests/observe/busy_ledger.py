@@ -1,6 +1,9 @@
 """A ledger of a gateway that has seen a good deal: what the status page has to cope with."""
 
+from dataclasses import replace
+
 from gateway.net.observer import FailureCause
+from gateway.net.settings import DiscoverySettings
 from gateway.observe.ledger import DAY, HOUR, ListenerStatus
 from gateway.policy.reasons import Reason
 from tests.observe.ledgers import CORP, DC1, DC2, NOW, ledger, settings
@@ -28,7 +31,10 @@ def busy_ledger():
         )
     )
     names = ("mimecast", "archive-service-with-a-rather-long-name", "signatures", "new-service")
-    kept.serve(settings(*names), listeners)
+    discover = DiscoverySettings("_ldap._tcp.dc._msdcs.corp.example", 636, ("corp.example",))
+    kept.serve(settings(*names, directory=replace(CORP, servers=(), discover=discover)), listeners)
+    kept.servers_found(CORP, (DC1, DC2))
+    kept.discovery_ended(CORP, "")
     for i in range(14):
         lost = [{"client": "mimecast", "code": 52, "reason": "server-lost", "sent": 150}] if i == 6 else []
         run(

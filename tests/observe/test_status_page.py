@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 import pytest
 
 from gateway.net.observer import FailureCause
-from gateway.observe.ledger import DAY, ListenerStatus
+from gateway.observe.ledger import DAY, HOUR, ListenerStatus
 from gateway.observe.status_page import status_page
 from tests.observe.busy_ledger import busy_ledger, run
 from tests.observe.ledgers import CORP, DC1, NOW, ledger, settings
@@ -116,6 +116,16 @@ def test_why_it_is_not_ready_and_that_a_reload_was_refused():
     assert "LDAP gateway not ready" in said
     assert "directory corp: no server is up: dc1.corp.example:636 (timeout)" in said
     assert "The last reload was refused" in said
+
+
+def test_that_dns_does_not_name_the_servers():
+    kept = busy_ledger()
+    assert "Servers were last found" not in Page(kept).words()
+    kept.clock.now += 3 * HOUR
+    kept.discovery_ended(CORP, "_ldap._tcp.dc._msdcs.corp.example: no answer in time from 10.1.2.3:53")
+    said = Page(kept).words()
+    assert "Directory corp: _ldap._tcp.dc._msdcs.corp.example: no answer in time from 10.1.2.3:53." in said
+    assert "Servers were last found 3 h ago" in said
 
 
 HOSTILE = "</title></style><script>alert(1)</script>\"'&<img src=x onerror=alert(1)>"
