@@ -61,6 +61,7 @@ def busy_ledger():
         for _ in range(count):
             kept.add(record("bind", client="mimecast", **refused, reason=reason))
     kept.server_connected(CORP, DC1, kept.clock.now + 180 * DAY)
+    kept.server_failed(CORP, DC2, FailureCause.certificate)
     kept.server_fell(CORP, DC2, FailureCause.certificate)
     for _ in range(3):
         kept.session_opened("mimecast")

@@ -121,6 +121,7 @@ def test_why_it_is_not_ready_and_that_a_reload_was_refused():
 def test_that_dns_does_not_name_the_servers():
     kept = busy_ledger()
     assert "Servers were last found" not in Page(kept).words()
+    kept.discovery_ended(CORP, "")
     kept.clock.now += 3 * HOUR
     kept.discovery_ended(CORP, "_ldap._tcp.dc._msdcs.corp.example: no answer in time from 10.1.2.3:53")
     said = Page(kept).words()
