@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from gateway.config.admin import ADMIN_ADDRESS
 from gateway.ldap.filters import FilterLimits
 from gateway.ldap.messages import RequestLimits
-from gateway.net.settings import DEFAULT_SYNC_GAP, ConnectionLimits, HealthSettings
+from gateway.net.settings import DEFAULT_SYNC_GAP, AuditSettings, ConnectionLimits, HealthSettings
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import (
     DEFAULT_CONTROLS,
@@ -28,6 +28,7 @@ _REQUEST = RequestLimits()
 _FILTER = FilterLimits()
 _CONNECTIONS = ConnectionLimits()
 _HEALTH = HealthSettings()
+_AUDIT = AuditSettings()
 _SHRINK = ShrinkSettings()
 _LOCKOUT = LockoutSettings()
 
@@ -70,14 +71,14 @@ Percentage = Annotated[int, BeforeValidator(_percentage)]
 
 class Model(BaseModel):
     # Built once, as a whole, when the first file is read: that is a good part of the time that a start takes.
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, hide_input_in_errors=True)
 
 
 class Listener(Model):
     address: str
     certificate: str
     private_key: str
-    starttls: Literal["off", "required"] = "off"
+    starttls: Annotated[Literal["off", "required"], BeforeValidator(_off_as_written)] = "off"
 
 
 class Server(Model):
@@ -140,6 +141,18 @@ class Lockout(Model):
     window: Duration = _LOCKOUT.window
 
 
+class MappedAccount(Model):
+    hashes: Annotated[list[str], Field(max_length=4, repr=False)] = []
+    hashes_file: Annotated[str, Field(min_length=1)] | None = None
+    bind_dn: str
+    password_file: Annotated[str, Field(min_length=1)]
+
+
+class Credentials(Model):
+    mode: Literal["passthrough", "mapped"] = "passthrough"
+    accounts: dict[str, MappedAccount] = {}
+
+
 class Client(Model):
     sources: list[IPv4Network | IPv6Network] = []
     sources_file: Annotated[str, Field(min_length=1)] | None = None
@@ -172,6 +185,7 @@ class Client(Model):
     shrink_guard: ShrinkGuard = ShrinkGuard()
     sync_gap: Seconds = DEFAULT_SYNC_GAP
     lockout: Lockout = Lockout()
+    credentials: Credentials = Credentials()
 
 
 class Limits(Model):
@@ -206,9 +220,19 @@ class Limits(Model):
     controls: Count = _REQUEST.controls
 
 
+class Syslog(Model):
+    address: str = "/dev/log"
+    facility: str = "local0"
+    ca_file: str = "system"
+    message_octets: Annotated[int, Field(ge=2048, le=65_000, strict=True)] = 8192
+
+
 class Audit(Model):
-    file: str | None = None
+    file: Annotated[str, Field(min_length=1)] | None = None
+    syslog: Syslog | None = None
+    format: Literal["json", "text"] = "json"
     filter_values: bool = False
+    buffer: Annotated[int, Field(ge=2**20, le=2**30, strict=True)] = _AUDIT.buffer
 
 
 class Admin(Model):

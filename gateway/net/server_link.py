@@ -8,7 +8,7 @@ from typing import Protocol as Interface
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IHandshakeListener,
@@ -19,11 +19,11 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gateway.net.flow import WriteGauge
 from gateway.net.reactor import Reactor, SecureTransport, Timer
 from gateway.net.resumption import ResumableTls
 from gateway.net.settings import ServerSettings
 from gateway.net.tls import certificate_expiry, explain_failure
+from gateway.net.tls_transport import TlsFactory
 
 # How TLS 1.3 servers often refuse a client: the handshake is complete by then, and some send no alert.
 CLOSED_AT_ONCE = "closed by the server before its first answer: does it ask for a client_certificate, or for another?"
@@ -36,7 +36,6 @@ class LinkOwner(Interface):
 
     def link_data(self, data: bytes) -> None: ...
     def link_lost(self, detail: str) -> None: ...
-    def link_gauge_changed(self) -> None: ...
 
 
 @implementer(IHandshakeListener)
@@ -51,8 +50,8 @@ class ServerLink(Protocol):
         self._tls = tls
         self.kept = False
         self.secured: Deferred[ServerLink] = Deferred()
-        self.gauge = WriteGauge(self._gauge_changed)
         self._owner: LinkOwner | None = None
+        self._pieces: list[bytes] = []
         self._heard = False
         self._closed = False
         self._reactor = reactor
@@ -79,7 +78,6 @@ class ServerLink(Protocol):
             return
         self._closed = True
         self._end()
-        self.transport.unregisterProducer()
         self.transport.resumeProducing()
         self.transport.loseConnection()
         self._linger = self._reactor.callLater(LINGER, self.transport.abortConnection)
@@ -87,7 +85,6 @@ class ServerLink(Protocol):
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
-        self.transport.registerProducer(self.gauge, True)
 
     def handshakeCompleted(self) -> None:
         self._tls.established(self.transport.getHandle())
@@ -97,10 +94,18 @@ class ServerLink(Protocol):
         if not self._heard:
             self._heard = True
             self._tls.keep(self.transport.getHandle())
-        if self._owner is not None:
-            self._owner.link_data(data)
+        self._pieces.append(data)
+
+    def read_ended(self) -> None:
+        if self._pieces:
+            data = b"".join(self._pieces)
+            self._pieces.clear()
+            if self._owner is not None:
+                self._owner.link_data(data)
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
+        # What came last may make the owner close.
+        self.read_ended()
         if self._linger is not None and self._linger.active():
             self._linger.cancel()
         self._closed = True
@@ -120,10 +125,6 @@ class ServerLink(Protocol):
         if not self._heard and reason.check(ConnectionDone, ConnectionLost):
             return CLOSED_AT_ONCE
         return "closed by the server" if reason.check(ConnectionDone) else explain_failure(reason)
-
-    def _gauge_changed(self) -> None:
-        if self._owner is not None:
-            self._owner.link_gauge_changed()
 
 
 class _LinkFactory(Factory):
@@ -168,9 +169,11 @@ async def open_link(server: ServerSettings, tls: ResumableTls, patience: float, 
     started = reactor.seconds()
     resolving: Any = _Resolved(reactor, server.addresses) if server.addresses else reactor
     endpoint: Any = HostnameEndpoint(resolving, server.host, server.port, timeout=patience)
+    links: Any = _LinkFactory(server, tls, reactor)
     creator: Any = tls
-    wrapped: Any = wrapClientTLS(creator, endpoint)
-    link: ServerLink = await wrapped.connect(_LinkFactory(server, tls, reactor)).addTimeout(patience, untyped)
+    factory: Any = TlsFactory(creator, True, links)
+    secure = await endpoint.connect(factory).addTimeout(patience, untyped)
+    link: ServerLink = secure.wrappedProtocol
     try:
         left = max(0.0, patience - (reactor.seconds() - started))
         return await link.secured.addTimeout(left, untyped)

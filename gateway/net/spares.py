@@ -146,9 +146,6 @@ class _Silence:
     def link_lost(self, detail: str) -> None:
         """when_ended has told."""
 
-    def link_gauge_changed(self) -> None:
-        """Nothing is written to it."""
-
 
 def _ignore(_: object) -> None:
     """The server's state has learned of the failure."""

@@ -70,6 +70,7 @@ class ServerTrust:
     Raises OSError or ValueError for unusable files."""
 
     def __init__(self, directory: DirectorySettings) -> None:
+        self._name = directory.name
         self._trust: Any = ssl.platformTrust()
         self._own: dict[str, Any] = {}
         shown = []
@@ -88,9 +89,13 @@ class ServerTrust:
     def of(self, server: ServerSettings) -> ResumableTls:
         """Verifies chain and name (RFC 4513 3.1.3), sends the name as SNI, and shows the directory's client certificate
         to a server that asks for one. Raises ValueError for a certificate that OpenSSL does not take."""
-        whole = ssl.optionsForClientTLS(
-            server.server_name, trustRoot=self._trust, extraCertificateOptions={**self._own, **tls_options()}
-        )
+        try:
+            whole = ssl.optionsForClientTLS(
+                server.server_name, trustRoot=self._trust, extraCertificateOptions={**self._own, **tls_options()}
+            )
+        except SSL.Error as error:
+            # As above; the authorities of a CA file are taken as they are.
+            raise ValueError(f"directory {self._name}: client_certificate: {_openssl_reasons(error)}") from None
         return ResumableTls(whole)
 
 

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from time import time
 from typing import Final
 
+from gateway.ldap.results import ResultCode
 from gateway.net.observer import FailureCause, Observer
 from gateway.net.settings import DirectorySettings, GatewaySettings, ServerSettings
+from gateway.observe.audit_health import AuditHealth
 from gateway.observe.counts import ClientCounts, is_refusal, shrank
 from gateway.observe.histogram import Histogram
 from gateway.observe.sync_runs import SyncRun, SyncRuns
@@ -80,27 +82,36 @@ class ShrinkAlert:
 
 @dataclass(slots=True)
 class ClientStatus:
-    """syncs: whether it has sync accounts. runs: the last ones that are over, oldest first. last_complete: the last
-    one of these that was complete, however long ago."""
+    """syncs: whether it has sync accounts. own_accounts: of the gateway itself, as which its sync accounts are bound;
+    own_refused: those of them that the directory refused when they were last used, or that are not tried for it.
+    runs: the last ones that are over, oldest first. last_complete: the last one of these that was complete, however
+    long ago."""
 
     directory: str = ""
     syncs: bool = False
+    own_accounts: frozenset[str] = frozenset()
+    own_refused: set[str] = field(default_factory=set)
     counts: ClientCounts = field(default_factory=ClientCounts)
     runs: deque[SyncRun] = field(default_factory=lambda: deque(maxlen=KEPT_RUNS))
     last_complete: SyncRun | None = None
 
 
 class Ledger(Observer):
-    """clock: seconds since the epoch.
+    """clock: seconds since the epoch. run_ended: takes each sync run that is over.
 
     clients, servers, listeners: of the configuration in force, in its order. unreachable: when a connection to a
     directory last failed at all of its servers, for those where none has succeeded since. checked: directories whose
-    servers are checked. discoveries: directories whose servers DNS names. reloaded: whether the last
-    load of the configuration succeeded; reload_time: when one last did. stopping: no session is accepted any more.
+    servers are checked. discoveries: directories whose servers DNS names. reloaded: whether the last load of the
+    configuration succeeded; reload_time: when one last did. files_waiting: of each listener or directory whose changed
+    TLS files are not used, why. stopping: no session is accepted any more. audit: whether records are written; whoever
+    writes them puts its own in the place.
     """
 
-    def __init__(self, clock: Callable[[], float] = time) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time, run_ended: Callable[[SyncRun], None] = lambda run: None
+    ) -> None:
         self.clock = clock
+        self.audit = AuditHealth()
         self.started = clock()
         self.clients: dict[str, ClientStatus] = {}
         self.servers: dict[tuple[str, str], ServerStatus] = {}
@@ -113,10 +124,12 @@ class Ledger(Observer):
         self.refused_connections = Counter({Reason.source_not_listed: 0})
         self.reloaded = True
         self.reload_time = self.started
+        self.files_waiting: dict[str, str] = {}
         self.stopping = False
         self.loop_lag = Histogram(LAG_BOUNDS)
         self._gone: dict[str, ClientStatus] = {}
         self._runs = SyncRuns({})
+        self._tell_run_ended = run_ended
         # By hour since the epoch, oldest first; at most one more than a day has.
         self._refusals: dict[int, Counter[str]] = {}
 
@@ -137,6 +150,8 @@ class Ledger(Observer):
             status = self.clients[client.policy.name]
             status.directory = client.directory.name
             status.syncs = bool(client.policy.sync_accounts)
+            status.own_accounts = frozenset(account.bind_dn for account in client.policy.mapped_accounts)
+            status.own_refused &= status.own_accounts
             if client.directory.discover is not None:
                 # DNS says which these are, and will say so again.
                 servers |= {place: known for place, known in self.servers.items() if place[0] == status.directory}
@@ -156,6 +171,13 @@ class Ledger(Observer):
         )
         self.listeners = listeners
 
+    def files_wait(self, name: str, why: str | None) -> None:
+        """why: None where the TLS files of the listener or directory are those in use."""
+        if why is None:
+            self.files_waiting.pop(name, None)
+        else:
+            self.files_waiting[name] = why
+
     def reload_ended(self, succeeded: bool) -> None:
         self.reloaded = succeeded
         if succeeded:
@@ -164,6 +186,11 @@ class Ledger(Observer):
     def stop(self) -> None:
         self.stopping = True
         self.listeners = ()
+
+    def end_runs(self) -> None:
+        """Nobody will search any more: the sync runs under way are over."""
+        for run in self._runs.cut_short():
+            self._run_ended(run)
 
     def pass_time(self, lag: float, searching: Collection[str]) -> None:
         """Called about once a second. lag: seconds by which the reactor called too late. searching: clients with an
@@ -179,6 +206,8 @@ class Ledger(Observer):
         self._counts(record.client).add(record)
         if record.reason and is_refusal(record):
             self._count_refusal(record.reason)
+        if record.mapped_to:
+            self._note_own_account(record)
         if record.operation != "search":
             return
         now = self.clock()
@@ -263,6 +292,15 @@ class Ledger(Observer):
                 day.update(counts)
         return day.most_common()
 
+    def _note_own_account(self, record: AuditRecord) -> None:
+        status = self.clients.get(record.client)
+        if status is None or record.mapped_to not in status.own_accounts:
+            return
+        if record.code == ResultCode.success:
+            status.own_refused.discard(record.mapped_to)
+        elif record.reason in (Reason.gateway_account_refused, Reason.gateway_account_guarded):
+            status.own_refused.add(record.mapped_to)
+
     def _counts(self, client: str) -> ClientCounts:
         status = self.clients.get(client) or self._gone.get(client)
         if status is None:
@@ -285,6 +323,7 @@ class Ledger(Observer):
         counts[reason] += 1
 
     def _run_ended(self, run: SyncRun) -> None:
+        self._tell_run_ended(run)
         status = self.clients.get(run.client)
         if status is None:
             return

@@ -35,6 +35,12 @@ class Reason(StrEnum):
     bind_name_form_not_allowed = "bind-name-form-not-allowed"
     account_spelling_not_listed = "account-spelling-not-listed"
     account_guarded = "account-guarded"
+    secret_wrong = "secret-wrong"  # noqa: S105 - a reason, not a secret
+    too_many_verifications = "too-many-verifications"
+    gateway_account = "gateway-account"
+    gateway_account_refused = "gateway-account-refused"
+    gateway_account_guarded = "gateway-account-guarded"
+    gateway_account_replaced = "gateway-account-replaced"
     login_outside_base = "login-outside-base"
     login_domain_not_listed = "login-domain-not-listed"
     login_identity_unknown = "login-identity-unknown"
@@ -57,6 +63,7 @@ class Reason(StrEnum):
     idle = "idle"
     write_stalled = "write-stalled"
     stopping = "stopping"
+    client_removed = "client-removed"
     client_gone = "client-gone"
     abandoned = "abandoned"
     superseded_by_bind = "superseded-by-bind"
@@ -69,6 +76,7 @@ class Reason(StrEnum):
     narrowed_base_missing = "narrowed-base-missing"
     size_limit_reached = "size-limit-reached"
     octet_limit_reached = "octet-limit-reached"
+    response_too_large = "response-too-large"
     search_timeout = "search-timeout"
     expanded_entry_too_large = "expanded-entry-too-large"
     entry_changed = "entry-changed"
@@ -123,10 +131,25 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.empty_password: ReasonDoc("a name with an empty password, which a server may take for anonymous"),
     Reason.bind_name_form_not_allowed: ReasonDoc("the bind name is neither a DN, name@domain nor DOMAIN\\name"),
     Reason.account_spelling_not_listed: ReasonDoc(
-        "a sync account in a spelling that is not listed", "clients.X.sync_accounts"
+        "a sync account in a spelling that is not listed", "clients.X.sync_accounts or clients.X.credentials.accounts"
     ),
     Reason.account_guarded: ReasonDoc(
         "too many wrong passwords of this account; nothing is sent to a server for a while", "clients.X.lockout"
+    ),
+    Reason.secret_wrong: ReasonDoc(
+        "the secret of a mapped sync account fits none of its hashes", "clients.X.credentials.accounts"
+    ),
+    Reason.too_many_verifications: ReasonDoc("the secret could not be verified now, for too many others wait"),
+    Reason.gateway_account: ReasonDoc("an account of the gateway itself, as which nobody binds from outside"),
+    Reason.gateway_account_refused: ReasonDoc(
+        "the directory refuses the gateway's own account", "clients.X.credentials.accounts"
+    ),
+    Reason.gateway_account_guarded: ReasonDoc(
+        "the gateway's own account is not tried for a while, because its password was wrong too often",
+        "clients.X.lockout",
+    ),
+    Reason.gateway_account_replaced: ReasonDoc(
+        "the gateway's own account has a new password since the session began; a new session uses it"
     ),
     Reason.login_outside_base: ReasonDoc("the person is outside login_base_dns", "clients.X.login_base_dns"),
     Reason.login_domain_not_listed: ReasonDoc("the domain of the bind name is not listed", "clients.X.login_domains"),
@@ -160,6 +183,9 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.idle: ReasonDoc("no request came for a long time", "limits.idle"),
     Reason.write_stalled: ReasonDoc("a peer took none of what waited for it", "limits.write_stall"),
     Reason.stopping: ReasonDoc("the gateway is stopping"),
+    Reason.client_removed: ReasonDoc(
+        "a reload removed the client, or the source from it; its sessions end after drain_timeout", "clients.X.sources"
+    ),
     Reason.client_gone: ReasonDoc("the client unbound or closed its connection first"),
     Reason.abandoned: ReasonDoc("the client abandoned the operation"),
     Reason.superseded_by_bind: ReasonDoc("a bind on the same connection ended the operation"),
@@ -179,6 +205,9 @@ REASONS: dict[Reason, ReasonDoc] = {
     ),
     Reason.octet_limit_reached: ReasonDoc(
         "the entries of the search have more octets than the client may get", "clients.X.octet_limit"
+    ),
+    Reason.response_too_large: ReasonDoc(
+        "one response of the server is larger than may be held", "limits.response_message"
     ),
     Reason.search_timeout: ReasonDoc("the search took too long", "limits.search or clients.X.time_limit"),
     Reason.expanded_entry_too_large: ReasonDoc(

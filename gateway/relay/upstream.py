@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 from gateway.ldap.ber import MAX_INT
+from gateway.ldap.entry_stream import EntryStream
 from gateway.ldap.framing import Framer
 
 Owner = TypeVar("Owner")
@@ -15,7 +16,8 @@ class Upstream(Generic[Owner]):
     that was given up, belongs to nobody and is dropped.
 
     url: of the server, once it is known. patience: seconds for the first answer, where the connection was opened before
-    it was needed; None once an octet has come.
+    it was needed; None once an octet has come. streams: of the requests whose entries go to the client as they come, by
+    their message IDs.
     """
 
     def __init__(self, response_limit: int) -> None:
@@ -23,6 +25,7 @@ class Upstream(Generic[Owner]):
         self.url = ""
         self.connected = False
         self.patience: float | None = None
+        self.streams: dict[int, EntryStream] = {}
         self._owners: dict[int, Owner] = {}
         self._last_id = 0
 
@@ -44,3 +47,4 @@ class Upstream(Generic[Owner]):
 
     def release(self, message_id: int) -> None:
         self._owners.pop(message_id, None)
+        self.streams.pop(message_id, None)

@@ -28,6 +28,9 @@ class Attempts(Protocol):
     def end(self, account: GuardedAccount, verdict: Verdict) -> None:
         """Of an attempt that was admitted."""
 
+    def forget(self, account: GuardedAccount) -> None:
+        """Its wrong passwords count no more: an administrator has given it another one."""
+
     def join(self, alias: GuardedAccount, account: GuardedAccount) -> None:
         """Both are one person: from now on the attempts of alias count as those of account."""
 
@@ -64,6 +67,12 @@ class AttemptsInMemory:
         self._admit(found)
         if not found.failures and not found.under_way and not found.waiting:
             del self._accounts[self._aliases.get(account, account)]
+
+    def forget(self, account: GuardedAccount) -> None:
+        found = self._accounts.get(self._aliases.get(account, account))
+        if found is not None:
+            found.failures.clear()
+            self._admit(found)
 
     def join(self, alias: GuardedAccount, account: GuardedAccount) -> None:
         if alias == account:

@@ -23,8 +23,9 @@ class StubServer:
     """Serves on a free port of loopback until the context is left.
 
     answer: takes a request, returns the operations to send in answer; it runs in the connection's own thread and
-    may block. requests: all that have come. client_ca_file: each client must show a certificate of this authority.
-    configure: takes the context of its TLS, to change it. address: where it listens, port 0 for a free one.
+    may block. requests: all that have come; received: their octets. client_ca_file: each client must show a certificate
+    of this authority. configure: takes the context of its TLS, to change it. address: where it listens, port 0 for a
+    free one.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class StubServer:
         self._closed = False
         self.ca_file = certificates.ca_file
         self.requests = []
+        self.received = bytearray()
         self._threads[0].start()
 
     def __enter__(self):
@@ -55,12 +57,19 @@ class StubServer:
 
     def __exit__(self, *_):
         self._closed = True
-        for each in (self._listening, *self._open):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self.drop_connections()
         for thread in self._threads:
             thread.join(30)
+
+    def drop_connections(self):
+        """Ends them all, whatever is still to be said on them; it goes on accepting."""
+        while self._open:
+            # Below TLS, whose object another thread is reading with; that thread closes it then.
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(self._open.pop(), socket.SHUT_RDWR)
 
     @property
     def port(self):
@@ -98,14 +107,15 @@ class StubServer:
             self._open.add(connection)
             framer = Framer(1_000_000)
             while data := connection.recv(65_536):
+                self.received += data
                 framer.feed(data)
                 while (octets := framer.next_message()) is not None:
                     message = m.decode_request(octets)
                     self.requests.append(message.operation)
                     for answer in self.answers(message):
-                        connection.sendall(m.encode(answer))
+                        connection.sendall(answer if isinstance(answer, bytes) else m.encode(answer))
         plain.close()
 
     def answers(self, message):
-        """The whole messages in answer to one; for a subclass that needs more than operations."""
+        """The messages in answer to one, or octets; for a subclass that needs more than operations."""
         return (m.LDAPMessage(message.message_id, operation) for operation in self._answer(message.operation))

@@ -127,3 +127,18 @@ def test_within_any_window_no_more_attempts_fail_than_are_permitted(events):
         tried.said.clear()
     for at in failed:
         assert sum(at - 100 < other <= at for other in failed) <= 3
+
+
+def test_what_is_forgotten_counts_no_more_and_lets_in_who_waits():
+    tried = Tried()
+    tried.fail(3)
+    assert tried.guarded()
+    tried.attempts.forget(JANE)
+    assert not tried.guarded()
+    tried.fail(2)
+    tried.begin()
+    tried.begin()
+    assert tried.said == [True]
+    tried.attempts.forget(JANE)
+    assert tried.said == [True, True]
+    tried.attempts.forget(JOHN)
