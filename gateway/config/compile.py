@@ -67,7 +67,7 @@ class Compiler:
         for i, address in enumerate(addresses):
             if address in addresses[:i] and not address.endswith(":0"):
                 self._problem(("listeners", i, "address"), "two listeners on one address")
-        directory_compiler = DirectoryCompiler(self._path, self._problem, self._pair)
+        directory_compiler = DirectoryCompiler(self._path, self._problem, self._warning, self._pair)
         directories = {
             name: directory_compiler.compile(("directories", name), name, directory)
             for name, directory in file.directories.items()

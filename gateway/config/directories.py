@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from gateway.config import models
 from gateway.config.certificates import CertificateProblem, read_certificates
-from gateway.config.secrets import SecretProblem, read_secret
+from gateway.config.secrets import SecretReader
 from gateway.config.source import Location
 from gateway.net.settings import (
     ClientCertificate,
@@ -30,18 +30,20 @@ _DOMAIN = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})+")
 
 
 class DirectoryCompiler:
-    """path: of a file that the configuration names. problem: takes what is wrong, and where. pair: the paths of a
-    certificate and its key, checked."""
+    """path: of a file that the configuration names. problem, warning: take what is wrong, and where. pair: the paths of
+    a certificate and its key, checked."""
 
     def __init__(
         self,
         path: Callable[[str], Path],
         problem: Callable[[Location, str], None],
+        warning: Callable[[Location, str], None],
         pair: Callable[[Location, models.ClientCertificate], tuple[Path, Path]],
     ) -> None:
         self._path = path
         self._problem = problem
         self._pair = pair
+        self._secrets = SecretReader(problem, warning)
 
     def compile(self, location: Location, name: str, directory: models.Directory) -> DirectorySettings:
         ca_file = None if directory.ca_file == "system" else self._path(directory.ca_file)
@@ -105,10 +107,8 @@ class DirectoryCompiler:
             self._problem(location, f"bind_dn and password_file go together: {missing} is missing")
         password = b""
         if health.password_file is not None:
-            try:
-                password = read_secret(self._path(health.password_file))
-            except SecretProblem as error:
-                self._problem((*location, "password_file"), str(error))
+            read = self._secrets.password((*location, "password_file"), self._path(health.password_file))
+            password = read or b""
         return HealthSettings(
             health.interval, health.timeout, health.rise, health.fall, health.bind_dn or "", password
         )
