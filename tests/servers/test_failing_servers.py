@@ -64,7 +64,8 @@ def gateway(certificates, slapd, path, start_gateway):
         "excluded_base_dns": [BOARD],
         "attributes": [name for name in ATTRIBUTES if name != "pager"],
     }
-    directory = slapd.gateway_directory | {"servers": [server]}
+    # The path fails the connection of the sync, and there is no other.
+    directory = slapd.gateway_directory | {"servers": [server], "spares": 0, "health": "off"}
     return start_gateway(configuration(certificates, directory, client, limits={"silence": SILENCE, "bind": SILENCE}))
 
 
