@@ -1,6 +1,7 @@
 """python -m bench COMMAND: measures, and prints tables."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -31,6 +32,8 @@ def main() -> None:
     soaked.add_argument("--uncompiled", action="store_true")
     commands.add_parser("start", help="how soon `run` serves")
     given = parser.parse_args()
+    # So that what was started is ended by SIGTERM too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         if given.command == "compare":
             only = _chosen(parser, given.only, compare.SECTIONS)

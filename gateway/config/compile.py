@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from gateway.config import credentials, models
+from gateway.config import models
 from gateway.config.audit import audit_settings
 from gateway.config.certificates import CertificateProblem, check_pair, read_certificates
+from gateway.config.credentials import CredentialsReader, decoys
 from gateway.config.limits import connection_limits, session_limits
 from gateway.config.networks import ListedNetwork, inside_proxies, read_networks, ties
 from gateway.config.problems import Problem
@@ -34,7 +35,6 @@ from gateway.net.settings import (
 )
 from gateway.net.shared_addresses import shared_addresses, warning_if_shared
 from gateway.policy.bind_name import read_bind_name
-from gateway.policy.credentials import MappedAccount
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import BaseAbove, ClientPolicy, Mode, Paging, WhenDenied
 from gateway.policy.shrink import ShrinkMode, ShrinkSettings
@@ -58,7 +58,7 @@ class Compiler:
         self._shared = shared_addresses()
         # By the client's name.
         self._listed: dict[str, list[ListedNetwork]] = {}
-        self._mapped: dict[str, tuple[MappedAccount, ...]] = {}
+        self._credentials = CredentialsReader(source, directory)
 
     def compile(self, file: models.File) -> GatewaySettings:
         """Of use only where problems is empty afterwards."""
@@ -76,7 +76,9 @@ class Compiler:
             for name, directory in file.directories.items()
         }
         starttls = any(listener.starttls is StartTls.required for listener in listeners)
-        self._read_credentials(file)
+        self._credentials.read(file)
+        self.problems += self._credentials.problems
+        self.warnings += self._credentials.warnings
         clients = tuple(
             served
             for name, client in file.clients.items()
@@ -216,7 +218,7 @@ class Compiler:
         for i, account in enumerate(client.sync_accounts):
             if read_bind_name(account) is None:
                 self._problem((*at, "sync_accounts", i), "a DN, name@domain or DOMAIN\\name is expected")
-        mapped = self._mapped.get(name, ())
+        mapped = self._credentials.accounts.get(name, ())
         can_bind = client.sync_accounts or client.login_base_dns or client.allow_anonymous
         if not can_bind and client.credentials.mode == "passthrough":
             self._problem((*at,), "neither sync_accounts nor login_base_dns: nobody could bind")
@@ -267,32 +269,14 @@ class Compiler:
             directory=client.directory,
             lockout=LockoutSettings(client.lockout.failures, client.lockout.window),
             mapped_accounts=mapped,
-            decoy_hashes=credentials.decoys(mapped),
-            gateway_accounts=self._gateway_accounts(client.directory, file),
+            decoy_hashes=decoys(mapped),
+            gateway_accounts=self._credentials.gateway_accounts(client.directory),
             extensions=frozenset({START_TLS}) if starttls else frozenset(),
         )
         networks = tuple(source.network for source in sources)
         listeners = self._listeners_of(at, client, file)
         certificate = self._required_certificate((*at, "required_certificate"), client.required_certificate)
         return ClientSettings(policy, networks, directory, listeners, client.sync_gap, certificate)
-
-    def _read_credentials(self, file: models.File) -> None:
-        reading = credentials.CredentialsReader(self._source, self._directory)
-        for name, client in file.clients.items():
-            self._mapped[name] = reading.accounts(name, client)
-        reading.check_together(file)
-        self.problems += reading.problems
-        self.warnings += reading.warnings
-
-    def _gateway_accounts(self, directory: str, file: models.File) -> tuple[DN, ...]:
-        """As which the gateway itself binds there."""
-        names = [
-            account.bind_dn
-            for name, client in file.clients.items()
-            if client.directory == directory
-            for account in self._mapped[name]
-        ]
-        return tuple(parse(name) for name in dict.fromkeys(names))
 
     def _required_certificate(
         self, at: Location, wanted: models.RequiredCertificate | None

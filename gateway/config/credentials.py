@@ -3,6 +3,7 @@ from files of their own. What is wrong is said without showing any of them."""
 
 from __future__ import annotations
 
+import os
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
@@ -117,18 +118,30 @@ def _decoy(text: str) -> str:
 
 
 class CredentialsReader:
-    """Of all clients of one file. Paths are relative to its directory."""
+    """Of all clients of one file. Paths are relative to its directory.
+
+    accounts: by the client's name; only those that can be served.
+    """
 
     def __init__(self, source: Source, directory: Path) -> None:
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
+        self.accounts: dict[str, tuple[MappedAccount, ...]] = {}
         self._source = source
         self._directory = directory
         # By the directory's name and the account: the first password that was found, and where.
         self._own: dict[tuple[str, DN], tuple[OwnPassword, str]] = {}
 
-    def accounts(self, name: str, client: models.Client) -> tuple[MappedAccount, ...]:
-        """A client's; only those that can be served."""
+    def read(self, file: models.File) -> None:
+        for name, client in file.clients.items():
+            self.accounts[name] = self._accounts_of(name, client)
+        self._check_together(file)
+
+    def gateway_accounts(self, directory: str) -> tuple[DN, ...]:
+        """As which the gateway itself binds there."""
+        return tuple(own for where, own in self._own if where == directory)
+
+    def _accounts_of(self, name: str, client: models.Client) -> tuple[MappedAccount, ...]:
         at: Location = ("clients", name, "credentials")
         wanted = client.credentials
         if wanted.mode == "passthrough":
@@ -153,7 +166,7 @@ class CredentialsReader:
             found[read.name.lower()] = read
         return tuple(found.values())
 
-    def check_together(self, file: models.File) -> None:
+    def _check_together(self, file: models.File) -> None:
         """That no client gets from outside what the gateway itself signs in with."""
         for name, client in file.clients.items():
             for i, account in enumerate(client.sync_accounts):
@@ -251,7 +264,7 @@ class CredentialsReader:
         try:
             with path.open("rb") as file:
                 octets = file.read(MAX_OCTETS + 1)
-            open_to_all = path.stat().st_mode & S_IROTH
+                open_to_all = os.fstat(file.fileno()).st_mode & S_IROTH
         except OSError as error:
             self._problem(at, f"{path}: cannot be read: {error.strerror}")
             return None

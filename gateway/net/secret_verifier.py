@@ -54,7 +54,7 @@ class SecretVerifier:
             return SecretVerdict.undecided
         self._open += 1
         question = _Question(check, answer)
-        done = self._pool.submit(_fitting, check)
+        done = self._pool.submit(fitting_hash, check)
         done.add_done_callback(partial(self._ended, question))
 
         def give_up() -> None:
@@ -117,8 +117,8 @@ class _Question:
         self.answer: Answer | None = answer
 
 
-def _fitting(check: SecretCheck) -> str | None:
-    """The hash that the secret fits. argon2 lets other threads run while it works."""
+def fitting_hash(check: SecretCheck) -> str | None:
+    """The hash that the secret fits. It takes long; argon2 lets other threads run meanwhile."""
     # Only gateways with mapped accounts need it, and it takes long to import.
     from argon2.exceptions import VerifyMismatchError
     from argon2.low_level import Type, verify_secret

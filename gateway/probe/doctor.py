@@ -25,7 +25,7 @@ from gateway.probe.directory import check_directory
 from gateway.probe.escapes import check_escapes
 from gateway.probe.findings import Area, Finding, Section
 from gateway.probe.listener import check_listener
-from gateway.probe.own_account import own_account
+from gateway.probe.own_account import check_secret, own_account
 from gateway.probe.server import check_server
 from gateway.probe.usual_searches import check_usual_searches
 
@@ -120,6 +120,8 @@ class Doctor:
             section.skipped(because, account.STEP, advice=advice)
             self._skip_directory(client, because)
             return
+        for mapped in client.policy.mapped_accounts:
+            check_secret(section, mapped)
         first, *others = servers
         if not await self._signed_in(section, client, first, name, password):
             section.skipped("the first server refused it", *(f"{account.STEP} at {each.url}" for each in others))

@@ -3,6 +3,8 @@
 import traceback
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.ldap import messages as m
 from gateway.policy.bind import BindJudge
@@ -86,6 +88,28 @@ def test_people_pass_through_as_ever():
     plan = decide("jane@corp.example", b"Jane's")
     assert (plan.request.name, plan.request.authentication.password) == ("jane@corp.example", b"Jane's")
     assert (plan.kind, plan.mapped) == ("login", None)
+
+
+_names = st.sampled_from((*NAMES, OWN_DN, "svc-gateway", "jane", "cn=jane,ou=staff,dc=corp,dc=example"))
+_domains = st.sampled_from(("", "@corp.example", "@outside.example", "@CORP"))
+_prefixes = st.sampled_from(("", " ", "CORP\\", "OUTSIDE\\", "cn="))
+
+
+_any_names = st.builds("{}{}{}".format, _prefixes, _names, _domains) | st.text(max_size=40)
+
+
+@given(_any_names, st.binary(min_size=1, max_size=9))
+def test_the_secret_of_a_sync_never_goes_to_a_server_and_nobody_binds_as_the_gateway(name, password):
+    plan = decide(name, password)
+    if not isinstance(plan, BindPlan):
+        return
+    if plan.kind == "sync":
+        assert plan.request.authentication.password == OWN_PASSWORD
+        assert plan.mapped.check.secret == Secret(password)
+    else:
+        assert "gateway" not in plan.request.name.lower()
+        assert not any(known.lower() in plan.request.name.lower() for known in ("mimecast-sync", "cn=service", "bot"))
+        assert plan.request.authentication.password == password
 
 
 @pytest.mark.parametrize("name", NAMES)

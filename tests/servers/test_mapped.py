@@ -241,6 +241,7 @@ def test_a_session_that_began_before_does_not_try_the_replaced_password(
         with GatewayProcess(tmp_path, inside.text()) as running:
             with RawClient(running.port, certificates.ca_file) as session:
                 assert session.bind(NAME, SECRET) == 0
+                assert "reloaded" in running.reload(inside.text())
                 inside.give("New-Passw0rd")
                 assert "reloaded" in running.reload(inside.text())
                 assert session.result(session.search(STAFF))[1].code == 0
@@ -324,6 +325,12 @@ def test_the_tools_sign_in_with_the_gateways_own_account(tmp_path, inside):
     examined = json.loads(command("doctor", "-c", str(path), "--json").stdout)
     (signs_in,) = [each for each in examined["findings"] if each["step"] == "signs in"]
     assert (signs_in["status"], signs_in["said"]) == ("ok", f"as {SYNC_ACCOUNT}")
+    said = {each["said"] for each in examined["findings"] if each["step"] == "secret"}
+    assert said == {f"{NAME} has another one than the gateway's own account"}
+    path.write_text(inside.text(HASH, HASHER.hash(SYNC_PASSWORD)))
+    examined = json.loads(command("doctor", "-c", str(path), "--json").stdout)
+    (secret,) = [each for each in examined["findings"] if each["step"] == "secret"]
+    assert (secret["status"], "worth something inside" in secret["advice"]) == ("warning", True)
     explained = command("explain", "-c", str(path), "--client", "mimecast", "--bind", NAME.upper(), "--json")
     assert json.loads(explained.stdout) == {
         "decision": "permit",
