@@ -64,7 +64,7 @@ def gateway(certificates, slapd, path, start_gateway):
         "excluded_base_dns": [BOARD],
         "attributes": [name for name in ATTRIBUTES if name != "pager"],
     }
-    # A fault is for the sync, not for a connection that a spare or a look at the server's health has opened.
+    # The path fails the connection of the sync, and there is no other.
     directory = slapd.gateway_directory | {"servers": [server], "spares": 0, "health": "off"}
     return start_gateway(configuration(certificates, directory, client, limits={"silence": SILENCE}))
 
