@@ -96,6 +96,7 @@ class SessionRegistry:
         self.rates = RequestRates()
         self.shared = SharedSources(shared_addresses())
         self.closed = False
+        self.ended_sessions = 0
         self._numbers = count(1)
 
     def next_id(self) -> str:
@@ -107,6 +108,7 @@ class SessionRegistry:
 
     def ended(self, client: str, connection: ClientConnection) -> None:
         self.open.pop(connection, None)
+        self.ended_sessions += 1
         self.observer.session_ended(client)
 
 
