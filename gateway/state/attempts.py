@@ -50,9 +50,11 @@ class Waiting(NamedTuple):
 
 @dataclass(slots=True)
 class CountedAccount:
-    """failures: the earliest first. under_way: attempts that were admitted and have not ended."""
+    """failures: the earliest first. under_way: attempts that were admitted and have not ended. window: seconds, the
+    longest for which its failures count."""
 
     account: GuardedAccount
+    window: float = 0.0
     failures: deque[Failure] = field(default_factory=deque)
     under_way: deque[str] = field(default_factory=deque)
     waiting: deque[Waiting] = field(default_factory=deque)
@@ -70,6 +72,7 @@ class AttemptsInMemory:
 
     def begin(self, account: GuardedAccount, settings: LockoutSettings, then: Admit) -> None:
         found = self._account(account)
+        found.window = max(found.window, settings.window)
         found.waiting.append(Waiting(next(self._attempts), settings, then))
         self._admit(found)
 
@@ -88,6 +91,7 @@ class AttemptsInMemory:
         self._aliases.move_to_end(alias)
         if before is not None:
             found = self._account(account)
+            found.window = max(found.window, before.window)
             found.failures = deque(sorted([*found.failures, *before.failures]))
             found.under_way.extend(before.under_way)
             found.waiting.extend(before.waiting)

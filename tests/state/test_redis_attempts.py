@@ -1,0 +1,292 @@
+"""Counts that several gateways share in a real Redis server."""
+
+import itertools
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.policy.lockout import GuardedAccount, LockoutSettings, Verdict
+from gateway.state.attempts import AttemptsInMemory
+from gateway.state.redis_attempts import PATIENCE, RedisAttempts
+from gateway.state.redis_settings import RedisSettings
+from gateway.state.shared_attempts import ASK_AGAIN, RENEWAL, SharedAttempts
+from tests.servers.redis_server import RedisServer
+from tests.state.turns import Turns
+
+# No sum of whole seconds is a window, which Redis knows to the millisecond only.
+THREE = LockoutSettings(3, 100.5)
+NEVER = 10_000.0
+_numbers = itertools.count()
+
+
+class Gateway:
+    """Attempts in one store. said: of each account what its attempts were told; states: what was said of the store."""
+
+    def __init__(self, server, clock, turns, **changes):
+        self.turns = turns
+        self.said = {}
+        self.states = []
+        self.settings = RedisSettings("127.0.0.1", server.port, password=server.password, **changes)
+        self.clock = clock
+        self.attempts = SharedAttempts(clock, turns.callLater)
+        self.attempts.use(self.store(self.settings))
+
+    def store(self, settings):
+        self.latest = RedisAttempts(settings, self.clock, self.turns, self.states.append, look_pause=NEVER)
+        return self.latest
+
+    def ready(self):
+        self.turns.until(lambda: not self.latest.away)
+        return self
+
+    def begin(self, account, settings=THREE):
+        self.attempts.begin(account, settings, self.said.setdefault(account, []).append)
+
+    def settle(self):
+        """Until the store has answered whatever it was asked."""
+        self.turns.until(lambda: not self.turns.running(PATIENCE))
+
+    def try_(self, account, verdict=Verdict.wrong, settings=THREE):
+        """One attempt from its beginning to its end; whether it was admitted."""
+        told = self.said.setdefault(account, [])
+        before = len(told)
+        self.begin(account, settings)
+        self.turns.until(lambda: len(told) > before)
+        if told[-1]:
+            self.attempts.end(account, verdict)
+            self.settle()
+        return told[-1]
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def server():
+    with RedisServer() as running:
+        yield running
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def start(clock):
+    """A function that takes a server and returns a Gateway; all have one clock and one reactor."""
+    turns = Turns()
+    started = []
+
+    def start(server, **changes):
+        started.append(Gateway(server, clock, turns, **changes))
+        return started[-1]
+
+    yield start
+    for gateway in started:
+        gateway.attempts.close()
+
+
+@pytest.fixture
+def pair(server, start):
+    return start(server).ready(), start(server).ready()
+
+
+def someone(name="jane"):
+    return GuardedAccount("corp", f"{name}{next(_numbers)}")
+
+
+def test_wrong_passwords_at_two_gateways_guard_the_account_at_both(pair):
+    one, other = pair
+    jane = someone()
+    assert one.try_(jane) and one.try_(jane) and other.try_(jane)
+    assert not one.try_(jane)
+    assert not other.try_(jane)
+
+
+def test_a_right_password_at_one_gateway_is_forgotten_at_both(pair):
+    one, other = pair
+    jane = someone()
+    assert one.try_(jane) and one.try_(jane)
+    assert other.try_(jane, Verdict.right)
+    assert one.try_(jane) and one.try_(jane) and other.try_(jane)
+    assert not one.try_(jane)
+
+
+def test_a_wrong_password_is_forgotten_after_the_window(pair, clock):
+    one, other = pair
+    jane = someone()
+    assert one.try_(jane) and one.try_(jane)
+    clock.now += 60
+    assert other.try_(jane)
+    clock.now += 40
+    assert not other.try_(jane)
+    clock.now += 1
+    assert other.try_(jane)
+    clock.now += 60
+    assert one.try_(jane) and other.try_(jane)
+    assert not one.try_(jane)
+
+
+def test_an_attempt_waits_for_those_at_the_other_gateway(pair):
+    one, other = pair
+    jane = someone()
+    for _ in range(3):
+        one.begin(jane)
+    one.settle()
+    other.begin(jane)
+    other.settle()
+    assert (one.said[jane], other.said[jane]) == ([True] * 3, [])
+    other.turns.expire(ASK_AGAIN)
+    other.settle()
+    assert other.said[jane] == []
+    one.attempts.end(jane, Verdict.neither)
+    one.settle()
+    other.turns.expire(ASK_AGAIN)
+    other.settle()
+    assert other.said[jane] == [True]
+
+
+def test_joined_names_are_one_account_at_both(pair):
+    one, other = pair
+    jane, dn = someone(), someone("cn=jane")
+    assert other.try_(dn)
+    one.attempts.join(dn, jane)
+    one.settle()
+    assert other.try_(dn) and one.try_(jane)
+    assert not other.try_(dn) and not one.try_(jane) and not one.try_(dn) and not other.try_(jane)
+
+
+def test_what_a_gateway_that_died_had_under_way_is_held_for_a_while_and_counts_for_people(pair, clock):
+    one, other = pair
+    jane, sync = someone(), GuardedAccount("corp", "svc-sync", sync=True)
+    for account in (jane, sync):
+        for _ in range(3):
+            one.begin(account)
+        one.settle()
+        other.begin(account)
+        other.settle()
+    clock.now += 2 * RENEWAL
+    other.turns.expire(ASK_AGAIN)
+    other.settle()
+    assert other.said == {jane: [], sync: []}
+    clock.now += 2 * RENEWAL
+    other.turns.expire(ASK_AGAIN)
+    other.settle()
+    assert other.said == {jane: [False], sync: [True]}
+
+
+def test_what_a_living_gateway_has_under_way_is_held_for_as_long_as_it_takes(pair, clock):
+    one, other = pair
+    jane = someone()
+    for _ in range(3):
+        one.begin(jane)
+    one.settle()
+    other.begin(jane)
+    other.settle()
+    for _ in range(10):
+        clock.now += RENEWAL
+        one.turns.expire(RENEWAL)
+        other.turns.expire(ASK_AGAIN)
+        other.settle()
+    assert other.said[jane] == []
+
+
+def test_no_name_and_no_password_is_in_redis_and_nothing_stays_there(pair, server):
+    one, _ = pair
+    jane, dn = someone("SECRET"), someone("cn=SECRET")
+    one.begin(jane)
+    one.settle()
+    one.attempts.join(dn, jane)
+    one.try_(jane)
+    found = server.contents()
+    assert "ldap-gateway:lockout:failed:" in found and "ldap-gateway:lockout:tried:" in found
+    assert "SECRET" not in found and "secret" not in found
+    with server.client() as client:
+        for key in client.scan_iter():
+            assert key == b"ldap-gateway:lockout:word" or client.ttl(key) > 0, key
+
+
+ACCOUNTS = ("jane", "john", "cn=jane")
+EVENTS = st.one_of(
+    st.tuples(st.just("begin"), st.sampled_from(ACCOUNTS), st.integers(0, 1)),
+    st.tuples(st.just("end"), st.sampled_from(ACCOUNTS), st.sampled_from(list(Verdict))),
+    st.tuples(st.just("pass"), st.integers(1, 14), st.none()),
+    st.tuples(st.just("join"), st.none(), st.integers(0, 1)),
+)
+
+
+@pytest.fixture(scope="module")
+def lasting_pair(server):
+    """Two gateways for many examples; threads, connections and keys take their time."""
+    turns, clock = Turns(), Clock()
+    pair = [Gateway(server, clock, turns).ready() for _ in range(2)]
+    yield pair
+    for gateway in pair:
+        gateway.attempts.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(events=st.lists(EVENTS, max_size=40))
+def test_two_gateways_admit_what_one_with_its_memory_admits(lasting_pair, events):
+    pair, number = lasting_pair, next(_numbers)
+    turns, clock = pair[0].turns, pair[0].clock
+    named = {name: GuardedAccount("corp", f"{name}-{number}") for name in ACCOUNTS}
+    memory = AttemptsInMemory(clock)
+    told = {name: [] for name in ACCOUNTS}
+    under_way = {name: [[], []] for name in ACCOUNTS}
+
+    def settle():
+        for _ in range(3):
+            turns.until(lambda: not turns.running(PATIENCE))
+            turns.expire(ASK_AGAIN)
+        turns.until(lambda: not turns.running(PATIENCE))
+
+    shared = {name: [] for name in ACCOUNTS}
+
+    def admitted(name, at, answer):
+        shared[name].append(answer)
+        if answer:
+            under_way[name][at].append(name)
+
+    for event, first, second in events:
+        # What happens at two gateways within the same milliseconds has no order.
+        clock.now += 1
+        turns.expire(RENEWAL)
+        if event == "begin":
+            memory.begin(named[first], THREE, told[first].append)
+            pair[second].attempts.begin(named[first], THREE, lambda answer, f=first, s=second: admitted(f, s, answer))
+        elif event == "end":
+            at = next((at for at in (0, 1) if under_way[first][at]), None)
+            if at is None:
+                continue
+            under_way[first][at].pop()
+            memory.end(named[first], second)
+            pair[at].attempts.end(named[first], second)
+        elif event == "pass":
+            clock.now += first
+            turns.expire(RENEWAL)
+            turns.until(lambda: not turns.running(PATIENCE))
+        else:
+            memory.join(named["cn=jane"], named["jane"])
+            pair[second].attempts.join(named["cn=jane"], named["jane"])
+            settle()
+            pair[1 - second].attempts.join(named["cn=jane"], named["jane"])
+        settle()
+        # Whose turn it is among those that wait at two gateways is nobody's promise; how many are admitted is.
+        for names in (("john",), ("jane", "cn=jane")):
+            assert Counter(answer for name in names for answer in shared[name]) == Counter(
+                answer for name in names for answer in told[name]
+            )
+    while at_end := [(name, at) for name in ACCOUNTS for at in (0, 1) if under_way[name][at]]:
+        for name, at in at_end:
+            under_way[name][at].pop()
+            pair[at].attempts.end(named[name], Verdict.neither)
+        settle()
