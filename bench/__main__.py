@@ -1,24 +1,58 @@
-"""python -m bench [FIGURE...]: measures, and prints tables."""
+"""python -m bench COMMAND: measures, and prints tables."""
 
 import argparse
-from collections.abc import Callable
+import sys
+from collections.abc import Iterable
+from pathlib import Path
 
-from bench import memory, start
-from bench.measure import Figure, machine
+import pytest
 
-FIGURES: dict[str, Callable[[], Figure]] = {module.NAME: module.measure for module in (start, memory)}
+from bench import compare, profiling, start
+from bench.compiled import ROOT, compiled_gateway
+from bench.measure import machine
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench/run", description="Measures, and prints tables.")
-    parser.add_argument("figures", nargs="*", metavar="FIGURE", help=f"of {', '.join(FIGURES)}; default: all")
-    wanted = parser.parse_args().figures or list(FIGURES)
-    unknown = set(wanted) - set(FIGURES)
-    if unknown:
-        parser.error(f"no such figure: {', '.join(sorted(unknown))}; there are {', '.join(FIGURES)}")
-    print(machine(), flush=True)
-    for name in wanted:
-        print(f"\n{FIGURES[name]().markdown()}", flush=True)
+    commands = parser.add_subparsers(dest="command", required=True)
+    comparing = commands.add_parser("compare", help="the gateway beside slapd as a proxy, HAProxy and no proxy at all")
+    comparing.add_argument("--only", metavar="NAME,...", help=f"of {','.join(compare.SECTIONS)}; default: all")
+    comparing.add_argument("--rounds", type=_count, default=5)
+    comparing.add_argument("--entries", type=_count, default=20_000, help="people in the directory; default: 20000")
+    comparing.add_argument("--uncompiled", action="store_true", help="the gateway as it is where no compiler is")
+    comparing.add_argument("--json", type=Path, metavar="FILE", help="every single value")
+    profiled = commands.add_parser("profile", help="where the gateway's time goes")
+    profiled.add_argument("--only", metavar="NAME,...", help=f"of {','.join(profiling.WORK)}; default: all")
+    profiled.add_argument("--entries", type=_count, default=20_000)
+    profiled.add_argument("--uncompiled", action="store_true")
+    commands.add_parser("start", help="how soon `run` serves")
+    given = parser.parse_args()
+    try:
+        if given.command == "compare":
+            only = _chosen(parser, given.only, compare.SECTIONS)
+            compare.compare(only, given.rounds, given.entries, not given.uncompiled, given.json)
+        elif given.command == "profile":
+            code = ROOT if given.uncompiled else compiled_gateway()
+            profiling.profile(_chosen(parser, given.only, profiling.WORK), given.entries, code)
+        else:
+            print(f"{machine('not compiled')}\n\n{start.measure().markdown()}")
+    except pytest.skip.Exception as missing:
+        # What the tests' servers say where a program of theirs is not installed.
+        sys.exit(str(missing))
+
+
+def _chosen(parser: argparse.ArgumentParser, text: str | None, known: Iterable[str]) -> list[str]:
+    chosen = text.split(",") if text else list(known)
+    if unknown := set(chosen) - set(known):
+        parser.error(f"no such name: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    return chosen
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
 
 
 if __name__ == "__main__":

@@ -5,76 +5,105 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.compiled import ROOT
 from bench.measure import cpu_seconds
-from bench.servers import Server, free_port
+from bench.peers import Target
+from bench.requests import ATTRIBUTES
+from bench.servers import Server, stopped
 from gateway.demo.certificates import make_certificates
+from tests.servers.gateway_process import free_port
 from tests.servers.windows import people
 
-_PATIENCE = 30.0
+_PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
-class Running:
-    """start_seconds, start_cpu: from the start of the process until it listened, by the clock and of a processor."""
+class Running(Target):
+    """start_seconds, start_cpu: from the start of the process until it listened, by the clock and of a processor.
+    log: what it has said so far, and still says. audit: the file of its audit records. admin_port: of its pages."""
 
-    pid: int
-    port: int
-    ca_file: str
     start_seconds: float
     start_cpu: float
+    log: list[str]
+    audit: Path
+    admin_port: int
 
 
 @contextmanager
-def gateway(server: Server, attributes: Sequence[str] = people.LISTED) -> Iterator[Running]:
-    """A gateway that lets the server's sync account read these attributes; SIGTERM ends it in the end.
+def gateway(
+    server: Server,
+    *,
+    code: Path = ROOT,
+    name: str = "gateway",
+    attributes: Sequence[str] = ATTRIBUTES,
+    limits: Mapping[str, Any] | None = None,
+    under: Sequence[str] = (),
+    **others: Any,
+) -> Iterator[Running]:
+    """A gateway that lets the server's sync account read these attributes, with the defaults of everything that is
+    not named here; SIGTERM ends it in the end.
 
-    Its log goes where its standard error is read from, and is not read any further once it serves.
+    code: where its modules are, compiled or not. limits, others: keys of the configuration. under: what Python runs it
+    with, such as `-m cProfile`.
     """
-    with tempfile.TemporaryDirectory(prefix="bench-gateway-") as name:
-        directory = Path(name)
+    with tempfile.TemporaryDirectory(prefix="bench-gateway-") as made:
+        directory = Path(made)
         certificates = make_certificates(directory, "gateway")
-        port = free_port()
+        port, admin_port = free_port(), free_port()
         configuration = directory / "gateway.yaml"
         # JSON is YAML.
-        configuration.write_text(json.dumps(_configuration(server, port, attributes)))
-        with (directory / "audit").open("w") as audit:
+        whole = _configuration(server, port, admin_port, attributes, limits or {}) | others
+        configuration.write_text(json.dumps(whole))
+        (directory / "state").mkdir()
+        log: list[str] = []
+        ready = threading.Event()
+        audit = directory / "audit"
+        with audit.open("w") as records:
             began = time.perf_counter()
             process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", "run", "-c", configuration],
+                [sys.executable, *under, "-m", "gateway", "run", "-c", configuration],
                 stdin=subprocess.DEVNULL,
-                stdout=audit,
+                stdout=records,
                 stderr=subprocess.PIPE,
                 text=True,
-                cwd=Path(__file__).parents[1],
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                cwd=directory,
+                # Before the environment's own, which leads to the checkout.
+                env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(code)},
             )
-            try:
-                _wait_until_ready(process)
-                seconds = time.perf_counter() - began
-                yield Running(process.pid, port, str(certificates.ca_file), seconds, cpu_seconds(process.pid))
-            finally:
-                process.terminate()
-                process.communicate(timeout=_PATIENCE)
+        reader = threading.Thread(target=_keep_log, args=(process, log, ready), daemon=True)
+        reader.start()
+        try:
+            if not ready.wait(_PATIENCE) or process.poll() is not None:
+                raise RuntimeError(f"the gateway did not start: {''.join(log)}")
+            seconds = time.perf_counter() - began
+            cpu = cpu_seconds(process.pid)
+            yield Running(name, port, str(certificates.ca_file), process.pid, seconds, cpu, log, audit, admin_port)
+        finally:
+            stopped(process)
+            reader.join()
 
 
-def _wait_until_ready(process: subprocess.Popen[str]) -> None:
+def _keep_log(process: "subprocess.Popen[str]", log: list[str], ready: threading.Event) -> None:
     assert process.stderr is not None
-    said = []
     for line in process.stderr:
+        log.append(line)
         if line.rstrip().endswith("ready"):
-            return
-        said.append(line)
-    raise RuntimeError(f"the gateway did not start: {''.join(said)}")
+            ready.set()
+    ready.set()
+    process.stderr.close()
 
 
-def _configuration(server: Server, port: int, attributes: Sequence[str]) -> dict[str, Any]:
+def _configuration(
+    server: Server, port: int, admin_port: int, attributes: Sequence[str], limits: Mapping[str, Any]
+) -> dict[str, Any]:
     return {
         "listeners": [
             {"address": f"127.0.0.1:{port}", "certificate": "gateway.pem", "private_key": "gateway.key"},
@@ -88,15 +117,15 @@ def _configuration(server: Server, port: int, attributes: Sequence[str]) -> dict
         },
         "clients": {
             "mimecast": {
-                "sources": ["127.0.0.0/8"],
+                "sources": ["127.0.0.0/16"],
                 "directory": "corp",
                 "sync_accounts": [server.sync_name],
                 "base_dns": [people.STAFF, people.GROUPS, people.CONTACTS],
                 "attributes": list(attributes),
             }
         },
-        "admin": {"address": "127.0.0.1:0"},
+        "admin": {"address": f"127.0.0.1:{admin_port}"},
+        "state_dir": "state",
         "drain_timeout": 1,
-        # What is measured is the work, not the limits.
-        "limits": {"requests_per_source": 1_000_000, "requests_per_account": 1_000_000},
+        "limits": dict(limits),
     }

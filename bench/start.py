@@ -20,8 +20,6 @@ print("ready", flush=True)
 sys.stdin.read()
 """
 
-NAME = "start"
-
 
 def measure() -> Figure:
     """Interleaved, so that a busy moment of the machine falls on all of them."""
@@ -29,7 +27,7 @@ def measure() -> Figure:
     for _ in range(ROUNDS):
         bare.append(_bare())
         # Nobody connects, so no server is asked.
-        with gateway(Server("none", "ldaps://127.0.0.1:1", "gateway-ca.pem", 0)) as running:
+        with gateway(Server("none", 1, "gateway-ca.pem", 0)) as running:
             run.append((running.start_seconds, running.start_cpu))
         shown.append(_help())
     return Figure(

@@ -18,11 +18,12 @@ from gateway.config.load import Configuration, load_configuration
 from gateway.config.problems import ConfigurationError
 from gateway.ldap import COMPILED
 from gateway.net.descriptors import make_room
+from gateway.net.listening import StartError
 from gateway.net.reactor import Reactor
 from gateway.net.settings import GatewaySettings
 from gateway.observe.audit import AuditLog
 from gateway.observe.log import begin_logging
-from gateway.service import Gateway, StartError
+from gateway.service import Gateway
 from gateway.state.sizes import SizeMemory, SizesInMemory, SizesOnDisk, StateError
 
 log = Logger()

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from errno import EACCES
+from datetime import UTC, datetime
+from functools import partial
 from time import monotonic
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
-from gateway.net.listener import ListenerFactory, ListenerState, ServedClient, SessionRegistry
+from gateway.net.departures import Departures
+from gateway.net.listener import SessionRegistry
+from gateway.net.listening import Listeners, StartError, listen_failure
 from gateway.net.reactor import Port, Reactor, Timer
-from gateway.net.server_link import ServerConnector
-from gateway.net.settings import GatewaySettings, ListenerSettings, Network, StartTls
-from gateway.net.sources import SourceTable
-from gateway.net.tls import listener_tls
+from gateway.net.serving import Serving, listener_authorities
+from gateway.net.settings import GatewaySettings, StartTls
 from gateway.observe.ledger import Ledger, ListenerStatus
-from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
-from gateway.relay.paging import ServerFacts
+from gateway.renewal import Renewal, TlsFiles
 from gateway.state.attempts import AttemptsInMemory
 from gateway.state.sizes import SizeMemory
 
@@ -32,12 +32,11 @@ DRAIN_STEP = 0.05
 # How often the ledger is told that time passes, in seconds.
 WATCH_STEP = 1.0
 
+# How often the files of TLS are looked at, in seconds.
+FILES_STEP = 2.0
+
 # What a client that has all its answers has to close its side of TLS, in seconds; few clients that idle do so.
 CLOSING = 1.0
-
-
-class StartError(Exception):
-    """The gateway cannot serve this configuration on this machine; the text says which address or file."""
 
 
 class Gateway:
@@ -56,14 +55,18 @@ class Gateway:
         self.ledger = Ledger()
         self._audit = audit
         self._registry = SessionRegistry(self._record, sizes, AttemptsInMemory(monotonic), self.ledger)
-        self._listening: dict[tuple[str, int], tuple[Port, ListenerFactory]] = {}
+        self._listeners = Listeners(self._registry, reactor)
+        self._departures = Departures(self._registry, reactor)
+        self._serving: Serving
+        self._renewal: Renewal
         self._admin: Port | None = None
         self._watch: Timer | None = None
+        self._files_watch: Timer | None = None
 
     @property
     def ports(self) -> list[int]:
         """The bound port of each listener, in the order of the configuration."""
-        return [int(self._listening[key(listener)][0].getHost().port) for listener in self._settings.listeners]
+        return self._listeners.ports
 
     @property
     def admin_url(self) -> str | None:
@@ -75,7 +78,7 @@ class Gateway:
 
     def start(self) -> None:
         """Opens every listener and the admin pages, or none. Raises StartError."""
-        self._apply(self._settings)
+        self._load(self._settings)
         if self._settings.admin is not None:
             # Twisted's web server takes long to import; by now the listeners are open.
             from gateway.observe.admin import admin_site
@@ -84,19 +87,22 @@ class Gateway:
             try:
                 self._admin = self._reactor.listenTCP(port, admin_site(self.ledger), interface=host)
             except CannotListenError as error:
-                self._close_listeners(set(self._listening))
-                raise StartError(f"admin.address {host}:{port}: {_words(error)}") from None
-        self._serve(self._settings)
+                self._listeners.close()
+                raise StartError(f"admin.address {host}:{port}: {listen_failure(error)}") from None
+        self._tell_ledger()
         self._watch_from(self._reactor.seconds())
+        self._files_watch = self._reactor.callLater(FILES_STEP, self._look_at_files)
 
     def reload(self, settings: GatewaySettings) -> None:
-        """Serves new sessions by these settings; running ones finish under theirs. Raises StartError, and then
-        everything is as before. A change of the admin address needs a restart."""
-        self._apply(settings)
+        """Serves new sessions by these settings; running ones finish under theirs, or end after drain_timeout where
+        their client or source is gone. Raises StartError, and then everything is as before. A change of the admin
+        address needs a restart."""
+        self._load(settings)
         if settings.admin != self._settings.admin:
             log.warn("admin.address has changed: it is used from the next start on")
         self._settings = settings
-        self._serve(settings)
+        self._tell_ledger()
+        self._departures.apply(self._listeners.states, settings.drain_timeout)
 
     def stop(self) -> Deferred[None]:
         """Closes the listeners, lets open operations finish within drain_timeout, ends the rest with errors."""
@@ -111,66 +117,63 @@ class Gateway:
             described.append(f"{host}:{port} ({kind})")
         return described
 
-    def _apply(self, settings: GatewaySettings) -> None:
-        states = self._states(settings)
-        opened: set[tuple[str, int]] = set()
-        for address, state in states.items():
-            if address in self._listening:
-                continue
-            factory = ListenerFactory(state, self._registry, self._reactor)
-            try:
-                port = self._reactor.listenTCP(address[1], factory, interface=address[0])
-            except CannotListenError as error:
-                self._close_listeners(opened)
-                raise StartError(f"listener {state.settings.address}: {_words(error)}") from None
-            self._listening[address] = (port, factory)
-            opened.add(address)
-        # Nothing can fail from here on.
-        for address, state in states.items():
-            self._listening[address][1].state = state
-        self._close_listeners(set(self._listening) - set(states))
-
-    def _states(self, settings: GatewaySettings) -> dict[tuple[str, int], ListenerState]:
+    def _load(self, settings: GatewaySettings) -> None:
+        """From here on sessions are served by these settings. Raises StartError, and then everything is as before."""
+        # Before the files are read: what changes afterwards is taken up like any renewal.
+        renewal = Renewal(self._tls_files(settings), self.ledger.files_wait)
         try:
-            facts = {client.directory.name: ServerFacts() for client in settings.clients}
-            ways = [
-                (client, Policy(client.policy), ServerConnector(client.directory, self._reactor, self.ledger))
-                for client in settings.clients
-            ]
-            states = {}
-            for index, listener in enumerate(settings.listeners):
-                tls = listener_tls(listener)
-                clients: list[tuple[Network, ServedClient]] = []
-                for client, policy, connector in ways:
-                    if client.listeners and index not in client.listeners:
-                        continue
-                    required = client.certificate
-                    own_tls = tls if required is None else listener_tls(listener, required)
-                    served = ServedClient(policy, connector, facts[client.directory.name], own_tls, required)
-                    clients += [(network, served) for network in client.sources]
-                states[key(listener)] = ListenerState(
-                    listener,
-                    tls,
-                    SourceTable(clients),
-                    SourceTable((network, True) for network in settings.trusted_proxies),
-                    settings.limits,
-                    settings.connections,
-                )
-            return states
+            serving = Serving(settings, self._reactor, self.ledger)
+            states = [serving.listener_state(index) for index in range(len(settings.listeners))]
         except (OSError, ValueError) as error:
             raise StartError(str(error)) from None
+        self._listeners.apply(states)
+        self._serving, self._renewal = serving, renewal
+        self.ledger.files_waiting.clear()
+
+    def _tls_files(self, settings: GatewaySettings) -> list[TlsFiles]:
+        of_listeners = [
+            TlsFiles(
+                f"listener {listener.address}",
+                ((listener.certificate, listener.private_key),),
+                tuple(listener_authorities(settings, index)),
+                partial(self._renew_listener, index),
+            )
+            for index, listener in enumerate(settings.listeners)
+        ]
+        directories = {client.directory.name: client.directory for client in settings.clients}
+        of_directories = [
+            TlsFiles(
+                f"directory {name}",
+                () if (own := directory.client_certificate) is None else ((own.certificate, own.private_key),),
+                () if directory.ca_file is None else (directory.ca_file,),
+                partial(self._renew_directory, name),
+            )
+            for name, directory in directories.items()
+        ]
+        return of_listeners + of_directories
+
+    def _renew_listener(self, index: int) -> str:
+        state = self._serving.listener_state(index)
+        self._listeners.replace(index, state)
+        self._tell_ledger()
+        expires = datetime.fromtimestamp(state.certificate_expires, UTC)
+        return f"the certificate is valid until {expires:%Y-%m-%d %H:%M} UTC"
+
+    def _renew_directory(self, name: str) -> str:
+        self._serving.connectors[name].renew_tls()
+        return "for connections to servers from now on"
 
     def _record(self, record: AuditRecord) -> None:
         self._audit(record)
         self.ledger.add(record)
 
-    def _serve(self, settings: GatewaySettings) -> None:
-        """Tells the ledger what is in force."""
+    def _tell_ledger(self) -> None:
+        """What is in force."""
         self.ledger.serve(
-            settings,
+            self._serving.settings,
             tuple(
-                ListenerStatus(address, self._listening[key(listener)][1].state.certificate_expires)
-                for listener, address in zip(settings.listeners, self.describe_listeners(), strict=True)
+                ListenerStatus(address, state.certificate_expires)
+                for state, address in zip(self._listeners.states, self.describe_listeners(), strict=True)
             ),
         )
 
@@ -183,14 +186,17 @@ class Gateway:
         self.ledger.pass_time(max(0.0, now - due), {client for client in busy if client is not None})
         self._watch_from(now)
 
-    def _close_listeners(self, addresses: set[tuple[str, int]]) -> None:
-        for address in addresses:
-            self._listening.pop(address)[0].stopListening()
+    def _look_at_files(self) -> None:
+        self._renewal.look()
+        self._files_watch = self._reactor.callLater(FILES_STEP, self._look_at_files)
 
     async def _stop(self) -> None:
+        if self._files_watch is not None:
+            self._files_watch.cancel()
         self.ledger.stop()
         self._registry.closed = True
-        self._close_listeners(set(self._listening))
+        self._listeners.close()
+        self._departures.stop()
         for connection in list(self._registry.open):
             connection.drain()
         await self._until(
@@ -210,14 +216,3 @@ class Gateway:
             waited: Deferred[None] = Deferred()
             self._reactor.callLater(DRAIN_STEP, waited.callback, None)
             await waited
-
-
-def key(listener: ListenerSettings) -> tuple[str, int]:
-    return listener.host, listener.port
-
-
-def _words(error: CannotListenError) -> str:
-    said = str(getattr(error.socketError, "strerror", None) or error.socketError)
-    if getattr(error.socketError, "errno", None) == EACCES:
-        return f"{said}: low ports need CAP_NET_BIND_SERVICE or the sysctl net.ipv4.ip_unprivileged_port_start"
-    return said

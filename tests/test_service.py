@@ -1,5 +1,6 @@
 """Listeners over a configuration's life: opened, kept, replaced, or everything as before."""
 
+import contextlib
 import errno
 import json
 import os
@@ -11,13 +12,18 @@ from twisted.internet.error import CannotListenError
 
 from gateway.config.load import load_configuration
 from gateway.demo.certificates import make_certificates
+from gateway.ldap import messages as m
 from gateway.ldap.messages import BASE_OBJECT
-from gateway.service import Gateway, StartError
+from gateway.ldap.results import LDAPResult
+from gateway.net.listening import StartError
+from gateway.relay.client import Disconnection
+from gateway.service import Gateway
 from gateway.state.sizes import SizesInMemory
 from tests.config.certificates import write_pair
 from tests.config.test_load import GOOD
-from tests.servers.gateway_process import GatewayProcess, configuration
+from tests.servers.gateway_process import GatewayProcess, configuration, free_port
 from tests.servers.raw_client import RawClient
+from tests.servers.stub_server import StubServer
 
 
 @pytest.fixture
@@ -86,11 +92,8 @@ def test_a_reload_opens_what_is_new_keeps_what_stays_and_closes_what_is_gone(cer
 
 def test_a_renewed_certificate_is_served_after_a_reload(certificates, config, gateway, tmp_path):
     make_certificates(tmp_path, "gateway")
-    renewed = certificates.ca_file
-    with pytest.raises(OSError, match="certificate verify failed"):
-        RawClient(gateway.port, renewed)
     assert "reloaded" in gateway.reload(json.dumps(config))
-    with RawClient(gateway.port, renewed) as session:
+    with RawClient(gateway.port, certificates.ca_file) as session:
         assert read_root_dse(session) == 0
 
 
@@ -120,3 +123,135 @@ def test_a_low_port_without_the_right_to_it_is_refused_with_what_gives_that_righ
         Gateway(settings, lambda record: None, SizesInMemory(), RefusingReactor(errno.EACCES)).start()
     with pytest.raises(StartError, match=r"listener 127.0.0.1:636: Address already in use$"):
         Gateway(settings, lambda record: None, SizesInMemory(), RefusingReactor(errno.EADDRINUSE)).start()
+
+
+def test_listeners_with_any_free_port_of_one_address_are_as_many_as_are_listed(certificates, config, gateway):
+    said = gateway.reload(with_listeners(config, "127.0.0.1:0"))
+    listening = [line for line in said.splitlines() if "listening on" in line]
+    ports = [int(line.split("listening on 127.0.0.1:")[1].split()[0]) for line in listening]
+    assert ports[0] == gateway.port
+    assert len(set(ports)) == 2
+    for port in ports:
+        with RawClient(port, certificates.ca_file) as session:
+            assert read_root_dse(session) == 0
+
+
+def test_an_address_within_one_of_our_own_is_told_apart(config, tmp_path):
+    port = free_port()
+    config["listeners"][0]["address"] = f"0.0.0.0:{port}"
+    with GatewayProcess(tmp_path, json.dumps(config)) as running:
+        config["listeners"][0]["address"] = f"127.0.0.1:{port}"
+        said = running.reload(json.dumps(config))
+        assert f"listener 127.0.0.1:{port}: Address already in use by the listener 0.0.0.0:{port} in force" in said
+
+
+# Clients that leave.
+
+
+def two_clients(config, drain_timeout):
+    client = config["clients"]["mimecast"]
+    config["clients"] = {"mimecast": {**client, "sources": ["127.0.0.1", "127.0.0.2"]}}
+    config["clients"]["other"] = {**client, "sources": ["127.0.0.3"]}
+    return config | {"drain_timeout": drain_timeout}
+
+
+def is_told_to_leave(session):
+    event = session.event()
+    assert isinstance(event, Disconnection)
+    assert event.result.code == 52
+    assert "client-removed" in event.result.diagnostic
+    return session.event() is None
+
+
+@pytest.fixture
+def sessions(certificates):
+    """A function that connects from an address."""
+    with contextlib.ExitStack() as opened:
+
+        def connect(running, source):
+            session = opened.enter_context(RawClient(running.port, certificates.ca_file, source=source))
+            assert read_root_dse(session) == 0
+            return session
+
+        yield connect
+
+
+def test_sessions_of_a_removed_client_work_for_a_while_and_end(config, sessions, tmp_path):
+    with GatewayProcess(tmp_path, json.dumps(two_clients(config, 5))) as running:
+        staying, leaving = sessions(running, "127.0.0.1"), sessions(running, "127.0.0.3")
+        del config["clients"]["other"]
+        said = running.reload(json.dumps(config | {"drain_timeout": 5}))
+        assert "client other: open sessions that the configuration has no place for any more: 1" in said
+        assert read_root_dse(leaving) == 0
+        with pytest.raises(OSError):
+            sessions(running, "127.0.0.3")
+        assert is_told_to_leave(leaving)
+        assert read_root_dse(staying) == 0
+
+
+def test_sessions_from_a_source_that_is_no_longer_listed_end(config, sessions, tmp_path):
+    config = two_clients(config, 0)
+    with GatewayProcess(tmp_path, json.dumps(config)) as running:
+        staying, leaving, other = (sessions(running, f"127.0.0.{last}") for last in (1, 2, 3))
+        config["clients"]["mimecast"]["sources"] = ["127.0.0.1"]
+        # It stays a source, but of somebody else.
+        config["clients"]["other"]["sources"] = ["127.0.0.2", "127.0.0.3"]
+        running.reload(json.dumps(config))
+        assert is_told_to_leave(leaving)
+        assert read_root_dse(staying) == read_root_dse(other) == 0
+
+
+def test_a_connection_that_is_not_a_session_yet_ends_with_its_client(config, tmp_path):
+    config = two_clients(config, 0)
+    with GatewayProcess(tmp_path, json.dumps(config)) as running, socket.socket() as silent:
+        silent.bind(("127.0.0.3", 0))
+        silent.settimeout(30)
+        silent.connect(("127.0.0.1", running.port))
+        # Accepted, since a later connection has been.
+        socket.create_connection(("127.0.0.1", running.port), 30).close()
+        del config["clients"]["other"]
+        running.reload(json.dumps(config))
+        with contextlib.suppress(ConnectionResetError):
+            assert silent.recv(1) == b""
+
+
+# What else a reload reads anew.
+
+
+def test_a_reload_reads_the_file_of_sources(config, sessions, tmp_path):
+    listed = tmp_path / "sources"
+    listed.write_text("127.0.0.1\n")
+    config["clients"]["mimecast"]["sources"] = []
+    config["clients"]["mimecast"]["sources_file"] = "sources"
+    with GatewayProcess(tmp_path, json.dumps(config)) as running:
+        with pytest.raises(OSError):
+            sessions(running, "127.0.0.2")
+        listed.write_text("127.0.0.0/30 # all of them\n")
+        assert "reloaded" in running.reload(json.dumps(config))
+        sessions(running, "127.0.0.2")
+        listed.write_text("127.0.0.1\n127.0.0.300\n")
+        said = running.reload(json.dumps(config))
+        assert f"{listed}:2: clients.mimecast.sources_file: a network like" in said
+        assert "reload refused" in said
+        sessions(running, "127.0.0.2")
+
+
+def test_a_reload_takes_up_the_lockout_settings_and_keeps_the_counts(certificates, config, tmp_path):
+    def refuse(request):
+        return [m.BindResponse(LDAPResult(49, "", "80090308: LdapErr: DSID-0C09042A, comment: data 52e, v4563"))]
+
+    with StubServer(certificates, refuse) as server:
+        config["directories"]["corp"] = json.loads(json.dumps(server.gateway_directory(), default=str))
+        client = config["clients"]["mimecast"]
+        client["lockout"] = {"failures": 1}
+        with GatewayProcess(tmp_path, json.dumps(config)) as running:
+
+            def guess():
+                with RawClient(running.port, certificates.ca_file) as session:
+                    assert session.bind("svc@corp.example", "wrong") == 49
+                return sum(isinstance(request, m.BindRequest) for request in server.requests)
+
+            assert [guess(), guess()] == [1, 1]
+            client["lockout"] = {"failures": 3}
+            assert "reloaded" in running.reload(json.dumps(config))
+            assert [guess(), guess(), guess()] == [2, 3, 3]

@@ -18,6 +18,10 @@ class CertificateProblem(ValueError):
         self.path = path
 
 
+class PairMismatch(CertificateProblem):
+    """Each of the two files may be right, but they do not belong together."""
+
+
 def check_pair(certificate: Path, private_key: Path, now: datetime | None = None) -> None:
     """That a side of TLS can show itself with these files. Raises CertificateProblem."""
     chain = read_certificates(certificate)
@@ -31,7 +35,7 @@ def check_pair(certificate: Path, private_key: Path, now: datetime | None = None
     leaf = chain[0]
     spki = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if key.public_key().public_bytes(*spki) != leaf.public_key().public_bytes(*spki):
-        raise CertificateProblem(private_key, f"does not belong to the first certificate of {certificate}")
+        raise PairMismatch(private_key, f"does not belong to the first certificate of {certificate}")
     for lower, upper in pairwise(chain):
         if lower.issuer != upper.subject:
             raise CertificateProblem(certificate, "each certificate must be issued by the next one, the leaf first")

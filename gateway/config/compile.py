@@ -197,6 +197,7 @@ class Compiler:
         self._check_inside((*at, "base_dns"), bases, contexts, "the directory's naming_contexts")
         self._check_inside((*at, "login_base_dns"), logins, contexts, "the directory's naming_contexts")
         self._check_inside((*at, "excluded_base_dns"), excluded, (*bases, *logins), "any allowed base")
+        self._check_leaves_something(at, excluded, (*bases, *logins))
         if client.login_domains and not client.login_base_dns:
             self._problem((*at, "login_domains"), "without login_base_dns nobody may sign in")
         for i, account in enumerate(client.sync_accounts):
@@ -320,9 +321,9 @@ class Compiler:
         known = [listener.address for listener in file.listeners]
         found: set[int] = set()
         for i, address in enumerate(client.listeners):
-            if address in known:
-                found.add(known.index(address))
-            else:
+            same = {index for index, other in enumerate(known) if other == address}
+            found |= same
+            if not same:
                 self._problem((*at, "listeners", i), f"no such listener; there are: {', '.join(known)}")
         return frozenset(found)
 
@@ -341,6 +342,12 @@ class Compiler:
         for i, name in enumerate(names):
             if not any(name.is_inside(base) for base in bases):
                 self._problem((*location, i), f"not inside {what}")
+
+    def _check_leaves_something(self, at: Location, excluded: tuple[DN, ...], bases: tuple[DN, ...]) -> None:
+        for i, name in enumerate(excluded):
+            if any(base.is_inside_loosely(name) for base in bases):
+                advice = "leaves nothing of an allowed base: take that base out instead"
+                self._problem((*at, "excluded_base_dns", i), advice)
 
 
 def server_settings(url: str, server_name: str | None) -> ServerSettings:

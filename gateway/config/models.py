@@ -68,7 +68,7 @@ class Listener(Model):
     address: str
     certificate: str
     private_key: str
-    starttls: Literal["off", "required"] = "off"
+    starttls: Annotated[Literal["off", "required"], BeforeValidator(_off_as_written)] = "off"
 
 
 class Server(Model):

@@ -19,10 +19,10 @@ from gateway.demo.connection import ConnectionFailed
 from gateway.demo.stage import Stage
 from gateway.demo.sync import Report, SimulatedSync
 from gateway.ldap.errors import DecodeError
+from gateway.net.listening import StartError
 from gateway.net.reactor import Reactor
 from gateway.observe.log import begin_logging
 from gateway.relay.audit import AuditRecord
-from gateway.service import StartError
 
 log = Logger()
 installed_reactor = cast(Reactor, _reactor)

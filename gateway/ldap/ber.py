@@ -6,9 +6,12 @@ throughout), in at most four octets; they are always written in the shortest for
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gateway.ldap.errors import DecodeError, EncodeError
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 BOOLEAN: Final = 0x01
 INTEGER: Final = 0x02
@@ -20,11 +23,13 @@ SET: Final = 0x31
 # maxInt of RFC 4511 4.1.1; every INTEGER of the protocol is below it.
 MAX_INT: Final = 2**31 - 1
 
+_OCTETS: Final = [bytes((octet,)) for octet in range(0x100)]
+
 # Four octets announce 4 GiB, more than any limit here permits; OpenLDAP draws the same line.
 MAX_LENGTH_OCTETS: Final = 4
 
 
-def read_header(data: bytes, pos: int, end: int) -> tuple[int, int, int]:
+def read_header(data: bytes, pos: i64, end: i64) -> tuple[i64, i64, i64]:
     """Reads one tag and length that lie, with their contents, inside data[pos:end].
 
     Returns (tag, start of contents, end of contents).
@@ -32,10 +37,10 @@ def read_header(data: bytes, pos: int, end: int) -> tuple[int, int, int]:
     """
     if pos + 2 > end:
         raise DecodeError(f"truncated element at octet {pos}")
-    tag = data[pos]
+    tag: i64 = data[pos]
     if tag & 0x1F == 0x1F:
         raise DecodeError(f"multi-octet tag at octet {pos}")
-    length = data[pos + 1]
+    length: i64 = data[pos + 1]
     start = pos + 2
     if length >= 0x80:
         count = length & 0x7F
@@ -134,15 +139,34 @@ class Reader:
             raise DecodeError(f"{self.end - self.pos} octets too many at octet {self.pos}")
 
 
+def header_size(size: i64) -> i64:
+    """Octets of the shortest tag and length for contents of so many octets."""
+    if size < 0x80:
+        return 2
+    if size < 0x100:
+        return 3
+    if size < 0x10000:
+        return 4
+    return 5 if size < 0x1000000 else 6
+
+
+def header(tag: i64, size: i64) -> bytes:
+    """A tag, and the length in the shortest form. Raises EncodeError from 4 GiB on."""
+    if size < 0x80:
+        return _OCTETS[tag] + _OCTETS[size]
+    if size < 0x100:
+        return _OCTETS[tag] + b"\x81" + _OCTETS[size]
+    if size < 0x10000:
+        return _OCTETS[tag] + b"\x82" + _OCTETS[size >> 8] + _OCTETS[size & 0xFF]
+    if size >= 0x100000000:
+        raise EncodeError("contents of 4 GiB and more")
+    octets = header_size(size) - 2
+    return _OCTETS[tag] + _OCTETS[0x80 | octets] + int(size).to_bytes(octets, "big")
+
+
 def element(tag: int, contents: bytes) -> bytes:
     """One element with its length in the shortest form. Raises EncodeError from 4 GiB on."""
-    size = len(contents)
-    if size < 0x80:
-        return bytes((tag, size)) + contents
-    octets = (size.bit_length() + 7) // 8
-    if octets > MAX_LENGTH_OCTETS:
-        raise EncodeError("contents of 4 GiB and more")
-    return bytes((tag, 0x80 | octets)) + size.to_bytes(octets, "big") + contents
+    return header(tag, len(contents)) + contents
 
 
 def octets(contents: bytes, tag: int = OCTET_STRING) -> bytes:

@@ -1,4 +1,4 @@
-"""The two ways in which the codec fails, kept apart as theirs and ours."""
+"""The ways in which the codec fails, kept apart as theirs and ours."""
 
 from __future__ import annotations
 
@@ -8,6 +8,17 @@ class DecodeError(ValueError):
 
     The text names what was expected and where (octet offset), never what was received.
     """
+
+
+class MessageTooLarge(DecodeError):
+    """A message announces more octets than the limit.
+
+    message_id: of that message; None where what has come of it does not tell yet, 0 where it has none.
+    """
+
+    def __init__(self, text: str, message_id: int | None) -> None:
+        super().__init__(text)
+        self.message_id = message_id
 
 
 class EncodeError(ValueError):

@@ -186,6 +186,8 @@ class ClientConnection(Protocol):
         """The session ends now, its open operations with an error."""
         if self._session is not None:
             self._run(self._session.abort(reason, text, self._event()))
+        else:
+            self.transport.abortConnection()
 
     # The beginning.
 

@@ -74,7 +74,8 @@ class ListenerState:
 class SessionRegistry:
     """The sessions that are under way, the IDs that they have in the logs, and what outlives them.
 
-    admission, refusals, rates: of all listeners. closed: no further session begins.
+    open: of each the name of its client and its source. admission, refusals, rates: of all listeners. closed: no
+    further session begins.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class SessionRegistry:
         self.sizes = sizes
         self.attempts = attempts
         self.observer = observer
-        self.open: set[ClientConnection] = set()
+        self.open: dict[ClientConnection, tuple[str, str]] = {}
         self.admission = Admission()
         self.refusals = Refusals(observer)
         self.rates = RequestRates()
@@ -95,12 +96,12 @@ class SessionRegistry:
     def next_id(self) -> str:
         return f"s{next(self._numbers)}"
 
-    def begun(self, client: str, connection: ClientConnection) -> None:
-        self.open.add(connection)
+    def begun(self, client: str, source: str, connection: ClientConnection) -> None:
+        self.open[connection] = client, source
         self.observer.session_opened(client)
 
     def ended(self, client: str, connection: ClientConnection) -> None:
-        self.open.discard(connection)
+        self.open.pop(connection, None)
         self.observer.session_ended(client)
 
 
@@ -117,12 +118,14 @@ class _Wrapped(Factory):
 
 
 class ListenerFactory(Factory):
-    """Accepts connections for one listener. state may be replaced at any time and holds for later ones."""
+    """Accepts connections for one listener. state may be replaced at any time and holds for later sessions. closed: the
+    listener is gone, and nothing comes of connections that have not told yet whom they are for."""
 
     noisy = False
 
     def __init__(self, state: ListenerState, registry: SessionRegistry, reactor: Reactor) -> None:
         self.state = state
+        self.closed = False
         self._registry = registry
         self._reactor = reactor
 
@@ -139,12 +142,12 @@ class ListenerFactory(Factory):
             self._refuse(place, peer, None)
             return None
         if not proxied:
-            protocol = self._serve(state, place, None, peer, addr.port)
+            protocol = self._serve(place, None, peer, addr.port)
             if protocol is None:
                 place.leave()
             return protocol
         return ProxiedConnection(
-            partial(self._serve, state, place, peer),
+            partial(self._serve, place, peer),
             place,
             state.connections.proxy_header,
             lambda reason, detail: self._refuse(reason, peer, None, detail),
@@ -153,29 +156,31 @@ class ListenerFactory(Factory):
 
     def _serve(
         self,
-        state: ListenerState,
         place: Place,
         proxy: IPv4Address | IPv6Address | None,
         named: IPv4Address | IPv6Address,
         port: int,
     ) -> Protocol | None:
         """proxy: who connected for the source, None where the source itself did."""
+        # A reload may have come since a proxy connected.
+        state = self.state
         source = parse_source(str(named))
         client = state.clients.find(str(source))
+        trusted = proxy is None or state.proxies.find(str(proxy)) is not None
         # A proxy is never its own client: its address stands for whoever comes through it.
-        if client is None or state.proxies.find(str(source)) is not None:
+        if client is None or not trusted or state.proxies.find(str(source)) is not None:
             self._refuse(Reason.source_not_listed, source, proxy)
             return None
         reason = place.claim(str(source), state.connections)
         if reason is not None:
             self._refuse(reason, source, proxy)
             return None
-        if self._registry.closed:
+        if self._registry.closed or self.closed:
             return None
         if proxy is None:
             self._warn_if_shared(source)
         connection = self._connection(state, place, client, str(source))
-        self._registry.begun(client.policy.settings.name, connection)
+        self._registry.begun(client.policy.settings.name, str(source), connection)
         if state.settings.starttls is StartTls.required:
             return connection
         context: Any = client.tls

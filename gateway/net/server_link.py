@@ -123,7 +123,12 @@ class ServerConnector:
         self._directory = directory
         self._reactor = reactor
         self._observer = observer or Observer()
-        self._servers = [(server, server_tls(directory, server)) for server in directory.servers]
+        self.renew_tls()
+
+    def renew_tls(self) -> None:
+        """Later connections use the CA file and the client certificate as they are now. Raises as the constructor, and
+        then nothing changes."""
+        self._servers = [(server, server_tls(self._directory, server)) for server in self._directory.servers]
 
     def connect(self) -> Deferred[ServerLink]:
         """The first server that answers. Fails with NoServer; may be cancelled."""

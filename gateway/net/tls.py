@@ -68,9 +68,13 @@ def server_tls(directory: DirectorySettings, server: ServerSettings) -> IOpenSSL
     to a server that asks for one. Raises OSError or ValueError."""
     trust = ssl.platformTrust() if directory.ca_file is None else _authorities(directory.ca_file)
     own = {} if directory.client_certificate is None else _own_certificate(directory.client_certificate)
-    return ssl.optionsForClientTLS(
-        server.server_name, trustRoot=trust, extraCertificateOptions={**own, **tls_options()}
-    )
+    try:
+        return ssl.optionsForClientTLS(
+            server.server_name, trustRoot=trust, extraCertificateOptions={**own, **tls_options()}
+        )
+    except SSL.Error as error:
+        # As above; the authorities of a CA file are taken as they are.
+        raise ValueError(f"directory {directory.name}: client_certificate: {_openssl_reasons(error)}") from None
 
 
 def _authorities(ca_file: Path) -> Any:

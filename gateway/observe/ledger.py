@@ -88,7 +88,8 @@ class Ledger(Observer):
 
     clients, servers, listeners: of the configuration in force, in its order. unreachable: when a connection to a
     directory last failed at all of its servers, for those where none has succeeded since. reloaded: whether the last
-    load of the configuration succeeded; reload_time: when one last did. stopping: no session is accepted any more.
+    load of the configuration succeeded; reload_time: when one last did. files_waiting: of each listener or directory
+    whose changed TLS files are not used, why. stopping: no session is accepted any more.
     """
 
     def __init__(self, clock: Callable[[], float] = time) -> None:
@@ -103,6 +104,7 @@ class Ledger(Observer):
         self.refused_connections = Counter({Reason.source_not_listed: 0})
         self.reloaded = True
         self.reload_time = self.started
+        self.files_waiting: dict[str, str] = {}
         self.stopping = False
         self.loop_lag = Histogram(LAG_BOUNDS)
         self._gone: dict[str, ClientStatus] = {}
@@ -134,6 +136,13 @@ class Ledger(Observer):
         directories = {directory for directory, _ in servers}
         self.unreachable = {name: since for name, since in self.unreachable.items() if name in directories}
         self.listeners = listeners
+
+    def files_wait(self, name: str, why: str | None) -> None:
+        """why: None where the TLS files of the listener or directory are those in use."""
+        if why is None:
+            self.files_waiting.pop(name, None)
+        else:
+            self.files_waiting[name] = why
 
     def reload_ended(self, succeeded: bool) -> None:
         self.reloaded = succeeded

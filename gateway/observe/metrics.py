@@ -158,6 +158,11 @@ class _LedgerCollector(Collector):
         for name, what, value in (
             ("config_reload_success", "1 if the last load of the configuration succeeded.", ledger.reloaded),
             ("config_reload_timestamp_seconds", "When the configuration in force was loaded.", ledger.reload_time),
+            (
+                "tls_files_waiting",
+                "Listeners and directories whose changed TLS files are not used.",
+                len(ledger.files_waiting),
+            ),
             ("ready", "What /readyz says.", not not_ready(ledger)),
         ):
             yield GaugeMetricFamily(PREFIX + name, what, value=float(value))

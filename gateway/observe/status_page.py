@@ -60,6 +60,7 @@ def _page(ledger: Ledger) -> Tag:
                 ),
                 _note("bad", reasons) if reasons else "",
                 "" if ledger.reloaded else _failed_reload(ledger, now),
+                _waiting_files(ledger) if ledger.files_waiting else "",
                 [_client(ledger, name, client, now) for name, client in ledger.clients.items()],
                 tags.div(
                     _servers(ledger, now),
@@ -81,6 +82,16 @@ def _failed_reload(ledger: Ledger, now: float) -> Tag:
         [
             "The last reload was refused: the configuration has a mistake, and the one that was loaded "
             f"{_ago(ledger.reload_time, now)} stays in force. The log names each mistake with its line."
+        ],
+    )
+
+
+def _waiting_files(ledger: Ledger) -> Tag:
+    return _note(
+        "warn",
+        [
+            f"{name}: changed files are not used: {why}; those from before stay in force."
+            for name, why in ledger.files_waiting.items()
         ],
     )
 

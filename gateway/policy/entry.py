@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from gateway.ldap.attribute_types import TypeSet, base_type
 from gateway.ldap.controls import Control
-from gateway.ldap.dn import DN, DNError, parse
+from gateway.ldap.dn import DN, MAX_RDNS, DNError, parse
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.messages import SearchResultEntry
 from gateway.policy.decision import AncestorPlan
@@ -22,6 +22,14 @@ def _host(uri: str) -> str | None:
         return None
 
 
+def _parsed(text: str) -> DN:
+    try:
+        return parse(text)
+    except DNError as error:
+        detail = str(error)
+    raise DecodeError(f"the DN of an entry: {detail}")
+
+
 class EntryJudge:
     def __init__(self, policy: ClientPolicy) -> None:
         self._policy = policy
@@ -33,13 +41,23 @@ class EntryJudge:
         Raises DecodeError for a DN that cannot be parsed: leaving the entry out would make a partial
         result look whole.
         """
-        try:
-            dn = parse(text)
-        except DNError as error:
-            detail = str(error)
-        else:
-            return self.permits(dn)
-        raise DecodeError(f"the DN of an entry: {detail}")
+        return self.permits(_parsed(text))
+
+    def permits_below(self, text: str) -> bool | None:
+        """Whether entries directly below this DN may be seen; None where it depends on the entry.
+
+        Raises DecodeError for what the DN of no entry can end with.
+        """
+        parent = _parsed(text)
+        settings = self._policy
+        if not 0 < len(parent.rdns) < MAX_RDNS:
+            return None
+        if any(parent.same(base.parent()) for base in settings.base_dns if base.rdns):
+            return None
+        for base in settings.excluded_base_dns:
+            if len(base.rdns) == len(parent.rdns) + 1 and parent.is_inside_loosely(base.parent()):
+                return None
+        return self.permits(parent)
 
     def permits(self, dn: DN) -> bool:
         """Inside an allowed base by strict comparison, and not even loosely inside an excluded one."""

@@ -20,5 +20,8 @@ class Policy:
         self.search = SearchJudge(settings)
         self.entries = EntryJudge(settings)
         self.entry_filter = EntryFilter(
-            self.entries.attribute_number, self.entries.permits_dn, self.entries.filter_response_controls
+            self.entries.attribute_number,
+            self.entries.permits_dn,
+            self.entries.permits_below,
+            self.entries.filter_response_controls,
         )

@@ -57,6 +57,7 @@ class Reason(StrEnum):
     idle = "idle"
     write_stalled = "write-stalled"
     stopping = "stopping"
+    client_removed = "client-removed"
     client_gone = "client-gone"
     abandoned = "abandoned"
     superseded_by_bind = "superseded-by-bind"
@@ -69,6 +70,7 @@ class Reason(StrEnum):
     narrowed_base_missing = "narrowed-base-missing"
     size_limit_reached = "size-limit-reached"
     octet_limit_reached = "octet-limit-reached"
+    response_too_large = "response-too-large"
     search_timeout = "search-timeout"
     expanded_entry_too_large = "expanded-entry-too-large"
     entry_changed = "entry-changed"
@@ -160,6 +162,9 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.idle: ReasonDoc("no request came for a long time", "limits.idle"),
     Reason.write_stalled: ReasonDoc("a peer took none of what waited for it", "limits.write_stall"),
     Reason.stopping: ReasonDoc("the gateway is stopping"),
+    Reason.client_removed: ReasonDoc(
+        "a reload removed the client, or the source from it; its sessions end after drain_timeout", "clients.X.sources"
+    ),
     Reason.client_gone: ReasonDoc("the client unbound or closed its connection first"),
     Reason.abandoned: ReasonDoc("the client abandoned the operation"),
     Reason.superseded_by_bind: ReasonDoc("a bind on the same connection ended the operation"),
@@ -179,6 +184,9 @@ REASONS: dict[Reason, ReasonDoc] = {
     ),
     Reason.octet_limit_reached: ReasonDoc(
         "the entries of the search have more octets than the client may get", "clients.X.octet_limit"
+    ),
+    Reason.response_too_large: ReasonDoc(
+        "one response of the server is larger than may be held", "limits.response_message"
     ),
     Reason.search_timeout: ReasonDoc("the search took too long", "limits.search or clients.X.time_limit"),
     Reason.expanded_entry_too_large: ReasonDoc(

@@ -11,8 +11,9 @@ from math import inf
 from typing import Protocol
 
 from gateway.ldap import messages
-from gateway.ldap.entries import HELD_BACK, RANGED, Tally
-from gateway.ldap.errors import DecodeError
+from gateway.ldap.entries import RANGED, TOO_LARGE, TOO_MANY
+from gateway.ldap.entry_stream import EntryStream, Tally
+from gateway.ldap.errors import DecodeError, MessageTooLarge
 from gateway.ldap.messages import AbandonRequest, BindRequest, LDAPMessage, UnbindRequest
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.decision import Refuse, SearchPlan
@@ -125,12 +126,24 @@ class Exchange:
         # An answer may end the connection that it came on, so it is looked at anew each time.
         while upstream is not None and upstream is self._upstream:
             try:
-                message = upstream.framer.next_message()
+                message = self._policy.entry_filter.relay(upstream.framer, upstream.streams, self._output.pieces)
                 if message is None:
                     break
                 self._from_server(upstream, message)
+            except MessageTooLarge as error:
+                if error.message_id is None:
+                    break
+                self._too_large(upstream.owner(error.message_id), str(error))
             except DecodeError as error:
                 self.server_gone(Reason.server_undecodable, "the directory sent what is not LDAP", str(error))
+
+    def _too_large(self, operation: Operation | None, detail: str) -> None:
+        """One response is larger than may be held; behind it the server's stream cannot be read."""
+        text = f"one response of the directory has more than {self._limits.response_message} octets"
+        self.drop_server()
+        if operation is not None:
+            self._fail(operation, Reason.response_too_large, ResultCode.adminLimitExceeded, text, detail)
+        self._without_server(Reason.server_lost, f"the connection to the directory was given up: {text}", detail)
 
     def hold(self) -> None:
         """Reading from the server pauses because the client cannot keep up; its silence is not its fault."""
@@ -151,9 +164,11 @@ class Exchange:
 
     def server_gone(self, reason: Reason, text: str, detail: str) -> None:
         """Answers every open operation with an error, then tells the session."""
-        if self._upstream is None:
-            return
-        self.drop_server()
+        if self._upstream is not None:
+            self.drop_server()
+            self._without_server(reason, text, detail)
+
+    def _without_server(self, reason: Reason, text: str, detail: str) -> None:
         self.fail_all(reason, text, detail)
         self._owner.server_gone(reason, text)
 
@@ -242,8 +257,18 @@ class Exchange:
         controls = step.controls if isinstance(step, Stream) else ()
         if isinstance(step, Stream):
             operation.record.pages += 1
+            operation.stream = upstream.streams[operation.upstream_id] = self._stream(operation, step)
         data = messages.encode(LDAPMessage(operation.upstream_id, step.request, controls))
         self._output.command(SendToServer(data))
+
+    def _stream(self, operation: Operation, step: Stream) -> EntryStream:
+        return EntryStream(
+            operation.message_id,
+            step.tally,
+            step.aside is None,
+            -1 if step.most is None else step.most,
+            self._policy.settings.octet_limit,
+        )
 
     def finish(self, operation: Operation, outcome: Outcome) -> None:
         """Gives the operation's one final answer."""
@@ -329,7 +354,7 @@ class Exchange:
 
     def send(self, operation: Operation, data: bytes) -> None:
         operation.record.octets += len(data)
-        self._output.send(data)
+        self._output.pieces.append(data)
 
     # The server's answers.
 
@@ -342,8 +367,8 @@ class Exchange:
         if operation is None:
             return
         step = operation.step
-        if envelope.tag == messages.SEARCH_ENTRY and isinstance(step, Stream):
-            self._relay_entry(operation, step, data, envelope)
+        if envelope.tag == messages.SEARCH_ENTRY and isinstance(step, Stream) and operation.stream is not None:
+            self._relay_entry(operation, step, operation.stream, data, envelope)
             return
         try:
             response = messages.decode_response(data)
@@ -366,46 +391,49 @@ class Exchange:
         """Nothing more of the server is awaited for it."""
         if operation.upstream_id is None:
             return
-        operation.record.server_seconds += self._server_time() - operation.waits_since
+        record = operation.record
+        record.server_seconds += self._server_time() - operation.waits_since
+        if operation.stream is not None:
+            record.received += operation.stream.received
+            record.sent += operation.stream.sent
+            record.octets += operation.stream.octets
         if self._upstream is not None:
             self._upstream.release(operation.upstream_id)
         operation.upstream_id = None
 
-    def _relay_entry(self, operation: Operation, step: Stream, data: bytes, envelope: messages.Envelope) -> None:
-        operation.record.received += 1
-        operation.received += 1
+    def _relay_entry(
+        self, operation: Operation, step: Stream, stream: EntryStream, data: bytes, envelope: messages.Envelope
+    ) -> None:
+        """Of an entry that needs more than to be sent or held back."""
         try:
-            rewritten = self._policy.entry_filter.rewrite(
-                data, envelope, operation.message_id, step.tally, ranges=step.aside is None
-            )
+            outcome = self._policy.entry_filter.judge(data, envelope, stream, self._output.pieces)
         except DecodeError as error:
             self._undecodable(operation, error)
             return
-        if rewritten == HELD_BACK:
-            return
-        if step.most is not None and operation.passed >= step.most:
+        if outcome == TOO_MANY:
             self._give_up(operation)
             result = LDAPResult(ResultCode.sizeLimitExceeded)
             self._step_answered(operation, Streamed(result, over_limit=True))
-            return
-        operation.passed += 1
-        if rewritten != RANGED:
-            self._send_entry(operation, rewritten, step.tally)
-        elif step.aside is not None and not step.aside.add(data):
+        elif outcome == TOO_LARGE:
+            self._over_octet_limit(operation)
+        elif outcome == RANGED and step.aside is not None and not step.aside.add(data):
             text = f"entries with ranged attributes need more than {self._limits.expanded_entry} octets"
             self._fail(operation, Reason.expanded_entry_too_large, ResultCode.adminLimitExceeded, text, "")
 
     def _send_entry(self, operation: Operation, data: bytes, tally: Tally) -> bool:
-        """False where it was one too many, and the operation has ended."""
+        """Of an entry of the gateway's making. False where it was one too many, and the operation has ended."""
         limit = self._policy.settings.octet_limit
         tally.octets += len(data)
         if limit and tally.octets > limit:
-            text = f"its entries have more than {limit} octets"
-            self._fail(operation, Reason.octet_limit_reached, ResultCode.adminLimitExceeded, text, "")
+            self._over_octet_limit(operation)
             return False
         operation.record.sent += 1
         self.send(operation, data)
         return True
+
+    def _over_octet_limit(self, operation: Operation) -> None:
+        text = f"its entries have more than {self._policy.settings.octet_limit} octets"
+        self._fail(operation, Reason.octet_limit_reached, ResultCode.adminLimitExceeded, text, "")
 
     def _relay_reference(self, operation: Operation, reference: messages.SearchResultReference) -> None:
         uris = self._policy.entries.keep_references(reference.uris)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.ldap import messages
+from gateway.ldap.entry_stream import EntryStream
 from gateway.ldap.messages import (
     BindRequest,
     BindResponse,
@@ -27,21 +28,21 @@ from gateway.relay.steps import Answer, Ask, Found, Look, Outcome, Step, Steps, 
 class Operation:
     """step: what is done now. upstream_id: under which message ID the server was asked, None until it was.
     asked_at: when, on the session's clock; waits_since: the same on the clock of the server's time. ends_by: when it
-    must have ended, None for never. received: entries that came in this step; passed: those of them that were sent or
-    put aside. attempt: the account whose password is being tried."""
+    must have ended, None for never. stream: of a Stream's entries, from its request on. attempt: the account whose
+    password is being tried."""
 
     __slots__ = (
         "_found",
+        "_received",
         "_steps",
         "asked_at",
         "attempt",
         "ends_by",
         "message_id",
-        "passed",
-        "received",
         "record",
         "request",
         "step",
+        "stream",
         "upstream_id",
         "waits_since",
     )
@@ -51,6 +52,7 @@ class Operation:
         self.request = request
         self.record = record
         self.step: Step | None = None
+        self.stream: EntryStream | None = None
         self.upstream_id: int | None = None
         self.asked_at = 0.0
         self.ends_by: float | None = None
@@ -58,8 +60,7 @@ class Operation:
         self.attempt: GuardedAccount | None = None
         self._steps: Steps | None = None
         self._found: list[SearchResultEntry] = []
-        self.received = 0
-        self.passed = 0
+        self._received = 0
 
     def begin(self, steps: Steps) -> Outcome | None:
         """Runs to the first step; returns the outcome where there is none."""
@@ -75,8 +76,8 @@ class Operation:
         if self._steps is None:
             raise RuntimeError("an operation that has not begun got an answer")
         self._found = []
-        self.received = 0
-        self.passed = 0
+        self._received = 0
+        self.stream = None
         try:
             self.step = self._steps.send(answer)
         except StopIteration as end:
@@ -109,7 +110,7 @@ class Operation:
         if isinstance(received, SearchResultReference):
             return None
         if isinstance(received, SearchResultEntry) and isinstance(step, Look):
-            self.received += 1
+            self._received += 1
             if len(self._found) < step.maximum:
                 self._found.append(received)
             return None
@@ -117,8 +118,8 @@ class Operation:
             return self._misplaced(received)
         self._note(received.result)
         if isinstance(step, Look):
-            return Found(received.result, tuple(self._found), self.received)
-        return Streamed(received.result, response.controls, self.received)
+            return Found(received.result, tuple(self._found), self._received)
+        return Streamed(received.result, response.controls, 0 if self.stream is None else self.stream.received)
 
     def _asked(self, step: Ask, received: messages.Operation) -> Answer | Refuse:
         expected = BindResponse if isinstance(step.request, BindRequest) else ExtendedResponse

@@ -6,10 +6,11 @@ of use only in the session and for the search that it was given for, and only on
 
 from __future__ import annotations
 
+from secrets import token_bytes
 from typing import Final
 
 from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults, paged_results
-from gateway.ldap.entries import Tally
+from gateway.ldap.entry_stream import Tally
 from gateway.policy.decision import SearchPlan
 
 # Open paged searches of one session; beyond it the oldest is given up, as Samba does.
@@ -41,6 +42,8 @@ class PagedSearches:
 
     def __init__(self) -> None:
         self._open: dict[bytes, Search] = {}
+        # A cookie of another session must not happen to be one of this session's.
+        self._mark = token_bytes(8)
         self._given = 0
 
     def keep(self, search: Search) -> bytes:
@@ -48,7 +51,7 @@ class PagedSearches:
         if len(self._open) >= MOST_OPEN:
             del self._open[next(iter(self._open))]
         self._given += 1
-        cookie = self._given.to_bytes(8, "big")
+        cookie = self._mark + self._given.to_bytes(8, "big")
         self._open[cookie] = search
         return cookie
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from gateway.ldap.attribute_types import base_type
 from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults
-from gateway.ldap.entries import Tally
+from gateway.ldap.entry_stream import Tally
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.filters import Present
 from gateway.ldap.messages import BASE_OBJECT, SearchRequest, SearchResultEntry, decode_response
@@ -134,6 +134,10 @@ class _RunningSearch:
                 return self._ended(answer)
             controls = answer.controls
             search.cookie = self._cookie(controls)
+            if search.cookie and plan.page is None and not by_gateway:
+                # There is more, and asking once more without pages would give the same again.
+                text = "the directory sent a page of a result that nobody wanted in pages"
+                raise _Failed(Reason.server_wrong_response, ResultCode.unavailable, text)
             if not search.cookie:
                 search.part += 1
             if plan.page is None or search.part == len(plan.parts):
@@ -261,7 +265,11 @@ class _RunningSearch:
     def _sizes(self) -> Sizes:
         tally = self._search.tally
         names = self._policy.entries.attribute_names
-        return Sizes(tally.sent, tuple(map(AttributeSize, names, tally.entries, tally.values)))
+        sizes = (
+            AttributeSize(name, counted.entries, counted.values)
+            for name, counted in zip(names, tally.attributes, strict=True)
+        )
+        return Sizes(tally.sent, tuple(sizes))
 
     def _success(self, controls: tuple[Control, ...], cookie: bytes) -> Outcome:
         page = () if self._plan.page is None else (page_response(cookie),)

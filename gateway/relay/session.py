@@ -346,7 +346,7 @@ class Session:
         self._closed = True
         self._exchange.fail_all(reason, text)
         self._exchange.drop_server()
-        self._output.send(messages.encode(messages.notice_of_disconnection(code, f"{reason}: {text}")))
+        self._output.pieces.append(messages.encode(messages.notice_of_disconnection(code, f"{reason}: {text}")))
         self._output.command(CloseClient())
 
     def _end_silently(self, reason: Reason) -> None:

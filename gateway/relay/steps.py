@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from gateway.ldap.controls import Control
-from gateway.ldap.entries import Tally
+from gateway.ldap.entry_stream import Tally
 from gateway.ldap.messages import (
     BindRequest,
     BindResponse,

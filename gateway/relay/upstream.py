@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 from gateway.ldap.ber import MAX_INT
+from gateway.ldap.entry_stream import EntryStream
 from gateway.ldap.framing import Framer
 
 Owner = TypeVar("Owner")
@@ -14,13 +15,15 @@ class Upstream(Generic[Owner]):
     """One connection to a server. IDs are never used twice on it, so an answer that comes late, to a request
     that was given up, belongs to nobody and is dropped.
 
-    url: of the server, once it is known.
+    url: of the server, once it is known. streams: of the requests whose entries go to the client as they come, by
+    their message IDs.
     """
 
     def __init__(self, response_limit: int) -> None:
         self.framer = Framer(response_limit)
         self.url = ""
         self.connected = False
+        self.streams: dict[int, EntryStream] = {}
         self._owners: dict[int, Owner] = {}
         self._last_id = 0
 
@@ -42,3 +45,4 @@ class Upstream(Generic[Owner]):
 
     def release(self, message_id: int) -> None:
         self._owners.pop(message_id, None)
+        self.streams.pop(message_id, None)

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.config.load import load_configuration
 from gateway.config.problems import ConfigurationError
-from gateway.net.settings import ClientCertificate
+from gateway.net.settings import ClientCertificate, StartTls
 from gateway.policy.shrink import ShrinkMode, ShrinkSettings
 from tests.config.certificates import write_pair
 
@@ -29,6 +29,7 @@ clients:
     base_dns: ["OU=Staff,DC=corp,DC=example"]
     attributes: [mail, cn]
 """
+KEY = "    private_key: gateway.key"
 CONTEXTS = '    naming_contexts: ["DC=corp,DC=example"]'
 OWN = f"{CONTEXTS}\n    client_certificate: {{certificate: gateway.pem, private_key: gateway.key}}"
 
@@ -79,6 +80,8 @@ def test_a_good_file_becomes_settings(tmp_path):
         ("[mail, cn]", "[mail, cn]\n    login_domains: [CORP]", 17, "without login_base_dns"),
         ("[mail, cn]", "[mail, cn]\n    attributes: [sn]", 17, "the same key twice"),
         ("[mail, cn]", '[mail, cn]\n    excluded_base_dns: ["OU=X,DC=corp,DC=example"]', 17, "not inside any allowed"),
+        ("[mail, cn]", '[mail, cn]\n    excluded_base_dns: [""]', 17, "leaves nothing of an allowed base"),
+        ("[mail, cn]", '[mail, cn]\n    excluded_base_dns: ["ou=staff, DC=corp,DC=example"]', 17, "leaves nothing"),
         ("[mail, cn]", "[mail, cn]\n    listeners: [0.0.0.0:636]", 17, "no such listener"),
         ("[mail, cn]", "[mail, cn]\n    controls: [paged]", 17, "an OID like"),
         ("[mail, cn]", "[mail, cn]\n\tmode: x", 17, "blanks, not tabs"),
@@ -316,6 +319,20 @@ def test_a_required_certificate(tmp_path):
     assert certificate.ca_file == tmp_path / "gateway.pem"
     assert [str(subject) for subject in certificate.subjects] == ["CN=sync,O=X"]
     assert certificate.alt_names == ("DNS:a.example",)
+
+
+@pytest.mark.parametrize("written", ["off", "'off'"])
+def test_starttls_may_be_off_in_every_way_of_writing_it(tmp_path, written):
+    text = GOOD.replace(KEY, f"{KEY}\n    starttls: {written}")
+    (listener,) = load(tmp_path, text).settings.listeners
+    assert listener.starttls is StartTls.off
+
+
+def test_a_client_of_an_address_with_any_port_may_use_all_listeners_there(tmp_path):
+    listener = GOOD[GOOD.index("  - address") : GOOD.index("directories:")]
+    text = GOOD.replace(listener, listener * 2) + '    listeners: ["127.0.0.1:0"]\n'
+    (client,) = load(tmp_path, text).settings.clients
+    assert client.listeners == {0, 1}
 
 
 @pytest.mark.parametrize(

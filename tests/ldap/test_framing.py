@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.ldap.errors import DecodeError
+from gateway.ldap.errors import DecodeError, MessageTooLarge
 from gateway.ldap.framing import Framer
 
 
@@ -31,6 +31,29 @@ def test_a_message_that_is_too_large_is_refused_by_its_header():
     framer.feed(message(2000)[:6])
     with pytest.raises(DecodeError):
         framer.next_message()
+
+
+@pytest.mark.parametrize(
+    "beginning, message_id",
+    [
+        (b"", None),
+        (b"\x02", None),
+        (b"\x02\x02\x01", None),
+        (b"\x02\x02\x01\x07", 0x107),
+        (b"\x02\x84\0\0\0\x01", None),
+        (b"\x02\x84\0\0\0\x01\x07", 7),
+        (b"\x64\x84" + bytes(8), 0),
+        (b"\x02\x01\xff" + bytes(7), 0),
+    ],
+)
+def test_whose_message_is_too_large_is_told_as_soon_as_it_can_be(beginning, message_id):
+    framer = Framer(1000)
+    framer.feed(message(10) + message(2000)[:6] + beginning)
+    assert framer.next_message() == message(10)
+    for _ in range(2):
+        with pytest.raises(MessageTooLarge) as raised:
+            framer.next_message()
+        assert raised.value.message_id == message_id
 
 
 @pytest.mark.parametrize("octets", [b"\x31", b"GET / HTTP/1.1\r\n", b"\x30\x80", b"\x30\x85", b"\x30\xff"])

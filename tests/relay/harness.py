@@ -89,7 +89,7 @@ class Harness:
 
 
 def split(data, decode):
-    framer, found = Framer(1 << 20), []
+    framer, found = Framer(1 << 26), []
     framer.feed(data)
     while (message := framer.next_message()) is not None:
         found.append(decode(message))

@@ -251,5 +251,43 @@ def test_a_search_whose_entries_have_too_many_octets_ends_with_an_error():
     assert h.results() == [(5, 11), (6, 0)]
 
 
+def too_large(message_id, limit):
+    """The beginning of a response of one octet more than the limit."""
+    return b"\x30\x84" + (limit - 5).to_bytes(4, "big") + b"\x02\x01" + bytes((message_id,))
+
+
+@pytest.mark.parametrize("pieces", [1, 9])
+def test_a_response_larger_than_the_limit_ends_its_search_with_a_code_of_its_own_and_the_session_with_it(pieces):
+    h = Harness(limits=SessionLimits(response_message=1000)).bound()
+    h.send(search(), search(), start=5)
+    first, second = (x.message_id for x in h.to_server)
+    h.answer(first, entry("CN=a," + BASE, "mail"))
+    data = too_large(second, 1000)
+    for i in range(0, len(data), len(data) // pieces):
+        h.do(h.session.server_data(data[i : i + len(data) // pieces], h.now))
+    assert h.results() == [(6, 11), (5, 52), (0, 52)]
+    texts = [x.operation.result.diagnostic for x in h.to_client if hasattr(x.operation, "result")]
+    assert texts[0].startswith("response-too-large: one response of the directory has more than 1000 octets")
+    assert [x.partition(":")[0] for x in texts[1:]] == ["server-lost"] * 2
+    assert [x.reason for x in h.audit[-2:]] == ["response-too-large", "server-lost"]
+    assert h.session.closed and h.other[-2:] == [c.CloseServer, c.CloseClient]
+
+
+@pytest.mark.parametrize("message_id", [0, 99])
+def test_a_response_larger_than_the_limit_that_is_nobodys_ends_the_session(message_id):
+    h = Harness(limits=SessionLimits(response_message=1000)).bound()
+    h.send(search(), start=5)
+    h.do(h.session.server_data(too_large(message_id, 1000), h.now))
+    assert h.results() == [(5, 52), (0, 52)]
+
+
+def test_a_response_larger_than_the_limit_to_a_bind_ends_the_bind_and_the_session():
+    h = Harness(limits=SessionLimits(response_message=1000))
+    h.send(bind("svc-sync@corp.example"))
+    h.connected()
+    h.do(h.session.server_data(too_large(h.to_server[-1].message_id, 1000), h.now))
+    assert h.results() == [(1, 11), (0, 52)]
+
+
 def test_every_reason_says_what_it_means():
     assert set(REASONS) == set(Reason)

@@ -14,9 +14,9 @@ PATIENCE = 60
 
 class RawClient:
     """A connection over LDAPS, not bound. source: the address it comes from. receive_buffer: octets that the kernel
-    may hold for it. before: what is sent ahead of TLS, each piece by itself."""
+    may hold for it. before: what is sent ahead of TLS, each piece by itself. certificate: ClientFiles that it shows."""
 
-    def __init__(self, port, ca_file, *, source="127.0.0.1", receive_buffer=None, before=()):
+    def __init__(self, port, ca_file, *, source="127.0.0.1", receive_buffer=None, before=(), certificate=None):
         plain = socket.socket()
         plain.bind((source, 0))
         if receive_buffer is not None:
@@ -28,6 +28,8 @@ class RawClient:
         for piece in before:
             plain.sendall(piece)
         context = ssl.create_default_context(cafile=str(ca_file))
+        if certificate is not None:
+            context.load_cert_chain(certificate.certificate, certificate.private_key)
         self.socket = context.wrap_socket(plain, server_hostname="localhost")
         self.client = Client()
         self._events = []

@@ -48,12 +48,19 @@ class StubServer:
 
     def __exit__(self, *_):
         self._closed = True
-        for each in (self._listening, *self._open):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self.drop_connections()
         for thread in self._threads:
             thread.join(30)
+
+    def drop_connections(self):
+        """Ends them all, whatever is still to be said on them; it goes on accepting."""
+        while self._open:
+            # Below TLS, whose object another thread is reading with; that thread closes it then.
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(self._open.pop(), socket.SHUT_RDWR)
 
     @property
     def port(self):
@@ -94,9 +101,9 @@ class StubServer:
                     message = m.decode_request(octets)
                     self.requests.append(message.operation)
                     for answer in self.answers(message):
-                        connection.sendall(m.encode(answer))
+                        connection.sendall(answer if isinstance(answer, bytes) else m.encode(answer))
         plain.close()
 
     def answers(self, message):
-        """The whole messages in answer to one; for a subclass that needs more than operations."""
+        """The messages in answer to one, or octets; for a subclass that needs more than operations."""
         return (m.LDAPMessage(message.message_id, operation) for operation in self._answer(message.operation))

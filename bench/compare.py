@@ -1,0 +1,83 @@
+"""The gateway beside what people would use in its place: interleaved rounds, medians, ratios, goals."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import bulk, lookups, memory, signin
+from bench.compiled import ROOT, compiled_gateway
+from bench.lab import Bystanders, Lab, running_lab
+from bench.measure import Figure, machine
+from bench.requests import PagedRead
+from bench.results import Goal, Results, goals_table
+from bench.wire import drive
+
+
+@dataclass(frozen=True)
+class Section:
+    """interleaved: called once a round with the round's number. alone: called once with the number of rounds, for what
+    needs processes of its own."""
+
+    goals: Sequence[Goal]
+    interleaved: Callable[[Lab, Results, int], None] | None = None
+    alone: Callable[[Lab, Results, int], None] | None = None
+    tables: Callable[[Results], list[Figure]] = lambda results: []
+
+
+SECTIONS = {
+    "bulk": Section(bulk.GOALS, interleaved=bulk.measure_bulk, tables=bulk.tables),
+    "star": Section((), interleaved=bulk.measure_star),
+    "small": Section(lookups.GOALS, interleaved=lookups.measure_lookups, tables=lookups.tables),
+    "connect": Section(signin.GOALS, interleaved=signin.measure_signin, tables=signin.tables),
+    "memory": Section(memory.GOALS, alone=memory.measure_memory, tables=memory.tables),
+    "fallback": Section((), alone=bulk.measure_fallback),
+}
+
+
+def compare(only: Sequence[str], rounds: int, users: int, compiled: bool, to_json: Path | None) -> None:
+    """Prints the tables; to_json: a file for every single value."""
+    sections = {name: SECTIONS[name] for name in only}
+    results = Results()
+    with running_lab(users, compiled_gateway() if compiled else ROOT) as lab:
+        print(machine("compiled" if compiled else "not compiled"), flush=True)
+        others = _go_round(lab, results, sections, rounds)
+        for name, section in sections.items():
+            if section.alone is not None:
+                _say(name)
+                section.alone(lab, results, rounds)
+    print(f"\n{rounds} interleaved rounds over {users:,} people; median (least-greatest).")
+    if others is not None:
+        print(f"Other programs of the machine used {others:.2f} processors meanwhile.")
+    for section in SECTIONS.values():
+        for figure in section.tables(results):
+            if figure.rows:
+                print(f"\n{figure.markdown()}")
+    print(f"\n{goals_table([goal for section in SECTIONS.values() for goal in section.goals], results).markdown()}")
+    if to_json is not None:
+        to_json.write_text(json.dumps({"users": users, "rounds": rounds, "results": results.as_json()}, indent=1))
+
+
+def _go_round(lab: Lab, results: Results, sections: Mapping[str, Section], rounds: int) -> float | None:
+    """How many processors others used meanwhile; None where no section is interleaved."""
+    interleaved = {name: section.interleaved for name, section in sections.items() if section.interleaved is not None}
+    if not interleaved:
+        return None
+    _warm_up(lab)
+    bystanders = Bystanders(lab.pids)
+    for number in range(rounds):
+        for name, measure in interleaved.items():
+            _say(f"round {number + 1} of {rounds}: {name}")
+            measure(lab, results, number)
+    return bystanders.processors()
+
+
+def _warm_up(lab: Lab) -> None:
+    for target in lab.targets:
+        with lab.connections(target, 1) as opened:
+            drive((connection, PagedRead(1000)) for connection in opened)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,105 @@
+"""The listening sockets over a configuration's life: opened, kept, closed, or everything as before."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from errno import EACCES, EADDRINUSE
+from ipaddress import ip_address
+from typing import TypeAlias
+
+from twisted.internet.error import CannotListenError
+
+from gateway.net.listener import ListenerFactory, ListenerState, SessionRegistry
+from gateway.net.reactor import Port, Reactor
+from gateway.net.settings import ListenerSettings
+
+# Host, port, and which one of this address it is: several may have port 0, any free one.
+Key: TypeAlias = tuple[str, int, int]
+
+
+class StartError(Exception):
+    """The gateway cannot serve this configuration on this machine; the text says which address or file."""
+
+
+class Listeners:
+    """Those of the configuration in force."""
+
+    def __init__(self, registry: SessionRegistry, reactor: Reactor) -> None:
+        self._registry = registry
+        self._reactor = reactor
+        self._open: dict[Key, tuple[Port, ListenerFactory]] = {}
+
+    @property
+    def ports(self) -> list[int]:
+        """The bound port of each, in the order of the configuration."""
+        return [int(port.getHost().port) for port, _ in self._open.values()]
+
+    @property
+    def states(self) -> list[ListenerState]:
+        """In the order of the configuration."""
+        return [factory.state for _, factory in self._open.values()]
+
+    def apply(self, states: Sequence[ListenerState]) -> None:
+        """Opens what is new, then replaces the state of what stays, then closes what is gone. Raises StartError,
+        and then everything is as before."""
+        wanted = dict(zip(_keys([state.settings for state in states]), states, strict=True))
+        opened: dict[Key, tuple[Port, ListenerFactory]] = {}
+        for key, state in wanted.items():
+            if key in self._open:
+                continue
+            factory = ListenerFactory(state, self._registry, self._reactor)
+            try:
+                port = self._reactor.listenTCP(key[1], factory, interface=key[0])
+            except CannotListenError as error:
+                _close(opened)
+                why = f"{listen_failure(error)}{self._in_the_way(key, error)}"
+                raise StartError(f"listener {state.settings.address}: {why}") from None
+            opened[key] = port, factory
+        # Nothing can fail from here on.
+        gone = {key: open_ for key, open_ in self._open.items() if key not in wanted}
+        self._open = {key: opened.get(key) or self._open[key] for key in wanted}
+        for key, state in wanted.items():
+            self._open[key][1].state = state
+        _close(gone)
+
+    def replace(self, index: int, state: ListenerState) -> None:
+        """Later connections to the listener of this index get this state."""
+        list(self._open.values())[index][1].state = state
+
+    def close(self) -> None:
+        _close(self._open)
+        self._open = {}
+
+    def _in_the_way(self, key: Key, error: CannotListenError) -> str:
+        """What is to be said where it is a listener of our own, on all addresses or on one of them."""
+        if getattr(error.socketError, "errno", None) != EADDRINUSE:
+            return ""
+        for (host, port, _), (_, factory) in self._open.items():
+            if port == key[1] and (ip_address(host).is_unspecified or ip_address(key[0]).is_unspecified):
+                return f" by the listener {factory.state.settings.address} in force: such a change needs a restart"
+        return ""
+
+
+def listen_failure(error: CannotListenError) -> str:
+    """Why the system lets nobody listen there, in words."""
+    said = str(getattr(error.socketError, "strerror", None) or error.socketError)
+    if getattr(error.socketError, "errno", None) == EACCES:
+        return f"{said}: low ports need CAP_NET_BIND_SERVICE or the sysctl net.ipv4.ip_unprivileged_port_start"
+    return said
+
+
+def _keys(listeners: Sequence[ListenerSettings]) -> list[Key]:
+    seen: Counter[tuple[str, int]] = Counter()
+    keys = []
+    for listener in listeners:
+        address = listener.host, listener.port
+        keys.append((*address, seen[address]))
+        seen[address] += 1
+    return keys
+
+
+def _close(listening: dict[Key, tuple[Port, ListenerFactory]]) -> None:
+    for port, factory in listening.values():
+        factory.closed = True
+        port.stopListening()

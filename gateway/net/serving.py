@@ -1,0 +1,59 @@
+"""One load of the configuration at work: its policies, the ways to its directories, the states of its listeners."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from gateway.net.listener import ListenerState, ServedClient
+from gateway.net.observer import Observer
+from gateway.net.reactor import Reactor
+from gateway.net.server_link import ServerConnector
+from gateway.net.settings import ClientSettings, GatewaySettings, Network
+from gateway.net.sources import SourceTable
+from gateway.net.tls import listener_tls
+from gateway.policy.policy import Policy
+from gateway.relay.paging import ServerFacts
+
+
+class Serving:
+    """connectors: by the directory's name. Raises OSError or ValueError for certificate files that cannot be used."""
+
+    def __init__(self, settings: GatewaySettings, reactor: Reactor, observer: Observer) -> None:
+        self.settings = settings
+        directories = {client.directory.name: client.directory for client in settings.clients}
+        self.connectors = {
+            name: ServerConnector(directory, reactor, observer) for name, directory in directories.items()
+        }
+        self._facts = {name: ServerFacts() for name in directories}
+        self._policies = [Policy(client.policy) for client in settings.clients]
+        self._proxies = SourceTable((network, True) for network in settings.trusted_proxies)
+
+    def listener_state(self, index: int) -> ListenerState:
+        """What the listener of this index serves, with its TLS as the files are now. Raises as the constructor."""
+        settings = self.settings
+        listener = settings.listeners[index]
+        tls = listener_tls(listener)
+        clients: list[tuple[Network, ServedClient]] = []
+        for client, policy in zip(settings.clients, self._policies, strict=True):
+            if not _listens(client, index):
+                continue
+            directory = client.directory.name
+            required = client.certificate
+            own_tls = tls if required is None else listener_tls(listener, required)
+            served = ServedClient(policy, self.connectors[directory], self._facts[directory], own_tls, required)
+            clients += [(network, served) for network in client.sources]
+        return ListenerState(
+            listener, tls, SourceTable(clients), self._proxies, settings.limits, settings.connections
+        )
+
+
+def listener_authorities(settings: GatewaySettings, index: int) -> Iterator[Path]:
+    """The CA files of the certificates that clients must show at the listener of this index."""
+    for client in settings.clients:
+        if client.certificate is not None and _listens(client, index):
+            yield client.certificate.ca_file
+
+
+def _listens(client: ClientSettings, index: int) -> bool:
+    return not client.listeners or index in client.listeners
