@@ -16,7 +16,12 @@ SERVER_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 
 # What is refused only after the policy has permitted the request as such.
 _REFUSED_LATE: Final = frozenset(
-    {Reason.account_guarded.value, Reason.login_outside_base.value, Reason.login_identity_unknown.value}
+    {
+        Reason.account_guarded.value,
+        Reason.source_guarded.value,
+        Reason.login_outside_base.value,
+        Reason.login_identity_unknown.value,
+    }
 )
 _RESULT_SHRANK: Final = Reason.result_shrank.value
 

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     bind_name_form_not_allowed = "bind-name-form-not-allowed"
     account_spelling_not_listed = "account-spelling-not-listed"
     account_guarded = "account-guarded"
+    source_guarded = "source-guarded"
     login_outside_base = "login-outside-base"
     login_domain_not_listed = "login-domain-not-listed"
     login_identity_unknown = "login-identity-unknown"
@@ -129,6 +130,10 @@ REASONS: dict[Reason, ReasonDoc] = {
     ),
     Reason.account_guarded: ReasonDoc(
         "too many wrong passwords of this account; nothing is sent to a server for a while", "clients.X.lockout"
+    ),
+    Reason.source_guarded: ReasonDoc(
+        "too many wrong passwords from this address; nothing is sent to a server for a while",
+        "clients.X.lockout.per_source",
     ),
     Reason.login_outside_base: ReasonDoc("the person is outside login_base_dns", "clients.X.login_base_dns"),
     Reason.login_domain_not_listed: ReasonDoc("the domain of the bind name is not listed", "clients.X.login_domains"),

@@ -280,7 +280,7 @@ class Session:
         operation.record.sync_bind = decision.kind is AccountKind.sync
         operation.record.mended = decision.mended
         self._binding = operation
-        self._exchange.begin(operation, bind_steps(self.policy, decision))
+        self._exchange.begin(operation, bind_steps(self.policy, decision, self._source))
 
     def _search(self, operation: Operation, request: SearchRequest, controls: tuple[Control, ...]) -> None:
         decision = self.policy.search.decide(request, controls)
