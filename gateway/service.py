@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from time import monotonic
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
@@ -21,7 +20,7 @@ from gateway.observe.ledger import Ledger, ListenerStatus
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
 from gateway.renewal import Renewal, TlsFiles
-from gateway.state.attempts import AttemptsInMemory
+from gateway.shared_counts import SharedCounts
 from gateway.state.sizes import SizeMemory
 
 log = Logger()
@@ -54,7 +53,8 @@ class Gateway:
         self._reactor = reactor
         self.ledger = Ledger()
         self._audit = audit
-        self._registry = SessionRegistry(self._record, sizes, AttemptsInMemory(monotonic), self.ledger)
+        self._counts = SharedCounts(reactor, self.ledger)
+        self._registry = SessionRegistry(self._record, sizes, self._counts.attempts, self.ledger)
         self._listeners = Listeners(self._registry, reactor)
         self._departures = Departures(self._registry, reactor)
         self._serving: Serving
@@ -90,6 +90,7 @@ class Gateway:
                 self._listeners.close()
                 raise StartError(f"admin.address {host}:{port}: {listen_failure(error)}") from None
         self._tell_ledger()
+        self._counts.keep_in(self._settings.lockout_store)
         self._watch_from(self._reactor.seconds())
         self._files_watch = self._reactor.callLater(FILES_STEP, self._look_at_files)
 
@@ -102,6 +103,7 @@ class Gateway:
             log.warn("admin.address has changed: it is used from the next start on")
         self._settings = settings
         self._tell_ledger()
+        self._counts.keep_in(settings.lockout_store)
         self._departures.apply(self._listeners.states, settings.drain_timeout)
 
     def stop(self) -> Deferred[None]:
@@ -205,6 +207,7 @@ class Gateway:
         for connection in list(self._registry.open):
             connection.abort(Reason.stopping, "the gateway is stopping")
         await self._until(lambda: not self._registry.open, CLOSING)
+        self._counts.close()
         if self._watch is not None and self._watch.active():
             self._watch.cancel()
         if self._admin is not None:

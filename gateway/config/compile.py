@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from gateway.config import models
 from gateway.config.certificates import CertificateProblem, check_pair, read_certificates
 from gateway.config.limits import connection_limits, session_limits
+from gateway.config.lockout_store import lockout_store
 from gateway.config.networks import ListedNetwork, inside_proxies, read_networks, ties
 from gateway.config.problems import Problem
 from gateway.config.source import Location, Source
@@ -94,6 +95,7 @@ class Compiler:
             audit_filter_values=file.audit.filter_values,
             drain_timeout=file.drain_timeout,
             state_dir=state_dir,
+            lockout_store=lockout_store(file.lockout_store, self._path, self._problem, self._warning),
         )
 
     def _problem(self, location: Location, message: str) -> None:
@@ -250,7 +252,7 @@ class Compiler:
                 ShrinkMode(client.shrink_guard.mode), client.shrink_guard.keep_at_least, client.shrink_guard.minimum
             ),
             directory=client.directory,
-            lockout=LockoutSettings(client.lockout.failures, client.lockout.window),
+            lockout=LockoutSettings(client.lockout.failures, client.lockout.window, client.lockout.per_source),
             extensions=frozenset({START_TLS}) if starttls else frozenset(),
         )
         networks = tuple(source.network for source in sources)

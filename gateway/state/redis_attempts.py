@@ -30,7 +30,7 @@ from gateway.state.attempt_store import Answer, Asked, Change, Join, StoreListen
 from gateway.state.attempts import Failure
 from gateway.state.redis_scripts import ASK, CHANGE, JOIN, LOOK, PREFIX
 from gateway.state.redis_settings import RedisSettings
-from gateway.state.shared_attempts import RENEWAL, Timer
+from gateway.state.shared_attempts import RENEWAL, Timer, Timers
 
 # Seconds that the server has to answer; a sign-in waits that long before it is decided here.
 PATIENCE: Final = 0.5
@@ -47,10 +47,9 @@ JOINED: Final = 30 * 86_400
 MOST_AT_ONCE: Final = 200
 
 
-class Loop(Protocol):
+class Loop(Timers, Protocol):
     """The reactor."""
 
-    def callLater(self, delay: float, callable: Callable[..., object], /) -> Timer: ...
     def callFromThread(self, callable: Callable[..., object], /) -> None: ...
 
 

@@ -26,22 +26,21 @@ class Timer(Protocol):
     def cancel(self) -> None: ...
 
 
+class Timers(Protocol):
+    """The reactor."""
+
+    def callLater(self, delay: float, callable: Callable[..., object], /) -> Timer: ...
+
+
 class SharedAttempts(AttemptsInMemory):
     """Asks the store, and remembers what it has told it and heard from it. While the store is away it answers from
     that, and tells it afterwards what has happened meanwhile. Without a store it is AttemptsInMemory.
-
-    later: calls a function after so many seconds, on the reactor's thread.
     """
 
-    def __init__(
-        self,
-        clock: Callable[[], float],
-        later: Callable[[float, Callable[[], None]], Timer],
-        limit: int = MAX_ACCOUNTS,
-    ) -> None:
+    def __init__(self, clock: Callable[[], float], timers: Timers, limit: int = MAX_ACCOUNTS) -> None:
         # Unlike the names of other gateways' attempts, and of this one's before a restart.
         super().__init__(clock, limit, f"{secrets.token_hex(6)}-")
-        self._later = later
+        self._timers = timers
         self._store: AttemptStore | None = None
         # What the store has not been told yet.
         self._changes: OrderedDict[GuardedAccount, Change] = OrderedDict()
@@ -59,7 +58,7 @@ class SharedAttempts(AttemptsInMemory):
         self._decide_all()
         if store is not None:
             self._store = store
-            self._renewal = self._later(RENEWAL, self._renew)
+            self._renewal = self._timers.callLater(RENEWAL, self._renew)
             store.open(self)
 
     def close(self) -> None:
@@ -159,7 +158,7 @@ class SharedAttempts(AttemptsInMemory):
 
     def _ask_again(self, account: GuardedAccount) -> None:
         if account not in self._retries:
-            self._retries[account] = self._later(ASK_AGAIN, partial(self._retry, account))
+            self._retries[account] = self._timers.callLater(ASK_AGAIN, partial(self._retry, account))
 
     def _retry(self, account: GuardedAccount) -> None:
         self._retries.pop(account, None)
@@ -220,7 +219,7 @@ class SharedAttempts(AttemptsInMemory):
                 self._change(one)
 
     def _renew(self) -> None:
-        self._renewal = self._later(RENEWAL, self._renew)
+        self._renewal = self._timers.callLater(RENEWAL, self._renew)
         if self._store is not None and not self._store.away:
             self._hold()
             self._tell_rest()

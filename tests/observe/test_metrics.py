@@ -85,3 +85,16 @@ def test_servers_failures_have_a_closed_set_of_reasons():
     place = ("corp", "dc1.corp.example:636")
     assert found["ldap_gateway_server_connection_failures_total", "corp", "name-unknown", place[1]] == 1
     assert found["ldap_gateway_server_up", *place] == 0
+
+
+def test_a_lockout_store_is_up_or_not_and_absent_where_there_is_none():
+    kept, name = ledger(), ("ldap_gateway_lockout_store_up",)
+    assert name not in values(kept)
+    kept.lockout_store_changed("redis://redis:6379/0")
+    assert values(kept)[name] == 0
+    kept.lockout_store_state(None)
+    assert values(kept)[name] == 1
+    kept.lockout_store_state("Connection refused.")
+    assert values(kept)[name] == 0
+    kept.lockout_store_changed(None)
+    assert name not in values(kept)

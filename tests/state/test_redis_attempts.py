@@ -30,7 +30,7 @@ class Gateway:
         self.states = []
         self.settings = RedisSettings("127.0.0.1", server.port, password=server.password, **changes)
         self.clock = clock
-        self.attempts = SharedAttempts(clock, turns.callLater)
+        self.attempts = SharedAttempts(clock, turns)
         self.attempts.use(self.store(self.settings))
 
     def store(self, settings):
