@@ -290,3 +290,167 @@ def test_two_gateways_admit_what_one_with_its_memory_admits(lasting_pair, events
             under_way[name][at].pop()
             pair[at].attempts.end(named[name], Verdict.neither)
         settle()
+
+
+# Redis goes away, and comes back.
+
+
+@pytest.fixture
+def mortal():
+    with RedisServer("--appendonly", "yes", "--appendfsync", "always") as running:
+        yield running
+
+
+@pytest.fixture
+def restless(mortal, start):
+    return start(mortal).ready(), start(mortal).ready()
+
+
+def cut_off(gateway):
+    gateway.turns.until(lambda: gateway.latest.away)
+
+
+def test_without_redis_each_gateway_goes_on_from_what_it_knew_and_says_so_once(mortal, restless):
+    one, other = restless
+    jane, john = someone(), someone("john")
+    assert one.try_(jane) and other.try_(jane)
+    assert one.try_(john, Verdict.neither)
+    mortal.kill()
+    # The attempt that notices is decided on here, by the counts of both.
+    assert other.try_(jane)
+    assert other.latest.away
+    assert not other.try_(jane)
+    assert [one.try_(john) for _ in range(4)] == [True, True, True, False]
+    (trouble,) = other.states[1:]
+    assert other.states[0] is None and "Connection" in trouble
+
+
+def test_what_was_wrong_without_redis_is_told_to_it_when_it_is_back(mortal, restless):
+    one, other = restless
+    jane, john = someone(), someone("john")
+    assert one.try_(john) and one.try_(john)
+    mortal.kill()
+    assert other.try_(jane) and other.try_(jane) and one.try_(jane)
+    assert one.try_(john, Verdict.right)
+    mortal.start()
+    one.ready().settle()
+    other.ready().settle()
+    assert not one.try_(jane) and not other.try_(jane)
+    assert other.try_(john) and other.try_(john) and one.try_(john)
+    assert not one.try_(john)
+
+
+def test_what_redis_has_forgotten_is_told_to_it_again(start):
+    with RedisServer() as forgetful:
+        one, other = start(forgetful).ready(), start(forgetful).ready()
+        jane, dn = someone(), someone("cn=jane")
+        assert one.try_(jane)
+        one.attempts.join(dn, jane)
+        assert other.try_(dn)
+        forgetful.kill()
+        for gateway in (one, other):
+            gateway.try_(someone("john"))
+        forgetful.start()
+        one.ready().settle()
+        other.ready().settle()
+        assert other.try_(dn)
+        assert not one.try_(jane) and not other.try_(dn)
+
+
+def test_a_redis_that_hangs_holds_up_nobody_for_longer_than_it_may(mortal, restless):
+    one, _ = restless
+    jane = someone()
+    assert one.try_(jane)
+    mortal.freeze()
+    one.begin(jane)
+    one.begin(jane)
+    one.turns.expire(PATIENCE)
+    assert one.said[jane] == [True, True, True]
+    assert one.states[1:] == ["no answer within 0.5 seconds"]
+    one.attempts.end(jane, Verdict.wrong)
+    one.attempts.end(jane, Verdict.wrong)
+    mortal.thaw()
+    one.ready().settle()
+    assert not one.try_(jane)
+
+
+def test_the_thread_itself_gives_up_a_server_that_does_not_answer(mortal, restless):
+    one, _ = restless
+    mortal.freeze()
+    one.begin(someone())
+    cut_off(one)
+    assert one.states[1].startswith("Timeout reading from ")
+    mortal.thaw()
+
+
+def test_an_attempt_that_redis_admitted_unheard_is_no_wrong_password_of_anybody(mortal, restless, clock):
+    one, other = restless
+    jane = someone()
+    one.begin(jane)
+    one.settle()
+    one.attempts.end(jane, Verdict.neither)
+    one.settle()
+    mortal.freeze()
+    for _ in range(3):
+        one.begin(jane)
+    one.turns.expire(PATIENCE)
+    assert one.said[jane][1:] == [True, True, True]
+    mortal.thaw()
+    one.ready().settle()
+    for _ in range(3):
+        one.attempts.end(jane, Verdict.neither)
+    one.settle()
+    clock.now += 30
+    other.ready()
+    assert [other.try_(jane) for _ in range(4)] == [True, True, True, False]
+
+
+def test_who_waits_for_another_gateway_is_decided_on_here_when_redis_goes(mortal, restless):
+    one, other = restless
+    jane = someone()
+    for _ in range(3):
+        one.begin(jane)
+    one.settle()
+    other.begin(jane)
+    other.settle()
+    assert other.said[jane] == []
+    mortal.kill()
+    other.begin(someone("john"))
+    other.turns.until(lambda: other.said[jane] == [True])
+
+
+def test_what_is_known_goes_to_another_store_and_to_memory(server, mortal, start):
+    gateway, other = start(server).ready(), start(mortal).ready()
+    jane = someone()
+    assert gateway.try_(jane) and gateway.try_(jane)
+    gateway.begin(jane)
+    gateway.settle()
+    gateway.attempts.use(gateway.store(other.settings))
+    gateway.ready().settle()
+    other.begin(jane)
+    other.settle()
+    assert other.said[jane] == []
+    gateway.attempts.end(jane, Verdict.wrong)
+    gateway.settle()
+    other.turns.expire(ASK_AGAIN)
+    other.settle()
+    assert other.said[jane] == [False]
+    gateway.attempts.use(None)
+    assert not gateway.try_(jane)
+
+
+def test_a_wrong_password_of_redis_and_a_full_one_are_told(mortal, start):
+    wrong = start(mortal)
+    wrong.attempts.use(wrong.store(RedisSettings("127.0.0.1", mortal.port, password="SECRET-wrong")))
+    wrong.turns.until(lambda: wrong.states)
+    assert wrong.states[-1].startswith("invalid username-password pair") and "SECRET" not in wrong.states[-1]
+    with mortal.client() as client:
+        client.config_set("maxmemory", 1)
+    full, jane = start(mortal), someone()
+    full.turns.until(lambda: full.states)
+    assert "used memory > 'maxmemory'" in full.states[0] and "local " not in full.states[0]
+    assert full.try_(jane)
+    with mortal.client() as client:
+        client.config_set("maxmemory", 0)
+    full.ready()
+    assert full.states[1:] == [None]
