@@ -11,7 +11,7 @@ from gateway.policy.lockout import GuardedAccount, LockoutSettings, Verdict
 from gateway.state.attempts import AttemptsInMemory
 from gateway.state.redis_attempts import PATIENCE, RedisAttempts
 from gateway.state.redis_settings import RedisSettings
-from gateway.state.shared_attempts import ASK_AGAIN, RENEWAL, SharedAttempts
+from gateway.state.shared_attempts import ASK_AGAIN, MOST_NEWS, RENEWAL, SharedAttempts
 from tests.servers.redis_server import RedisServer
 from tests.state.turns import Turns
 
@@ -340,6 +340,38 @@ def test_what_was_wrong_without_redis_is_told_to_it_when_it_is_back(mortal, rest
     assert not one.try_(john)
 
 
+def test_what_redis_died_of_hearing_is_told_again(mortal, restless):
+    one, other = restless
+    jane = someone()
+    for _ in range(3):
+        one.begin(jane)
+    one.settle()
+    mortal.kill()
+    for _ in range(3):
+        one.attempts.end(jane, Verdict.wrong)
+    cut_off(one)
+    mortal.start()
+    one.ready().settle()
+    other.ready()
+    assert not other.try_(jane)
+
+
+def test_of_much_that_is_to_be_told_an_account_that_tries_comes_first(mortal, restless):
+    one, _ = restless
+    mortal.kill()
+    assert one.try_(someone())
+    people = [someone() for _ in range(3 * MOST_NEWS)]
+    for person in people:
+        for _ in range(3):
+            assert one.try_(person)
+    mortal.start()
+    one.ready()
+    assert not one.try_(people[-1])
+    one.settle()
+    with mortal.client() as client:
+        assert len(list(client.scan_iter("ldap-gateway:lockout:failed:*", count=1000))) == len(people) + 1
+
+
 def test_what_redis_has_forgotten_is_told_to_it_again(start):
     with RedisServer() as forgetful:
         one, other = start(forgetful).ready(), start(forgetful).ready()
@@ -393,13 +425,12 @@ def test_an_attempt_that_redis_admitted_unheard_is_no_wrong_password_of_anybody(
     mortal.freeze()
     for _ in range(3):
         one.begin(jane)
-    one.turns.expire(PATIENCE)
+    cut_off(one)
     assert one.said[jane][1:] == [True, True, True]
-    mortal.thaw()
-    one.ready().settle()
     for _ in range(3):
         one.attempts.end(jane, Verdict.neither)
-    one.settle()
+    mortal.thaw()
+    one.ready().settle()
     clock.now += 30
     other.ready()
     assert [other.try_(jane) for _ in range(4)] == [True, True, True, False]
