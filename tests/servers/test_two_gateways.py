@@ -38,23 +38,25 @@ def redis():
         yield running
 
 
-def gateway_configuration(certificates, directory, redis, password_file, **others):
+def gateway_configuration(certificates, directory, redis, password_file):
     client = {
-        "sync_accounts": [SYNC_ACCOUNT],
+        "directory": "corp",
         "base_dns": [STAFF, GROUPS],
         "login_base_dns": [STAFF],
         "attributes": ["mail", "thumbnailPhoto", "objectClass"],
     }
-    text = configuration(certificates, directory.gateway_directory, client)
-    whole = json.loads(text)
-    whole["clients"] = {
-        "mimecast": {**whole["clients"]["mimecast"], "sources": [f"{SYNCS}.0/24"]},
-        "people": {**whole["clients"]["mimecast"], "sources": [f"{PEOPLE}.0/24"], "sync_accounts": []},
+    clients = {
+        "mimecast": {**client, "sources": [f"{SYNCS}.0/24"], "sync_accounts": [SYNC_ACCOUNT]},
+        "people": {**client, "sources": [f"{PEOPLE}.0/24"]},
     }
-    url = f"redis://127.0.0.1:{redis.port}/0"
-    shared = {"url": url, "password_file": str(password_file)} if redis is not None else "memory"
-    return json.dumps(
-        {**whole, "trusted_proxies": ["127.0.0.1"], "admin": {"address": "127.0.0.1:0"}, "lockout_store": shared, **others}
+    return configuration(
+        certificates,
+        directory.gateway_directory,
+        {},
+        clients=clients,
+        trusted_proxies=["127.0.0.1"],
+        admin={"address": "127.0.0.1:0"},
+        lockout_store={"url": f"redis://127.0.0.1:{redis.port}/0", "password_file": password_file},
     )
 
 
@@ -219,7 +221,7 @@ def test_without_redis_sign_ins_go_on_and_what_was_wrong_meanwhile_counts_afterw
     assert pair[1].wait_for_audit(source=second, reason="account-guarded")
 
 
-def test_counts_survive_a_reload_and_a_change_of_the_store(certificates, directory, pair, redis, connect, sources_of):
+def test_counts_survive_a_reload_and_a_change_of_the_store(pair, redis, connect, sources_of):
     first, second = sources_of(PEOPLE)
     dn = user_dn(11)
     assert [connect(first).bind(dn, "wrong") for _ in range(2)] == [49, 49]

@@ -1,18 +1,24 @@
 """Counts that several gateways share in a real Redis server."""
 
+import hashlib
 import itertools
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.demo.certificates import make_certificates
 from gateway.policy.lockout import GuardedAccount, LockoutSettings, Verdict
 from gateway.state.attempts import AttemptsInMemory
 from gateway.state.redis_attempts import PATIENCE, RedisAttempts
 from gateway.state.redis_settings import RedisSettings
 from gateway.state.shared_attempts import ASK_AGAIN, MOST_NEWS, RENEWAL, SharedAttempts
-from tests.servers.redis_server import RedisServer
+from tests.servers.gateway_process import free_port
+from tests.servers.redis_server import PASSWORD, RedisServer
 from tests.state.turns import Turns
 
 # No sum of whole seconds is a window, which Redis knows to the millisecond only.
@@ -290,6 +296,79 @@ def test_two_gateways_admit_what_one_with_its_memory_admits(lasting_pair, events
             under_way[name][at].pop()
             pair[at].attempts.end(named[name], Verdict.neither)
         settle()
+
+
+# Ways to it.
+
+
+ACL = Path(__file__).parents[2] / "docker" / "redis" / "users.acl"
+
+
+def reach(start, server, settings):
+    """A gateway that was told of this store; until it is said whether it can be used."""
+    gateway = start(server)
+    gateway.attempts.use(gateway.store(settings))
+    del gateway.states[:]
+    gateway.turns.until(lambda: gateway.states)
+    return gateway
+
+
+def test_tls_is_verified(start, tmp_path):
+    files, foreign = make_certificates(tmp_path, "redis"), make_certificates(tmp_path, "foreign")
+    tls_port = free_port()
+    options = ["--tls-port", tls_port, "--tls-cert-file", files.certificate, "--tls-key-file", files.private_key]
+    options += ["--tls-ca-cert-file", files.ca_file, "--tls-auth-clients", "no"]
+    with RedisServer(*map(str, options)) as server:
+        settings = RedisSettings("127.0.0.1", tls_port, password=server.password, tls=True, ca_file=files.ca_file)
+        gateway = reach(start, server, settings)
+        assert gateway.states == [None] and gateway.try_(someone())
+        (trouble,) = reach(start, server, replace(settings, ca_file=foreign.ca_file)).states
+        assert "certificate verify failed" in trouble
+        (trouble,) = reach(start, server, replace(settings, ca_file=None)).states
+        assert "certificate verify failed" in trouble
+
+
+def test_a_certificate_of_another_name_is_none(start, tmp_path):
+    files, tls_port = make_certificates(tmp_path, "redis", ("redis.corp.example",)), free_port()
+    options = ["--tls-port", tls_port, "--tls-cert-file", files.certificate, "--tls-key-file", files.private_key]
+    options += ["--tls-ca-cert-file", files.ca_file, "--tls-auth-clients", "no"]
+    with RedisServer(*map(str, options)) as server:
+        settings = RedisSettings("localhost", tls_port, password=server.password, tls=True, ca_file=files.ca_file)
+        (trouble,) = reach(start, server, settings).states
+        assert "Hostname mismatch" in trouble
+
+
+def test_a_unix_socket_and_another_database(start, server):
+    settings = RedisSettings(path=str(server.directory / "socket"), database=3, password=server.password)
+    gateway = reach(start, server, settings)
+    assert gateway.states == [None] and gateway.try_(someone())
+    with server.client() as client:
+        assert client.config_get("databases") and client.info("keyspace")["db3"]["keys"] == 2
+
+
+@pytest.mark.skipif(not ACL.is_file(), reason="the example lies in the checkout, not in an installation")
+def test_the_shipped_rights_are_enough_and_no_more_than_that(start, tmp_path):
+    users = tmp_path / "users.acl"
+    users.write_text(ACL.read_text().replace("PASSWORD_SHA256", hashlib.sha256(PASSWORD.encode()).hexdigest()))
+    with RedisServer("--aclfile", str(users), password="") as server:
+        settings = RedisSettings("127.0.0.1", server.port, user="ldap-gateway", password=PASSWORD)
+        gateway = reach(start, server, settings)
+        jane, dn = someone(), someone("cn=jane")
+        assert gateway.try_(dn) and gateway.try_(jane)
+        gateway.attempts.join(dn, jane)
+        gateway.settle()
+        assert gateway.try_(jane) and not gateway.try_(jane) and not gateway.try_(dn)
+        gateway.begin(someone())
+        gateway.settle()
+        gateway.turns.expire(RENEWAL)
+        gateway.settle()
+        assert gateway.states == [None]
+        with redis.Redis("127.0.0.1", server.port, username="ldap-gateway", password=PASSWORD) as client:
+            for command in (("FLUSHALL",), ("KEYS", "*"), ("CONFIG", "GET", "*"), ("GET", "other"), ("INFO",)):
+                with pytest.raises(redis.ResponseError, match="permission"):
+                    client.execute_command(*command)
+        with redis.Redis("127.0.0.1", server.port) as client, pytest.raises(redis.AuthenticationError):
+            client.ping()
 
 
 # Redis goes away, and comes back.
