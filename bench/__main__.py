@@ -1,13 +1,14 @@
 """python -m bench COMMAND: measures, and prints tables."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from bench import compare, profiling, start
+from bench import compare, profiling, soak, start
 from bench.compiled import ROOT, compiled_gateway
 from bench.measure import machine
 
@@ -25,8 +26,14 @@ def main() -> None:
     profiled.add_argument("--only", metavar="NAME,...", help=f"of {','.join(profiling.WORK)}; default: all")
     profiled.add_argument("--entries", type=_count, default=20_000)
     profiled.add_argument("--uncompiled", action="store_true")
+    soaked = commands.add_parser("soak", help="syncs while the gateway is attacked")
+    soaked.add_argument("--only", metavar="NAME,...", help=f"of {','.join(soak.ATTACKS)}; default: all of them")
+    soaked.add_argument("--entries", type=_count, default=20_000)
+    soaked.add_argument("--uncompiled", action="store_true")
     commands.add_parser("start", help="how soon `run` serves")
     given = parser.parse_args()
+    # So that what was started is ended by SIGTERM too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         if given.command == "compare":
             only = _chosen(parser, given.only, compare.SECTIONS)
@@ -34,6 +41,11 @@ def main() -> None:
         elif given.command == "profile":
             code = ROOT if given.uncompiled else compiled_gateway()
             profiling.profile(_chosen(parser, given.only, profiling.WORK), given.entries, code)
+        elif given.command == "soak":
+            code = ROOT if given.uncompiled else compiled_gateway()
+            print(machine("not compiled" if given.uncompiled else "compiled"), flush=True)
+            for figure in soak.soak(_chosen(parser, given.only, soak.ATTACKS), given.entries, code):
+                print(f"\n{figure.markdown()}")
         else:
             print(f"{machine('not compiled')}\n\n{start.measure().markdown()}")
     except pytest.skip.Exception as missing:

@@ -81,7 +81,7 @@ def gateway(
         reader = threading.Thread(target=_keep_log, args=(process, log, ready), daemon=True)
         reader.start()
         try:
-            if not ready.wait(_PATIENCE) or process.poll() is not None:
+            if not ready.wait(_PATIENCE) or not any(map(_is_ready, log)):
                 raise RuntimeError(f"the gateway did not start: {''.join(log)}")
             seconds = time.perf_counter() - began
             cpu = cpu_seconds(process.pid)
@@ -95,10 +95,15 @@ def _keep_log(process: "subprocess.Popen[str]", log: list[str], ready: threading
     assert process.stderr is not None
     for line in process.stderr:
         log.append(line)
-        if line.rstrip().endswith("ready"):
+        if _is_ready(line):
             ready.set()
+    # It has ended; nobody need wait for it any longer.
     ready.set()
     process.stderr.close()
+
+
+def _is_ready(line: str) -> bool:
+    return line.rstrip().endswith("ready")
 
 
 def _configuration(

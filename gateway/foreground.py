@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
+import os
 import signal
 import sys
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
-from typing import IO, cast
+from secrets import token_bytes
+from time import time
+from typing import cast
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
@@ -18,13 +21,16 @@ from gateway.config.load import Configuration, load_configuration
 from gateway.config.problems import ConfigurationError
 from gateway.ldap import COMPILED
 from gateway.net.descriptors import make_room
+from gateway.net.inherited import InheritedSocket
 from gateway.net.listening import StartError
 from gateway.net.reactor import Reactor
 from gateway.net.settings import GatewaySettings
-from gateway.observe.audit import AuditLog
+from gateway.observe.audit_log import AuditError, AuditLog
 from gateway.observe.log import begin_logging
 from gateway.service import Gateway
+from gateway.state.in_force import InForce, forget_in_force, write_in_force
 from gateway.state.sizes import SizeMemory, SizesInMemory, SizesOnDisk, StateError
+from gateway.systemd import ServiceManager
 
 log = Logger()
 installed_reactor = cast(Reactor, _reactor)
@@ -32,18 +38,22 @@ installed_reactor = cast(Reactor, _reactor)
 EXIT_OK = 0
 EXIT_CONFIGURATION = 2
 
+# What a stop may take besides drain_timeout, in seconds.
+STOP_MARGIN = 10.0
 
-def run(config: Path) -> int:
+
+def run(config: Path, inherited: tuple[InheritedSocket, ...] = ()) -> int:
     """Serves the configuration until SIGTERM or SIGINT; returns the exit status.
 
-    2: the configuration, a certificate, an address, the audit file or state_dir cannot be used; every reason is on
-    standard error.
+    inherited: listening sockets that systemd passes. 2: the configuration, a certificate, an address, one of these
+    sockets, the audit file or state_dir cannot be used; every reason is on standard error.
     """
     try:
+        manager = ServiceManager(os.environ, os.getpid())
         configuration = load_configuration(config)
-        process = _Process(config, configuration.settings)
+        process = _Process(config, configuration.settings, manager, inherited)
         process.start()
-    except (ConfigurationError, StartError, StateError) as error:
+    except (ConfigurationError, StartError, StateError, AuditError) as error:
         print(error, file=sys.stderr)
         return EXIT_CONFIGURATION
     finally:
@@ -58,20 +68,34 @@ def run(config: Path) -> int:
 
 
 class _Process:
-    def __init__(self, path: Path, settings: GatewaySettings) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: GatewaySettings,
+        manager: ServiceManager,
+        inherited: tuple[InheritedSocket, ...],
+    ) -> None:
         self._path = path
-        self._audit_file = settings.audit_file
-        self._audit = AuditLog(_open_audit(settings.audit_file), settings.audit_filter_values)
+        self._manager = manager
+        self._audit = AuditLog(settings.audit, _say)
         self._state_dir = settings.state_dir
         self._sizes = _open_sizes(settings.state_dir)
-        self._gateway = Gateway(settings, self._audit.write, self._sizes, installed_reactor)
+        self._gateway = Gateway(
+            settings, self._audit.write, self._sizes, installed_reactor, self._audit.sync_ended, inherited
+        )
+        self._gateway.ledger.audit = self._audit.health
         self._stopping = False
 
     def start(self) -> None:
         self._gateway.start()
 
     def started(self, configuration: Configuration) -> None:
-        for name, action in (("SIGTERM", self._stop), ("SIGINT", self._stop), ("SIGHUP", self._reload)):
+        for name, action in (
+            ("SIGTERM", self._stop),
+            ("SIGINT", self._stop),
+            ("SIGHUP", self._reload),
+            ("SIGUSR1", self._audit.reopen),
+        ):
             number = getattr(signal, name)
             # Python's handler runs between two bytecodes of whatever happens to run; the reactor's turn is safe.
             signal.signal(
@@ -84,6 +108,34 @@ class _Process:
         if self._gateway.admin_url is not None:
             log.info("status page: {url}", url=self._gateway.admin_url)
         log.info("ready")
+        self._manager.ready(self._serving())
+        self._show_life()
+        self._write_in_force(configuration)
+
+    def _write_in_force(self, configuration: Configuration) -> None:
+        """For `check --diff`; without it the gateway does its work as well."""
+        if self._state_dir is None:
+            return
+        key = token_bytes()
+        record = InForce(
+            version("ldap-gateway"), str(configuration.path), time(), key.hex(), configuration.effective(key)
+        )
+        try:
+            write_in_force(self._state_dir, record)
+        except OSError as error:
+            text = "state_dir {path}: `check --diff` cannot tell what is in force: {error}"
+            log.warn(text, path=self._state_dir, error=error.strerror)
+            forget_in_force(self._state_dir)
+
+    def _serving(self) -> str:
+        """For `systemctl status`."""
+        return f"serving {', '.join(self._gateway.describe_listeners())}"
+
+    def _show_life(self) -> None:
+        """As long as the event loop turns."""
+        if self._manager.watchdog_step is not None:
+            self._manager.alive()
+            installed_reactor.callLater(self._manager.watchdog_step, self._show_life)
 
     def _log_warnings(self, configuration: Configuration) -> None:
         for warning in (*configuration.warnings, make_room(configuration.settings.connections.sessions)):
@@ -97,61 +149,77 @@ class _Process:
     def _reload(self) -> None:
         if self._stopping:
             return
+        # Whatever becomes of the rest: it may be that a file was renamed.
+        self._audit.reopen()
+        self._manager.reloading()
+        try:
+            said = self._load()
+        except Exception:  # noqa: BLE001 - a mistake of our own must not leave a reload that nobody hears the end of
+            log.failure("a reload failed")
+            said = self._refused()
+        self._manager.ready(said)
+
+    def _load(self) -> str:
+        """What has come of it, in words."""
         try:
             configuration = load_configuration(self._path)
-            self._gateway.reload(configuration.settings)
-        except (ConfigurationError, StartError) as error:
+            audit = self._audit.prepare(configuration.settings.audit)
+            try:
+                self._gateway.reload(configuration.settings)
+            except StartError:
+                audit.discard()
+                raise
+        except (ConfigurationError, StartError, AuditError) as error:
             for line in str(error).splitlines():
                 log.error("{line}", line=line)
-            log.error("reload refused: the configuration from before stays in force")
-            self._gateway.ledger.reload_ended(False)
-            return
+            return self._refused()
         self._gateway.ledger.reload_ended(True)
-        self._audit.filter_values = configuration.settings.audit_filter_values
-        if configuration.settings.audit_file != self._audit_file:
-            log.warn("audit.file has changed: it is used from the next start on")
+        self._audit.use(audit)
         if configuration.settings.state_dir != self._state_dir:
             log.warn("state_dir has changed: it is used from the next start on")
         self._log_warnings(configuration)
         self._log_listeners()
         log.info("reloaded: new sessions are served by the new configuration")
+        self._write_in_force(configuration)
+        return self._serving()
+
+    def _refused(self) -> str:
+        said = "reload refused: the configuration from before stays in force"
+        log.error(said)
+        self._gateway.ledger.reload_ended(False)
+        return said
 
     def _stop(self) -> None:
         if self._stopping:
             return
         self._stopping = True
         log.info("stopping: open operations may finish")
+        self._manager.stopping("stopping: open operations may finish", self._gateway.drain_timeout + STOP_MARGIN)
         stopping: Deferred[None] = self._gateway.stop()
         stopping.addBoth(self._stopped)
 
     def _stopped(self, _result: object) -> None:
         self._sizes.close()
+        if self._state_dir is not None:
+            forget_in_force(self._state_dir)
+        left = self._audit.close()
+        if left:
+            log.critical("audit: {left} records could not be written before the end", left=left)
         log.info("stopped")
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
         installed_reactor.stop()
+
+
+def _say(level: LogLevel, text: str) -> None:
+    """Logs from any thread, and before the reactor runs and logging has begun."""
+    installed_reactor.callFromThread(partial(log.emit, level, "{text}", text=text))
 
 
 def _open_sizes(state_dir: Path | None) -> SizeMemory:
     if state_dir is None:
         return SizesInMemory()
-
-    def say(level: LogLevel, text: str) -> None:
-        # It comes from the writer's thread, or before the reactor runs and logging has begun.
-        installed_reactor.callFromThread(partial(log.emit, level, "{text}", text=text))
-
     return SizesOnDisk(
         state_dir,
-        failed=partial(say, LogLevel.error),
-        recovered=lambda: say(LogLevel.warn, f"state_dir {state_dir}: can be used again, nothing is lost"),
-        begun_anew=partial(say, LogLevel.critical),
+        failed=partial(_say, LogLevel.error),
+        recovered=lambda: _say(LogLevel.warn, f"state_dir {state_dir}: can be used again, nothing is lost"),
+        begun_anew=partial(_say, LogLevel.critical),
     )
-
-
-def _open_audit(path: Path | None) -> IO[str]:
-    if path is None:
-        return sys.stdout
-    try:
-        return path.open("a", encoding="utf-8")
-    except OSError as error:
-        raise StartError(f"audit.file {path}: {error.strerror}") from None

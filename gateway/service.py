@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -11,12 +11,16 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
 from gateway.net.departures import Departures
+from gateway.net.inherited import InheritedSocket
 from gateway.net.listener import SessionRegistry
 from gateway.net.listening import Listeners, StartError, listen_failure
 from gateway.net.reactor import Port, Reactor, Timer
+from gateway.net.secret_verifier import SecretVerifier
 from gateway.net.serving import Serving, listener_authorities
 from gateway.net.settings import GatewaySettings, StartTls
 from gateway.observe.ledger import Ledger, ListenerStatus
+from gateway.observe.sync_runs import SyncRun
+from gateway.own_accounts import take_new_passwords
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
 from gateway.renewal import Renewal, TlsFiles
@@ -39,8 +43,8 @@ CLOSING = 1.0
 
 
 class Gateway:
-    """audit: takes each audit record; it must not block for long and must not raise. sizes: of the last complete
-    searches."""
+    """audit: takes each audit record, sync_ended: each sync run that is over; neither may block or raise. sizes: of the
+    last complete searches. inherited: sockets of listeners that are open already."""
 
     def __init__(
         self,
@@ -48,14 +52,17 @@ class Gateway:
         audit: Callable[[AuditRecord], None],
         sizes: SizeMemory,
         reactor: Reactor,
+        sync_ended: Callable[[SyncRun], None] = lambda run: None,
+        inherited: Sequence[InheritedSocket] = (),
     ) -> None:
         self._settings = settings
         self._reactor = reactor
-        self.ledger = Ledger()
+        self.ledger = Ledger(run_ended=sync_ended)
         self._audit = audit
         self._counts = SharedCounts(reactor, self.ledger)
-        self._registry = SessionRegistry(self._record, sizes, self._counts.attempts, self.ledger)
-        self._listeners = Listeners(self._registry, reactor)
+        self._verifier = SecretVerifier(reactor)
+        self._registry = SessionRegistry(self._record, sizes, self._counts.attempts, self._verifier, self.ledger)
+        self._listeners = Listeners(self._registry, reactor, inherited)
         self._departures = Departures(self._registry, reactor)
         self._serving: Serving
         self._renewal: Renewal
@@ -67,6 +74,11 @@ class Gateway:
     def ports(self) -> list[int]:
         """The bound port of each listener, in the order of the configuration."""
         return self._listeners.ports
+
+    @property
+    def drain_timeout(self) -> float:
+        """Seconds that open operations have when the gateway stops."""
+        return self._settings.drain_timeout
 
     @property
     def admin_url(self) -> str | None:
@@ -99,6 +111,7 @@ class Gateway:
         their client or source is gone. Raises StartError, and then everything is as before. A change of the admin
         address needs a restart."""
         self._load(settings)
+        take_new_passwords(self._settings, settings, self._counts.attempts)
         if settings.admin != self._settings.admin:
             log.warn("admin.address has changed: it is used from the next start on")
         self._settings = settings
@@ -208,6 +221,8 @@ class Gateway:
             connection.abort(Reason.stopping, "the gateway is stopping")
         await self._until(lambda: not self._registry.open, CLOSING)
         self._counts.close()
+        self._verifier.stop()
+        self.ledger.end_runs()
         if self._watch is not None and self._watch.active():
             self._watch.cancel()
         if self._admin is not None:

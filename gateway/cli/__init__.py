@@ -9,12 +9,14 @@ import click
 _COMMANDS = {
     "run": "Run the gateway in the foreground.",
     "health": "Ask a running gateway whether it serves.",
-    "init": "Write a configuration by a few questions and a look at the directory.",
+    "init": "Write a configuration by questions and a look inside.",
     "check": "Check a configuration and the files it names.",
     "doctor": "Look for what stops a sync, and say what to do.",
     "explain": "Say what the policy makes of a request, and why.",
     "preview": "Show what a service will see of the directory.",
     "escape": "Write a DN with the escapes that it needs.",
+    "audit": "Read the audit: operations, refusals, sync runs.",
+    "hash-password": "Hash the secret of a mapped account.",
     "shrink": "Show, accept or forget what the shrink guard compares with.",
     "demo": "Show a directory sync through the gateway, with made-up data.",
 }
@@ -27,7 +29,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        found = import_module(f"gateway.cli.{cmd_name}").command
+        found = import_module(f"gateway.cli.{cmd_name.replace('-', '_')}").command
         return found if isinstance(found, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -46,7 +46,8 @@ def command(
     """Walks the path that a sync takes: listener, certificate, servers, account, directory, policy.
 
     Each step is ok, warning or failed, with what to do; what depends on a failed one is skipped. It changes nothing
-    in the directory, and signs in once with the password that it is given. Exit status 0: all that was looked at is
+    in the directory, and signs in once with the password that it is given, or as the gateway's own account that a
+    mapped one stands for. Exit status 0: all that was looked at is
     well, 1: warnings, 2: something failed.
     """
     from gateway.config.load import load_configuration
@@ -121,7 +122,11 @@ def _examination(
             raise click.UsageError("a password is of one client: choose it with --client")
         return Examination(settings, clients, None, None, "choose a client with --client", name, authorities)
     chosen = account or next(iter(listed), None)
-    password = None if chosen is None else read_password(password_file, f"Password of {chosen} (none: skip)")
+    mapped = any(chosen == each.name for client in clients for each in client.policy.mapped_accounts)
+    if mapped and password_file is not None:
+        raise click.UsageError(f"{chosen} is mapped to an account whose password the configuration has")
+    asks = chosen is not None and not mapped
+    password = read_password(password_file, f"Password of {chosen} (none: skip)") if asks else None
     return Examination(settings, clients, chosen, password, NO_PASSWORD, name, authorities)
 
 

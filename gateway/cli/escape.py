@@ -77,6 +77,7 @@ def _look_up(
     from gateway.config.load import load_configuration
     from gateway.config.problems import ConfigurationError
     from gateway.probe.lookup import CannotLookUp, look_up
+    from gateway.probe.own_account import own_account
     from gateway.probe.running import Interrupted, run
 
     try:
@@ -89,7 +90,10 @@ def _look_up(
         chosen = account or next(iter(accounts), "")
         if chosen not in accounts:
             raise click.UsageError(f"no sync account {chosen}; there are: {', '.join(accounts) or 'none'}")
-        password = read_password(password_file, f"Password of {chosen}")
+        own = next(filter(None, (own_account(client.policy, chosen) for client in served)), None)
+        if own is not None:
+            chosen = own.bind_dn
+        password = read_password(password_file, f"Password of {chosen}") if own is None else own.password.reveal()
         if password is None:
             _fail(f"no password: {NO_PASSWORD}")
         return run(lambda reactor: look_up(served[0].directory, chosen, password, readings, reactor))

@@ -115,6 +115,9 @@ def _sent(decision: Any) -> dict[str, Any]:
     from gateway.policy.reasons import Reason
 
     if isinstance(decision, BindPlan):
+        if decision.mapped is not None:
+            then = "the gateway verifies the secret, and then signs in with this account of its own"
+            return {"as": decision.kind.value, "account": decision.account, "sent": decision.request.name, "then": then}
         proof = "the person must be found inside login_base_dns" if decision.look_up else "the server's answer"
         return {"as": decision.kind.value, "sent": decision.request.name, "then": proof}
     if isinstance(decision, AncestorPlan):

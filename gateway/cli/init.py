@@ -21,7 +21,7 @@ Value = TypeVar("Value")
 
 @click.command(
     epilog="Example: ldap-gateway init --server dc1.corp.example --account svc-mimecast@corp.example",
-    short_help="Write a configuration by a few questions and a look at the directory.",
+    short_help="Write a configuration by questions and a look inside.",
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), default="gateway.yaml", show_default=True, help="What to write."

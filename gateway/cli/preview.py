@@ -55,6 +55,7 @@ def command(
     from gateway.config.load import load_configuration
     from gateway.config.problems import ConfigurationError
     from gateway.probe import comparison, preview, view_file
+    from gateway.probe.own_account import own_account, signing_in_as
     from gateway.probe.running import Interrupted, run
 
     try:
@@ -62,7 +63,12 @@ def command(
         chosen = _client(configuration, client)
         before = None if compare is None else view_file.read_people(compare, client)
         name = _account(chosen, account)
-        password = read_password(password_file, f"Password of {name}")
+        own = own_account(chosen.policy, name)
+        if own is not None:
+            chosen, name = signing_in_as(chosen, own), own.bind_dn
+            password: bytes | None = own.password.reveal()
+        else:
+            password = read_password(password_file, f"Password of {name}")
         if password is None:
             _fail(f"no password: {NO_PASSWORD}")
         limits = configuration.settings.limits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from pathlib import Path
 
@@ -20,12 +21,20 @@ def command(config: Path) -> None:
     """Runs the gateway in the foreground until SIGTERM or SIGINT.
 
     SIGHUP loads the configuration anew: wholly, or not at all where anything in it is wrong. Audit records go
-    to standard output, or to audit.file; the log goes to standard error.
+    to standard output, or to audit.file, which SIGUSR1 opens anew, or to audit.syslog; the log goes to standard error.
     """
     # Hardly anything that a start allocates is garbage, and looking for it takes a tenth of the time; it begins once
     # the gateway serves.
     gc.disable()
+    from gateway.net.inherited import InheritedError, inherited_sockets
+
+    try:
+        # Before Twisted is imported, which takes these variables of the environment for its own.
+        inherited = inherited_sockets(os.environ, os.getpid())
+    except InheritedError as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
     # Imported here, so that --help and the other commands need no reactor.
     from gateway.foreground import run
 
-    sys.exit(run(config))
+    sys.exit(run(config, inherited))

@@ -10,7 +10,9 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from gateway.config import models
+from gateway.config.audit import audit_settings
 from gateway.config.certificates import CertificateProblem, check_pair, read_certificates
+from gateway.config.credentials import CredentialsReader, decoys
 from gateway.config.limits import connection_limits, session_limits
 from gateway.config.lockout_store import lockout_store
 from gateway.config.networks import ListedNetwork, inside_proxies, read_networks, ties
@@ -23,6 +25,7 @@ from gateway.ldap.filter_text import FilterTextError, parse_filter
 from gateway.ldap.messages import START_TLS
 from gateway.net.required_certificate import RequiredCertificate, fold_alt_name
 from gateway.net.settings import (
+    AuditSettings,
     ClientCertificate,
     ClientSettings,
     DirectorySettings,
@@ -56,6 +59,7 @@ class Compiler:
         self._shared = shared_addresses()
         # By the client's name.
         self._listed: dict[str, list[ListedNetwork]] = {}
+        self._credentials = CredentialsReader(source, directory)
 
     def compile(self, file: models.File) -> GatewaySettings:
         """Of use only where problems is empty afterwards."""
@@ -73,6 +77,9 @@ class Compiler:
             for name, directory in file.directories.items()
         }
         starttls = any(listener.starttls is StartTls.required for listener in listeners)
+        self._credentials.read(file)
+        self.problems += self._credentials.problems
+        self.warnings += self._credentials.warnings
         clients = tuple(
             served
             for name, client in file.clients.items()
@@ -91,8 +98,7 @@ class Compiler:
             connections=connection_limits(file.limits),
             trusted_proxies=tuple(file.trusted_proxies),
             admin=None if file.admin is None else self._admin(file.admin.address),
-            audit_file=None if file.audit.file is None else self._path(file.audit.file),
-            audit_filter_values=file.audit.filter_values,
+            audit=self._audit(file.audit),
             drain_timeout=file.drain_timeout,
             state_dir=state_dir,
             lockout_store=lockout_store(file.lockout_store, self._path, self._problem, self._warning),
@@ -132,6 +138,15 @@ class Compiler:
         if address is not None and not ip_address(address[0]).is_loopback:
             self._problem(location, "the admin pages are for this host: a loopback address is expected")
         return address
+
+    def _audit(self, audit: models.Audit) -> AuditSettings:
+        settings, problems = audit_settings(audit, self._directory)
+        for location, message in problems:
+            self._problem(("audit", *location), message)
+        if settings.file is not None and not _is_directory(settings.file.parent):
+            missing = f"{settings.file.parent}: no such directory; it must exist when the gateway starts"
+            self._warning(("audit", "file"), missing)
+        return settings
 
     def _listener(self, location: Location, listener: models.Listener) -> ListenerSettings | None:
         address = self._address((*location, "address"), listener.address)
@@ -205,7 +220,9 @@ class Compiler:
         for i, account in enumerate(client.sync_accounts):
             if read_bind_name(account) is None:
                 self._problem((*at, "sync_accounts", i), "a DN, name@domain or DOMAIN\\name is expected")
-        if not client.sync_accounts and not client.login_base_dns and not client.allow_anonymous:
+        mapped = self._credentials.accounts.get(name, ())
+        can_bind = client.sync_accounts or client.login_base_dns or client.allow_anonymous
+        if not can_bind and client.credentials.mode == "passthrough":
             self._problem((*at,), "neither sync_accounts nor login_base_dns: nobody could bind")
         for key, names in (("attributes", client.attributes), ("filter_attributes", client.filter_attributes)):
             for i, attribute in enumerate(names):
@@ -223,7 +240,7 @@ class Compiler:
         policy = ClientPolicy(
             name=name,
             naming_contexts=contexts,
-            sync_accounts=tuple(client.sync_accounts),
+            sync_accounts=(*client.sync_accounts, *(account.name for account in mapped)),
             base_dns=bases,
             attributes=tuple(client.attributes),
             excluded_base_dns=excluded,
@@ -253,6 +270,9 @@ class Compiler:
             ),
             directory=client.directory,
             lockout=LockoutSettings(client.lockout.failures, client.lockout.window, client.lockout.per_source),
+            mapped_accounts=mapped,
+            decoy_hashes=decoys(mapped),
+            gateway_accounts=self._credentials.gateway_accounts(client.directory),
             extensions=frozenset({START_TLS}) if starttls else frozenset(),
         )
         networks = tuple(source.network for source in sources)

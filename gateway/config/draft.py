@@ -105,7 +105,8 @@ def _lines(draft: Draft) -> Iterable[str]:
     yield "    # The addresses that the service connects from."
     yield from _list("sources", draft.sources)
     yield f"    directory: {_quoted(draft.directory)}"
-    yield "    # Every spelling that the service may bind with must be listed."
+    yield "    # Every spelling that the service may bind with must be listed. With `credentials` instead, what the"
+    yield "    # service holds is worth nothing inside: docs/mapped-credentials.md, `ldap-gateway hash-password`."
     yield from _list("sync_accounts", draft.sync_accounts)
     yield from _list("base_dns", draft.base_dns)
     if draft.login_base_dns:

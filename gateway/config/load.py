@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.config import models
 from gateway.config.compile import Compiler
+from gateway.config.effective import Effective, effective
 from gateway.config.problems import ConfigurationError, Problem
 from gateway.config.source import Location, Source, read_source
 from gateway.net.settings import GatewaySettings
@@ -20,8 +21,16 @@ _UNION_BRANCHES = frozenset({"str", "Server", "LockoutStore"})
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
+    """path: of the file that it was read from. settings: what is served. file: what it was compiled from."""
+
+    path: Path
     settings: GatewaySettings
     warnings: tuple[str, ...]
+    file: models.File = field(repr=False)
+
+    def effective(self, key: bytes) -> Effective:
+        """See gateway/config/effective.py."""
+        return effective(self.file, self.settings, self.path.parent, key)
 
 
 def load_configuration(path: Path) -> Configuration:
@@ -33,11 +42,12 @@ def load_configuration(path: Path) -> Configuration:
         file = models.File.model_validate(source.data)
     except ValidationError as error:
         raise ConfigurationError(_problems(source, error)) from None
-    compiler = Compiler(source, path.resolve().parent)
+    resolved = path.resolve()
+    compiler = Compiler(source, resolved.parent)
     settings = compiler.compile(file)
     if compiler.problems:
         raise ConfigurationError(compiler.problems)
-    return Configuration(settings, tuple(str(warning) for warning in compiler.warnings))
+    return Configuration(resolved, settings, tuple(str(warning) for warning in compiler.warnings), file)
 
 
 def _problems(source: Source, error: ValidationError) -> list[Problem]:
@@ -105,4 +115,10 @@ def _known_keys(location: Location) -> list[str]:
             model = models.RequiredCertificate
         elif location[0] == "clients" and location[2:] == ("lockout",):
             model = models.Lockout
+        elif location[0] == "clients" and location[2:] == ("credentials",):
+            model = models.Credentials
+        elif location[0] == "clients" and location[2:4] == ("credentials", "accounts"):
+            model = models.MappedAccount
+        elif location == ("audit", "syslog"):
+            model = models.Syslog
     return list(model.model_fields)

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from gateway.config.admin import ADMIN_ADDRESS
 from gateway.ldap.filters import FilterLimits
 from gateway.ldap.messages import RequestLimits
-from gateway.net.settings import DEFAULT_SYNC_GAP, ConnectionLimits
+from gateway.net.settings import DEFAULT_SYNC_GAP, AuditSettings, ConnectionLimits
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import (
     DEFAULT_CONTROLS,
@@ -27,6 +27,7 @@ _SESSION = SessionLimits()
 _REQUEST = RequestLimits()
 _FILTER = FilterLimits()
 _CONNECTIONS = ConnectionLimits()
+_AUDIT = AuditSettings()
 _SHRINK = ShrinkSettings()
 _LOCKOUT = LockoutSettings()
 
@@ -61,7 +62,7 @@ Percentage = Annotated[int, BeforeValidator(_percentage)]
 
 class Model(BaseModel):
     # Built once, as a whole, when the first file is read: that is a good part of the time that a start takes.
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, hide_input_in_errors=True)
 
 
 class Listener(Model):
@@ -115,6 +116,18 @@ class LockoutStore(Model):
     ca_file: Annotated[str, Field(min_length=1)] | None = None
 
 
+class MappedAccount(Model):
+    hashes: Annotated[list[str], Field(max_length=4, repr=False)] = []
+    hashes_file: Annotated[str, Field(min_length=1)] | None = None
+    bind_dn: str
+    password_file: Annotated[str, Field(min_length=1)]
+
+
+class Credentials(Model):
+    mode: Literal["passthrough", "mapped"] = "passthrough"
+    accounts: dict[str, MappedAccount] = {}
+
+
 class Client(Model):
     sources: list[IPv4Network | IPv6Network] = []
     sources_file: Annotated[str, Field(min_length=1)] | None = None
@@ -147,6 +160,7 @@ class Client(Model):
     shrink_guard: ShrinkGuard = ShrinkGuard()
     sync_gap: Seconds = DEFAULT_SYNC_GAP
     lockout: Lockout = Lockout()
+    credentials: Credentials = Credentials()
 
 
 class Limits(Model):
@@ -181,9 +195,19 @@ class Limits(Model):
     controls: Count = _REQUEST.controls
 
 
+class Syslog(Model):
+    address: str = "/dev/log"
+    facility: str = "local0"
+    ca_file: str = "system"
+    message_octets: Annotated[int, Field(ge=2048, le=65_000, strict=True)] = 8192
+
+
 class Audit(Model):
-    file: str | None = None
+    file: Annotated[str, Field(min_length=1)] | None = None
+    syslog: Syslog | None = None
+    format: Literal["json", "text"] = "json"
     filter_values: bool = False
+    buffer: Annotated[int, Field(ge=2**20, le=2**30, strict=True)] = _AUDIT.buffer
 
 
 class Admin(Model):

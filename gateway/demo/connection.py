@@ -134,9 +134,6 @@ class ServiceConnection:
         self._lost = f"the connection was lost: {detail}"
         self._fail(self._lost)
 
-    def link_gauge_changed(self) -> None:
-        """Requests are small and come one at a time: nothing can pile up."""
-
     def _fail(self, why: str) -> None:
         answer = self._answer
         if answer is None or answer.called:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.ldap.dn import AVA, DN
@@ -63,7 +63,7 @@ class SignIn:
 
     dn: DN
     user_principal_name: str
-    password: bytes
+    password: bytes = field(repr=False)
 
 
 def below(parent: DN, kind: str, value: str) -> DN:

@@ -18,11 +18,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gateway.net.flow import WriteGauge
+from gateway.net.bind_log import log_bind
+from gateway.net.flow import WriteWindow
 from gateway.net.reactor import Reactor, Timer, Transport
 from gateway.net.required_certificate import RequiredCertificate
+from gateway.net.secret_verifier import SecretVerifier
 from gateway.net.server_link import ServerConnector, ServerLink
 from gateway.net.tls import tls_failure
+from gateway.policy.credentials import SecretCheck, SecretVerdict
 from gateway.policy.lockout import GuardedAccount, Verdict
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
@@ -39,6 +42,7 @@ from gateway.relay.commands import (
     SendToServer,
     StartTls,
     StoreSizes,
+    VerifySecret,
 )
 from gateway.relay.session import Session
 from gateway.state.attempts import Attempts
@@ -51,13 +55,15 @@ log = Logger()
 class ConnectionSettings:
     """tls: the context that TLS begins with. certificate: which one the client must show. tls_first: TLS begins with
     the connection, and the session behind it. tls_handshake: seconds for TLS to come up. write_stall: seconds that a
-    peer may leave its full buffer untouched."""
+    peer may take nothing of what waits for it. write_window: octets that may wait for one peer before reading from the
+    other pauses."""
 
     tls: CertificateOptions
     certificate: RequiredCertificate | None
     tls_first: bool
     tls_handshake: float
     write_stall: float
+    write_window: int
 
 
 @implementer(IHandshakeListener)
@@ -74,6 +80,7 @@ class ClientConnection(Protocol):
         audit: Callable[[AuditRecord], None],
         sizes: SizeMemory,
         attempts: Attempts,
+        verifier: SecretVerifier,
         refused: Callable[[Reason, str], None],
         established: Callable[[], None],
         ended: Callable[[ClientConnection], None],
@@ -86,18 +93,23 @@ class ClientConnection(Protocol):
         self._audit = audit
         self._sizes = sizes
         self._attempts = attempts
+        self._verifier = verifier
         self._refused = refused
         self._established = established
         self._ended = ended
         self._reactor = reactor
         self._label = label
         self._session: Session | None = None
-        self._gauge = WriteGauge(self._flow_changed)
+        self._to_client: WriteWindow | None = None
         self._link: ServerLink | None = None
+        self._to_server: WriteWindow | None = None
         self._connecting: Deferred[None] | None = None
+        self._give_up_verifying: Callable[[], None] | None = None
         self._timer: Timer | None = None
-        self._stall_timer: Timer | None = None
+        self._closing_timer: Timer | None = None
         self._handshake_timer: Timer | None = None
+        # At its end the session had written what its client was slow to take.
+        self._leaves_octets = False
         self._client_held = False
         self._server_held = False
         # What the session's events have taken since its last audit record, and from when on the current one counts.
@@ -109,7 +121,7 @@ class ClientConnection(Protocol):
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
-        self.transport.registerProducer(self._gauge, True)
+        self._to_client = self._window(self.transport)
         if self._settings.tls_first:
             self._await_handshake()
         else:
@@ -138,14 +150,17 @@ class ClientConnection(Protocol):
         if explanation is not None:
             self._refused(Reason.tls_failed, explanation)
         self._stop_handshake_timer()
+        if self._give_up_verifying is not None:
+            self._give_up_verifying()
         session, self._session = self._session, None
         if session is not None:
             self._execute(session.client_lost(self._event()))
         self._close_server()
-        for timer in (self._timer, self._stall_timer):
+        for timer in (self._timer, self._closing_timer):
             if timer is not None and timer.active():
                 timer.cancel()
-        self._timer = self._stall_timer = None
+        self._timer = self._closing_timer = None
+        self._to_client = None
         self._ended(self)
 
     # From the server's link.
@@ -155,19 +170,16 @@ class ClientConnection(Protocol):
             self._run(self._session.server_data(data, self._event()))
 
     def link_lost(self, detail: str) -> None:
-        self._link = None
+        self._forget_link()
         if self._session is not None:
             self._run(self._session.server_lost(detail, self._event()))
-
-    def link_gauge_changed(self) -> None:
-        self._flow_changed()
 
     # From the service.
 
     @property
     def answered(self) -> bool:
         """Nothing that the client waits for is still to come; at most it has not closed its side yet."""
-        return self._session is None or (self._session.closed and not self._gauge.full)
+        return self._session is None or (self._session.closed and not self._leaves_octets)
 
     @property
     def busy_client(self) -> str | None:
@@ -238,10 +250,11 @@ class ClientConnection(Protocol):
         while waiting:
             command = waiting.popleft()
             if isinstance(command, SendToClient):
-                self.transport.write(command.data)
+                if self._to_client is not None:
+                    self._to_client.write(command.data)
             elif isinstance(command, SendToServer):
-                if self._link is not None:
-                    self._link.transport.write(command.data)
+                if self._to_server is not None:
+                    self._to_server.write(command.data)
             elif isinstance(command, Audit):
                 self._audited(command.record)
             elif isinstance(command, ConnectServer):
@@ -250,6 +263,8 @@ class ClientConnection(Protocol):
                 self._close_server()
             elif isinstance(command, StartTls):
                 self._await_handshake()
+                if self._to_client is not None:
+                    self._to_client.hand_over()
                 self.transport.startTLS(self._settings.tls)
             elif isinstance(command, CloseClient):
                 self._close_client()
@@ -263,6 +278,12 @@ class ClientConnection(Protocol):
                 self._attempts.begin(command.account, command.settings, partial(self._admitted, command.account))
             elif isinstance(command, AttemptEnded):
                 self._attempts.end(command.account, command.verdict)
+            elif isinstance(command, VerifySecret):
+                found = self._verifier.verify(command.check, partial(self._verified, command.check))
+                if not isinstance(found, SecretVerdict):
+                    self._give_up_verifying = found
+                elif self._session is not None:
+                    waiting.extend(self._session.secret_verified(command.check, found, monotonic()))
             else:
                 self._attempts.join(command.alias, command.account)
 
@@ -272,19 +293,15 @@ class ClientConnection(Protocol):
         elif admitted:
             self._attempts.end(account, Verdict.neither)
 
+    def _verified(self, check: SecretCheck, verdict: SecretVerdict) -> None:
+        if self._session is not None:
+            self._run(self._session.secret_verified(check, verdict, self._event()))
+
     def _audited(self, record: AuditRecord) -> None:
         self._count_work()
         record.own_seconds, self._worked = self._worked, 0.0
         self._audit(record)
-        if record.sync_bind and record.server_meaning:
-            # Without this account there is no sync at all; that somebody mistypes a password is in the audit only.
-            log.warn(
-                "{label}: the sync account {account} cannot sign in at {server}: {meaning}",
-                label=self._label,
-                account=record.account,
-                server=record.server,
-                meaning=record.server_meaning,
-            )
+        log_bind(self._label, record)
 
     def _connect_server(self) -> None:
         connecting: Deferred[None] = self._connector.connect().addCallbacks(self._connected, self._not_connected)
@@ -297,6 +314,7 @@ class ClientConnection(Protocol):
             link.close()
             return
         self._link = link
+        self._to_server = self._window(link.transport)
         link.attach(self)
         self._run(self._session.server_connected(link.server.url, self._event()))
 
@@ -309,21 +327,34 @@ class ClientConnection(Protocol):
         connecting, self._connecting = self._connecting, None
         if connecting is not None:
             connecting.cancel()
-        link, self._link = self._link, None
-        if link is not None:
+        link, to_server = self._link, self._to_server
+        self._forget_link()
+        if link is not None and to_server is not None:
+            to_server.close()
             link.close()
 
+    def _forget_link(self) -> None:
+        self._link = self._to_server = None
+        self._server_held = False
+
     def _close_client(self) -> None:
-        if self._session is None:
+        to_client, self._to_client = self._to_client, None
+        if to_client is None:
             return
-        self.transport.unregisterProducer()
+        self._leaves_octets = not to_client.drained
+        to_client.close()
         # A paused socket would not notice that the other side closes as well.
         self.transport.resumeProducing()
         self.transport.loseConnection()
-        if self._stall_timer is None:
-            self._stall_timer = self._reactor.callLater(self._settings.write_stall, self.transport.abortConnection)
+        self._closing_timer = self._reactor.callLater(self._settings.write_stall, self.transport.abortConnection)
 
     # Flow and clocks.
+
+    def _window(self, transport: Transport) -> WriteWindow:
+        settings = self._settings
+        return WriteWindow(
+            transport, settings.write_window, self._flow_changed, settings.write_stall, self._stalled, self._reactor
+        )
 
     def _flow_changed(self) -> None:
         if self._session is not None:
@@ -333,48 +364,35 @@ class ClientConnection(Protocol):
         """Reads from each side only while the other can take it, and from the client while the session wants it."""
         if session.closed:
             return
-        server_full = self._link is not None and self._link.gauge.full
-        hold_client = self._gauge.full or server_full or not session.reads_client
-        if hold_client:
-            self.transport.pauseProducing()
-        else:
-            self.transport.resumeProducing()
-        self._hold_client(session, hold_client)
-        self._hold_server(session, self._gauge.full)
-        if self._gauge.full or server_full:
-            if self._stall_timer is None:
-                self._stall_timer = self._reactor.callLater(self._settings.write_stall, self._stalled)
-        elif self._stall_timer is not None:
-            self._stall_timer.cancel()
-            self._stall_timer = None
+        client_full = self._to_client is not None and self._to_client.full
+        server_full = self._to_server is not None and self._to_server.full
+        hold_client = client_full or server_full or not session.reads_client
+        if hold_client != self._client_held:
+            self._hold_client(session, hold_client)
+        if client_full != self._server_held and self._link is not None:
+            self._hold_server(session, self._link, client_full)
 
     def _hold_client(self, session: Session, hold: bool) -> None:
-        if hold == self._client_held:
-            return
         self._client_held = hold
         if hold:
+            self.transport.pauseProducing()
             session.client_held(monotonic())
         else:
+            self.transport.resumeProducing()
             session.client_released(monotonic())
             self._arm()
 
-    def _hold_server(self, session: Session, hold: bool) -> None:
-        if hold == self._server_held or (self._link is None and hold):
-            return
+    def _hold_server(self, session: Session, link: ServerLink, hold: bool) -> None:
         self._server_held = hold
         if hold:
+            link.transport.pauseProducing()
             session.server_held(monotonic())
         else:
+            link.transport.resumeProducing()
             session.server_released(monotonic())
             self._arm()
-        if self._link is not None:
-            if hold:
-                self._link.transport.pauseProducing()
-            else:
-                self._link.transport.resumeProducing()
 
     def _stalled(self) -> None:
-        self._stall_timer = None
         session = self._session
         if session is None:
             return

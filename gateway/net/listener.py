@@ -14,7 +14,6 @@ from twisted.internet import address
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import CertificateOptions
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from gateway.net.admission import Admission, Place
 from gateway.net.client_connection import ClientConnection, ConnectionSettings
@@ -24,11 +23,13 @@ from gateway.net.rates import RequestRates, SessionRates
 from gateway.net.reactor import Reactor
 from gateway.net.refusals import Refusals
 from gateway.net.required_certificate import RequiredCertificate
+from gateway.net.secret_verifier import SecretVerifier
 from gateway.net.server_link import ServerConnector
 from gateway.net.settings import ConnectionLimits, ListenerSettings, StartTls
 from gateway.net.shared_addresses import SharedSources, shared_addresses
 from gateway.net.sources import SourceTable, parse_source
 from gateway.net.tls import certificate_expiry
+from gateway.net.tls_transport import TlsFactory
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
@@ -79,11 +80,17 @@ class SessionRegistry:
     """
 
     def __init__(
-        self, audit: Callable[[AuditRecord], None], sizes: SizeMemory, attempts: Attempts, observer: Observer
+        self,
+        audit: Callable[[AuditRecord], None],
+        sizes: SizeMemory,
+        attempts: Attempts,
+        verifier: SecretVerifier,
+        observer: Observer,
     ) -> None:
         self.audit = audit
         self.sizes = sizes
         self.attempts = attempts
+        self.verifier = verifier
         self.observer = observer
         self.open: dict[ClientConnection, tuple[str, str]] = {}
         self.admission = Admission()
@@ -185,8 +192,7 @@ class ListenerFactory(Factory):
             return connection
         context: Any = client.tls
         wrapped: Any = _Wrapped(connection)
-        tls = TLSMemoryBIOFactory(context, False, wrapped)
-        tls.noisy = False
+        tls = TlsFactory(context, False, wrapped)
         kind: Any = address.IPv4Address if source.version == 4 else address.IPv6Address
         return tls.buildProtocol(kind("TCP", str(source), port))
 
@@ -221,11 +227,17 @@ class ListenerFactory(Factory):
             session,
             client.connector,
             ConnectionSettings(
-                client.tls, client.certificate, encrypted, state.connections.tls_handshake, state.limits.write_stall
+                client.tls,
+                client.certificate,
+                encrypted,
+                state.connections.tls_handshake,
+                state.limits.write_stall,
+                state.limits.write_window,
             ),
             self._registry.audit,
             self._registry.sizes,
             self._registry.attempts,
+            self._registry.verifier,
             refused,
             place.established,
             ended,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from errno import EACCES, EADDRINUSE
 from ipaddress import ip_address
 from typing import TypeAlias
 
 from twisted.internet.error import CannotListenError
 
+from gateway.net.inherited import InheritedSocket
 from gateway.net.listener import ListenerFactory, ListenerState, SessionRegistry
 from gateway.net.reactor import Port, Reactor
 from gateway.net.settings import ListenerSettings
@@ -23,11 +24,15 @@ class StartError(Exception):
 
 
 class Listeners:
-    """Those of the configuration in force."""
+    """Those of the configuration in force. inherited: sockets that are open already; each must be that of a listener,
+    for nobody else would answer there."""
 
-    def __init__(self, registry: SessionRegistry, reactor: Reactor) -> None:
+    def __init__(
+        self, registry: SessionRegistry, reactor: Reactor, inherited: Sequence[InheritedSocket] = ()
+    ) -> None:
         self._registry = registry
         self._reactor = reactor
+        self._inherited = {(found.host, found.port, 0): found for found in inherited}
         self._open: dict[Key, tuple[Port, ListenerFactory]] = {}
 
     @property
@@ -44,13 +49,14 @@ class Listeners:
         """Opens what is new, then replaces the state of what stays, then closes what is gone. Raises StartError,
         and then everything is as before."""
         wanted = dict(zip(_keys([state.settings for state in states]), states, strict=True))
+        self._check_inherited(wanted)
         opened: dict[Key, tuple[Port, ListenerFactory]] = {}
         for key, state in wanted.items():
             if key in self._open:
                 continue
             factory = ListenerFactory(state, self._registry, self._reactor)
             try:
-                port = self._reactor.listenTCP(key[1], factory, interface=key[0])
+                port = self._listen(key, factory)
             except CannotListenError as error:
                 _close(opened)
                 why = f"{listen_failure(error)}{self._in_the_way(key, error)}"
@@ -70,6 +76,22 @@ class Listeners:
     def close(self) -> None:
         _close(self._open)
         self._open = {}
+
+    def _check_inherited(self, wanted: Mapping[Key, ListenerState]) -> None:
+        for key, inherited in self._inherited.items():
+            if key not in wanted:
+                listed = ", ".join(state.settings.address for state in wanted.values())
+                name = inherited.name or "a socket unit"
+                raise StartError(
+                    f"{name}: systemd listens on {inherited.address} for the gateway, and no listener has this "
+                    f"address; there are: {listed}"
+                )
+
+    def _listen(self, key: Key, factory: ListenerFactory) -> Port:
+        inherited = self._inherited.get(key)
+        if inherited is None:
+            return self._reactor.listenTCP(key[1], factory, interface=key[0])
+        return self._reactor.adoptStreamPort(inherited.descriptor, inherited.family, factory)
 
     def _in_the_way(self, key: Key, error: CannotListenError) -> str:
         """What is to be said where it is a listener of our own, on all addresses or on one of them."""

@@ -6,7 +6,7 @@ from typing import Any
 from typing import Protocol as Interface
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHandshakeListener, IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Factory, Protocol
@@ -14,11 +14,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gateway.net.flow import WriteGauge
 from gateway.net.observer import Observer
 from gateway.net.reactor import Reactor, SecureTransport, Timer
 from gateway.net.settings import DirectorySettings, ServerSettings
 from gateway.net.tls import certificate_expiry, explain_failure, failure_cause, server_tls
+from gateway.net.tls_transport import TlsFactory
 
 log = Logger()
 
@@ -33,7 +33,6 @@ class LinkOwner(Interface):
 
     def link_data(self, data: bytes) -> None: ...
     def link_lost(self, detail: str) -> None: ...
-    def link_gauge_changed(self) -> None: ...
 
 
 class NoServer(Exception):
@@ -49,8 +48,8 @@ class ServerLink(Protocol):
     def __init__(self, server: ServerSettings, reactor: Reactor) -> None:
         self.server = server
         self.secured: Deferred[ServerLink] = Deferred()
-        self.gauge = WriteGauge(self._gauge_changed)
         self._owner: LinkOwner | None = None
+        self._pieces: list[bytes] = []
         self._heard = False
         self._reactor = reactor
         self._linger: Timer | None = None
@@ -67,7 +66,6 @@ class ServerLink(Protocol):
     def close(self) -> None:
         """Writes what is pending and closes; the owner hears nothing of this link any more."""
         self._owner = None
-        self.transport.unregisterProducer()
         self.transport.resumeProducing()
         self.transport.loseConnection()
         self._linger = self._reactor.callLater(LINGER, self.transport.abortConnection)
@@ -75,17 +73,24 @@ class ServerLink(Protocol):
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
-        self.transport.registerProducer(self.gauge, True)
 
     def handshakeCompleted(self) -> None:
         self.secured.callback(self)
 
     def dataReceived(self, data: bytes) -> None:
         self._heard = True
-        if self._owner is not None:
-            self._owner.link_data(data)
+        self._pieces.append(data)
+
+    def read_ended(self) -> None:
+        if self._pieces:
+            data = b"".join(self._pieces)
+            self._pieces.clear()
+            if self._owner is not None:
+                self._owner.link_data(data)
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
+        # What came last may make the owner close.
+        self.read_ended()
         if self._linger is not None and self._linger.active():
             self._linger.cancel()
         if not self.secured.called:
@@ -98,10 +103,6 @@ class ServerLink(Protocol):
         if not self._heard and reason.check(ConnectionDone, ConnectionLost):
             return CLOSED_AT_ONCE
         return "closed by the server" if reason.check(ConnectionDone) else explain_failure(reason)
-
-    def _gauge_changed(self) -> None:
-        if self._owner is not None:
-            self._owner.link_gauge_changed()
 
 
 class _LinkFactory(Factory):
@@ -157,8 +158,10 @@ class ServerConnector:
         started = self._reactor.seconds()
         reactor: Any = self._reactor
         endpoint: Any = HostnameEndpoint(reactor, server.host, server.port, timeout=patience)
-        wrapped: Any = wrapClientTLS(tls, endpoint)
-        link: ServerLink = await wrapped.connect(_LinkFactory(server, self._reactor)).addTimeout(patience, reactor)
+        links: Any = _LinkFactory(server, self._reactor)
+        factory: Any = TlsFactory(tls, True, links)
+        secure = await endpoint.connect(factory).addTimeout(patience, reactor)
+        link: ServerLink = secure.wrappedProtocol
         try:
             left = max(0.0, patience - (self._reactor.seconds() - started))
             return await link.secured.addTimeout(left, reactor)

@@ -113,13 +113,53 @@ class ClientSettings:
     certificate: RequiredCertificate | None = None
 
 
+class AuditFormat(StrEnum):
+    json = "json"
+    text = "text"
+
+
+class SyslogTransport(StrEnum):
+    """unix: datagrams to a local socket. tcp, tls: a stream with octet counting (RFC 6587 3.4.1, RFC 5425)."""
+
+    unix = "unix"
+    udp = "udp"
+    tcp = "tcp"
+    tls = "tls"
+
+
+@dataclass(frozen=True, slots=True)
+class SyslogSettings:
+    """host: a name or an address; for unix the socket's path, and port is 0. facility: 0 to 23 (RFC 5424 6.2.1).
+    ca_file: PEM bundle for tls, None for the system's authorities. message_octets: of one message, header included."""
+
+    transport: SyslogTransport
+    host: str
+    port: int
+    facility: int = 16
+    ca_file: Path | None = None
+    message_octets: int = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """Where audit records go: file, or syslog, or standard output where both are None.
+
+    filter_values: whether the values in filters are shown. buffer: octets of records that may wait for an output that
+    does not take them.
+    """
+
+    file: Path | None = None
+    syslog: SyslogSettings | None = None
+    format: AuditFormat = AuditFormat.json
+    filter_values: bool = False
+    buffer: int = 16 * 2**20
+
+
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
     """A whole configuration, compiled: what `run` serves.
 
     admin: (host, port) of the loopback admin pages, None for none.
-    audit_file: where audit records go, None for standard output. audit_filter_values: whether a filter's
-    values are shown in them.
     drain_timeout: seconds that open operations have when the gateway stops.
     state_dir: what is kept over restarts lies there, None for memory only. Whether it can be used is not known yet.
     trusted_proxies: a connection from one of these begins with a PROXY header, none from elsewhere does.
@@ -132,8 +172,7 @@ class GatewaySettings:
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
     trusted_proxies: tuple[Network, ...] = ()
     admin: tuple[str, int] | None = ("127.0.0.1", 8389)
-    audit_file: Path | None = None
-    audit_filter_values: bool = False
+    audit: AuditSettings = AuditSettings()
     drain_timeout: float = 30
     state_dir: Path | None = None
     lockout_store: RedisSettings | None = None

@@ -14,7 +14,7 @@ from twisted.web.server import Request, Site
 
 from gateway.ldap import COMPILED
 from gateway.observe.ledger import Ledger
-from gateway.observe.readiness import not_ready
+from gateway.observe.readiness import not_ready, notes
 
 
 def admin_site(ledger: Ledger) -> Site:
@@ -55,11 +55,12 @@ class _Health(_Page):
 
 
 class _Ready(_Page):
-    """200 while the next client would be served; else 503 and every reason."""
+    """200 while the next client would be served; else 503 and every reason. Notes are of what is wrong besides."""
 
     def render_GET(self, request: Request) -> bytes:
         reasons = not_ready(self._ledger)
-        return _json(request, not reasons, {"status": "not ready" if reasons else "ready", "reasons": reasons})
+        said = {"status": "not ready" if reasons else "ready", "reasons": reasons, "notes": notes(self._ledger)}
+        return _json(request, not reasons, said)
 
 
 class _Status(_Page):

@@ -1,28 +1,30 @@
-"""Audit records as JSON lines."""
+"""What the audit says of an operation, of a sync run, and of records that were lost."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from datetime import UTC, datetime
-from time import time
-from typing import IO, Any
+from typing import Any, Final
 
 from gateway.ldap.filter_text import filter_text
-from gateway.ldap.results import result_name
+from gateway.ldap.results import ResultCode, result_name
+from gateway.observe.sync_runs import SyncRun
 from gateway.policy.decision import Mended
-from gateway.policy.reasons import Reason
+from gateway.policy.reasons import REASONS, Reason
 from gateway.relay.audit import AuditRecord
+
+_REASONS: Final = frozenset(map(str, Reason))
 
 
 def audit_object(record: AuditRecord, filter_values: bool, now: float) -> dict[str, Any]:
-    """The record as JSON values; what does not apply to the operation is left out.
+    """An operation as JSON values; what does not apply to it is left out. A bind is a sign-in, and says what became
+    of it.
 
     filter_values: whether the values of the filter are shown; otherwise each is `?`. now: the end of the
     operation, in seconds since the epoch.
     """
     shown: dict[str, Any] = {
-        "time": datetime.fromtimestamp(now - record.seconds, UTC).isoformat(timespec="milliseconds"),
+        "time": _moment(now - record.seconds),
+        "record": "sign-in" if record.operation == "bind" else "operation",
         "session": record.session,
         "client": record.client,
         "source": record.source,
@@ -30,6 +32,8 @@ def audit_object(record: AuditRecord, filter_values: bool, now: float) -> dict[s
         "operation": record.operation,
         "message_id": record.message_id,
     }
+    if record.mapped_to:
+        shown["mapped_to"] = record.mapped_to
     if record.operation == "search":
         shown["base"] = record.base
         shown["scope"] = record.scope
@@ -47,6 +51,9 @@ def audit_object(record: AuditRecord, filter_values: bool, now: float) -> dict[s
         shown["references_dropped"] = record.references_dropped
     if record.mended:
         shown["mended"] = [_mended(name, filter_values) for name in record.mended]
+    if record.operation == "bind":
+        shown["sync_account"] = record.sync_bind
+        shown["meaning"] = _sign_in(record)
     shown["decision"] = record.decision
     shown["reason"] = record.reason
     if record.reported:
@@ -72,15 +79,52 @@ def _mended(name: Mended, filter_values: bool) -> dict[str, str]:
     return {"where": name.where, "received": received, "meant": meant}
 
 
-class AuditLog:
-    """Writes one line per record. stream: line by line, flushed; clock: seconds since the epoch."""
+def _sign_in(record: AuditRecord) -> str:
+    """What became of a bind, in words."""
+    if record.code == ResultCode.success:
+        return "signed in" if record.account else "anonymous"
+    if record.reason in _REASONS:
+        return REASONS[Reason(record.reason)].meaning
+    if record.server_meaning:
+        return record.server_meaning
+    return "no answer was given" if record.code is None else "the server refused the name or the password"
 
-    def __init__(self, stream: IO[str], filter_values: bool, clock: Callable[[], float] = time) -> None:
-        self.filter_values = filter_values
-        self._stream = stream
-        self._clock = clock
 
-    def write(self, record: AuditRecord) -> None:
-        line = json.dumps(audit_object(record, self.filter_values, self._clock()), ensure_ascii=False)
-        self._stream.write(line + "\n")
-        self._stream.flush()
+def sync_object(run: SyncRun) -> dict[str, Any]:
+    """A sync run that is over."""
+    shown: dict[str, Any] = {
+        "time": _moment(run.began),
+        "record": "sync",
+        "client": run.client,
+        "ended": _moment(run.ended),
+        "seconds": round(run.seconds, 3),
+        "complete": run.complete,
+        "why_not": run.why_not,
+        "operations": run.searches,
+        "unfinished": run.unfinished,
+        "problems": dict(run.problems),
+        "entries": run.entries,
+        "entries_held_back": run.entries_held_back,
+        "attributes_held_back": run.attributes_held_back,
+        "pages": run.pages,
+        "bytes": run.octets,
+    }
+    if run.cut_short:
+        shown["cut_short"] = True
+    return shown
+
+
+def lost_object(count: int, first: float, last: float, why: str) -> dict[str, Any]:
+    """Records that could not be written, in the place where they would stand. first, last: when the operations ended,
+    in seconds since the epoch."""
+    return {
+        "time": _moment(first),
+        "record": "lost",
+        "records": count,
+        "last": _moment(last),
+        "why": why,
+    }
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

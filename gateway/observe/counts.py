@@ -15,10 +15,11 @@ OWN_BOUNDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
 SERVER_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30, 120)
 
 # What is refused only after the policy has permitted the request as such.
-_REFUSED_LATE: Final = frozenset(
+REFUSED_LATE: Final = frozenset(
     {
         Reason.account_guarded.value,
         Reason.source_guarded.value,
+        Reason.secret_wrong.value,
         Reason.login_outside_base.value,
         Reason.login_identity_unknown.value,
     }
@@ -33,7 +34,12 @@ _NO_CODE: Final = "none"
 
 def is_refusal(record: AuditRecord) -> bool:
     """Whether it ended because the policy does not permit it."""
-    return record.decision == "refuse" or record.reason in _REFUSED_LATE
+    return refused(record.decision, record.reason)
+
+
+def refused(decision: str, reason: str) -> bool:
+    """The same of a record's fields."""
+    return decision == "refuse" or reason in REFUSED_LATE
 
 
 def shrank(record: AuditRecord) -> bool:

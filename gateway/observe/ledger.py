@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from time import time
 from typing import Final
 
+from gateway.ldap.results import ResultCode
 from gateway.net.observer import FailureCause, Observer
 from gateway.net.settings import DirectorySettings, GatewaySettings, ServerSettings
+from gateway.observe.audit_health import AuditHealth
 from gateway.observe.counts import ClientCounts, is_refusal, shrank
 from gateway.observe.histogram import Histogram
 from gateway.observe.sync_runs import SyncRun, SyncRuns
@@ -83,28 +85,35 @@ class ShrinkAlert:
 
 @dataclass(slots=True)
 class ClientStatus:
-    """syncs: whether it has sync accounts. runs: the last ones that are over, oldest first. last_complete: the last
-    one of these that was complete, however long ago."""
+    """syncs: whether it has sync accounts. own_accounts: of the gateway itself, as which its sync accounts are bound;
+    own_refused: those of them that the directory refused when they were last used, or that are not tried for it.
+    runs: the last ones that are over, oldest first. last_complete: the last one of these that was complete, however
+    long ago."""
 
     directory: str = ""
     syncs: bool = False
+    own_accounts: frozenset[str] = frozenset()
+    own_refused: set[str] = field(default_factory=set)
     counts: ClientCounts = field(default_factory=ClientCounts)
     runs: deque[SyncRun] = field(default_factory=lambda: deque(maxlen=KEPT_RUNS))
     last_complete: SyncRun | None = None
 
 
 class Ledger(Observer):
-    """clock: seconds since the epoch.
+    """clock: seconds since the epoch. run_ended: takes each sync run that is over.
 
     clients, servers, listeners: of the configuration in force, in its order. unreachable: when a connection to a
     directory last failed at all of its servers, for those where none has succeeded since. reloaded: whether the last
     load of the configuration succeeded; reload_time: when one last did. files_waiting: of each listener or directory
     whose changed TLS files are not used, why. lockout_store: None where the counts are in memory. stopping: no session
-    is accepted any more.
+    is accepted any more. audit: whether records are written; whoever writes them puts its own in the place.
     """
 
-    def __init__(self, clock: Callable[[], float] = time) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time, run_ended: Callable[[SyncRun], None] = lambda run: None
+    ) -> None:
         self.clock = clock
+        self.audit = AuditHealth()
         self.started = clock()
         self.clients: dict[str, ClientStatus] = {}
         self.servers: dict[tuple[str, str], ServerStatus] = {}
@@ -121,6 +130,7 @@ class Ledger(Observer):
         self.loop_lag = Histogram(LAG_BOUNDS)
         self._gone: dict[str, ClientStatus] = {}
         self._runs = SyncRuns({})
+        self._tell_run_ended = run_ended
         # By hour since the epoch, oldest first; at most one more than a day has.
         self._refusals: dict[int, Counter[str]] = {}
 
@@ -141,6 +151,8 @@ class Ledger(Observer):
             status = self.clients[client.policy.name]
             status.directory = client.directory.name
             status.syncs = bool(client.policy.sync_accounts)
+            status.own_accounts = frozenset(account.bind_dn for account in client.policy.mapped_accounts)
+            status.own_refused &= status.own_accounts
             for server in client.directory.servers:
                 place = (client.directory.name, server.label)
                 servers[place] = self.servers.get(place) or ServerStatus(*place)
@@ -175,6 +187,11 @@ class Ledger(Observer):
         self.stopping = True
         self.listeners = ()
 
+    def end_runs(self) -> None:
+        """Nobody will search any more: the sync runs under way are over."""
+        for run in self._runs.cut_short():
+            self._run_ended(run)
+
     def pass_time(self, lag: float, searching: Collection[str]) -> None:
         """Called about once a second. lag: seconds by which the reactor called too late. searching: clients with an
         operation under way."""
@@ -189,6 +206,8 @@ class Ledger(Observer):
         self._counts(record.client).add(record)
         if record.reason and is_refusal(record):
             self._count_refusal(record.reason)
+        if record.mapped_to:
+            self._note_own_account(record)
         if record.operation != "search":
             return
         now = self.clock()
@@ -246,6 +265,15 @@ class Ledger(Observer):
                 day.update(counts)
         return day.most_common()
 
+    def _note_own_account(self, record: AuditRecord) -> None:
+        status = self.clients.get(record.client)
+        if status is None or record.mapped_to not in status.own_accounts:
+            return
+        if record.code == ResultCode.success:
+            status.own_refused.discard(record.mapped_to)
+        elif record.reason in (Reason.gateway_account_refused, Reason.gateway_account_guarded):
+            status.own_refused.add(record.mapped_to)
+
     def _counts(self, client: str) -> ClientCounts:
         status = self.clients.get(client) or self._gone.get(client)
         if status is None:
@@ -268,6 +296,7 @@ class Ledger(Observer):
         counts[reason] += 1
 
     def _run_ended(self, run: SyncRun) -> None:
+        self._tell_run_ended(run)
         status = self.clients.get(run.client)
         if status is None:
             return

@@ -66,6 +66,7 @@ class _LedgerCollector(Collector):
         yield from _client_totals(counts)
         yield from _operations(counts)
         yield from self._refusals(counts)
+        yield self._own_accounts()
         yield from self._sync_runs()
         yield from self._servers()
         yield from self._certificates()
@@ -86,6 +87,13 @@ class _LedgerCollector(Collector):
         for closed, number in self._ledger.refused_connections.items():
             refused.add_metric(["", closed.value], number)
         yield from (refused, failed, shrank)
+
+    def _own_accounts(self) -> Metric:
+        refused = _gauge("own_account_refused", "1 while a server refuses an account of the gateway itself.", "client")
+        for client, status in self._ledger.clients.items():
+            if status.own_accounts:
+                refused.add_metric([client], bool(status.own_refused))
+        return refused
 
     def _sync_runs(self) -> Iterator[Metric]:
         runs = _counter("sync_runs", "Sync runs that are over.", "client", "complete")
@@ -172,9 +180,23 @@ class _LedgerCollector(Collector):
                 "1 while wrong passwords are counted in lockout_store; absent where they are counted in memory.",
                 value=float(ledger.lockout_store.trouble is None),
             )
+        yield from self._audit()
         lag = HistogramMetricFamily(PREFIX + "event_loop_lag_seconds", "How late the event loop called a timer.")
         _add(lag, [], ledger.loop_lag)
         yield lag
+
+    def _audit(self) -> Iterator[Metric]:
+        health = self._ledger.audit
+        for name, what, value in (
+            ("audit_records_written", "Audit records that were written.", health.written),
+            ("audit_records_lost", "Audit records that could not be written and had to go.", health.lost),
+        ):
+            yield CounterMetricFamily(PREFIX + name, what, value=value)
+        for name, what, value in (
+            ("audit_waiting_bytes", "Octets of audit records that are not written yet.", health.waiting),
+            ("audit_up", "1 while audit records are written.", not health.trouble(self._ledger.clock())),
+        ):
+            yield GaugeMetricFamily(PREFIX + name, what, value=float(value))
 
 
 def _client_totals(counts: dict[str, ClientCounts]) -> Iterator[Metric]:

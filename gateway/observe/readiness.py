@@ -1,4 +1,4 @@
-"""Whether the gateway can do its work now, and why not."""
+"""Whether the gateway can do its work now, and why not; and what somebody should look at although it can."""
 
 from __future__ import annotations
 
@@ -26,3 +26,13 @@ def not_ready(ledger: Ledger) -> list[str]:
             ]
             reasons.append(f"directory {directory}: no server could be reached: {', '.join(causes)}")
     return reasons
+
+
+def notes(ledger: Ledger) -> list[str]:
+    """What is wrong and keeps no client from being served."""
+    trouble = ledger.audit.trouble(ledger.clock())
+    lost = ledger.audit.lost
+    said = [trouble] if trouble else []
+    if lost:
+        said.append(f"{lost:,} audit record{'' if lost == 1 else 's'} lost since the start; the audit says when")
+    return said

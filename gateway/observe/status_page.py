@@ -16,7 +16,7 @@ from twisted.web.template import Tag, flattenString, tags
 from gateway.ldap import COMPILED
 from gateway.observe.durations import duration
 from gateway.observe.ledger import DAY, ClientStatus, Ledger, ServerStatus
-from gateway.observe.readiness import not_ready
+from gateway.observe.readiness import not_ready, notes
 from gateway.observe.status_style import STYLE
 from gateway.observe.sync_runs import SyncRun
 from gateway.policy.reasons import REASONS, Reason
@@ -32,6 +32,11 @@ REFRESH: Final = 30
 _BAR_WIDTH, _BAR_STEP, _BARS_HEIGHT, _LEAST_BAR = 10, 14, 48, 4
 
 _Node = Tag | str
+
+_OWN_REFUSED: Final = (
+    "The directory refuses the gateway's own account, so the service cannot sign in. The log says why; "
+    "put the account or its password_file right, then send SIGHUP."
+)
 
 
 def status_page(ledger: Ledger) -> bytes:
@@ -59,6 +64,7 @@ def _page(ledger: Ledger) -> Tag:
                     tags.h1("LDAP gateway"), state, _faint(f"up for {duration(now - ledger.started)}; {_clock(now)}")
                 ),
                 _note("bad", reasons) if reasons else "",
+                _note("warn", said) if (said := notes(ledger)) else "",
                 "" if ledger.reloaded else _failed_reload(ledger, now),
                 _waiting_files(ledger) if ledger.files_waiting else "",
                 _counting_alone(ledger, now),
@@ -120,6 +126,7 @@ def _client(ledger: Ledger, name: str, client: ClientStatus, now: float) -> Tag:
             _sync_state(client, running, now),
             class_="client",
         ),
+        _note("bad", [_OWN_REFUSED]) if client.own_refused else "",
         _run_facts(running, "Last search", "So far", now) if running is not None else "",
         _run_facts(last, "Last sync", "Took", now) if last is not None and running is None else "",
         _faint("No sync run since the gateway was started.") if client.syncs and last is None is running else "",

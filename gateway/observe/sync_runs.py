@@ -33,7 +33,9 @@ class SyncRun:
     """began, ended: of the first search and of the last one so far, in seconds since the epoch. searches: operations,
     so that a search in three pages counts three times. entries: sent. pages: that the servers were asked for.
     problems: how often a search was refused or failed, by reason, or by the result's name where there is none.
-    complete: the client was sent everything that it asked for.
+    complete: the client was sent everything that it asked for. attributes_held_back: asked for and not forwarded,
+    counted anew with each search. unfinished: different searches that never had their success. cut_short: the gateway
+    stopped before the gap had passed.
     """
 
     client: str
@@ -46,10 +48,22 @@ class SyncRun:
     octets: int
     problems: Mapping[str, int]
     complete: bool
+    attributes_held_back: int = 0
+    unfinished: int = 0
+    cut_short: bool = False
 
     @property
     def seconds(self) -> float:
         return self.ended - self.began
+
+    @property
+    def why_not(self) -> str:
+        """Why it is not complete; "" where it is."""
+        if self.complete:
+            return ""
+        searches = "1 search" if self.unfinished == 1 else f"{self.unfinished} searches"
+        causes = ", ".join(f"{problem} ({count})" for problem, count in self.problems.items())
+        return f"{searches} without an end: {causes or 'pages were left unread'}"
 
 
 class SyncRuns:
@@ -88,6 +102,12 @@ class SyncRuns:
         runs = [self._running.pop(client).so_far() for client in ended]
         return [run for run in runs if run is not None]
 
+    def cut_short(self) -> list[SyncRun]:
+        """Forgets and returns the runs that are under way."""
+        runs = [running.so_far(cut_short=True) for running in self._running.values()]
+        self._running.clear()
+        return [run for run in runs if run is not None]
+
     def running(self, client: str) -> SyncRun | None:
         """What the client's run has come to so far; None where none is under way."""
         running = self._running.get(client)
@@ -105,6 +125,7 @@ class _Running:
     searches: int = 0
     entries: int = 0
     entries_held_back: int = 0
+    attributes_held_back: int = 0
     pages: int = 0
     octets: int = 0
     problems: dict[str, int] = field(default_factory=dict)
@@ -119,6 +140,7 @@ class _Running:
         self.searches += 1
         self.entries += record.sent
         self.entries_held_back += record.entries_held_back
+        self.attributes_held_back += len(record.held_back)
         self.pages += record.pages
         self.octets += record.octets
         self.syncs = self.syncs or record.scope != "base"
@@ -133,7 +155,7 @@ class _Running:
         else:
             self.too_many = True
 
-    def so_far(self) -> SyncRun | None:
+    def so_far(self, cut_short: bool = False) -> SyncRun | None:
         if not self.syncs:
             return None
         return SyncRun(
@@ -147,6 +169,9 @@ class _Running:
             self.octets,
             dict(self.problems),
             complete=not self.unfinished and not self.too_many,
+            attributes_held_back=self.attributes_held_back,
+            unfinished=len(self.unfinished),
+            cut_short=cut_short,
         )
 
     def _count_problem(self, record: AuditRecord) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gateway.ldap.dn import DN, DNError, parse
-from gateway.ldap.messages import BindRequest, SaslAuthentication
+from gateway.ldap.messages import BindRequest, SaslAuthentication, SimpleAuthentication
 from gateway.ldap.results import ResultCode
-from gateway.policy.bind_name import read_bind_name
+from gateway.policy.bind_name import read_bare_name, read_bind_name
+from gateway.policy.credentials import MappedBind, Secret, SecretCheck
 from gateway.policy.decision import AccountKind, BindPlan, LoginName, Mended, Refuse
 from gateway.policy.mending import fold, known_names, shown
 from gateway.policy.reasons import REASONS, Reason
@@ -22,7 +23,8 @@ class BindJudge:
     case. A name@domain or DOMAIN\\name that is not listed but has the account's own name in it (before the @,
     behind the backslash, or as the value of a listed DN's leftmost RDN) is the same account in a spelling that
     nobody listed, and no login; so is a DN that is loosely a listed one, or that has the account's own name
-    where no DN of the account is listed to tell it from.
+    where no DN of the account is listed to tell it from. Of mapped accounts, which are one spelling each, a DN with
+    the name of any of them is no login either: what it came with may be the outer secret.
     """
 
     def __init__(self, policy: ClientPolicy) -> None:
@@ -30,6 +32,7 @@ class BindJudge:
         self._sync_dns: list[DN] = []
         self._sync_names: dict[str, str] = {}
         self._sync_own_names: set[str] = set()
+        self._mapped = {account.name: account for account in policy.mapped_accounts}
         for spelling in policy.sync_accounts:
             name = read_bind_name(spelling)
             if isinstance(name, DN):
@@ -38,7 +41,11 @@ class BindJudge:
             elif name is not None:
                 self._sync_names[spelling.lower()] = spelling
                 self._sync_own_names.add(fold(name.name))
+            elif read_bare_name(spelling) is not None:
+                self._sync_names[spelling.lower()] = spelling
+                self._sync_own_names.add(fold(spelling))
         self._sync_spellings = {fold(spelling): spelling for spelling in self._sync_names.values()}
+        self._gateway_names = {name for dn in policy.gateway_accounts for name in _own_names(dn)}
         self._known = known_names(policy)
         self._domains = {domain.lower() for domain in policy.login_domains}
 
@@ -55,7 +62,7 @@ class BindJudge:
                 return _refuse(Reason.anonymous_not_allowed, ResultCode.inappropriateAuthentication)
             return BindPlan(request, AccountKind.anonymous)
         name = read_bind_name(request.name)
-        judged = _deny(Reason.bind_name_form_not_allowed) if name is None else self._judge(request, name)
+        judged = self._by_bare_name(request) if name is None else self._judge(request, name)
         if isinstance(judged, BindPlan) or (isinstance(name, DN) and self._is_excluded(name)):
             return judged
         return self._mend(request, name, judged)
@@ -77,7 +84,7 @@ class BindJudge:
         judged = self._judge(request, readings[0])
         if isinstance(judged, Refuse):
             return _deny(judged.reason, f"read as {said}" if said else "")
-        return replace(judged, mended=(Mended("name", request.name, judged.request.name),))
+        return replace(judged, mended=(Mended("name", request.name, judged.account),))
 
     def _readings(self, text: str) -> tuple[DN | LoginName, ...]:
         trimmed = text.strip()
@@ -90,11 +97,13 @@ class BindJudge:
     def _by_dn(self, request: BindRequest, dn: DN) -> BindPlan | Refuse:
         for listed in self._sync_dns:
             if dn.same(listed):
-                return BindPlan(_renamed(request, str(listed)), AccountKind.sync)
+                return self._sync_plan(request, str(listed))
+        if self._is_gateway_account(dn):
+            return _deny(Reason.gateway_account)
         for listed in self._sync_dns:
             if len(dn.rdns) == len(listed.rdns) and dn.is_inside_loosely(listed):
                 return _deny(Reason.account_spelling_not_listed)
-        if not self._sync_dns and self._is_sync_name(_own_names(dn)):
+        if (self._mapped or not self._sync_dns) and self._is_sync_name(_own_names(dn)):
             return _deny(Reason.account_spelling_not_listed)
         base = self._login_base(dn)
         if base is None:
@@ -104,12 +113,35 @@ class BindJudge:
     def _by_name(self, request: BindRequest, name: LoginName) -> BindPlan | Refuse:
         listed = self._sync_names.get(name.text.lower())
         if listed is not None:
-            return BindPlan(_renamed(request, listed), AccountKind.sync)
+            return self._sync_plan(request, listed)
+        if fold(name.name) in self._gateway_names:
+            return _deny(Reason.gateway_account)
         if self._is_sync_name({fold(name.name)}):
             return _deny(Reason.account_spelling_not_listed)
         if name.domain.lower() not in self._domains or not self._policy.login_base_dns:
             return _deny(Reason.login_domain_not_listed, name.domain)
         return BindPlan(_renamed(request, name.text), AccountKind.login, name)
+
+    def _by_bare_name(self, request: BindRequest) -> BindPlan | Refuse:
+        """A server might take it for several people's; a mapped account's name stays here."""
+        listed = self._sync_names.get(request.name.lower())
+        return _deny(Reason.bind_name_form_not_allowed) if listed is None else self._sync_plan(request, listed)
+
+    def _sync_plan(self, request: BindRequest, listed: str) -> BindPlan:
+        account = self._mapped.get(listed)
+        if account is None:
+            return BindPlan(_renamed(request, listed), AccountKind.sync)
+        decoys = self._policy.decoy_hashes
+        # As many for each account, so that the time does not tell one that has fewer from one that is not there.
+        check = SecretCheck((*account.hashes, *decoys[len(account.hashes) :]), offered_secret(request))
+        own = BindRequest(3, account.bind_dn, SimpleAuthentication(account.password.reveal()))
+        mapped = MappedBind(self._policy.name, account, check, decoys)
+        return BindPlan(own, AccountKind.sync, mapped=mapped)
+
+    def _is_gateway_account(self, dn: DN) -> bool:
+        return any(
+            len(dn.rdns) == len(own.rdns) and dn.is_inside_loosely(own) for own in self._policy.gateway_accounts
+        )
 
     def _is_sync_name(self, names: set[str]) -> bool:
         return not self._sync_own_names.isdisjoint(names)
@@ -126,14 +158,20 @@ class BindJudge:
         return any(dn.is_inside_loosely(excluded) for excluded in self._policy.excluded_base_dns)
 
     def person_may_login(self, text: str) -> bool:
-        """Of the entry that the server bound: inside login_base_dns, and not a sync account."""
+        """Of the entry that the server bound: inside login_base_dns, no sync account and none of the gateway's."""
         try:
             dn = parse(text)
         except DNError:
             return False
         if any(dn.is_inside_loosely(listed) and len(dn.rdns) == len(listed.rdns) for listed in self._sync_dns):
             return False
-        return self._login_base(dn) is not None
+        return self._login_base(dn) is not None and not self._is_gateway_account(dn)
+
+
+def offered_secret(request: BindRequest) -> Secret:
+    """What a bind came with; nothing for SASL, which is never served."""
+    offered = request.authentication
+    return Secret(offered.password if isinstance(offered, SimpleAuthentication) else b"")
 
 
 def _same(meant: DN | LoginName, strict: DN | LoginName | None) -> bool:

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from gateway.ldap.controls import Control, PagedResults
 from gateway.ldap.messages import BindRequest, SearchRequest, SearchResultEntry
+from gateway.policy.credentials import MappedBind
 from gateway.policy.reasons import Reason
 
 
@@ -92,18 +93,26 @@ class AccountKind(StrEnum):
 class BindPlan:
     """A permitted bind.
 
-    request: what the server is sent; the name in the configured or the canonical spelling.
+    request: what the server is sent; the name in the configured or the canonical spelling. Of a mapped account it is
+    the gateway's own bind, and holds nothing of the client's.
     kind: what the session becomes once the server accepts it.
     look_up: the person must be found, as the identity that the server bound, inside login_base_dns before
     the client is told of a success; the name by which the person signed in, None where nothing is left to
     prove.
     mended: the name, where it was put right.
+    mapped: what the gateway itself must verify first, None for nothing.
     """
 
     request: BindRequest
     kind: AccountKind
     look_up: LoginName | None = None
     mended: tuple[Mended, ...] = ()
+    mapped: MappedBind | None = None
+
+    @property
+    def account(self) -> str:
+        """The name that the client binds as."""
+        return self.request.name if self.mapped is None else self.mapped.account.name
 
 
 @dataclass(frozen=True, slots=True)

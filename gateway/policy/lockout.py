@@ -7,7 +7,7 @@ an account is guarded, nothing of it reaches a server, and right and wrong passw
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from ipaddress import ip_address, ip_network
 
@@ -62,6 +62,9 @@ def guarded_account(directory: str, plan: BindPlan) -> GuardedAccount | None:
     """None where no password is asked for."""
     if plan.kind is AccountKind.anonymous:
         return None
+    if plan.mapped is not None:
+        # The outer name means something for this client only; no name of another form has a slash in it.
+        return GuardedAccount(directory, f"{plan.mapped.client}/{plan.account.lower()}", sync=True)
     name = read_bind_name(plan.request.name)
     if isinstance(name, LoginName):
         return GuardedAccount(directory, name.name.lower(), plan.kind is AccountKind.sync)
@@ -83,6 +86,16 @@ def guarded_source(directory: str, source: str) -> GuardedAccount:
         pass
     # No name has these brackets.
     return GuardedAccount(directory, f"<{source}>")
+
+
+def gateway_account(directory: str, bind_dn: DN) -> GuardedAccount:
+    """An account of the gateway itself; whoever guesses at the outer secret does not reach it."""
+    return replace(_account_of_dn(directory, bind_dn), sync=True)
+
+
+def of_source(found: Verdict) -> Verdict:
+    """What an attempt says of the address that it came from: who knows one password may still be guessing others."""
+    return Verdict.wrong if found is Verdict.wrong else Verdict.neither
 
 
 def account_of_entry(directory: str, text: str) -> GuardedAccount | None:

@@ -36,6 +36,12 @@ class Reason(StrEnum):
     account_spelling_not_listed = "account-spelling-not-listed"
     account_guarded = "account-guarded"
     source_guarded = "source-guarded"
+    secret_wrong = "secret-wrong"  # noqa: S105 - a reason, not a secret
+    too_many_verifications = "too-many-verifications"
+    gateway_account = "gateway-account"
+    gateway_account_refused = "gateway-account-refused"
+    gateway_account_guarded = "gateway-account-guarded"
+    gateway_account_replaced = "gateway-account-replaced"
     login_outside_base = "login-outside-base"
     login_domain_not_listed = "login-domain-not-listed"
     login_identity_unknown = "login-identity-unknown"
@@ -126,7 +132,7 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.empty_password: ReasonDoc("a name with an empty password, which a server may take for anonymous"),
     Reason.bind_name_form_not_allowed: ReasonDoc("the bind name is neither a DN, name@domain nor DOMAIN\\name"),
     Reason.account_spelling_not_listed: ReasonDoc(
-        "a sync account in a spelling that is not listed", "clients.X.sync_accounts"
+        "a sync account in a spelling that is not listed", "clients.X.sync_accounts or clients.X.credentials.accounts"
     ),
     Reason.account_guarded: ReasonDoc(
         "too many wrong passwords of this account; nothing is sent to a server for a while", "clients.X.lockout"
@@ -134,6 +140,21 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.source_guarded: ReasonDoc(
         "too many wrong passwords from this address; nothing is sent to a server for a while",
         "clients.X.lockout.per_source",
+    ),
+    Reason.secret_wrong: ReasonDoc(
+        "the secret of a mapped sync account fits none of its hashes", "clients.X.credentials.accounts"
+    ),
+    Reason.too_many_verifications: ReasonDoc("the secret could not be verified now, for too many others wait"),
+    Reason.gateway_account: ReasonDoc("an account of the gateway itself, as which nobody binds from outside"),
+    Reason.gateway_account_refused: ReasonDoc(
+        "the directory refuses the gateway's own account", "clients.X.credentials.accounts"
+    ),
+    Reason.gateway_account_guarded: ReasonDoc(
+        "the gateway's own account is not tried for a while, because its password was wrong too often",
+        "clients.X.lockout",
+    ),
+    Reason.gateway_account_replaced: ReasonDoc(
+        "the gateway's own account has a new password since the session began; a new session uses it"
     ),
     Reason.login_outside_base: ReasonDoc("the person is outside login_base_dns", "clients.X.login_base_dns"),
     Reason.login_domain_not_listed: ReasonDoc("the domain of the bind name is not listed", "clients.X.login_domains"),

@@ -8,6 +8,7 @@ from enum import Enum, StrEnum
 from gateway.ldap.controls import PAGED_RESULTS
 from gateway.ldap.dn import DN
 from gateway.ldap.filters import Filter
+from gateway.policy.credentials import MappedAccount
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.shrink import ShrinkSettings
 
@@ -60,7 +61,10 @@ class ClientPolicy:
     name: the block's name. directory: the name of its directory's block.
     naming_contexts: of its directory, in the configured spelling.
     base_dns, excluded_base_dns, login_base_dns: parsed, in the configured spelling.
-    sync_accounts: the listed spellings, as written.
+    sync_accounts: the listed spellings, as written; those of mapped_accounts where there are any.
+    mapped_accounts: sync accounts whose secret the gateway itself verifies. decoy_hashes: argon2id hashes that no
+    secret fits, as many as any of these has. gateway_accounts: as which the gateway itself binds at the directory, for
+    this client or another one; nobody binds as one of them from outside.
     login_domains: as written; compared without regard to case.
     attributes: names that may be asked for and returned, as written; filter_attributes: names that may only
     be used in filters.
@@ -102,5 +106,8 @@ class ClientPolicy:
     shrink: ShrinkSettings = field(default_factory=ShrinkSettings)
     directory: str = ""
     lockout: LockoutSettings = field(default_factory=LockoutSettings)
+    mapped_accounts: tuple[MappedAccount, ...] = ()
+    decoy_hashes: tuple[str, ...] = field(default=(), repr=False)
+    gateway_accounts: tuple[DN, ...] = ()
     # Extended operations that the root DSE may name: StartTLS where a listener offers it.
     extensions: frozenset[str] = field(default_factory=frozenset)

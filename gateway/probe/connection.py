@@ -255,9 +255,6 @@ class Connection:
         self._fail(self._lost)
         self._closed.callback(True)
 
-    def link_gauge_changed(self) -> None:
-        """Requests are small and come one at a time: nothing can pile up."""
-
 
 def _ignore(_: SearchResultEntry) -> None:
     """Between two searches no entry is expected."""

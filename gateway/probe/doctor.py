@@ -25,6 +25,7 @@ from gateway.probe.directory import check_directory
 from gateway.probe.escapes import check_escapes
 from gateway.probe.findings import Area, Finding, Section
 from gateway.probe.listener import check_listener
+from gateway.probe.own_account import check_secret, own_account
 from gateway.probe.server import check_server
 from gateway.probe.usual_searches import check_usual_searches
 
@@ -38,8 +39,8 @@ class Examination:
     """What is to be looked at.
 
     clients: of settings. name, password: the sync account's; without a password what needs a bind is skipped, and
-    no_password says why there is none. service_name: the host that the service connects to; service_authorities: those
-    that it trusts, None for the system's.
+    no_password says why there is none. A mapped account needs none: the gateway's own is in settings. service_name:
+    the host that the service connects to; service_authorities: those that it trusts, None for the system's.
     """
 
     settings: GatewaySettings
@@ -107,8 +108,7 @@ class Doctor:
 
     async def _client(self, client: ClientSettings, servers: Sequence[ServerSettings]) -> None:
         section = self._section(Area.account, f"client {client.policy.name}")
-        name = self._asked.name or next(iter(client.policy.sync_accounts), None)
-        password = self._asked.password
+        name, password = self._sign_in(client.policy)
         because, advice = "", ""
         if name is None:
             because = "the client has no sync_accounts"
@@ -120,6 +120,8 @@ class Doctor:
             section.skipped(because, account.STEP, advice=advice)
             self._skip_directory(client, because)
             return
+        for mapped in client.policy.mapped_accounts:
+            check_secret(section, mapped)
         first, *others = servers
         if not await self._signed_in(section, client, first, name, password):
             section.skipped("the first server refused it", *(f"{account.STEP} at {each.url}" for each in others))
@@ -128,6 +130,12 @@ class Doctor:
         # The password is known to be right now, so it counts towards no lockout elsewhere either.
         for server in others:
             await self._other_server(section, client, server, name, password)
+
+    def _sign_in(self, policy: ClientPolicy) -> tuple[str | None, bytes | None]:
+        """The name and the password that a server is to be asked with."""
+        name = self._asked.name or next(iter(policy.sync_accounts), None)
+        own = None if name is None else own_account(policy, name)
+        return (name, self._asked.password) if own is None else (own.bind_dn, own.password.reveal())
 
     async def _signed_in(
         self, section: Section, client: ClientSettings, server: ServerSettings, name: str, password: bytes

@@ -18,7 +18,8 @@ def check_escapes(section: Section, settings: ClientPolicy) -> None:
         "login_base_dns": settings.login_base_dns,
     }
     found = [(key, str(dn)) for key, dns in named.items() for dn in dns if looks_escaped_twice(str(dn))]
-    found += [("sync_accounts", name) for name in settings.sync_accounts if looks_escaped_twice(name)]
+    accounts = "credentials.accounts" if settings.mapped_accounts else "sync_accounts"
+    found += [(accounts, name) for name in settings.sync_accounts if looks_escaped_twice(name)]
     for key, text in found:
         section.warning(
             "escapes", f"{here}.{key} looks escaped twice: {text}", "`ldap-gateway escape` writes it as it should be"

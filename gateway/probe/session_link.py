@@ -12,6 +12,7 @@ from twisted.internet.ssl import CertificateOptions
 
 from gateway.net.client_connection import ClientConnection, ConnectionSettings
 from gateway.net.reactor import Reactor, Transport
+from gateway.net.secret_verifier import SecretVerifier
 from gateway.net.server_link import LinkOwner, ServerConnector
 from gateway.net.settings import ClientSettings
 from gateway.policy.policy import Policy
@@ -52,10 +53,13 @@ class _SessionLink:
             lambda: Session("preview", "preview", Policy(client.policy), limits, ServerFacts(), monotonic(), tls=True),
             ServerConnector(client.directory, reactor),
             # Within the process there is no TLS to wait for.
-            ConnectionSettings(CertificateOptions(), None, False, limits.write_stall, limits.write_stall),
+            ConnectionSettings(
+                CertificateOptions(), None, False, limits.write_stall, limits.write_stall, limits.write_window
+            ),
             audit,
             SizesInMemory(),
             AttemptsInMemory(monotonic),
+            SecretVerifier(reactor),
             lambda reason, detail: None,
             lambda: None,
             lambda connection: None,

@@ -30,7 +30,8 @@ class AuditRecord:
     decision: permit, refuse, or "" where none was needed. reason: why it was refused or why it failed.
     code: what the client was told; None where it was told nothing (unbind, abandon). server: its URL. server_code:
     its last result; server_meaning: what that means, never the server's own text.
-    sync_bind: whether it is a sync account's bind.
+    sync_bind: whether it is a sync account's bind. mapped_to: of a mapped account's, the gateway's
+    own account that it stands for, whether it came to that or not.
     received, sent: entries from the server, entries to the client. pages: searches that the server was asked for
     it. octets: sent to the client. more: the result has more than the client was sent, for it ended with a cookie, or
     the client gave the rest of a paged search up.
@@ -47,6 +48,7 @@ class AuditRecord:
     started: float
     account: str = ""
     sync_bind: bool = False
+    mapped_to: str = ""
     base: str | None = None
     scope: str | None = None
     filter: Filter | None = None

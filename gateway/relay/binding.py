@@ -14,7 +14,7 @@ from gateway.ldap.messages import (
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy import login
 from gateway.policy.decision import AccountKind, BindPlan, LoginName
-from gateway.policy.lockout import Verdict, account_of_entry, guarded_account, guarded_source, verdict
+from gateway.policy.lockout import account_of_entry, guarded_account, guarded_source, of_source, verdict
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.results import relayed_bind
@@ -59,8 +59,7 @@ def bind_steps(policy: Policy, plan: BindPlan, source: str) -> Steps:
     if account is not None:
         yield EndAttempt(account, found)
     if address is not None:
-        # Who knows one password may still be guessing others.
-        yield EndAttempt(address, Verdict.wrong if found is Verdict.wrong else Verdict.neither)
+        yield EndAttempt(address, of_source(found))
     if answer.result.code != ResultCode.success:
         result, reason = relayed_bind(answer.result, policy)
         return Outcome(result, reason=reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from gateway.policy.credentials import SecretCheck
 from gateway.policy.lockout import GuardedAccount, LockoutSettings, Verdict
 from gateway.policy.shrink import Shape, Sizes
 from gateway.relay.audit import AuditRecord
@@ -62,6 +63,14 @@ class AttemptEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class VerifySecret:
+    """Does a secret fit one of its hashes? Answered by secret_verified, once, at once or later; by nothing where the
+    session has ended."""
+
+    check: SecretCheck
+
+
+@dataclass(frozen=True, slots=True)
 class JoinAccounts:
     """Two names were shown to be one person's."""
 
@@ -94,6 +103,7 @@ Command: TypeAlias = (
     | Audit
     | AdmitAttempt
     | AttemptEnded
+    | VerifySecret
     | JoinAccounts
     | RecallSizes
     | StoreSizes

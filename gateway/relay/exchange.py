@@ -16,6 +16,7 @@ from gateway.ldap.entry_stream import EntryStream, Tally
 from gateway.ldap.errors import DecodeError, MessageTooLarge
 from gateway.ldap.messages import AbandonRequest, BindRequest, LDAPMessage, UnbindRequest
 from gateway.ldap.results import LDAPResult, ResultCode
+from gateway.policy.credentials import SecretCheck, SecretVerdict
 from gateway.policy.decision import Refuse, SearchPlan
 from gateway.policy.lockout import GuardedAccount, Verdict
 from gateway.policy.policy import Policy
@@ -31,6 +32,7 @@ from gateway.relay.commands import (
     RecallSizes,
     SendToServer,
     StoreSizes,
+    VerifySecret,
 )
 from gateway.relay.operation import Operation
 from gateway.relay.output import Output
@@ -52,6 +54,8 @@ from gateway.relay.steps import (
     Steps,
     Stream,
     Streamed,
+    Tried,
+    TrySecret,
 )
 from gateway.relay.upstream import Upstream
 
@@ -197,8 +201,8 @@ class Exchange:
         context = SearchContext(self._paged, self._room, self._facts, server)
         self.begin(operation, search_steps(self._policy, plan, context))
 
-    def begin(self, operation: Operation, steps: Steps) -> None:
-        operation.record.decision = "permit"
+    def begin(self, operation: Operation, steps: Steps, decision: str = "permit") -> None:
+        operation.record.decision = decision
         self.open[operation.message_id] = operation
         outcome = operation.begin(steps)
         self._proceed(operation, outcome)
@@ -223,6 +227,8 @@ class Exchange:
                 self._output.command(RecallSizes(step.shape))
             elif isinstance(step, BeginAttempt):
                 self._output.command(AdmitAttempt(step.account, step.settings))
+            elif isinstance(step, TrySecret):
+                self._output.command(VerifySecret(step.check))
             elif step is not None:
                 self._ask_server(operation, step)
             return
@@ -338,6 +344,12 @@ class Exchange:
         if admitted:
             # Nobody waits for it any more.
             self._output.command(AttemptEnded(account, Verdict.neither))
+
+    def verified(self, check: SecretCheck, verdict: SecretVerdict) -> None:
+        """What VerifySecret asked for."""
+        for operation in list(self.open.values()):
+            if isinstance(operation.step, TrySecret) and operation.step.check is check:
+                self._proceed(operation, operation.resume(Tried(verdict)))
 
     def recall(self, shape: Shape, remembered: Remembered) -> None:
         """What RecallSizes asked for."""

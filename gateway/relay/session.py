@@ -22,6 +22,8 @@ from gateway.ldap.messages import (
     UnbindRequest,
 )
 from gateway.ldap.results import LDAPResult, ResultCode
+from gateway.policy.bind import offered_secret
+from gateway.policy.credentials import SecretCheck, SecretVerdict
 from gateway.policy.decision import AccountKind, AncestorPlan, Refuse, RootDsePlan
 from gateway.policy.lockout import GuardedAccount
 from gateway.policy.operations import decide_operation
@@ -33,6 +35,7 @@ from gateway.relay.binding import bind_steps
 from gateway.relay.clocks import ClientClocks
 from gateway.relay.commands import Audit, CloseClient, Command, StartTls
 from gateway.relay.exchange import Exchange
+from gateway.relay.mapped_binding import mapped_bind_steps, refused_bind_steps
 from gateway.relay.operation import Operation
 from gateway.relay.output import Output
 from gateway.relay.pace import Pace, Rates
@@ -172,6 +175,13 @@ class Session:
         self._pull()
         return self._flush()
 
+    def secret_verified(self, check: SecretCheck, verdict: SecretVerdict, now: float) -> list[Command]:
+        """What VerifySecret asked for."""
+        self._at(now)
+        self._exchange.verified(check, verdict)
+        self._pull()
+        return self._flush()
+
     def sizes_recalled(self, shape: Shape, remembered: Remembered, now: float) -> list[Command]:
         """What RecallSizes asked for."""
         self._at(now)
@@ -274,13 +284,22 @@ class Session:
     def _bind(self, operation: Operation, request: BindRequest) -> None:
         decision = self.policy.bind.decide(request)
         if isinstance(decision, Refuse):
-            self._refuse(operation, decision)
+            if decision.code == ResultCode.invalidCredentials and self.policy.settings.decoy_hashes:
+                check = SecretCheck(self.policy.settings.decoy_hashes, offered_secret(request))
+                self._binding = operation
+                self._exchange.begin(operation, refused_bind_steps(check, decision), "refuse")
+            else:
+                self._refuse(operation, decision)
             return
-        operation.record.account = decision.request.name
+        operation.record.account = decision.account
         operation.record.sync_bind = decision.kind is AccountKind.sync
         operation.record.mended = decision.mended
         self._binding = operation
-        self._exchange.begin(operation, bind_steps(self.policy, decision, self._source))
+        if decision.mapped is None:
+            self._exchange.begin(operation, bind_steps(self.policy, decision, self._source))
+        else:
+            operation.record.mapped_to = decision.request.name
+            self._exchange.begin(operation, mapped_bind_steps(self.policy, decision, decision.mapped, self._source))
 
     def _search(self, operation: Operation, request: SearchRequest, controls: tuple[Control, ...]) -> None:
         decision = self.policy.search.decide(request, controls)

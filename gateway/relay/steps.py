@@ -21,6 +21,7 @@ from gateway.ldap.messages import (
     SearchResultEntry,
 )
 from gateway.ldap.results import LDAPResult
+from gateway.policy.credentials import SecretCheck, SecretVerdict
 from gateway.policy.decision import AccountKind
 from gateway.policy.lockout import GuardedAccount, LockoutSettings, Verdict
 from gateway.policy.reasons import Reason
@@ -91,6 +92,13 @@ class EndAttempt:
 
 
 @dataclass(frozen=True, slots=True)
+class TrySecret:
+    """Does a secret fit one of its hashes? Tried comes back."""
+
+    check: SecretCheck
+
+
+@dataclass(frozen=True, slots=True)
 class SamePerson:
     """Two names were shown to be one person's; Ready comes back."""
 
@@ -132,6 +140,11 @@ class Admitted:
 
 
 @dataclass(frozen=True, slots=True)
+class Tried:
+    verdict: SecretVerdict
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """To a step that no server answers: it is done."""
 
@@ -165,6 +178,6 @@ class Outcome:
 
 
 ServerStep: TypeAlias = Ask | Look | Stream
-Step: TypeAlias = ServerStep | Deliver | AwaitTurn | ReadSizes | BeginAttempt | EndAttempt | SamePerson
-Answer: TypeAlias = BindResponse | ExtendedResponse | Found | Streamed | Ready | Remembered | Admitted
+Step: TypeAlias = ServerStep | Deliver | AwaitTurn | ReadSizes | BeginAttempt | EndAttempt | SamePerson | TrySecret
+Answer: TypeAlias = BindResponse | ExtendedResponse | Found | Streamed | Ready | Remembered | Admitted | Tried
 Steps: TypeAlias = Generator[Step, Answer, Outcome]

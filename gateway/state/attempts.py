@@ -29,6 +29,9 @@ class Attempts(Protocol):
     def end(self, account: GuardedAccount, verdict: Verdict) -> None:
         """Of an attempt that was admitted."""
 
+    def forget(self, account: GuardedAccount) -> None:
+        """Its wrong passwords count no more: an administrator has given it another one."""
+
     def join(self, alias: GuardedAccount, account: GuardedAccount) -> None:
         """Both are one person: from now on the attempts of alias count as those of account."""
 
@@ -83,6 +86,12 @@ class AttemptsInMemory:
         self._admit(found)
         self._forget_if_empty(found)
 
+    def forget(self, account: GuardedAccount) -> None:
+        found = self._account(account)
+        self._clear(found)
+        self._admit(found)
+        self._forget_if_empty(found)
+
     def join(self, alias: GuardedAccount, account: GuardedAccount) -> None:
         if alias == account:
             return
@@ -103,7 +112,10 @@ class AttemptsInMemory:
             found.failures.append(Failure(self._clock(), attempt))
         elif verdict is Verdict.right:
             # A directory forgets earlier wrong passwords as well.
-            found.failures.clear()
+            self._clear(found)
+
+    def _clear(self, found: CountedAccount) -> None:
+        found.failures.clear()
 
     def _admit(self, found: CountedAccount) -> None:
         """Decides on as many of those that wait as can be."""

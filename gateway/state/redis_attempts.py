@@ -32,8 +32,8 @@ from gateway.state.redis_scripts import ASK, CHANGE, JOIN, LOOK, PREFIX
 from gateway.state.redis_settings import RedisSettings
 from gateway.state.shared_attempts import RENEWAL, Timer, Timers
 
-# Seconds that the server has to answer; a sign-in waits that long before it is decided here.
-PATIENCE: Final = 0.5
+# Seconds that the server has to answer. Only the sign-ins that are under way when it stops answering wait that long.
+PATIENCE: Final = 1.0
 # Seconds for which the server holds an attempt whose gateway is not heard of any more.
 HOLD: Final = 3 * RENEWAL
 # Seconds between two looks whether the server is there and still has what it was told.
@@ -217,15 +217,17 @@ class RedisAttempts:
             try:
                 with _client(self._settings) as redis:
                     self._serve(redis)
-            except (RedisError, OSError, ValueError) as error:
+            except (RedisError, OSError) as error:
                 self._loop.callFromThread(partial(self._fail, str(error) or type(error).__name__))
+            except Exception as error:  # noqa: BLE001 - whatever it is, without this thread nothing is ever shared again
+                self._loop.callFromThread(partial(self._fail, f"{type(error).__name__}: {error}"))
             if monotonic() - connected > LAST_PAUSE:
                 pause = FIRST_PAUSE
             self._closing.wait(uniform(pause / 2, pause))
             pause = min(2 * pause, LAST_PAUSE)
 
     def _serve(self, redis: Redis) -> None:
-        """Until it is closed. Raises RedisError, OSError and, of answers that nobody understands, ValueError."""
+        """Until it is closed. Raises RedisError and OSError."""
         due = monotonic()
         while True:
             if self._doubted.is_set() or monotonic() >= due:
@@ -246,8 +248,9 @@ class RedisAttempts:
 
     def _take(self, patience: float) -> list[_Request | None]:
         """What there is, or what comes first within so many seconds."""
+        taken: list[_Request | None] = []
         try:
-            taken = [self._requests.get(timeout=max(0.0, patience))]
+            taken.append(self._requests.get(timeout=max(0.0, patience)))
             while len(taken) < MOST_AT_ONCE:
                 taken.append(self._requests.get_nowait())
         except Empty:

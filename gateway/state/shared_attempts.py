@@ -78,6 +78,10 @@ class SharedAttempts(AttemptsInMemory):
 
     # From the sessions.
 
+    def forget(self, account: GuardedAccount) -> None:
+        super().forget(account)
+        self._tell_of(self._aliases.get(account, account))
+
     def join(self, alias: GuardedAccount, account: GuardedAccount) -> None:
         known = alias == account or self._aliases.get(alias) == account
         super().join(alias, account)
@@ -94,9 +98,12 @@ class SharedAttempts(AttemptsInMemory):
             self._change(Change(found.account, found.window, ended=(attempt,)))
         if verdict is Verdict.wrong:
             self._change(Change(found.account, found.window, failures=(found.failures[-1],)))
-        elif verdict is Verdict.right:
-            self._change(Change(found.account, found.window)).clear(self._clock())
         self._tell_of(found.account)
+
+    def _clear(self, found: CountedAccount) -> None:
+        super()._clear(found)
+        if self._store is not None:
+            self._change(Change(found.account, found.window)).clear(self._clock())
 
     def _admit(self, found: CountedAccount) -> None:
         store = self._store

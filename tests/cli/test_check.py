@@ -1,11 +1,13 @@
 import json
 import subprocess
 import sys
+import time
 
 from click.testing import CliRunner
 
 from gateway.cli import main
 from tests.cli.configurations import write_configuration
+from tests.servers.gateway_process import PATIENCE, GatewayProcess
 
 
 def check(path, *options):
@@ -83,3 +85,83 @@ def test_nothing_is_opened_and_no_reactor_is_needed(tmp_path):
         check=True,
     )
     assert ended.stdout.endswith("ok\nFalse\n")
+
+
+# What a reload would change.
+
+CHANGE = ("[mail, cn, member]", "[mail, cn, department]")
+
+
+def test_another_file_is_compared_with(tmp_path):
+    old = write_configuration(tmp_path)
+    new = tmp_path / "new.yaml"
+    new.write_text(old.read_text().replace(*CHANGE))
+    result = check(new, "--diff", str(old))
+    assert result.exit_code == 1
+    assert result.stdout == (
+        f"compared with {old}:\n  clients.mimecast.attributes: + department, - member\n{new}: ok\n"
+    )
+    result = check(new, "--diff", str(new))
+    assert result.exit_code == 0
+    assert "a reload would change nothing" in result.stdout
+    said = json.loads(check(new, "--json", "--diff", str(old)).stdout)
+    assert said["ok"] is True
+    assert said["compared_with"] == str(old)
+    assert said["changes"] == [{"path": "clients.mimecast.attributes", "what": "+ department, - member", "note": ""}]
+
+
+def test_a_mistake_in_either_file_ends_the_comparison(tmp_path):
+    good = write_configuration(tmp_path)
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(good.read_text().replace("[mail, cn, member]", "[m*il]"))
+    for new, old in ((good, bad), (bad, good)):
+        result = check(new, "--diff", str(old))
+        assert result.exit_code == 2
+        assert f"{bad}:19: clients.mimecast.attributes.0: " in result.stderr
+
+
+def test_what_the_running_gateway_has_in_force_is_compared_with(tmp_path):
+    path = write_configuration(tmp_path)
+    first = path.read_text()
+    result = check(path, "--diff")
+    assert result.exit_code == 2
+    assert f"{tmp_path}/in-force.json: not there: no gateway runs with this state_dir; --diff OLD.yaml" in result.stderr
+    assert json.loads(check(path, "--json", "--diff").stdout)["ok"] is False
+    with GatewayProcess(tmp_path, first + "admin: null\n") as running:
+        assert "a reload would change nothing" in wait_for_check(path).stdout
+        running.config.write_text(first.replace(*CHANGE))
+        result = check(path, "--diff")
+        assert result.exit_code == 1
+        heading, *changes, _ = result.stdout.splitlines()
+        assert heading.startswith("compared with what the gateway ")
+        assert f" loaded from {path} on 20" in heading
+        assert changes == [
+            "  clients.mimecast.attributes: + department, - member",
+            "  admin: added (from the next start on)",
+        ]
+        # What is refused is not in force.
+        running.reload(first.replace("[mail,", "[m*il,"))
+        path.write_text(first.replace(*CHANGE))
+        assert check(path, "--diff").stdout == result.stdout
+        running.reload(first.replace(*CHANGE))
+        assert "a reload would change nothing" in wait_for_check(path).stdout
+        assert running.stop() == 0
+    assert check(path, "--diff").exit_code == 2
+
+
+def wait_for_check(path):
+    """Until nothing would change: the gateway says that it serves before it writes what is in force."""
+    until = time.monotonic() + PATIENCE
+    while (result := check(path, "--diff")).exit_code:
+        assert time.monotonic() < until, result.output
+    return result
+
+
+def test_without_state_dir_only_files_can_be_compared(tmp_path):
+    path = write_configuration(tmp_path, ("state_dir: .\n", ""))
+    result = check(path, "--diff")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "without state_dir a running gateway leaves no word of what it has in force; --diff OLD.yaml compares with "
+        "a file\n"
+    )

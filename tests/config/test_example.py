@@ -69,5 +69,8 @@ def test_every_default_in_the_example_is_the_true_one():
 def test_every_model_that_has_defaults_is_in_the_example():
     shown = {type(model) for model, _, _ in example_parts()}
     known = {model for model in vars(models).values() if isinstance(model, type) and issubclass(model, models.Model)}
-    # Certificates of clients, ours or theirs, are none by default, and the lockout guard counts in memory.
-    assert known - shown == {models.Model, models.ClientCertificate, models.RequiredCertificate, models.LockoutStore}
+    # Certificates of clients, ours or theirs, and mapped accounts are none by default, and records go to no syslog.
+    # The lockout guard counts in memory.
+    none = {models.ClientCertificate, models.RequiredCertificate, models.MappedAccount, models.Syslog}
+    none.add(models.LockoutStore)
+    assert known - shown == {models.Model, *none}

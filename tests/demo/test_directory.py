@@ -205,7 +205,7 @@ def test_people_sign_in_by_dn_and_by_principal_name(served: Served) -> None:
     "name", [str(a_person(3).dn), a_person(3).user_principal_name, "nobody@demo.example", "cn=x,dc=other"]
 )
 def test_a_wrong_password_or_name_is_invalid_credentials_and_leaves_anonymous(served: Served, name: str) -> None:
-    connection = served.connect(name, "wrong")
+    connection = served.connect(name, "Wrong-Passw0rd")
     assert not connection.bind()
     assert connection.result["description"] == "invalidCredentials"
     connection.open()

@@ -34,6 +34,8 @@ class Served(Harness):
                 self.answered += check_answered(command.data)
             elif isinstance(command, c.SendToServer):
                 check_forwarded(command.data)
+            elif isinstance(command, c.StartTls):
+                assert self.session._client.buffered() == 0, "plain octets that would count as sent through TLS"
             elif isinstance(command, c.CloseClient):
                 self.over = True
         self._doing += 1

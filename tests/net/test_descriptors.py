@@ -67,12 +67,12 @@ def test_accepting_goes_on_once_there_are_descriptors_again(certificates, server
                     assert flood[-1].recv(1) == b""
                 assert root_dse(before) == 0
                 # The session that is open cannot have a server connection now, and hears so.
-                assert before.bind("svc@corp.example", "pw") == 52
+                assert before.bind("svc@corp.example", "Passw0rd") == 52
             assert gateway.process.poll() is None
             until = time.monotonic() + PATIENCE
             while True:
                 with contextlib.suppress(OSError), RawClient(gateway.port, certificates.ca_file) as after:
-                    assert after.bind("svc@corp.example", "pw") == 0
+                    assert after.bind("svc@corp.example", "Passw0rd") == 0
                     break
                 assert time.monotonic() < until, "nothing is accepted any more"
                 time.sleep(0.05)

@@ -160,7 +160,7 @@ def test_no_renegotiation(gateways):
 def bind_through(tmp_path, certificates, server):
     config = configuration(certificates, server.gateway_directory(), CLIENT)
     with GatewayProcess(tmp_path, config) as gateway, RawClient(gateway.port, certificates.ca_file) as client:
-        return client.bind("svc@corp.example", "pw"), gateway.log()
+        return client.bind("svc@corp.example", "Passw0rd"), gateway.log()
 
 
 def only(version, ciphers):

@@ -5,6 +5,8 @@ import urllib.request
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.emitted import EMITTED
+
 PATIENCE = 30
 
 
@@ -13,7 +15,9 @@ def get(port, path="/healthz", **headers):
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-            return answer.status, answer.headers, answer.read().decode()
+            text = answer.read().decode()
+            EMITTED.note("admin page", text)
+            return answer.status, answer.headers, text
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.headers, error.read().decode()

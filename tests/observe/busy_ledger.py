@@ -5,6 +5,7 @@ from gateway.observe.ledger import DAY, HOUR, ListenerStatus
 from gateway.policy.reasons import Reason
 from tests.observe.ledgers import CORP, DC1, DC2, NOW, ledger, settings
 from tests.observe.records import record
+from tests.policy.mapped import OWN_DN, mapped_account, mapped_changes
 
 GAP = 60.0
 
@@ -28,7 +29,7 @@ def busy_ledger():
         )
     )
     names = ("mimecast", "archive-service-with-a-rather-long-name", "signatures", "new-service")
-    kept.serve(settings(*names), listeners)
+    kept.serve(settings(*names, **mapped_changes(mapped_account("sync"))), listeners)
     for i in range(14):
         lost = [{"client": "mimecast", "code": 52, "reason": "server-lost", "sent": 150}] if i == 6 else []
         run(
@@ -49,6 +50,7 @@ def busy_ledger():
         {"client": "signatures", "code": 53, "reason": "result-shrank", "sent": 310, "received": 310, "base": "OU=S"}
         | {"detail": "entries: 310, last time 4,012; entries with mail: 302, last time 3,990"},
     )
+    kept.add(record("bind", client=names[3], code=52, reason="gateway-account-refused", mapped_to=OWN_DN))
     for _ in range(1234):
         kept.connection_refused(Reason.source_not_listed)
     for reason, count in (("base-not-allowed", 17), ("login-outside-base", 4), ("operation-not-allowed", 1)):

@@ -32,8 +32,8 @@ def settings(*clients, directory=CORP, sync_gap=60.0, **changes):
     return GatewaySettings((), served, SessionLimits())
 
 
-def ledger(*clients):
+def ledger(*clients, **keywords):
     """One that serves these clients, or mimecast; its clock can be moved."""
-    made = Ledger(Clock())
+    made = Ledger(Clock(), **keywords)
     made.serve(settings(*(clients or ("mimecast",))), (LISTENER,))
     return made

@@ -1,11 +1,13 @@
-import io
-import json
 from dataclasses import replace
 
+import pytest
+
 from gateway.ldap.filter_text import parse_filter
-from gateway.observe.audit import AuditLog, audit_object
+from gateway.observe.audit import audit_object, lost_object, sync_object
+from gateway.observe.sync_runs import SyncRuns
 from gateway.policy.decision import Mended
 from gateway.relay.audit import AuditRecord
+from tests.observe.records import record as made
 
 NOW = 1_700_000_000.5
 SEARCH = AuditRecord(
@@ -41,9 +43,18 @@ def test_what_the_servers_result_means_is_told_beside_its_code():
     assert (shown["server_code"], shown["server_meaning"]) == (49, "the account is locked")
 
 
+def test_a_mapped_accounts_bind_names_the_account_that_the_gateway_signed_in_with():
+    bind = AuditRecord("s1", "mimecast", "198.51.100.7", "bind", 1, 100.0, "mimecast-sync")
+    assert "mapped_to" not in audit_object(bind, filter_values=False, now=NOW)
+    bind.mapped_to = "CN=svc-gateway,DC=corp,DC=example"
+    shown = audit_object(bind, filter_values=False, now=NOW)
+    assert (shown["account"], shown["mapped_to"]) == ("mimecast-sync", "CN=svc-gateway,DC=corp,DC=example")
+
+
 def test_a_search_is_told_with_everything_but_values():
     assert audit_object(SEARCH, filter_values=False, now=NOW) == {
         "time": "2023-11-14T22:13:20.250+00:00",
+        "record": "operation",
         "session": "s1",
         "client": "mimecast",
         "source": "198.51.100.7",
@@ -87,28 +98,6 @@ def test_other_operations_have_no_fields_of_a_search():
     assert (shown["result"], shown["code"]) == (None, None)
 
 
-def test_a_record_is_one_line_whatever_the_client_sent():
-    stream = io.StringIO()
-    audit = AuditLog(stream, filter_values=True, clock=lambda: NOW)
-    text = 'OU=a\n{"operation": "bind"}\r\u2028\x00\x1b[31m"'
-    audit.write(AuditRecord("s1", "c", "192.0.2.1", "search", 1, 0.0, base=text, scope="sub", account=text))
-    (line,) = stream.getvalue().split("\n")[:-1]
-    assert "\r" not in line and "\x00" not in line and "\x1b" not in line
-    assert json.loads(line)["base"] == json.loads(line)["account"] == text
-
-
-def test_each_record_is_flushed_at_once():
-    class Stream(io.StringIO):
-        flushed = ""
-
-        def flush(self):
-            self.flushed = self.getvalue()
-
-    stream = Stream()
-    AuditLog(stream, filter_values=False).write(SEARCH)
-    assert json.loads(stream.flushed)["session"] == "s1"
-
-
 def test_mended_names_are_told_and_those_of_the_filter_only_where_its_values_are():
     mended = (Mended("base", "OU=a, b", "OU=a\\, b"), Mended("memberOf", "CN=c, d", "CN=c\\, d"))
     record = replace(SEARCH, mended=mended, suspicious=("displayName",))
@@ -119,3 +108,70 @@ def test_mended_names_are_told_and_those_of_the_filter_only_where_its_values_are
     assert said["mended"] == [base, hidden]
     assert said["suspicious"] == ["suspicious-escape: displayName"]
     assert audit_object(record, filter_values=True, now=NOW)["mended"] == [base, shown]
+
+
+@pytest.mark.parametrize(
+    "fields, meaning",
+    [
+        ({"code": 0}, "signed in"),
+        ({"code": 0, "account": ""}, "anonymous"),
+        ({"code": 49, "server_code": 49, "server_meaning": "the account is locked"}, "the account is locked"),
+        ({"code": 49, "server_code": 49}, "the server refused the name or the password"),
+        ({"code": 49, "decision": "refuse", "reason": "login-outside-base"}, "the person is outside login_base_dns"),
+        # What the server said of the attempt that the gateway then refused is told beside it.
+        (
+            {"code": 49, "reason": "login-outside-base", "server_code": 0, "server_meaning": "fine"},
+            "the person is outside login_base_dns",
+        ),
+        ({"code": 52, "reason": "server-lost"}, "the connection to the server was lost"),
+        ({"code": None}, "no answer was given"),
+    ],
+)
+def test_a_sign_in_says_what_became_of_it(fields, meaning):
+    shown = audit_object(made("bind", **fields), filter_values=False, now=NOW)
+    assert (shown["record"], shown["operation"], shown["meaning"]) == ("sign-in", "bind", meaning)
+    assert shown["sync_account"] is False
+
+
+def test_a_sync_is_told_as_a_whole():
+    runs = SyncRuns({})
+    runs.add(made(sent=10, received=12, pages=2, octets=400, held_back=("pager", "info"), seconds=5.0), NOW)
+    runs.add(made(sent=3, code=52, reason="server-lost", pages=1, octets=40, base="OU=Groups"), NOW + 2)
+    (run,) = runs.over(NOW + 10_000)
+    assert sync_object(run) == {
+        "time": "2023-11-14T22:13:15.500+00:00",
+        "record": "sync",
+        "client": "mimecast",
+        "ended": "2023-11-14T22:13:22.500+00:00",
+        "seconds": 7.0,
+        "complete": False,
+        "why_not": "1 search without an end: server-lost (1)",
+        "operations": 2,
+        "unfinished": 1,
+        "problems": {"server-lost": 1},
+        "entries": 13,
+        "entries_held_back": 2,
+        "attributes_held_back": 2,
+        "pages": 3,
+        "bytes": 440,
+    }
+
+
+def test_a_sync_that_the_stop_cut_short_says_so():
+    runs = SyncRuns({})
+    runs.add(made(more=True), NOW)
+    (run,) = runs.cut_short()
+    shown = sync_object(run)
+    assert shown["cut_short"] is True
+    assert shown["why_not"] == "1 search without an end: pages were left unread"
+    assert runs.cut_short() == []
+
+
+def test_lost_records_are_told_in_their_place():
+    assert lost_object(7, NOW, NOW + 60, "file: No space left on device") == {
+        "time": "2023-11-14T22:13:20.500+00:00",
+        "record": "lost",
+        "records": 7,
+        "last": "2023-11-14T22:14:20.500+00:00",
+        "why": "file: No space left on device",
+    }

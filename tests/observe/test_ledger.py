@@ -6,6 +6,7 @@ from gateway.observe.ledger import HOUR, KEPT_ALERTS, KEPT_RUNS
 from gateway.policy.reasons import Reason
 from tests.observe.ledgers import CORP, DC1, DC2, LISTENER, NOW, ledger, settings
 from tests.observe.records import record
+from tests.policy.mapped import OWN_DN, mapped_account, mapped_changes
 
 REFUSED = {"decision": "refuse", "code": 50, "reason": "base-not-allowed"}
 GAP = 60.0
@@ -169,3 +170,64 @@ def test_only_a_load_that_succeeded_has_a_time():
     assert (kept.reloaded, kept.reload_time) == (False, NOW)
     kept.reload_ended(True)
     assert (kept.reloaded, kept.reload_time) == (True, NOW + 5)
+
+
+def own_bind(kept, code, reason="", **fields):
+    kept.add(record("bind", code=code, reason=reason, mapped_to=OWN_DN, **fields))
+    return kept.clients["mimecast"].own_refused
+
+
+def mapped_ledger():
+    kept = ledger()
+    kept.serve(settings("mimecast", **mapped_changes(mapped_account("sync"))), (LISTENER,))
+    return kept
+
+
+def test_the_own_account_counts_as_refused_until_it_signs_in_again():
+    kept = mapped_ledger()
+    assert own_bind(kept, 49, "secret-wrong") == set()
+    assert own_bind(kept, 52, "server-lost") == set()
+    assert own_bind(kept, 52, "gateway-account-refused") == {OWN_DN}
+    for code, reason in ((49, "secret-wrong"), (52, "server-lost"), (52, "gateway-account-guarded")):
+        assert own_bind(kept, code, reason) == {OWN_DN}
+    assert own_bind(kept, 0) == set()
+    assert own_bind(kept, 52, "gateway-account-guarded") == {OWN_DN}
+
+
+def test_an_own_account_that_left_the_configuration_is_refused_no_longer():
+    kept = mapped_ledger()
+    assert own_bind(kept, 52, "gateway-account-refused")
+    kept.serve(settings("mimecast"), (LISTENER,))
+    assert kept.clients["mimecast"].own_refused == set()
+    # A session that began before may still try it.
+    assert own_bind(kept, 52, "gateway-account-refused") == set()
+    own_bind(kept, 52, "gateway-account-refused", client="gone")
+
+
+def test_a_wrong_secret_is_a_refusal():
+    kept = mapped_ledger()
+    own_bind(kept, 49, "secret-wrong")
+    own_bind(kept, 52, "gateway-account-refused")
+    counts = kept.clients["mimecast"].counts
+    assert (counts.refusals, counts.failures) == ({"secret-wrong": 1}, {"gateway-account-refused": 1})
+
+
+def test_each_run_that_is_over_is_told_once_whatever_ended_it():
+    told = []
+    kept = ledger(run_ended=told.append)
+    sync(kept, sent=1)
+    assert [run.entries for run in told] == [1]
+    kept.add(record(sent=2))
+    kept.clock.now += 2 * GAP
+    kept.add(record(sent=3))
+    assert [run.entries for run in told] == [1, 2]
+    # Of a client that left the configuration meanwhile, too.
+    kept.serve(settings("other"), ())
+    kept.add(record(client="other", sent=4))
+    kept.end_runs()
+    assert [(run.client, run.entries, run.cut_short) for run in told[2:]] == [
+        ("mimecast", 3, True),
+        ("other", 4, True),
+    ]
+    kept.end_runs()
+    assert len(told) == 4

@@ -4,6 +4,7 @@ from gateway.net.observer import FailureCause
 from gateway.observe.metrics import Metrics
 from tests.observe.ledgers import CORP, DC1, NOW, ledger, settings
 from tests.observe.records import record
+from tests.policy.mapped import OWN_DN, mapped_account, mapped_changes
 
 
 def page(kept):
@@ -98,3 +99,26 @@ def test_a_lockout_store_is_up_or_not_and_absent_where_there_is_none():
     assert values(kept)[name] == 0
     kept.lockout_store_changed(None)
     assert name not in values(kept)
+
+
+def test_a_refused_own_account_is_1_and_a_client_without_one_has_no_such_sample():
+    kept = ledger()
+    name = "ldap_gateway_own_account_refused"
+    assert not [key for key in values(kept) if key[0] == name]
+    kept.serve(settings("mimecast", **mapped_changes(mapped_account("sync"))), ())
+    assert values(kept)[name, "mimecast"] == 0
+    kept.add(record("bind", code=52, reason="gateway-account-refused", mapped_to=OWN_DN))
+    assert values(kept)[name, "mimecast"] == 1
+    assert OWN_DN not in page(kept)
+
+
+def test_the_audit():
+    kept = ledger()
+    kept.audit.written, kept.audit.lost, kept.audit.waiting = 7, 3, 1000
+    found = values(kept)
+    assert found["ldap_gateway_audit_records_written_total",] == 7
+    assert found["ldap_gateway_audit_records_lost_total",] == 3
+    assert found["ldap_gateway_audit_waiting_bytes",] == 1000
+    assert found["ldap_gateway_audit_up",] == 1
+    kept.audit.problem = "no room"
+    assert values(kept)["ldap_gateway_audit_up",] == 0

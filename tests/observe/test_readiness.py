@@ -1,5 +1,6 @@
 from gateway.net.observer import FailureCause
-from gateway.observe.readiness import FAILED_FOR, not_ready
+from gateway.observe.audit_health import HANGS_AFTER
+from gateway.observe.readiness import FAILED_FOR, not_ready, notes
 from tests.observe.ledgers import CORP, DC1, DC2, ledger, settings
 
 
@@ -44,3 +45,25 @@ def test_one_that_stops_says_only_that():
     kept.directory_failed(CORP)
     kept.stop()
     assert not_ready(kept) == ["the gateway is stopping"]
+
+
+def test_an_audit_that_is_not_written_is_noted_and_keeps_nobody_out():
+    kept = ledger()
+    assert notes(kept) == []
+    kept.audit.problem = "/var/log/audit: No space left on device"
+    kept.audit.lost = 1200
+    assert notes(kept) == [
+        "audit records are not written: /var/log/audit: No space left on device",
+        "1,200 audit records lost since the start; the audit says when",
+    ]
+    assert not_ready(kept) == []
+
+
+def test_an_audit_that_hangs_is_noted_after_a_while():
+    kept = ledger()
+    kept.audit.output = "standard output"
+    kept.audit.writing_since = kept.clock.now
+    kept.clock.now += HANGS_AFTER - 1
+    assert notes(kept) == []
+    kept.clock.now += 1
+    assert notes(kept) == ["audit records are not written: standard output: has taken nothing for 10 s"]

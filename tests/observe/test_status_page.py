@@ -9,6 +9,7 @@ from gateway.observe.status_page import status_page
 from tests.observe.busy_ledger import busy_ledger, run
 from tests.observe.ledgers import CORP, DC1, NOW, ledger, settings
 from tests.observe.records import record
+from tests.policy.mapped import OWN_DN, mapped_account, mapped_changes
 
 # What HTML closes by itself.
 VOID = {"meta"}
@@ -161,3 +162,13 @@ def test_a_lockout_store_that_is_gone_is_told_and_does_not_make_the_gateway_unre
     assert "LDAP gateway ready" in said
     kept.lockout_store_state(None)
     assert "lockout_store" not in Page(kept).words()
+
+
+def test_a_refused_own_account_is_told_and_not_named():
+    kept = ledger()
+    kept.serve(settings("mimecast", **mapped_changes(mapped_account("sync"))), ())
+    assert "own account" not in Page(kept).words()
+    kept.add(record("bind", code=52, reason="gateway-account-refused", mapped_to=OWN_DN))
+    said = Page(kept)
+    assert "The directory refuses the gateway's own account" in said.words()
+    assert OWN_DN not in said.source

@@ -9,7 +9,7 @@ from tests.policy.policies import policy
 SVC = "CN=svc-sync,OU=Service,DC=corp,DC=example"
 
 
-def decide(name, password=b"secret", version=3, **changes):
+def decide(name, password=b"secret-Passw0rd", version=3, **changes):
     request = m.BindRequest(version, name, m.SimpleAuthentication(password))
     return BindJudge(policy(**changes)).decide(request)
 
@@ -25,7 +25,7 @@ def decide(name, password=b"secret", version=3, **changes):
 def test_a_sync_account_is_sent_in_its_listed_spelling(name, sent):
     plan = decide(name)
     assert (plan.request.name, plan.kind, plan.look_up) == (sent, "sync", None)
-    assert plan.request.authentication.password == b"secret"
+    assert plan.request.authentication.password == b"secret-Passw0rd"
 
 
 def test_a_login_by_dn_must_be_inside():

@@ -10,7 +10,7 @@ from gateway.policy.lockout import Verdict, account_of_entry, guarded_account, g
 from tests.policy.policies import policy
 
 
-def account(name, password=b"pw", **changes):
+def account(name, password=b"Passw0rd", **changes):
     plan = BindJudge(policy(**changes)).decide(BindRequest(3, name, SimpleAuthentication(password)))
     assert isinstance(plan, BindPlan)
     return guarded_account("corp", plan)

@@ -30,7 +30,7 @@ def search(base=STAFF, wanted=Present("objectClass"), scope=2, **changes):
 
 
 def bind(name, **changes):
-    return BindJudge(client(**changes)).decide(BindRequest(3, name, SimpleAuthentication(b"secret")))
+    return BindJudge(client(**changes)).decide(BindRequest(3, name, SimpleAuthentication(b"secret-Passw0rd")))
 
 
 def as_base(text, bases):
@@ -251,7 +251,7 @@ def test_report_mode_makes_no_difference():
 def test_bind_names_are_mended(name, sent, kind):
     plan = bind(name)
     assert (plan.request.name, plan.kind) == (sent, kind)
-    assert plan.request.authentication.password == b"secret"
+    assert plan.request.authentication.password == b"secret-Passw0rd"
     assert plan.mended == (Mended("name", name, sent),)
     assert plan.look_up is None or plan.look_up.text == sent
     off = bind(name, mending=False)
@@ -466,7 +466,7 @@ def test_nothing_outside_the_allowed_bases_is_reachable(text, scope):
     elif isinstance(found, AncestorPlan):
         assert any(parse(base).is_inside(parse(found.request.base)) for base in ALLOWED)
 
-    bound = BINDS.decide(BindRequest(3, text, SimpleAuthentication(b"secret")))
+    bound = BINDS.decide(BindRequest(3, text, SimpleAuthentication(b"secret-Passw0rd")))
     if isinstance(bound, BindPlan):
         name = bound.request.name
         assert name in CLIENT.sync_accounts or bound.look_up is not None or inside(name, ALLOWED[:2])

@@ -52,7 +52,7 @@ def test_bind_and_search_give_what_the_server_said(server_certificates, on_react
     heard = bytearray()
 
     async def ask(connection):
-        return await connection.bind("svc", b"pw"), await connection.search(SEARCH)
+        return await connection.bind("svc", b"Passw0rd"), await connection.search(SEARCH)
 
     with StubServer(server_certificates, answer) as server:
         bound, found = on_reactor(asking(server, ask, heard=heard.extend))
@@ -117,7 +117,7 @@ def test_a_failure_is_told_in_words_and_ends_the_connection(server_certificates,
         with pytest.raises(ConnectionFailed, match=said):
             await connection.search(SEARCH)
         with pytest.raises(ConnectionFailed, match=said):
-            await connection.bind("svc", b"pw")
+            await connection.bind("svc", b"Passw0rd")
         return "refused"
 
     patience = 0.2 if "0.2" in said else 30

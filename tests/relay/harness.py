@@ -10,6 +10,7 @@ from gateway.relay import commands as c
 from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
 from gateway.relay.settings import SessionLimits
+from tests.emitted import EMITTED
 from tests.policy.policies import policy
 
 BASE = "OU=Staff,DC=corp,DC=example"
@@ -36,6 +37,7 @@ class Harness:
         )
         self.to_client, self.to_server, self.other, self.audit = [], [], [], []
         self.sizes = {}
+        self.verifying = []
         self.guarded, self.attempts, self.joined = set(), [], []
 
     def do(self, commands):
@@ -46,6 +48,7 @@ class Harness:
                 self.to_server += split(command.data, m.decode_request)
             elif isinstance(command, c.Audit):
                 self.audit.append(command.record)
+                EMITTED.note("audit record", repr(command.record))
             elif isinstance(command, c.StoreSizes):
                 self.sizes[command.shape] = Remembered(command.sizes)
             elif isinstance(command, c.RecallSizes):
@@ -56,6 +59,8 @@ class Harness:
                 self.do(self.session.attempt_admitted(command.account, admitted, self.now))
             elif isinstance(command, c.AttemptEnded):
                 self.attempts.append((command.account.name, command.verdict.value))
+            elif isinstance(command, c.VerifySecret):
+                self.verifying.append(command.check)
             elif isinstance(command, c.JoinAccounts):
                 self.joined.append((command.alias.name, command.account.name))
             else:
@@ -71,6 +76,10 @@ class Harness:
 
     def connected(self):
         self.do(self.session.server_connected("ldaps://dc1", self.now))
+
+    def verified(self, verdict):
+        """Of the secret that came first."""
+        self.do(self.session.secret_verified(self.verifying.pop(0), verdict, self.now))
 
     def tick(self, seconds):
         self.now += seconds
@@ -96,7 +105,7 @@ def split(data, decode):
     return found
 
 
-def bind(name, password=b"pw"):
+def bind(name, password=b"Harness-Passw0rd"):
     return m.BindRequest(3, name, m.SimpleAuthentication(password))
 
 

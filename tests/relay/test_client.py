@@ -56,13 +56,13 @@ def answer(message_id: int, response: Response, *controls: Control) -> bytes:
 
 def test_requests_are_encoded_with_message_ids_of_their_own() -> None:
     client = Client()
-    bind = client.bind("CN=svc", b"secret")
+    bind = client.bind("CN=svc", b"secret-Passw0rd")
     client.receive(answer(bind.message_id, BindResponse(SUCCESS)))
     search = client.search(SEARCH, (page_control(100),))
     who = client.extended(WHO_AM_I)
     sent = [decode_request(data) for data in (bind.data, search.data, who.data)]
     assert [message.operation for message in sent] == [
-        BindRequest(3, "CN=svc", SimpleAuthentication(b"secret")),
+        BindRequest(3, "CN=svc", SimpleAuthentication(b"secret-Passw0rd")),
         SEARCH,
         ExtendedRequest(WHO_AM_I),
     ]
@@ -73,7 +73,7 @@ def test_requests_are_encoded_with_message_ids_of_their_own() -> None:
 
 
 def test_a_password_is_not_shown_by_repr() -> None:
-    assert "secret" not in repr(Client().bind("CN=svc", b"secret"))
+    assert "secret" not in repr(Client().bind("CN=svc", b"secret-Passw0rd"))
 
 
 def test_a_search_gives_entries_references_and_its_end() -> None:
@@ -119,7 +119,7 @@ def test_the_cookie_of_the_next_page_is_read_from_the_end_of_a_search() -> None:
 
 def test_nothing_is_sent_while_a_bind_runs() -> None:
     client = Client()
-    bind = client.bind("CN=svc", b"secret")
+    bind = client.bind("CN=svc", b"secret-Passw0rd")
     for request in (lambda: client.search(SEARCH), lambda: client.extended(WHO_AM_I), lambda: client.bind("", b"")):
         with pytest.raises(ClientStateError):
             request()
@@ -132,7 +132,7 @@ def test_a_bind_waits_until_nothing_else_is_open() -> None:
     client = Client()
     client.search(SEARCH)
     with pytest.raises(ClientStateError):
-        client.bind("CN=svc", b"secret")
+        client.bind("CN=svc", b"secret-Passw0rd")
 
 
 def test_nothing_is_sent_after_an_unbind() -> None:
@@ -162,7 +162,7 @@ def test_only_an_open_request_can_be_abandoned_and_a_bind_never() -> None:
     client = Client()
     with pytest.raises(ClientStateError):
         client.abandon(1)
-    bind = client.bind("CN=svc", b"secret")
+    bind = client.bind("CN=svc", b"secret-Passw0rd")
     with pytest.raises(ClientStateError):
         client.abandon(bind.message_id)
 
@@ -210,7 +210,7 @@ def test_another_type_of_success_never_ends_a_search(response: Response) -> None
 
 def test_an_entry_never_answers_a_bind() -> None:
     client = Client()
-    bind = client.bind("CN=svc", b"secret")
+    bind = client.bind("CN=svc", b"secret-Passw0rd")
     with pytest.raises(DecodeError):
         client.receive(answer(bind.message_id, ENTRY))
 

@@ -168,7 +168,7 @@ def test_while_a_bind_runs_nothing_else_is_sent():
 
 def test_a_failed_bind_leaves_the_session_anonymous():
     h = Harness().bound()
-    h.send(bind("svc-sync@corp.example", b"wrong"), search(), start=5)
+    h.send(bind("svc-sync@corp.example", b"Wrong-Passw0rd"), search(), start=5)
     h.answer(h.to_server[-1].message_id, m.BindResponse(LDAPResult(49, diagnostic="data 52e")))
     assert h.results() == [(5, 49), (6, 50)]
     assert h.to_client[0].operation.result.diagnostic == ""
@@ -283,7 +283,7 @@ def test_leaving_before_the_answer_counts_for_the_source_as_it_does_for_the_acco
 def test_how_each_attempt_went_is_told_once():
     h = Harness().bound()
     assert h.attempts == [("svc-sync", "right")]
-    h.send(bind("svc-sync@corp.example", b"wrong"), start=5)
+    h.send(bind("svc-sync@corp.example", b"Wrong-Passw0rd"), start=5)
     h.answer(h.to_server[-1].message_id, m.BindResponse(LDAPResult(49, diagnostic="x data 52e, v1")))
     h.send(bind("svc-sync@corp.example"), start=6)
     h.answer(h.to_server[-1].message_id, m.BindResponse(LDAPResult(49, diagnostic="x data 533, v1")))

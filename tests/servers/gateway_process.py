@@ -1,5 +1,6 @@
 """The gateway as a process of its own, as an administrator runs it: started, watched, reloaded, stopped."""
 
+import contextlib
 import json
 import os
 import signal
@@ -8,6 +9,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.request import urlopen
+
+from tests.emitted import EMITTED
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,23 +22,26 @@ PATIENCE = 30
 class GatewayProcess:
     """directory: for its files, gateway.yaml, log and audit. config: the text of gateway.yaml, whose listeners may
     have port 0. ports: of the listeners, in their order. admin_port: of the admin pages, None where there are none.
+    launcher: a command that runs the command behind it. environment, descriptors: what it gets besides.
 
     Leaving the context kills what still runs.
     """
 
-    def __init__(self, directory, config):
+    def __init__(self, directory, config, *, launcher=(), environment=None, descriptors=()):
         self.config = directory / "gateway.yaml"
         self.config.write_text(config)
         self._log = directory / "log"
         self._audit = directory / "audit"
+        self.admin_port = None
         with self._log.open("w") as log, self._audit.open("w") as audit:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", "run", "-c", self.config],
+                [*launcher, sys.executable, "-m", "gateway", "run", "-c", self.config],
                 stdin=subprocess.DEVNULL,
                 stdout=audit,
                 stderr=log,
                 cwd=ROOT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
+                pass_fds=descriptors,
             )
         try:
             self.wait_for("ready")
@@ -69,17 +76,24 @@ class GatewayProcess:
         return found
 
     def audit_text(self):
+        """With the records of all operations that have ended by now."""
+        # A thread writes them; where it stands, the log says after this signal.
+        before = len(self.log())
+        until = time.monotonic() + PATIENCE
+        self.send("SIGUSR1")
+        while "audit: standard output: written up to here" not in self.log()[before:] and self.process.poll() is None:
+            assert time.monotonic() < until
+            time.sleep(0.005)
         return self._audit.read_text()
 
     def audit(self, **wanted):
-        """The records so far that have these fields."""
-        records = [json.loads(line) for line in self.audit_text().splitlines(keepends=True) if line.endswith("\n")]
-        return [record for record in records if wanted.items() <= record.items()]
+        """The records of operations so far that have these fields; of other kinds only if `record` is one of these."""
+        return _matching(self.audit_text(), wanted)
 
     def wait_for_audit(self, count=1, **wanted):
         """Until there are count records with these fields; returns them."""
         until = time.monotonic() + PATIENCE
-        while len(found := self.audit(**wanted)) < count:
+        while len(found := _matching(self._audit.read_text(), wanted)) < count:
             assert self.process.poll() is None, f"the gateway has ended: {self.log()}"
             assert time.monotonic() < until, f"{len(found)} records with {wanted}: {self.audit_text()}"
             time.sleep(0.02)
@@ -112,7 +126,17 @@ class GatewayProcess:
         self.process.send_signal(getattr(signal, name))
 
     def terminate(self):
+        self._note_pages()
         self.send("SIGTERM")
+
+    def _note_pages(self):
+        """What the admin pages say in the end, to be searched for passwords."""
+        if self.admin_port is None or self.process.poll() is not None:
+            return
+        for path in ("/metrics", "/"):
+            # A process that a test has stopped answers nothing.
+            with contextlib.suppress(OSError), urlopen(f"http://127.0.0.1:{self.admin_port}{path}", timeout=2) as page:
+                EMITTED.note("admin page", page.read())
 
     def stop(self):
         """Ends it by SIGTERM; returns the exit status."""
@@ -120,9 +144,17 @@ class GatewayProcess:
         return self.process.wait(PATIENCE)
 
     def kill(self):
+        self._note_pages()
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(PATIENCE)
+
+
+def _matching(text, wanted):
+    records = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    if "record" not in wanted:
+        records = [record for record in records if record["record"] in ("operation", "sign-in")]
+    return [record for record in records if wanted.items() <= record.items()]
 
 
 def free_port():

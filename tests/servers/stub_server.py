@@ -23,8 +23,8 @@ class StubServer:
     """Serves on a free port of loopback until the context is left.
 
     answer: takes a request, returns the operations to send in answer; it runs in the connection's own thread and
-    may block. requests: all that have come. client_ca_file: each client must show a certificate of this authority.
-    configure: takes the context of its TLS, to change it.
+    may block. requests: all that have come; received: their octets. client_ca_file: each client must show a certificate
+    of this authority. configure: takes the context of its TLS, to change it.
     """
 
     def __init__(self, certificates, answer=accept_binds, client_ca_file=None, configure=lambda context: None):
@@ -41,6 +41,7 @@ class StubServer:
         self._closed = False
         self.ca_file = certificates.ca_file
         self.requests = []
+        self.received = bytearray()
         self._threads[0].start()
 
     def __enter__(self):
@@ -96,6 +97,7 @@ class StubServer:
             self._open.add(connection)
             framer = Framer(1_000_000)
             while data := connection.recv(65_536):
+                self.received += data
                 framer.feed(data)
                 while (octets := framer.next_message()) is not None:
                     message = m.decode_request(octets)

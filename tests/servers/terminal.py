@@ -12,6 +12,7 @@ import sys
 import termios
 import time
 
+from tests.emitted import EMITTED
 from tests.servers.gateway_process import PATIENCE, ROOT
 
 # CSI sequences of ECMA-48, and the end of a line that was overwritten.
@@ -49,6 +50,7 @@ class Terminal:
             self.process.kill()
         self.process.wait(PATIENCE)
         os.close(self._ours)
+        EMITTED.note("terminal", self.raw)
 
     @property
     def lines(self):
@@ -65,6 +67,14 @@ class Terminal:
         self._until(lambda: question in self.raw[self._answered :].rsplit("\n", 1)[-1], question)
         self._answered = len(self.raw)
         os.write(self._ours, text.encode() + b"\n")
+
+    def wait_for_lines(self, count):
+        """Until so many whole lines have been shown."""
+        self._until(lambda: len(self.lines) > count, f"{count} lines")
+
+    def interrupt(self):
+        """Types Ctrl-C."""
+        os.write(self._ours, b"\x03")
 
     def end(self):
         """The exit status."""

@@ -121,7 +121,7 @@ def test_members_of_a_group_are_found_in_whatever_way_its_name_is_typed(start, a
 )
 def test_people_sign_in_with_mistyped_names(certificates, above, name, password):
     with RawClient(above.port, certificates.ca_file) as session:
-        assert session.bind(name, "wrong") == 49
+        assert session.bind(name, "Wrong-Passw0rd") == 49
         assert session.bind(name, password) == 0
     assert above.wait_for_audit(2, operation="bind")[-1]["mended"][0]["received"] == name
 

@@ -300,7 +300,7 @@ def test_a_person_signs_in_by_dn_and_may_do_nothing_else(stage, spelling):
 def test_everybody_else_is_turned_away_alike(stage, who):
     person = stage.profile.person
     name, password = {
-        "wrong password": (person, "wrong"),
+        "wrong password": (person, "Wrong-Passw0rd"),
         "nobody": (person.replace("00001", "99999"), USER_PASSWORD),
         "outside": (stage.profile.outsider, USER_PASSWORD),
         "bare name": ("Jürgen O'Neil 00001", USER_PASSWORD),

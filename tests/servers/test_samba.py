@@ -110,7 +110,7 @@ def test_a_large_group_whole_and_in_ranges(samba, through, account, asked, count
     [
         ("t-plain@corp.example", USER_PASSWORD, 0),
         ("CORP\\t-plain", USER_PASSWORD, 0),
-        ("t-plain@corp.example", "wrong", 49),
+        ("t-plain@corp.example", "Wrong-Passw0rd", 49),
         ("t-disabled@corp.example", USER_PASSWORD, 49),
         ("u00001@corp.example", USER_PASSWORD, 49),
         ("t-plain@other.example", USER_PASSWORD, 49),

@@ -198,7 +198,7 @@ def test_a_limit_of_the_server_is_an_error_at_the_client(
         (slapd_tree.user_dn(1), USER_PASSWORD, 0),
         (slapd_tree.user_dn(3), USER_PASSWORD, 0),
         (slapd_tree.user_dn(3).replace("\\,", "\\2c").upper(), USER_PASSWORD, 0),
-        (slapd_tree.user_dn(1), "wrong", 49),
+        (slapd_tree.user_dn(1), "Wrong-Passw0rd", 49),
         (f"CN=nobody,{STAFF}", USER_PASSWORD, 49),
         (slapd_tree.user_dn(25), USER_PASSWORD, 49),
         (f"cn=root,{SUFFIX}", USER_PASSWORD, 49),

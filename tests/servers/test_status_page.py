@@ -91,11 +91,11 @@ def test_without_its_server_it_is_not_ready_and_with_it_again_it_is(certificates
         with RawClient(running.port, certificates.ca_file) as session:
             return session.bind(SYNC_ACCOUNT, SYNC_PASSWORD)
 
-    assert ready() == (200, {"status": "ready", "reasons": []})
+    assert ready() == (200, {"status": "ready", "reasons": [], "notes": []})
     server.kill()
     assert bind() == 52
     why = f"directory corp: no server could be reached: localhost:{server.port} (refused)"
-    assert ready() == (503, {"status": "not ready", "reasons": [why]})
+    assert ready() == (503, {"status": "not ready", "reasons": [why], "notes": []})
     page, _ = browser.read(f"http://127.0.0.1:{running.admin_port}/")
     assert why in page
     server.start()

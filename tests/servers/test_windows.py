@@ -161,7 +161,7 @@ def test_a_range_behind_the_last_value_is_an_error(small):
 @pytest.mark.parametrize("name", [SYNC_DN, SYNC_DN.lower(), SYNC_NAME, "CORP\\svc-mimecast", "corp\\SVC-mimecast"])
 def test_names_that_bind(windows, name):
     assert connect(windows, name).result["result"] == 0
-    wrong = connect(windows, name, "wrong")
+    wrong = connect(windows, name, "Wrong-Passw0rd")
     assert wrong.result["result"] == 49
     assert "data 52e" in wrong.result["message"]
 

@@ -141,3 +141,18 @@ def test_the_last_attempt_may_end_as_soon_as_it_is_admitted():
     tried.attempts.begin(JANE, one, gone)
     tried.attempts.end(JANE, Verdict.right)
     assert tried.said == [True, True]
+
+
+def test_what_is_forgotten_counts_no_more_and_lets_in_who_waits():
+    tried = Tried()
+    tried.fail(3)
+    assert tried.guarded()
+    tried.attempts.forget(JANE)
+    assert not tried.guarded()
+    tried.fail(2)
+    tried.begin()
+    tried.begin()
+    assert tried.said == [True]
+    tried.attempts.forget(JANE)
+    assert tried.said == [True, True]
+    tried.attempts.forget(JOHN)

@@ -39,8 +39,8 @@ class Gateway:
         self.attempts = SharedAttempts(clock, turns)
         self.attempts.use(self.store(self.settings))
 
-    def store(self, settings):
-        self.latest = RedisAttempts(settings, self.clock, self.turns, self.states.append, look_pause=NEVER)
+    def store(self, settings, look_pause=NEVER):
+        self.latest = RedisAttempts(settings, self.clock, self.turns, self.states.append, look_pause)
         return self.latest
 
     def ready(self):
@@ -124,6 +124,15 @@ def test_a_right_password_at_one_gateway_is_forgotten_at_both(pair):
     assert other.try_(jane, Verdict.right)
     assert one.try_(jane) and one.try_(jane) and other.try_(jane)
     assert not one.try_(jane)
+
+
+def test_what_an_administrator_lets_be_forgotten_is_so_at_both(pair):
+    one, other = pair
+    jane = someone()
+    assert one.try_(jane) and one.try_(jane) and one.try_(jane)
+    other.attempts.forget(jane)
+    other.settle()
+    assert one.try_(jane)
 
 
 def test_a_wrong_password_is_forgotten_after_the_window(pair, clock):
@@ -477,7 +486,7 @@ def test_a_redis_that_hangs_holds_up_nobody_for_longer_than_it_may(mortal, restl
     one.begin(jane)
     one.turns.expire(PATIENCE)
     assert one.said[jane] == [True, True, True]
-    assert one.states[1:] == ["no answer within 0.5 seconds"]
+    assert one.states[1:] == [f"no answer within {PATIENCE:g} seconds"]
     one.attempts.end(jane, Verdict.wrong)
     one.attempts.end(jane, Verdict.wrong)
     mortal.thaw()
@@ -527,6 +536,26 @@ def test_who_waits_for_another_gateway_is_decided_on_here_when_redis_goes(mortal
     mortal.kill()
     other.begin(someone("john"))
     other.turns.until(lambda: other.said[jane] == [True])
+
+
+def test_that_redis_goes_or_forgets_is_noticed_while_nobody_signs_in(start):
+    with RedisServer() as server:
+        idle, jane = start(server), someone()
+        idle.attempts.use(idle.store(idle.settings, look_pause=0.05))
+        idle.ready()
+        assert [idle.try_(jane) for _ in range(4)] == [True, True, True, False]
+        with server.client() as client:
+            client.flushall()
+            idle.turns.until(lambda: client.keys("ldap-gateway:lockout:failed:*"))
+        assert not idle.try_(jane)
+        server.kill()
+        cut_off(idle)
+        server.start()
+        idle.ready()
+        server.freeze()
+        cut_off(idle)
+        server.thaw()
+        idle.ready()
 
 
 def test_what_is_known_goes_to_another_store_and_to_memory(server, mortal, start):

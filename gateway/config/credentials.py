@@ -1,0 +1,282 @@
+"""Mapped credentials: hashes of what services sign in with, and the gateway's own passwords, from the configuration and
+from files of their own. What is wrong is said without showing any of them."""
+
+from __future__ import annotations
+
+import os
+import re
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from codecs import BOM_UTF8
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_bytes
+from stat import S_IROTH
+from typing import Final
+
+from gateway.config import models
+from gateway.config.problems import Problem
+from gateway.config.source import Location, Source
+from gateway.ldap.dn import DN, DNError, parse
+from gateway.policy.bind_name import read_bare_name, read_bind_name
+from gateway.policy.credentials import MappedAccount, OwnPassword
+
+# As many as a rotation needs, and a second one that began before the first was over.
+MAX_HASHES: Final = 4
+# Of a file with a password or with hashes.
+MAX_OCTETS: Final = 4096
+
+# OWASP Password Storage Cheat Sheet, Argon2id: each row is as strong as the others. KiB of memory, passes.
+LEAST: Final = ((47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5))
+# A hash may not be a denial of service: 256 MiB, and about a second of one core.
+MOST_MEMORY: Final = 256 * 1024
+MOST_WORK: Final = 1024 * 1024
+MOST_LANES: Final = 16
+
+# The form that argon2 writes (https://github.com/P-H-C/phc-winner-argon2, encoding.c); no other is read.
+_NUMBER: Final = "([1-9][0-9]{0,8})"
+_HASH: Final = re.compile(
+    rf"\$argon2id\$v=19\$m={_NUMBER},t={_NUMBER},p={_NUMBER}\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)"
+)
+_SPLIT: Final = re.compile(r"\$argon2id\$v=19\$m=[0-9]+|[tp]=[0-9]+(\$.*)?")
+_LEAST_SALT: Final = 8
+_LEAST_DIGEST: Final = 16
+_MOST: Final = 64
+
+_NAME_FORMS: Final = "a DN, name@domain, DOMAIN\\name or a single name like mimecast-sync is expected"
+
+
+class HashProblem(ValueError):
+    """The text says what is wrong with a hash, and shows nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hash:
+    """A hash that is served. memory: KiB."""
+
+    text: str
+    memory: int
+    passes: int
+    lanes: int
+    salt: int
+    digest: int
+
+
+def read_hash(text: str) -> Hash:
+    """Raises HashProblem."""
+    match = _HASH.fullmatch(text)
+    if match is None:
+        raise HashProblem(_no_hash(text))
+    memory, passes, lanes = int(match[1]), int(match[2]), int(match[3])
+    salt, digest = _octets(match[4]), _octets(match[5])
+    if not (_LEAST_SALT <= salt <= _MOST and _LEAST_DIGEST <= digest <= _MOST):
+        raise HashProblem("the salt or the digest has a length that is not served; make a new hash: hash-password")
+    if memory > MOST_MEMORY or memory * passes > MOST_WORK or lanes > MOST_LANES:
+        raise HashProblem(
+            f"too costly: m is at most {MOST_MEMORY} (KiB), m times t at most {MOST_WORK}, p at most {MOST_LANES}"
+        )
+    if not any(memory >= least_memory and passes >= least for least_memory, least in LEAST):
+        raise HashProblem("too weak: at least m=19456,t=2 (or m=47104,t=1) is expected; make a new one: hash-password")
+    return Hash(text, memory, passes, lanes, salt, digest)
+
+
+def _no_hash(text: str) -> str:
+    made = "`ldap-gateway hash-password` makes one"
+    if _SPLIT.fullmatch(text):
+        return "a hash needs quotes: YAML takes its commas for ends of items"
+    if text.startswith("$argon2"):
+        return f"not an argon2id hash as argon2 writes it ($argon2id$v=19$m=...,t=...,p=...$...$...); {made}"
+    if text.startswith(("$", "{")):
+        return f"a hash of another kind; only argon2id is served, {made}"
+    return f"not a hash; where it is the secret itself, it has been shown and needs replacing; {made}"
+
+
+def _octets(text: str) -> int:
+    """How many there are; 0 for base64 that argon2 would not write."""
+    try:
+        found = b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except Base64Error:
+        return 0
+    return len(found) if b64encode(found).decode().rstrip("=") == text else 0
+
+
+def decoys(accounts: Iterable[MappedAccount]) -> tuple[str, ...]:
+    """Hashes that no secret fits, as many and as costly as those of the account that has most of them."""
+    costly = max((account.hashes for account in accounts), key=_work, default=())
+    return tuple(map(_decoy, costly))
+
+
+def _work(hashes: tuple[str, ...]) -> int:
+    return sum(found.memory * found.passes for found in map(read_hash, hashes))
+
+
+def _decoy(text: str) -> str:
+    found = read_hash(text)
+    salt, digest = (b64encode(token_bytes(size)).decode().rstrip("=") for size in (found.salt, found.digest))
+    return f"$argon2id$v=19$m={found.memory},t={found.passes},p={found.lanes}${salt}${digest}"
+
+
+class CredentialsReader:
+    """Of all clients of one file. Paths are relative to its directory.
+
+    accounts: by the client's name; only those that can be served.
+    """
+
+    def __init__(self, source: Source, directory: Path) -> None:
+        self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
+        self.accounts: dict[str, tuple[MappedAccount, ...]] = {}
+        self._source = source
+        self._directory = directory
+        # By the directory's name and the account: the first password that was found, and where.
+        self._own: dict[tuple[str, DN], tuple[OwnPassword, str]] = {}
+
+    def read(self, file: models.File) -> None:
+        for name, client in file.clients.items():
+            self.accounts[name] = self._accounts_of(name, client)
+        self._check_together(file)
+
+    def gateway_accounts(self, directory: str) -> tuple[DN, ...]:
+        """As which the gateway itself binds there."""
+        return tuple(own for where, own in self._own if where == directory)
+
+    def _accounts_of(self, name: str, client: models.Client) -> tuple[MappedAccount, ...]:
+        at: Location = ("clients", name, "credentials")
+        wanted = client.credentials
+        if wanted.mode == "passthrough":
+            if wanted.accounts:
+                self._problem((*at, "accounts"), "only of use with `mode: mapped`")
+            return ()
+        if not wanted.accounts:
+            self._problem((*at, "mode"), "with `mapped` the accounts are needed: accounts")
+        if client.sync_accounts:
+            self._problem(
+                ("clients", name, "sync_accounts"),
+                "with `credentials: {mode: mapped}` the sync accounts are those of credentials.accounts alone; the "
+                "password of any other one would still be worth something inside",
+            )
+        found: dict[str, MappedAccount] = {}
+        for key, account in wanted.accounts.items():
+            read = self._account((*at, "accounts", key), key, client.directory, account)
+            if read is None:
+                continue
+            if read.name.lower() in found:
+                self._problem((*at, "accounts", key), "two accounts with the same name")
+            found[read.name.lower()] = read
+        return tuple(found.values())
+
+    def _check_together(self, file: models.File) -> None:
+        """That no client gets from outside what the gateway itself signs in with."""
+        for name, client in file.clients.items():
+            for i, account in enumerate(client.sync_accounts):
+                dn = read_bind_name(account)
+                for (directory, own), (_, owner) in self._own.items():
+                    if directory == client.directory and isinstance(dn, DN) and dn.same(own):
+                        self._problem(
+                            ("clients", name, "sync_accounts", i),
+                            f"the gateway's own account of clients.{owner}: nobody outside may have its password",
+                        )
+
+    def _account(
+        self, at: Location, key: str, directory: str, account: models.MappedAccount
+    ) -> MappedAccount | None:
+        read = read_bind_name(key)
+        name = str(read) if read is not None else read_bare_name(key)
+        if name is None:
+            self._problem(at, f"{_NAME_FORMS}, as the service binds with it")
+        bind_dn = self._bind_dn((*at, "bind_dn"), account.bind_dn)
+        hashes = self._hashes(at, account)
+        password = self._password((*at, "password_file"), account.password_file)
+        if bind_dn is None or password is None:
+            return None
+        self._check_same((*at, "password_file"), str(at[1]), directory, bind_dn, password)
+        if name is None or not hashes:
+            return None
+        return MappedAccount(name, hashes, str(bind_dn), password)
+
+    def _bind_dn(self, at: Location, text: str) -> DN | None:
+        try:
+            dn = parse(text)
+        except DNError as error:
+            self._problem(at, str(error))
+            return None
+        if not dn.rdns:
+            self._problem(at, "the DN of the gateway's own account is expected; an empty one would be anonymous")
+            return None
+        return dn
+
+    def _check_same(self, at: Location, client: str, directory: str, bind_dn: DN, password: OwnPassword) -> None:
+        for (other_directory, other), (known, owner) in self._own.items():
+            if other_directory == directory and other.same(bind_dn):
+                if known != password:
+                    self._problem(at, f"another password than the same account has in clients.{owner}")
+                return
+        self._own[directory, bind_dn] = (password, client)
+
+    def _hashes(self, at: Location, account: models.MappedAccount) -> tuple[str, ...]:
+        found: list[str] = []
+        before = len(self.problems)
+        for i, text in enumerate(account.hashes):
+            self._add_hash(found, text, self._source.problem((*at, "hashes", i), ""))
+        if account.hashes_file is not None:
+            key = (*at, "hashes_file")
+            path = self._directory / account.hashes_file
+            octets = self._read(key, path)
+            where = self._source.problem(key, "").path
+            for number, line in enumerate((octets or b"").decode("utf-8", "replace").splitlines(), 1):
+                text = line.strip()
+                if text and not text.startswith("#"):
+                    self._add_hash(found, text, Problem(str(path), number, where, ""))
+        if len(self.problems) == before and not 1 <= len(found) <= MAX_HASHES:
+            self._problem(
+                at, f"1 to {MAX_HASHES} hashes are expected in hashes or hashes_file; `ldap-gateway hash-password`"
+            )
+        return tuple(found)
+
+    def _add_hash(self, found: list[str], text: str, where: Problem) -> None:
+        try:
+            read_hash(text)
+            if text in found:
+                raise HashProblem("the same hash twice")
+        except HashProblem as error:
+            self.problems.append(Problem(where.file, where.line, where.path, str(error)))
+        else:
+            found.append(text)
+
+    def _password(self, at: Location, text: str) -> OwnPassword | None:
+        path = self._directory / text
+        octets = self._read(at, path)
+        if octets is None:
+            return None
+        # An editor and echo end a line; nothing else that stands in the file is taken for something else.
+        password = octets.removesuffix(b"\r\n") if octets.endswith(b"\r\n") else octets.removesuffix(b"\n")
+        if not password:
+            self._problem(at, f"{path}: it is empty; it must hold the password of bind_dn")
+            return None
+        if b"\n" in password or b"\0" in password or password.startswith(BOM_UTF8):
+            said = "more than one line, a NUL or a byte order mark; only the password and a line end may be in it"
+            self._problem(at, f"{path}: {said}")
+            return None
+        return OwnPassword(password)
+
+    def _read(self, at: Location, path: Path) -> bytes | None:
+        try:
+            with path.open("rb") as file:
+                octets = file.read(MAX_OCTETS + 1)
+                open_to_all = os.fstat(file.fileno()).st_mode & S_IROTH
+        except OSError as error:
+            self._problem(at, f"{path}: cannot be read: {error.strerror}")
+            return None
+        if len(octets) > MAX_OCTETS:
+            self._problem(at, f"{path}: larger than {MAX_OCTETS} octets")
+            return None
+        if open_to_all:
+            self._warning(at, f"{path}: every user of this host can read it; chmod o-r, or mode 0400 for a container's")
+        return octets
+
+    def _problem(self, location: Location, message: str) -> None:
+        self.problems.append(self._source.problem(location, message))
+
+    def _warning(self, location: Location, message: str) -> None:
+        self.warnings.append(self._source.problem(location, message))

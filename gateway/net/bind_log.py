@@ -1,0 +1,45 @@
+"""What the log says of a sync account that cannot sign in: without it there is no sync at all. That a person mistypes a
+password is in the audit only."""
+
+from __future__ import annotations
+
+from twisted.logger import Logger
+
+from gateway.policy.reasons import Reason
+from gateway.relay.audit import AuditRecord
+
+log = Logger()
+
+
+def log_bind(label: str, record: AuditRecord) -> None:
+    """label: of the session."""
+    if not record.sync_bind:
+        return
+    if record.reason == Reason.gateway_account_refused:
+        log.critical(
+            "{label}: ALERT: {server} refuses the gateway's own account {account}: {meaning}; "
+            "no sync of this client until that is put right",
+            label=label,
+            server=record.server,
+            account=record.mapped_to,
+            meaning=record.server_meaning or "it does not say why",
+        )
+    elif record.reason == Reason.gateway_account_guarded:
+        log.critical(
+            "{label}: ALERT: the gateway's own account {account} is not tried for now: its password was wrong so often "
+            "that more would lock it in the directory; put password_file right and send SIGHUP",
+            label=label,
+            account=record.mapped_to,
+        )
+    elif record.reason == Reason.secret_wrong:
+        log.warn(
+            "{label}: the sync account {account} came with a wrong secret", label=label, account=record.account
+        )
+    elif record.server_meaning:
+        log.warn(
+            "{label}: the sync account {account} cannot sign in at {server}: {meaning}",
+            label=label,
+            account=record.account,
+            server=record.server,
+            meaning=record.server_meaning,
+        )

@@ -1,0 +1,121 @@
+"""The steps of a mapped account's bind: its secret is verified, then the gateway signs in as itself."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Final
+
+from gateway.ldap.dn import parse
+from gateway.ldap.messages import BindResponse
+from gateway.ldap.results import LDAPResult, ResultCode
+from gateway.policy.credentials import MappedBind, SecretCheck, SecretVerdict
+from gateway.policy.decision import BindPlan, Refuse
+from gateway.policy.lockout import Verdict, gateway_account, guarded_account, guarded_source, of_source, verdict
+from gateway.policy.policy import Policy
+from gateway.policy.reasons import REASONS, Reason
+from gateway.relay.binding import REFUSED
+from gateway.relay.results import relayed_bind
+from gateway.relay.steps import (
+    Account,
+    Admitted,
+    Answer,
+    Ask,
+    BeginAttempt,
+    EndAttempt,
+    Outcome,
+    Step,
+    Steps,
+    Tried,
+    TrySecret,
+)
+
+_ATTEMPTS: Final = {
+    SecretVerdict.right: Verdict.right,
+    SecretVerdict.wrong: Verdict.wrong,
+    SecretVerdict.undecided: Verdict.neither,
+}
+
+
+def refused_bind_steps(check: SecretCheck, refusal: Refuse) -> Steps:
+    """Of a bind that the policy refuses: takes the time that a wrong secret takes, so that nobody can tell which names
+    are mapped accounts. check: of what came, against decoys."""
+    if (yield from _tried(check)) is SecretVerdict.undecided:
+        return _unverified()
+    return Outcome(
+        LDAPResult(refusal.code, "", refusal.text), reason=refusal.reason, detail=refusal.detail, server_bound=True
+    )
+
+
+def mapped_bind_steps(policy: Policy, plan: BindPlan, mapped: MappedBind, source: str) -> Steps:
+    """The server is sent nothing before the secret has proved right, and nothing of the client's then."""
+    guard = policy.settings.lockout
+    address = guarded_source(policy.settings.directory, source) if guard.per_source else None
+    if address is not None:
+        answer = yield BeginAttempt(address, guard.of_sources())
+        if not isinstance(answer, Admitted) or not answer.admitted:
+            return (yield from _refused_in_time(mapped, Reason.source_guarded))
+    account = guarded_account(policy.settings.directory, plan) if guard.failures else None
+    if account is not None:
+        answer = yield BeginAttempt(account, guard)
+        if not isinstance(answer, Admitted) or not answer.admitted:
+            return (yield from _refused_in_time(mapped, Reason.account_guarded))
+    tried = yield from _tried(mapped.check)
+    if account is not None:
+        yield EndAttempt(account, _ATTEMPTS[tried])
+    if address is not None:
+        yield EndAttempt(address, of_source(_ATTEMPTS[tried]))
+    if tried is SecretVerdict.undecided:
+        return _unverified()
+    if tried is not SecretVerdict.right:
+        return Outcome(REFUSED, reason=Reason.secret_wrong, server_bound=True)
+    return (yield from _own_bind(policy, plan, mapped))
+
+
+def _refused_in_time(mapped: MappedBind, reason: Reason) -> Steps:
+    """It takes as long as to find a secret wrong."""
+    check = SecretCheck(mapped.decoys, mapped.check.secret)
+    return (yield from refused_bind_steps(check, Refuse(reason, REFUSED.code)))
+
+
+def _own_bind(policy: Policy, plan: BindPlan, mapped: MappedBind) -> Steps:
+    """The gateway signs in as itself. That it cannot is nothing that the client did, and nothing that it may take for
+    a wrong secret."""
+    guard = policy.settings.lockout
+    own = gateway_account(policy.settings.directory, parse(plan.request.name)) if guard.failures else None
+    if own is not None:
+        answer = yield BeginAttempt(own, guard)
+        if not isinstance(answer, Admitted) or not answer.admitted:
+            return _own_failure(Reason.gateway_account_guarded)
+    if mapped.account.password.replaced:
+        if own is not None:
+            yield EndAttempt(own, Verdict.neither)
+        return _own_failure(Reason.gateway_account_replaced)
+    response = yield Ask(plan.request)
+    if not isinstance(response, BindResponse):
+        raise TypeError("a bind was answered by something else")
+    if own is not None:
+        yield EndAttempt(own, verdict(response.result))
+    if response.result.code == ResultCode.success:
+        return Outcome(LDAPResult(ResultCode.success), account=Account(plan.kind, plan.account))
+    if response.result.code in (ResultCode.busy, ResultCode.unavailable):
+        result, reason = relayed_bind(response.result, policy)
+        return Outcome(result, reason=reason, server_bound=True)
+    return _own_failure(Reason.gateway_account_refused)
+
+
+def _tried(check: SecretCheck) -> Generator[Step, Answer, SecretVerdict]:
+    answer = yield TrySecret(check)
+    return answer.verdict if isinstance(answer, Tried) else SecretVerdict.undecided
+
+
+def _unverified() -> Outcome:
+    return _failure(Reason.too_many_verifications, ResultCode.busy)
+
+
+def _own_failure(reason: Reason) -> Outcome:
+    return _failure(reason, ResultCode.unavailable)
+
+
+def _failure(reason: Reason, code: ResultCode) -> Outcome:
+    text = f"{reason}: {REASONS[reason].meaning}"
+    return Outcome(LDAPResult(code, "", text), reason=reason, server_bound=True)

@@ -1,0 +1,28 @@
+"""Mapped accounts as the tests of policy and relay use them: nothing of theirs is verified there."""
+
+from gateway.ldap.dn import parse
+from gateway.policy.credentials import MappedAccount, OwnPassword
+from tests.policy.policies import policy
+
+OWN_DN = "CN=svc-gateway,OU=Staff,DC=corp,DC=example"
+OWN_PASSWORD = b"Inner-Passw0rd"
+OUTER_DN = "CN=service,O=Outside"
+
+
+def mapped_account(name, *hashes, password=OWN_PASSWORD):
+    return MappedAccount(name, hashes or ("hash",), OWN_DN, OwnPassword(password))
+
+
+def mapped_changes(*accounts, **changes):
+    """Of policy(): these are its only sync accounts."""
+    return {
+        "sync_accounts": tuple(account.name for account in accounts),
+        "mapped_accounts": accounts,
+        "decoy_hashes": ("decoy 1", "decoy 2"),
+        "gateway_accounts": (parse(OWN_DN),),
+        **changes,
+    }
+
+
+def mapped_policy(*accounts, **changes):
+    return policy(**mapped_changes(*accounts, **changes))
