@@ -4,7 +4,7 @@ import pytest
 
 from gateway.ldap import messages as m
 from gateway.ldap.results import LDAPResult
-from gateway.policy.credentials import Secret, SecretVerdict
+from gateway.policy.credentials import OwnPassword, Secret, SecretVerdict
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.reasons import Reason
 from gateway.relay import commands as c
@@ -121,6 +121,7 @@ def test_whatever_else_a_server_refuses_the_own_account_with_is_unavailable(code
 def test_a_server_that_cannot_answer_now_has_refused_nobody(code):
     h = signed_in(harness())
     h.answer(1, m.BindResponse(LDAPResult(code)))
+    h.do(h.session.server_failed("the directory has no other server", h.now))
     assert h.results() == [(1, code)]
     assert h.audit[-1].reason == ""
 
@@ -139,7 +140,7 @@ def test_a_guarded_own_account_is_not_tried():
 def test_a_replaced_password_is_not_tried():
     account = mapped_account("mimecast-sync")
     h = harness(account)
-    account.password.replaced = True
+    account.password.later = OwnPassword(b"New-Passw0rd")
     h.send(bind("mimecast-sync", OUTER))
     h.verified(RIGHT)
     assert h.results() == [(1, 52)]
