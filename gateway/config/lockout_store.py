@@ -11,13 +11,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from gateway.config import models
 from gateway.config.certificates import CertificateProblem, read_certificates
+from gateway.config.secrets import SecretReader
 from gateway.config.source import Location
 from gateway.state.redis_settings import REDIS_PORT, RedisSettings
 
 MEMORY: Final = "memory"
 _KEY: Final = "lockout_store"
 _FORMS: Final = "memory, redis://USER:PASSWORD@HOST:PORT/DB, rediss:// (the same over TLS) or unix:///PATH is expected"
-_MOST_OCTETS: Final = 4096
 
 Say = Callable[[Location, str], None]
 
@@ -40,10 +40,11 @@ def lockout_store(
         where: Location = (_KEY, "password_file")
         if password:
             problem(where, "the URL has a password already; keep it in one of them")
+        octets = SecretReader(problem, warning).octets(where, path(store.password_file))
         try:
-            password = _secret(path(store.password_file))
-        except ValueError as error:
-            problem(where, f"{path(store.password_file)}: {error}")
+            password = "" if octets is None else _password(octets)
+        except ValueError:
+            problem(where, f"{path(store.password_file)}: one line with the password, in UTF-8, is expected")
     ca_file = None if store.ca_file is None else path(store.ca_file)
     if ca_file is not None:
         if not tls:
@@ -62,6 +63,9 @@ def lockout_store(
 def _read(url: str) -> tuple[str, int, str, int, str, str, bool]:
     """Host, port, path of the socket, database, user, password and whether it is TLS. Raises ValueError."""
     parts = urlsplit(url)
+    if parts.netloc.count("@") > 1:
+        # %40 in a password: where it ends must not be a matter of who reads it.
+        raise ValueError
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     if parts.scheme == "unix":
         options = parse_qs(parts.query, strict_parsing=True) if parts.query else {}
@@ -81,18 +85,11 @@ def _database(text: str) -> int:
     return int(text)
 
 
-def _secret(path: Path) -> str:
-    """Without the end of its line. Raises ValueError, whose text does not name the file."""
-    try:
-        with path.open("rb") as file:
-            octets = file.read(_MOST_OCTETS + 1)
-        text = octets.decode().removesuffix("\n").removesuffix("\r")
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError("not a text in UTF-8") from None
-    if not text or "\n" in text or len(octets) > _MOST_OCTETS:
-        raise ValueError("one line with the password is expected")
+def _password(octets: bytes) -> str:
+    """Of a file, without the end of its line. Raises ValueError."""
+    text = octets.decode().removesuffix("\n").removesuffix("\r")
+    if not text or "\n" in text:
+        raise ValueError
     return text
 
 

@@ -34,6 +34,7 @@ def test_it_is_memory_by_itself(tmp_path):
 
 def test_password_and_ca_may_be_in_files(tmp_path):
     (tmp_path / "password").write_text(f"{PASSWORD}\n")
+    (tmp_path / "password").chmod(0o600)
     found = store(tmp_path, "{url: rediss://gw@redis, password_file: password, ca_file: gateway.pem}")
     assert found.settings.lockout_store == RedisSettings(
         "redis", user="gw", password=PASSWORD, tls=True, ca_file=tmp_path / "gateway.pem"
@@ -56,13 +57,14 @@ def test_no_password_is_in_what_is_shown_of_it(tmp_path):
             "disk", "http://:S3cret@redis", "redis://", "redis://:S3cret@", "redis://:S3cret@redis:port",
             "redis://:S3cret@redis/db", "redis://:S3cret@redis/0/1", '"redis://:S3cret@redis?db=1"',
             "unix://host/run/r.sock", '"unix:///run/r.sock?timeout=1"', "redis://:S3cret@[::1",
+            "redis://:p@S3cret@redis",
         )),
         ("{url: memory}", "lockout_store.url", "memory, redis://"),
         ("{uri: 'redis://:S3cret@redis'}", "lockout_store.uri", 'unknown key; did you mean "url"?'),
         ("{url: 'redis://:S3cret@redis', password_file: password}", "lockout_store.password_file", "keep it in one"),
         ("{url: 'redis://redis', password_file: nothing}", "lockout_store.password_file", "No such file"),
         ("{url: 'redis://redis', password_file: two}", "lockout_store.password_file", "one line with the password"),
-        ("{url: 'redis://redis', password_file: gateway.der}", "lockout_store.password_file", "not a text"),
+        ("{url: 'redis://redis', password_file: gateway.der}", "lockout_store.password_file", "in UTF-8"),
         ("{url: 'redis://:S3cret@redis', ca_file: gateway.pem}", "lockout_store.ca_file", "only of use with rediss"),
         ("{url: 'rediss://:S3cret@redis', ca_file: password}", "lockout_store.ca_file", "no certificate in PEM"),
     ],
