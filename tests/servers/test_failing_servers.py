@@ -66,7 +66,7 @@ def gateway(certificates, slapd, path, start_gateway):
     }
     # The path fails the connection of the sync, and there is no other.
     directory = slapd.gateway_directory | {"servers": [server], "spares": 0, "health": "off"}
-    return start_gateway(configuration(certificates, directory, client, limits={"silence": SILENCE, "bind": SILENCE}))
+    return start_gateway(configuration(certificates, directory, client, limits={"silence": SILENCE}))
 
 
 class Sync:
