@@ -270,6 +270,12 @@ class ServerConnector:
             so="sessions go to the others" if others else "no server of the directory is up",
         )
 
+    def tell_forgotten(self) -> None:
+        """Of the servers of which nothing bad is known."""
+        for candidate, state in self.servers:
+            if state.down is None:
+                self.observer.server_forgotten(self.directory, candidate.server)
+
     def tell_up(self, state: ServerState) -> None:
         self.observer.server_rose(self.directory, state.server)
         log.info("directory {name}: {url} is up again", name=self.directory.name, url=state.server.url)

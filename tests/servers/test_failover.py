@@ -96,6 +96,9 @@ def test_a_server_that_swallows_packets_costs_the_first_sign_in_its_time_and_no_
         first = sign_in(running, certificates)
         later = many(running, certificates, 199)
         assert running.log().count("is down: ") == 1
+        # A reload does not forget it.
+        assert "reloaded" in running.reload(running.config.read_text())
+        assert sign_in(running, certificates) < CONNECT_TIMEOUT
     assert first < 2 * CONNECT_TIMEOUT
     assert [seconds for seconds in later if seconds >= CONNECT_TIMEOUT] == []
     assert set(servers(running)) == {pair[1].url}
