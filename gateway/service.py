@@ -205,8 +205,9 @@ class Gateway:
         self._watch_from(now)
 
     def _look_at_files(self) -> None:
-        self._renewal.look()
+        # First: a look that fails is not the last one.
         self._files_watch = self._reactor.callLater(FILES_STEP, self._look_at_files)
+        self._renewal.look()
 
     async def _stop(self) -> None:
         if self._files_watch is not None:

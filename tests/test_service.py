@@ -202,7 +202,7 @@ def test_sessions_from_a_source_that_is_no_longer_listed_end(config, sessions, t
 
 
 def test_a_connection_that_is_not_a_session_yet_ends_with_its_client(config, tmp_path):
-    config = two_clients(config, 0)
+    config = two_clients(config, 0) | {"limits": {"tls_handshake": 3600}}
     with GatewayProcess(tmp_path, json.dumps(config)) as running, socket.socket() as silent:
         silent.bind(("127.0.0.3", 0))
         silent.settimeout(30)

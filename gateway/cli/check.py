@@ -23,7 +23,7 @@ _IN_FORCE = ""
 
 
 @click.command(
-    epilog="Examples: ldap-gateway check --config /etc/ldap-gateway/gateway.yaml; ldap-gateway check --diff",
+    epilog="Example: ldap-gateway check --config /etc/ldap-gateway/gateway.yaml --diff",
     short_help="Check a configuration and the files it names.",
 )
 @config_option
@@ -88,6 +88,8 @@ def _sum_up(configuration: Configuration) -> None:
             f"{len(policy.attributes)} attributes, directory {client.directory.name} "
             f"({_servers(client.directory)})"
         )
+        for account in policy.mapped_accounts:
+            click.echo(f"client {policy.name}: {account.name} is mapped to {account.bind_dn}")
 
 
 def _servers(directory: DirectorySettings) -> str:

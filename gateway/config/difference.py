@@ -70,14 +70,16 @@ def _block(path: str, before: Any, after: Any) -> Change:
 
 
 def _lists(path: str, key: str, before: list[Any], after: list[Any]) -> Iterator[Change]:
-    added = [f"+ {_word(item)}" for item in after if item not in before]
-    removed = [f"- {_word(item)}" for item in before if item not in after]
+    # There may be many thousands of sources.
+    old, new = dict.fromkeys(map(_word, before)), dict.fromkeys(map(_word, after))
+    added = [f"+ {item}" for item in new if item not in old]
+    removed = [f"- {item}" for item in old if item not in new]
     if added or removed:
         leaves = removed and key == "sources" and _CLIENT.match(path)
         note = "sessions from there end within drain_timeout" if leaves else _start(path)
         yield Change(path, ", ".join(added + removed), note)
     elif key in _ORDERED:
-        yield Change(path, f"in another order: {', '.join(map(_word, after))}")
+        yield Change(path, f"in another order: {', '.join(new)}")
 
 
 def _is_mark(value: Any) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -32,7 +33,7 @@ def effective(file: models.File, settings: GatewaySettings, directory: Path, key
     """directory: that relative paths begin at. key: of the digests; two configurations that are to be compared need
     the same one."""
     values = _Reader(directory, key).read(file)
-    values["listeners"] = _by_name(values["listeners"], lambda listener: str(listener.pop("address")))
+    values["listeners"] = _by_address(values["listeners"])
     for block in values["directories"].values():
         block["servers"] = [_server(server) for server in block["servers"]]
     for client in settings.clients:
@@ -92,11 +93,12 @@ def _server(server: str | Mapping[str, Any]) -> str:
     return server["url"] if name is None else f"{server['url']} (server_name {name})"
 
 
-def _by_name(blocks: list[Any], name_of: Callable[[Any], str]) -> Effective:
-    """Several of one name are counted."""
+def _by_address(listeners: list[Effective]) -> Effective:
+    """Several of one address, which have port 0, are counted."""
     found: Effective = {}
-    for block in blocks:
-        name = name_of(block)
-        same = sum(other == name or other.startswith(f"{name} #") for other in found)
-        found[f"{name} #{same + 1}" if same else name] = block
+    seen: Counter[str] = Counter()
+    for listener in listeners:
+        address = listener.pop("address")
+        seen[address] += 1
+        found[address if seen[address] == 1 else f"{address} #{seen[address]}"] = listener
     return found

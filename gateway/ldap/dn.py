@@ -20,6 +20,8 @@ _SPECIAL: Final = frozenset('"+,;<>')
 _HEX: Final = frozenset("0123456789abcdefABCDEF")
 # OCTET STRING, UTF8String, PrintableString, IA5String: `#` forms of these are texts like any other.
 _TEXT_TAGS: Final = frozenset({0x04, 0x0C, 0x13, 0x16})
+# RFC 4514 3, in its spelling and by canonical type.
+_SHORT_TYPES: Final = {short.lower(): short for short in ("CN", "L", "ST", "O", "OU", "C", "STREET", "DC", "UID")}
 _SPACES: Final = re.compile(" +")
 _ESCAPE: Final = re.compile(r"\\.")
 
@@ -131,8 +133,15 @@ def _may_be(ava: AVA, wanted: AVA) -> bool:
 
 def _write(ava: AVA) -> str:
     if isinstance(ava.value, HexValue):
-        return f"{ava.type}=#{ava.value.octets.hex()}"
-    return f"{ava.type}={escape_value(ava.value)}"
+        return f"{_written_type(ava.type)}=#{ava.value.octets.hex()}"
+    return f"{_written_type(ava.type)}={escape_value(ava.value)}"
+
+
+def _written_type(name: str) -> str:
+    """The short name of RFC 4514 3 for a long one or an OID of it, which not every server (Samba) reads in a DN;
+    anything else as it is."""
+    lowered = name.lower()
+    return name if lowered in _SHORT_TYPES else _SHORT_TYPES.get(canonical_type(lowered), name)
 
 
 def escape_value(value: str) -> str:
@@ -158,7 +167,7 @@ def portable(dn: DN) -> str:
 def _write_portably(ava: AVA) -> str:
     if isinstance(ava.value, HexValue):
         return _write(ava)
-    return f"{ava.type}={_ESCAPE.sub(_hex_pair, escape_value(ava.value))}"
+    return f"{_written_type(ava.type)}={_ESCAPE.sub(_hex_pair, escape_value(ava.value))}"
 
 
 def _hex_pair(match: re.Match[str]) -> str:

@@ -153,6 +153,10 @@ class ClientConnection(Protocol):
         self._stop_handshake_timer()
         if self._give_up_verifying is not None:
             self._give_up_verifying()
+        # The transport may be gone already, TLS and all: what the session still says of it is not passed on.
+        to_client, self._to_client = self._to_client, None
+        if to_client is not None:
+            to_client.stopProducing()
         session, self._session = self._session, None
         if session is not None:
             self._execute(session.client_lost(self._event()))
@@ -161,7 +165,6 @@ class ClientConnection(Protocol):
             if timer is not None and timer.active():
                 timer.cancel()
         self._timer = self._closing_timer = None
-        self._to_client = None
         self._ended(self)
 
     # From the server's link.
@@ -248,17 +251,28 @@ class ClientConnection(Protocol):
     def _execute(self, commands: list[Command]) -> None:
         # A command may be answered at once; what follows from the answer comes behind what was to be done before.
         waiting = deque(commands)
+        # Each peer gets what an event has for it in one piece, but before any command that may do more than it says.
+        to_client: list[bytes] = []
+        to_server: list[bytes] = []
         while waiting:
             command = waiting.popleft()
             if isinstance(command, SendToClient):
-                if self._to_client is not None:
-                    self._to_client.write(command.data)
-            elif isinstance(command, SendToServer):
-                if self._to_server is not None:
-                    self._to_server.write(command.data)
-            elif isinstance(command, Audit):
+                to_client.append(command.data)
+                continue
+            if isinstance(command, SendToServer):
+                to_server.append(command.data)
+                continue
+            if isinstance(command, Audit):
                 self._audited(command.record)
-            elif isinstance(command, ConnectServer):
+                continue
+            if isinstance(command, RecallSizes):
+                if self._session is not None:
+                    remembered = self._sizes.read(command.shape)
+                    waiting.extend(self._session.sizes_recalled(command.shape, remembered, monotonic()))
+                continue
+            _write(self._to_server, to_server)
+            _write(self._to_client, to_client)
+            if isinstance(command, ConnectServer):
                 self._connect_server(command)
             elif isinstance(command, CloseServer):
                 self._close_server()
@@ -271,10 +285,6 @@ class ClientConnection(Protocol):
                 self._close_client()
             elif isinstance(command, StoreSizes):
                 self._sizes.store(command.shape, command.sizes)
-            elif isinstance(command, RecallSizes):
-                if self._session is not None:
-                    remembered = self._sizes.read(command.shape)
-                    waiting.extend(self._session.sizes_recalled(command.shape, remembered, monotonic()))
             elif isinstance(command, AdmitAttempt):
                 self._attempts.begin(command.account, command.settings, partial(self._admitted, command.account))
             elif isinstance(command, AttemptEnded):
@@ -287,6 +297,8 @@ class ClientConnection(Protocol):
                     waiting.extend(self._session.secret_verified(command.check, found, monotonic()))
             else:
                 self._attempts.join(command.alias, command.account)
+        _write(self._to_server, to_server)
+        _write(self._to_client, to_client)
 
     def _admitted(self, account: GuardedAccount, admitted: bool) -> None:
         if self._session is not None:
@@ -420,3 +432,10 @@ class ClientConnection(Protocol):
     def _tick(self) -> None:
         if self._session is not None:
             self._run(self._session.tick(self._event()))
+
+
+def _write(window: WriteWindow | None, pieces: list[bytes]) -> None:
+    """Without a connection they are dropped."""
+    if window is not None and pieces:
+        window.write(b"".join(pieces))
+    pieces.clear()

@@ -78,7 +78,7 @@ class AuditWriter:
         self._reopen_at = 0.0
         self._reopen_problem = ""
         self._next_output: Output | None = None
-        self._said: dict[LogLevel, float] = {}
+        self._said: dict[str, float] = {}
         self._thread = Thread(target=self._run, name="audit", daemon=True)
         self._thread.start()
 
@@ -98,7 +98,7 @@ class AuditWriter:
             if self._idle:
                 self._lock.notify()
         if not kept:
-            self._say_rarely(LogLevel.critical, f"{self.health.lost} records are lost so far: {self._why()}")
+            self._say_rarely(LogLevel.critical, f"{self.health.lost} records are lost so far: {self._why()}", "lost")
 
     def reopen(self) -> None:
         """Once what was put before is written, or cannot be."""
@@ -244,15 +244,15 @@ class AuditWriter:
 
     def _tell(self, problem: str) -> None:
         had, self.health.problem = self.health.problem, problem
-        if problem and not had:
+        if problem and problem != had:
             self._say_rarely(LogLevel.error, problem)
         elif had and not problem:
             self._say_rarely(LogLevel.warn, f"{self._output.name}: takes records again")
 
-    def _say_rarely(self, level: LogLevel, text: str) -> None:
-        """An output may fail and recover many times in a second."""
+    def _say_rarely(self, level: LogLevel, text: str, about: str = "") -> None:
+        """An output may fail and recover many times in a second. about: what texts that differ have in common."""
         now = monotonic()
-        said = self._said.get(level)
+        said = self._said.get(about or text)
         if said is None or now - said >= _SAY_AGAIN:
-            self._said[level] = now
+            self._said[about or text] = now
             self._say(level, f"audit: {text}")

@@ -124,7 +124,8 @@ class BindJudge:
 
     def _by_bare_name(self, request: BindRequest) -> BindPlan | Refuse:
         """A server might take it for several people's; a mapped account's name stays here."""
-        listed = self._sync_names.get(request.name.lower())
+        bare = read_bare_name(request.name)
+        listed = None if bare is None else self._sync_names.get(bare.lower())
         return _deny(Reason.bind_name_form_not_allowed) if listed is None else self._sync_plan(request, listed)
 
     def _sync_plan(self, request: BindRequest, listed: str) -> BindPlan:

@@ -30,14 +30,22 @@ class Secret:
 
 
 class OwnPassword(Secret):
-    """Of an account of the gateway. replaced: by a later load of the configuration; sessions that began before it do
-    not try the old one, which the server would count as a wrong password."""
+    """Of an account of the gateway. later: of the same account, in the next load of the configuration."""
 
-    __slots__ = ("replaced",)
+    __slots__ = ("later",)
 
     def __init__(self, octets: bytes) -> None:
         super().__init__(octets)
-        self.replaced = False
+        self.later: OwnPassword | None = None
+
+    @property
+    def replaced(self) -> bool:
+        """Whether a later load has another one. Sessions that began before it do not try the old one, which the server
+        would count as a wrong password."""
+        later = self.later
+        while later is not None and later == self:
+            later = later.later
+        return later is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,7 +262,7 @@ def _strict_rest(rest: str | None) -> tuple[RDN, ...] | None:
 def _valid(reading: DN) -> DN | None:
     """None where the right spelling of a reading would itself be refused: too long, too many RDNs."""
     try:
-        return reading if parse(str(reading)) == reading else None
+        return reading if parse(str(reading)).same(reading) else None
     except DNError:
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from gateway.ldap.dn import DN, DNError, parse
 from gateway.policy.decision import Mended, Refuse
@@ -10,6 +11,10 @@ from gateway.policy.mending import KnownNames, shown
 from gateway.policy.reasons import REASONS, Reason
 from gateway.policy.search_refusal import refuse_search
 from gateway.policy.settings import BaseAbove, ClientPolicy
+
+# A service searches from the same few bases over and over. Characters of one that is remembered.
+_REMEMBERED_BASES: Final = 100
+_LONGEST_BASE: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +35,22 @@ class BaseJudge:
         self._known = known
         # The longest first: where bases nest, the most specific spelling is the one that is sent.
         self._allowed = sorted(policy.base_dns, key=lambda base: len(base.rdns), reverse=True)
+        self._decided: dict[str, SearchBase] = {}
         self.usable = tuple(allowed for allowed in policy.base_dns if not self._is_excluded(allowed))
 
     def decide(self, text: str) -> SearchBase | Refuse:
+        known = self._decided.get(text)
+        if known is not None:
+            return known
+        decided = self._decide(text)
+        # What is refused is not remembered: there are endless names outside the configured ones.
+        if isinstance(decided, SearchBase) and len(text) <= _LONGEST_BASE:
+            if len(self._decided) >= _REMEMBERED_BASES:
+                self._decided.clear()
+            self._decided[text] = decided
+        return decided
+
+    def _decide(self, text: str) -> SearchBase | Refuse:
         base: DN | None = None
         try:
             base = parse(text)

@@ -98,8 +98,11 @@ class Exchange:
 
     def deadline(self) -> float | None:
         """When the first of the awaited answers is overdue, or an operation takes too long; None for never."""
-        ends = (operation.ends_by for operation in self.open.values())
-        return min((due for due in (self._answers_due(), *ends) if due is not None), default=None)
+        first = self._answers_due()
+        for operation in self.open.values():
+            if operation.ends_by is not None and (first is None or operation.ends_by < first):
+                first = operation.ends_by
+        return first
 
     def expire(self) -> None:
         """The deadline has come."""
@@ -518,8 +521,12 @@ class Exchange:
             self.server_lost("the directory closed the connection", detail)
 
     def _answers_due(self) -> float | None:
-        waits = (until for until in map(self._answer_due, self.open.values()) if until is not None)
-        return min(waits, default=None)
+        first: float | None = None
+        for operation in self.open.values():
+            due = self._answer_due(operation)
+            if due is not None and (first is None or due < first):
+                first = due
+        return first
 
     def _answer_due(self, operation: Operation) -> float | None:
         """When the server's answer to an operation's step is overdue; None while it is connecting, which has a

@@ -103,8 +103,10 @@ class Session:
         if self._closed:
             return None
         clock = self._clocks.next(idle=not self._exchange.open)
-        dues = (None if clock is None else clock[0], self._exchange.deadline())
-        return min((due for due in dues if due is not None), default=None)
+        due = self._exchange.deadline()
+        if clock is None or (due is not None and due < clock[0]):
+            return due
+        return clock[0]
 
     # Events.
 

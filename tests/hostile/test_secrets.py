@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 import gateway
 from gateway.ldap import messages as m
 from gateway.ldap.errors import DecodeError
+from gateway.policy.credentials import MappedAccount, OwnPassword, Secret, SecretCheck
 from gateway.policy.decision import AccountKind, BindPlan
 from gateway.relay import commands as c
 from gateway.relay.client import Client
@@ -53,12 +54,12 @@ def dataclass_fields():
 
 
 def test_no_field_that_holds_a_secret_is_shown():
-    """By their names; a number or a path about a password is none."""
+    """By their names; a number or a path about a password is none, and a Secret shows nothing of itself."""
     shown = [
         f"{cls.__module__}.{cls.__qualname__}.{field.name}"
         for cls, field in dataclass_fields()
         if any(word in field.name for word in ("password", "secret", "credential"))
-        and not any(word in str(field.type) for word in ("int", "bool", "Path"))
+        and not any(word in str(field.type) for word in ("int", "bool", "Path", "Secret", "OwnPassword"))
         and field.repr
         and field.name not in NO_SECRETS
     ]
@@ -78,6 +79,9 @@ CARRIERS = [
     c.SendToServer(m.encode(m.LDAPMessage(1, REQUEST))),
     c.SendToClient(PASSWORD),
     Client().bind(o.SYNC, PASSWORD),
+    Secret(PASSWORD),
+    MappedAccount("svc", (PASSWORD.decode(),), "CN=svc", OwnPassword(PASSWORD)),
+    SecretCheck((PASSWORD.decode(),), Secret(PASSWORD)),
 ]
 
 

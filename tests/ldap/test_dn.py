@@ -3,19 +3,19 @@ from cryptography import x509
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gateway.ldap.dn import AVA, DN, DNError, HexValue, key, parse, rdn_key
+from gateway.ldap.dn import AVA, DN, DNError, HexValue, key, parse, portable, rdn_key
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12)
 # BER elements that are no text strings.
 hex_values = st.binary(max_size=8).map(lambda octets: HexValue(bytes((0x30, len(octets))) + octets))
-avas = st.builds(AVA, st.sampled_from(["CN", "ou", "2.5.4.3", "dc"]), names | hex_values)
+avas = st.builds(AVA, st.sampled_from(["CN", "ou", "2.5.4.4", "dc"]), names | hex_values)
 rdns = st.lists(avas, min_size=1, max_size=3, unique_by=lambda ava: rdn_key((ava,))).map(tuple)
 dns = st.lists(rdns, max_size=5).map(lambda found: DN(tuple(found)))
 
 SPELLINGS = {
     "CN": ["cn", "Cn", "commonName", "2.5.4.3", "OID.2.5.4.3"],
     "ou": ["OU", "organizationalUnitName", "2.5.4.11", "oid.2.5.4.11"],
-    "2.5.4.3": ["CN", "2.5.4.3"],
+    "2.5.4.4": ["sn", "surname", "2.5.4.4"],
     "dc": ["DC", "domainComponent", "0.9.2342.19200300.100.1.25"],
 }
 blanks = st.sampled_from(["", " ", "   "])
@@ -153,7 +153,9 @@ def test_inside_strictly_is_inside_loosely(one, other):
 def test_awkward_names_are_read(written, value):
     dn = parse(written + ",DC=corp,DC=example")
     assert dn.rdns[0][0].value == value
-    assert parse(str(dn)) == dn
+    again = parse(str(dn))
+    assert again.same(dn)
+    assert again.rdns[0][0].value == value
 
 
 @pytest.mark.parametrize(
@@ -229,3 +231,33 @@ def test_inside_is_a_matter_of_rdns_and_not_of_text():
 
 def test_a_hex_value_that_is_no_text_stays_one():
     assert parse("OU=#020101").rdns[0][0].value == HexValue(b"\x02\x01\x01")
+
+
+@pytest.mark.parametrize(
+    "written, types",
+    [
+        ("CN", ["commonName", "COMMONNAME", "2.5.4.3", "OID.2.5.4.3"]),
+        ("L", ["localityName", "2.5.4.7"]),
+        ("ST", ["stateOrProvinceName", "2.5.4.8"]),
+        ("O", ["organizationName", "2.5.4.10"]),
+        ("OU", ["organizationalUnitName", "2.5.4.11"]),
+        ("C", ["countryName", "2.5.4.6"]),
+        ("STREET", ["2.5.4.9"]),
+        ("DC", ["domainComponent", "0.9.2342.19200300.100.1.25"]),
+        ("UID", ["userid", "0.9.2342.19200300.100.1.1"]),
+    ],
+)
+def test_long_types_are_written_short_and_stay_the_same_name(written, types):
+    for each in types:
+        dn = parse(f"{each}=a\\,b+{each}=#0C0163,dc=x")
+        assert str(dn) == f"{written}=a\\,b+{written}=c,dc=x"
+        assert portable(dn) == f"{written}=a\\2Cb+{written}=c,dc=x"
+        assert parse(str(dn)).same(dn)
+        assert str(parse(f"{each}=#30020500")) == f"{written}=#30020500"
+    # In what case a short name was written is left alone.
+    assert str(parse(f"{written.lower()}=x")) == f"{written.lower()}=x"
+
+
+def test_types_without_a_short_name_are_written_as_they_were():
+    for each in ("surname", "2.5.4.4", "1.2.3", "x-own"):
+        assert str(parse(f"{each}=x")) == f"{each}=x"

@@ -40,21 +40,24 @@ OUTCOMES = {HELD_BACK: "held back", RANGED: "ranged", TOO_MANY: "too many", TOO_
 # RDNs and names above them as servers write them, and as nobody should.
 RDNS = (
     *("CN=Ada", "cn=b b", "CN=Müller\\, Jörg", "CN=a\\2Cb", "CN=a\\2cb", "uid=x-1", "CN=C\\#", "CN=x=y", "CN=\\ a\\20"),
-    *("CN=Secret", "OU=Secret", "OU=sécret", "CN=Gast\\2C Ä.", "CN=gast\\,  ä.", "CN=KRBTGT", "CN= krbtgt", "CN=Krbtgt"),
+    *("CN=Secret", "OU=Secret", "OU=sécret", "CN=Gast\\2C Ä.", "CN=gast\\,  ä.", "CN=KRBTGT", "CN= krbtgt"),
     *("CN=a\\0Ab", "CN=a\\00", "CN=a\\c3\\a9", "CN=\\c3", "CN=#04026869", "CN=a+SN=b", "CN=a+CN=a", "2.5.4.3=Ada"),
-    *("OID.2.5.4.3=x", "CN=", "CN= ", "CN=a ", "CN=a  b", "CN = a", "=a", "CN", "CN=a\\", "CN=a\\x", 'CN="a"', "CN=a;b"),
-    *("CN=a<b", "CN=a>b", "CN=\x7f", "CN=\x1f", "CN=\0", "C N=a", "-CN=a", "CN=#", "CN=\\#a", "CN=\\7f", "CN=\\7E", ""),
+    *("OID.2.5.4.3=x", "CN=", "CN= ", "CN=a ", "CN=a  b", "CN = a", "=a", "CN", "CN=a\\", "CN=a\\x", 'CN="a"'),
+    *("CN=a<b", "CN=a>b", "CN=\x7f", "CN=\x1f", "CN=\0", "C N=a", "-CN=a", "CN=#", "CN=\\#a", "CN=\\7f", "CN=\\7E"),
+    *("CN=a;b", "", f"CN={8190 * 'x'}"),
 )
 PARENTS = (
     *(STAFF, f"ou=staff,{SUFFIX.lower()}", f"OU=Sales\\2C EMEA,{STAFF}", f"OU=Sales\\, EMEA,{STAFF}", SECRET),
-    *(f"OU=x,{SECRET}", f"OU=SECRET ,{STAFF}", f"OU=sécret,{STAFF}", SUFFIX, f"OU=Guests,{SUFFIX}", f"OU=guests ,{SUFFIX}"),
-    *(f"CN=Krbtgt,{STAFF}", ONE_PERSON, f"OU=Staff+CN=x,{SUFFIX}", f"OU=Staff,,{SUFFIX}", f"OU=St\0aff,{SUFFIX}", "", " "),
+    *(f"OU=x,{SECRET}", f"OU=SECRET ,{STAFF}", f"OU=sécret,{STAFF}", SUFFIX, f"OU=Guests,{SUFFIX}"),
+    *(f"OU=guests ,{SUFFIX}", f"CN=Krbtgt,{STAFF}", ONE_PERSON, f"OU=Staff+CN=x,{SUFFIX}", f"OU=Staff,,{SUFFIX}"),
     *(",".join(["OU=a"] * 97 + [STAFF]), ",".join(["OU=a"] * 96 + [STAFF]), f"OU={'o' * 600},{STAFF}", "OU=Staff"),
+    *(f"OU=St\0aff,{SUFFIX}", "", " "),
 )
 DESCRIPTIONS = (
-    *("cn", "CN", "mail", "member", "member;range=0-1499", "member;Range=0-*", "pager", "pager;range=0-9", "mail;lang-de"),
-    *("proxyAddresses", "PROXYADDRESSES", "userPassword", "", ";", "cn;", "c\xe9"),
+    *("cn", "CN", "mail", "member", "member;range=0-1499", "member;Range=0-*", "pager", "pager;range=0-9"),
+    *("mail;lang-de", "proxyAddresses", "PROXYADDRESSES", "userPassword", "", ";", "cn;", "c\xe9"),
 )
+STRUCTURE = (0x00, 0x01, 0x04, 0x30, 0x31, 0x7F, 0x80, 0x81, 0x84, 0xFF)
 SIZES = (0, 1, 3, 20, 124, 125, 126, 127, 128, 129, 250, 255, 256, 257, 700)
 
 
@@ -74,7 +77,8 @@ class Maker:
         return bytes((tag, 0x80 + octets)) + size.to_bytes(octets, "big") + contents
 
     def attribute(self):
-        values = [self.random.randbytes(self.random.choice(SIZES)) for _ in range(self.random.choice((0, 1, 1, 1, 2, 5)))]
+        count = self.random.choice((0, 1, 1, 1, 2, 5))
+        values = [self.random.randbytes(self.random.choice(SIZES)) for _ in range(count)]
         description = self.random.choice(DESCRIPTIONS).encode()
         contents = b"".join(self.element(0x04, value) for value in values)
         return self.element(0x30, self.element(0x04, description) + self.element(0x31, contents))
@@ -106,7 +110,7 @@ class Maker:
         # Half of them are left as they are; what is changed lies more often in the front part, with the structure.
         for _ in range(self.random.choice((0, 0, 0, 1, 1, 2))):
             at = int(len(message) * self.random.random() ** 2)
-            octet = self.random.choice((0x00, 0x01, 0x04, 0x30, 0x31, 0x7F, 0x80, 0x81, 0x84, 0xFF, self.random.randrange(256)))
+            octet = self.random.choice((*STRUCTURE, self.random.randrange(256)))
             change = self.random.randrange(5)
             if change < 3:
                 message[at] = octet

@@ -146,6 +146,18 @@ def test_an_output_that_refuses_is_tried_again_and_said_once(start):
     ]
 
 
+def test_another_problem_is_said_at_once_and_the_same_one_rarely(start):
+    audit = start()
+    for text in ("first", "second", "first"):
+        audit.output.error = OSError(errno.EIO, text)
+        audit.writer.put(line(0))
+        until(lambda text=text: audit.writer.health.problem == f"memory: {text}")
+    audit.output.error = None
+    until(lambda: not audit.writer.health.problem)
+    levels = [said for said in audit.said if said[0] is LogLevel.error]
+    assert levels == [(LogLevel.error, "audit: memory: first"), (LogLevel.error, "audit: memory: second")]
+
+
 def test_a_close_waits_for_an_output_that_comes_back_and_for_no_other(start):
     audit = start()
     audit.output.error = FULL

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.ldap import messages as m
 from gateway.ldap.results import LDAPResult
-from gateway.policy.credentials import Secret, SecretVerdict
+from gateway.policy.credentials import OwnPassword, Secret, SecretVerdict
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.reasons import Reason
 from gateway.relay import commands as c
@@ -140,7 +140,7 @@ def test_a_guarded_own_account_is_not_tried():
 def test_a_replaced_password_is_not_tried():
     account = mapped_account("mimecast-sync")
     h = harness(account)
-    account.password.replaced = True
+    account.password.later = OwnPassword(b"New-Passw0rd")
     h.send(bind("mimecast-sync", OUTER))
     h.verified(RIGHT)
     assert h.results() == [(1, 52)]

@@ -241,6 +241,7 @@ def test_a_session_that_began_before_does_not_try_the_replaced_password(
         with GatewayProcess(tmp_path, inside.text()) as running:
             with RawClient(running.port, certificates.ca_file) as session:
                 assert session.bind(NAME, SECRET) == 0
+                assert "reloaded" in running.reload(inside.text())
                 inside.give("New-Passw0rd")
                 assert "reloaded" in running.reload(inside.text())
                 assert session.result(session.search(STAFF))[1].code == 0

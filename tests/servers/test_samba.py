@@ -65,6 +65,15 @@ def test_what_is_not_listed_stays_behind(through, account, asked):
     assert b"LEAK-" not in repr(relayed).encode() and b"SECRET-" not in repr(relayed).encode()
 
 
+def test_names_with_long_types_reach_a_server_that_reads_only_short_ones(samba, through, account):
+    long = r"organizationalUnitName=R\+D,organizationalUnitName=Staff,domainComponent=corp,domainComponent=example"
+    direct = connect(samba["LAB_IP"], 636, samba["LAB_CA"], *account)
+    relayed = through(*account)
+    for connection, code in ((direct, 32), (relayed, 0)):
+        connection.search(long, "(objectClass=*)", ldap3.BASE, attributes=["cn"])
+        assert connection.result["result"] == code
+
+
 @pytest.mark.parametrize(
     "base, text, code",
     [
