@@ -92,7 +92,7 @@ class ClientCertificate(Model):
 
 
 class Health(Model):
-    interval: Duration = _HEALTH.interval
+    interval: Annotated[Duration, Field(ge=1)] = _HEALTH.interval
     timeout: Seconds = _HEALTH.timeout
     rise: Annotated[int, Field(ge=1, le=100, strict=True)] = _HEALTH.rise
     fall: Annotated[int, Field(ge=1, le=100, strict=True)] = _HEALTH.fall

@@ -284,6 +284,11 @@ class Ledger(Observer):
     def directory_failed(self, directory: DirectorySettings) -> None:
         self.unreachable[directory.name] = self.clock()
 
+    def server_forgotten(self, directory: DirectorySettings, server: ServerSettings) -> None:
+        status = self._server(directory, server)
+        if status.up is False:
+            status.up = status.since = status.cause = None
+
     def servers_found(self, directory: DirectorySettings, servers: tuple[ServerSettings, ...]) -> None:
         if directory.name not in self.discoveries:
             return

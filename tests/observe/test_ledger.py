@@ -141,6 +141,11 @@ def test_a_server_is_up_or_down_as_it_was_told():
     assert (first.since, first.cause) == (NOW, "certificate")
     kept.server_rose(CORP, DC1)
     assert (first.up, first.since, first.cause) == (True, NOW + 1, None)
+    kept.server_forgotten(CORP, DC1)
+    assert first.up
+    kept.server_fell(CORP, DC1, FailureCause.refused)
+    kept.server_forgotten(CORP, DC1)
+    assert (first.up, first.since, first.cause) == (None, None, None)
 
 
 def test_servers_that_dns_names_come_and_go_and_outlive_a_reload():
