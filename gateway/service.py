@@ -12,6 +12,7 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
 from gateway.net.departures import Departures
+from gateway.net.heap import Heap
 from gateway.net.inherited import InheritedSocket
 from gateway.net.listener import SessionRegistry
 from gateway.net.listening import Listeners, StartError, listen_failure
@@ -67,6 +68,7 @@ class Gateway:
         self._registry = SessionRegistry(self._record, sizes, self._attempts, self._verifier, self.ledger)
         self._listeners = Listeners(self._registry, reactor, inherited)
         self._departures = Departures(self._registry, reactor)
+        self._heap = Heap()
         self._upkeep = Upkeep(health_question, reactor)
         self._serving: Serving
         self._renewal: Renewal
@@ -202,6 +204,7 @@ class Gateway:
         now = self._reactor.seconds()
         busy = {connection.busy_client for connection in self._registry.open}
         self.ledger.pass_time(max(0.0, now - due), {client for client in busy if client is not None})
+        self._heap.look(self._registry.ended_sessions, now)
         self._watch_from(now)
 
     def _look_at_files(self) -> None:

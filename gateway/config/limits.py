@@ -32,6 +32,7 @@ def session_limits(limits: models.Limits) -> SessionLimits:
         silence=limits.silence,
         search=limits.search,
         write_stall=limits.write_stall,
+        write_window=limits.write_window,
         expanded_entry=limits.expanded_entry,
     )
 

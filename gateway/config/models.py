@@ -209,6 +209,7 @@ class Limits(Model):
     silence: Seconds = _SESSION.silence
     search: Seconds = _SESSION.search
     write_stall: Seconds = _SESSION.write_stall
+    write_window: Count = _SESSION.write_window
     expanded_entry: Count = _SESSION.expanded_entry
     filter_depth: Annotated[int, Field(ge=1, le=100, strict=True)] = _FILTER.depth
     filter_elements: Count = _FILTER.elements

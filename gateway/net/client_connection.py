@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
+from typing import cast
 
 from cryptography import x509
 from twisted.internet.defer import CancelledError, Deferred
@@ -26,6 +27,7 @@ from gateway.net.required_certificate import RequiredCertificate
 from gateway.net.secret_verifier import SecretVerifier
 from gateway.net.server_link import ServerLink
 from gateway.net.tls import tls_failure
+from gateway.net.tls_transport import TlsTransport, begin_tls
 from gateway.policy.credentials import SecretCheck, SecretVerdict
 from gateway.policy.lockout import GuardedAccount, Verdict
 from gateway.policy.reasons import Reason
@@ -55,7 +57,7 @@ log = Logger()
 @dataclass(frozen=True, slots=True)
 class ConnectionSettings:
     """tls: the context that TLS begins with. certificate: which one the client must show. tls_first: TLS begins with
-    the connection, and the session behind it. tls_handshake: seconds for TLS to come up. write_stall: seconds that a
+    the first octet, and the session behind it. tls_handshake: seconds for TLS to come up. write_stall: seconds that a
     peer may take nothing of what waits for it. write_window: octets that may wait for one peer before reading from the
     other pauses."""
 
@@ -122,10 +124,10 @@ class ClientConnection(Protocol):
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
-        self._to_client = self._window(self.transport)
         if self._settings.tls_first:
             self._await_handshake()
         else:
+            self._to_client = self._window(self.transport)
             self._begin()
 
     def handshakeCompleted(self) -> None:
@@ -145,6 +147,9 @@ class ClientConnection(Protocol):
     def dataReceived(self, data: bytes) -> None:
         if self._session is not None:
             self._run(self._session.client_data(data, self._event()))
+        elif self._to_client is None:
+            # OpenSSL's part of a connection is some 50 kB: whoever never speaks does not get it.
+            self._begin_tls().dataReceived(data)
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
         explanation = tls_failure(reason)
@@ -210,6 +215,14 @@ class ClientConnection(Protocol):
     def _begin(self) -> None:
         self._session = self._new_session()
         self._arm()
+
+    def _begin_tls(self) -> TlsTransport:
+        if self._to_client is not None:
+            self._to_client.close()
+        tls = begin_tls(self.transport, self, self._settings.tls)
+        self.transport = cast(Transport, tls)
+        self._to_client = self._window(self.transport)
+        return tls
 
     def _peer_certificate(self) -> x509.Certificate | None:
         shown = self.transport.getPeerCertificate()
@@ -278,9 +291,7 @@ class ClientConnection(Protocol):
                 self._close_server()
             elif isinstance(command, StartTls):
                 self._await_handshake()
-                if self._to_client is not None:
-                    self._to_client.hand_over()
-                self.transport.startTLS(self._settings.tls)
+                self._begin_tls()
             elif isinstance(command, CloseClient):
                 self._close_client()
             elif isinstance(command, StoreSizes):

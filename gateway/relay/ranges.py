@@ -19,7 +19,7 @@ _RANGE = re.compile(r"range=([0-9]{1,10})-([0-9]{1,10}|\*)\Z", re.IGNORECASE)
 
 
 def has_range(description: str) -> bool:
-    return split_range(description) is not None
+    return ";" in description and split_range(description) is not None
 
 
 def split_range(description: str) -> tuple[str, int, bool] | None:

@@ -245,6 +245,9 @@ class _RunningSearch:
         remembered = yield ReadSizes(shape)
         if not isinstance(remembered, Remembered):
             raise TypeError("sizes were answered by something else")
+        if remembered.sizes is None and self._search.tally.sent < settings.minimum:
+            # Nothing to compare with, and nothing worth keeping.
+            return outcome
         now = self._sizes()
         lost: tuple[Loss, ...] = ()
         if remembered.sizes is not None and not remembered.accepted:
@@ -254,13 +257,8 @@ class _RunningSearch:
             text = f"{Reason.result_shrank}: the result is much smaller than last time; if that is meant, accept it"
             result = LDAPResult(ResultCode.unwillingToPerform, "", text)
             return Outcome(result, reason=Reason.result_shrank, detail=detail)
-        worth_keeping = remembered.sizes is not None or now.entries >= settings.minimum
-        return replace(
-            outcome,
-            detail=detail,
-            reported=(Reason.result_shrank,) if lost else (),
-            sizes=(shape, now) if worth_keeping else None,
-        )
+        reported = (Reason.result_shrank,) if lost else ()
+        return replace(outcome, detail=detail, reported=reported, sizes=(shape, now))
 
     def _sizes(self) -> Sizes:
         tally = self._search.tally

@@ -44,7 +44,7 @@ RDNS = (
     *("CN=a\\0Ab", "CN=a\\00", "CN=a\\c3\\a9", "CN=\\c3", "CN=#04026869", "CN=a+SN=b", "CN=a+CN=a", "2.5.4.3=Ada"),
     *("OID.2.5.4.3=x", "CN=", "CN= ", "CN=a ", "CN=a  b", "CN = a", "=a", "CN", "CN=a\\", "CN=a\\x", 'CN="a"'),
     *("CN=a<b", "CN=a>b", "CN=\x7f", "CN=\x1f", "CN=\0", "C N=a", "-CN=a", "CN=#", "CN=\\#a", "CN=\\7f", "CN=\\7E"),
-    *("CN=a;b", ""),
+    *("CN=a;b", "", f"CN={8190 * 'x'}"),
 )
 PARENTS = (
     *(STAFF, f"ou=staff,{SUFFIX.lower()}", f"OU=Sales\\2C EMEA,{STAFF}", f"OU=Sales\\, EMEA,{STAFF}", SECRET),
