@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from gateway.net.observer import Observer
 from gateway.net.reactor import Reactor, SecureTransport, Timer
+from gateway.net.reading import Reading
 from gateway.net.settings import DirectorySettings, ServerSettings
 from gateway.net.tls import certificate_expiry, explain_failure, failure_cause, server_tls
 from gateway.net.tls_transport import TlsFactory
@@ -41,9 +42,11 @@ class NoServer(Exception):
 
 @implementer(IHandshakeListener)
 class ServerLink(Protocol):
-    """One connection to a server. secured fires once TLS is established and the certificate verified."""
+    """One connection to a server. secured fires once TLS is established and the certificate verified. reading: pauses
+    what comes from it."""
 
     transport: SecureTransport  # type: ignore[assignment]
+    reading: Reading
 
     def __init__(self, server: ServerSettings, reactor: Reactor) -> None:
         self.server = server
@@ -66,13 +69,14 @@ class ServerLink(Protocol):
     def close(self) -> None:
         """Writes what is pending and closes; the owner hears nothing of this link any more."""
         self._owner = None
-        self.transport.resumeProducing()
+        self.reading.end()
         self.transport.loseConnection()
         self._linger = self._reactor.callLater(LINGER, self.transport.abortConnection)
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
+        self.reading = Reading(self.transport, self._reactor)
 
     def handshakeCompleted(self) -> None:
         self.secured.callback(self)
@@ -86,11 +90,13 @@ class ServerLink(Protocol):
             data = b"".join(self._pieces)
             self._pieces.clear()
             if self._owner is not None:
+                self.reading.read(len(data))
                 self._owner.link_data(data)
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
         # What came last may make the owner close.
         self.read_ended()
+        self.reading.lost()
         if self._linger is not None and self._linger.active():
             self._linger.cancel()
         if not self.secured.called:
