@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -92,37 +92,24 @@ def _message(item: Any, location: Location) -> str:
 
 
 def _known_keys(location: Location) -> list[str]:
-    """The keys of the model that a location stands in."""
-    model: type[BaseModel] = models.File
-    children: dict[str, type[BaseModel]] = {
-        "listeners": models.Listener,
-        "directories": models.Directory,
-        "clients": models.Client,
-        "limits": models.Limits,
-        "audit": models.Audit,
-        "admin": models.Admin,
-        "lockout_store": models.LockoutStore,
-    }
-    if location:
-        model = children.get(str(location[0]), models.File)
-        if "servers" in location:
-            model = models.Server
-        elif location[0] == "directories" and location[2:] == ("client_certificate",):
-            model = models.ClientCertificate
-        elif location[0] == "directories" and location[2:] == ("health",):
-            model = models.Health
-        elif location[0] == "directories" and location[2:] == ("discover",):
-            model = models.Discover
-        elif location[0] == "clients" and location[2:] == ("shrink_guard",):
-            model = models.ShrinkGuard
-        elif location[0] == "clients" and location[2:] == ("required_certificate",):
-            model = models.RequiredCertificate
-        elif location[0] == "clients" and location[2:] == ("lockout",):
-            model = models.Lockout
-        elif location[0] == "clients" and location[2:] == ("credentials",):
-            model = models.Credentials
-        elif location[0] == "clients" and location[2:4] == ("credentials", "accounts"):
-            model = models.MappedAccount
-        elif location == ("audit", "syslog"):
-            model = models.Syslog
-    return list(model.model_fields)
+    """The keys that may stand at a location."""
+    inside: list[Any] = [models.File]
+    for part in location:
+        inside = [found for each in inside for found in _below(each, part)]
+    return [name for each in inside for model in _models(each) for name in model.model_fields]
+
+
+def _below(annotation: Any, part: str | int) -> list[Any]:
+    """The annotations of what lies under a key or index of what has this one."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        field = annotation.model_fields.get(str(part))
+        return [] if field is None else [field.annotation]
+    if get_origin(annotation) in (list, dict):
+        return [get_args(annotation)[-1]]
+    return [found for each in get_args(annotation) for found in _below(each, part)]
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for each in get_args(annotation) for found in _models(each)]
