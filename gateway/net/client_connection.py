@@ -283,8 +283,7 @@ class ClientConnection(Protocol):
                     remembered = self._sizes.read(command.shape)
                     waiting.extend(self._session.sizes_recalled(command.shape, remembered, monotonic()))
                 continue
-            _write(self._to_server, to_server)
-            _write(self._to_client, to_client)
+            self._pass_on(to_client, to_server)
             if isinstance(command, ConnectServer):
                 self._connect_server(command)
             elif isinstance(command, CloseServer):
@@ -308,8 +307,17 @@ class ClientConnection(Protocol):
                     waiting.extend(self._session.secret_verified(command.check, found, monotonic()))
             else:
                 self._attempts.join(command.alias, command.account)
-        _write(self._to_server, to_server)
-        _write(self._to_client, to_client)
+        self._pass_on(to_client, to_server)
+
+    def _pass_on(self, to_client: list[bytes], to_server: list[bytes]) -> None:
+        """Without a connection they are dropped."""
+        if to_server and self._to_server is not None and self._link is not None:
+            self._to_server.write(b"".join(to_server))
+            self._link.reading.asked()
+        if to_client and self._to_client is not None:
+            self._to_client.write(b"".join(to_client))
+        to_client.clear()
+        to_server.clear()
 
     def _admitted(self, account: GuardedAccount, admitted: bool) -> None:
         if self._session is not None:
@@ -412,10 +420,10 @@ class ClientConnection(Protocol):
     def _hold_server(self, session: Session, link: ServerLink, hold: bool) -> None:
         self._server_held = hold
         if hold:
-            link.transport.pauseProducing()
+            link.reading.hold()
             session.server_held(monotonic())
         else:
-            link.transport.resumeProducing()
+            link.reading.release()
             session.server_released(monotonic())
             self._arm()
 
@@ -443,10 +451,3 @@ class ClientConnection(Protocol):
     def _tick(self) -> None:
         if self._session is not None:
             self._run(self._session.tick(self._event()))
-
-
-def _write(window: WriteWindow | None, pieces: list[bytes]) -> None:
-    """Without a connection they are dropped."""
-    if window is not None and pieces:
-        window.write(b"".join(pieces))
-    pieces.clear()

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from gateway.net.choosing import in_order, listed
 from gateway.net.discovery import Found, NotFound, find_servers
-from gateway.net.observer import Observer
+from gateway.net.observer import FailureCause, Observer
 from gateway.net.reactor import Reactor
 from gateway.net.resumption import ResumableTls
 from gateway.net.server_link import ServerLink, open_link
@@ -171,7 +171,8 @@ class ServerConnector:
                 failures.append(f"{server.url}: {state.down.detail if state.down is not None else 'no answer in time'}")
             except Exception:  # noqa: BLE001 - whatever broke this server, the next one is tried
                 failures.append(f"{server.url}: {explain_failure(Failure())}")
-        self.observer.directory_failed(self.directory)
+        if not others_only:
+            self.observer.directory_failed(self.directory)
         raise NoServer("; ".join(failures) or "the directory has no other server")
 
     async def _session_link(self, server: ServerSettings, state: ServerState, patience: float) -> ServerLink:
@@ -228,7 +229,11 @@ class ServerConnector:
             raise
         except Exception:
             failure = Failure()
-            if state.failed(failure_cause(failure), explain_failure(failure)):
+            cause = failure_cause(failure)
+            if cause is FailureCause.timeout and patience < self.directory.connect_timeout:
+                # It had less time than it should have.
+                state.suspect()
+            elif state.failed(cause, explain_failure(failure)):
                 self.tell_down(state)
             raise
         finally:
@@ -269,6 +274,12 @@ class ServerConnector:
             detail=down.detail,
             so="sessions go to the others" if others else "no server of the directory is up",
         )
+
+    def tell_forgotten(self) -> None:
+        """Of the servers of which nothing bad is known."""
+        for candidate, state in self.servers:
+            if state.down is None:
+                self.observer.server_forgotten(self.directory, candidate.server)
 
     def tell_up(self, state: ServerState) -> None:
         self.observer.server_rose(self.directory, state.server)

@@ -55,6 +55,9 @@ class Observer:
         """It is down from here on: sessions go to the others, as long as one of these is up. Told again where the cause
         changes."""
 
+    def server_forgotten(self, directory: DirectorySettings, server: ServerSettings) -> None:
+        """That it was down holds no longer: it is trusted by other files now, and has not been tried with these."""
+
     def servers_found(self, directory: DirectorySettings, servers: tuple[ServerSettings, ...]) -> None:
         """DNS names these, and no longer those that it named before."""
 

@@ -159,7 +159,6 @@ class ServerState:
         since = self.clock() if before is None else before.since
         self.down = Down(since, cause, detail, connects)
         if before is None:
-            self._passed = self._retries = 0
             self._drop_spares()
             self.woken()
         return before is None or before.cause is not cause

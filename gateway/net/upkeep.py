@@ -51,8 +51,7 @@ class _Directory:
         self._spares = connector.spares = SpareLinks(connector, state, reactor)
         self._discovery = _discovery(connector, reactor)
         connector.changed = self._changed
-        state.keep(connector.keys())
-        self._checks.look()
+        self._look()
         self._spares.begin()
         if self._discovery is not None:
             self._discovery.begin()
@@ -68,8 +67,12 @@ class _Directory:
 
     def _changed(self) -> None:
         """Its servers are others, or what they are trusted by."""
-        self._state.keep(self._connector.keys())
         self._spares.drop()
+        self._look()
+
+    def _look(self) -> None:
+        self._state.keep(self._connector.keys())
+        self._connector.tell_forgotten()
         self._checks.look()
 
 

@@ -71,6 +71,7 @@ def test_whom_to_ask_and_whom_to_believe(tmp_path):
         ("health: on", "health"),
         ("health: {falls: 2}", 'health.falls: unknown key; did you mean "fall"'),
         ("health: {rise: 0}", "greater than or equal to 1"),
+        ("health: {interval: 0.5}", "greater than or equal to 1"),
         ("health: {interval: soon}", "a time like 45s, 30m or 2h"),
         ("health: {bind_dn: probe@corp.example}", "password_file is missing"),
         ("health: {password_file: gateway.key}", "bind_dn is missing"),

@@ -7,6 +7,7 @@ import pytest
 from gateway.demo.certificates import make_certificates
 from gateway.ldap.messages import BindRequest
 from tests.config.certificates import write_chain, write_pair
+from tests.observe.admin_client import samples
 from tests.servers.gateway_process import GatewayProcess, configuration
 from tests.servers.raw_client import RawClient
 from tests.servers.stub_server import StubServer
@@ -58,6 +59,27 @@ def test_a_server_that_cannot_be_verified_is_sent_nothing(certificates, server_c
             assert server.url in text
             assert said in text
         assert ACCOUNT[1] not in running.log() + running.audit_text()
+
+
+def test_what_a_server_was_down_for_is_forgotten_when_it_is_trusted_by_another_file(
+    certificates, server_certificates, tmp_path
+):
+    def config(ca_file):
+        return configuration(
+            certificates, server.gateway_directory(ca_file), CLIENT, admin={"address": "127.0.0.1:0"}
+        )
+
+    with StubServer(server_certificates) as server, GatewayProcess(tmp_path, config(certificates.ca_file)) as running:
+        up = ("ldap_gateway_server_up", "corp", f"localhost:{server.port}")
+        assert bind(running, certificates) == 52
+        assert samples(running.admin_port)[up] == 0
+        # The same file is the same trust.
+        assert "reloaded" in running.reload(config(certificates.ca_file))
+        assert samples(running.admin_port)[up] == 0
+        assert "reloaded" in running.reload(config(server_certificates.ca_file))
+        assert up not in samples(running.admin_port)
+        assert bind(running, certificates) == 0
+        assert samples(running.admin_port)[up] == 1
 
 
 def test_the_next_server_is_taken_where_the_first_is_down(certificates, server_certificates, tmp_path):

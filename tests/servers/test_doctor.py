@@ -9,6 +9,7 @@ import pytest
 
 from gateway.ldap import messages as m
 from gateway.ldap.results import LDAPResult
+from tests.net.dns_server import DnsServer
 from tests.servers import slapd_tree
 from tests.servers.gateway_process import ROOT, configuration
 from tests.servers.samba import USER_PASSWORD
@@ -342,3 +343,29 @@ def start_stubs(certificates, tmp_path):
                 each.__exit__()
 
     return start
+
+
+def test_the_servers_that_dns_names(start_slapd, certificates, tmp_path):
+    service = "_ldap._tcp.dc._msdcs.corp.example"
+    named = start_slapd(slapd_tree.make_tree(10), names=("dc1.corp.example",))
+    with DnsServer(tmp_path) as dns:
+        directory = {"discover": {"domain": "corp.example", "port": named.port, "resolver": dns.resolver}}
+        directory |= {key: value for key, value in named.gateway_directory.items() if key != "servers"}
+        client = {"sync_accounts": [slapd_tree.SYNC_ACCOUNT], "base_dns": [slapd_tree.STAFF], "attributes": ATTRIBUTES}
+        config = configuration(certificates, directory, client)
+        records = [(0, 100, 389, "dc1.corp.example"), (5, 1, 389, "dc.evil.test")]
+        dns.set({service: records}, {"dc1.corp.example": ["127.0.0.1"]})
+        said = Doctor(tmp_path, config, slapd_tree.SYNC_PASSWORD)
+        found = said.find("server", "discovers")
+        assert found["status"] == "warning"
+        assert f"{service} names dc1.corp.example (0, 100) (priority, weight), for 600 s" in found["said"]
+        assert "left out: dc.evil.test" in found["said"]
+        assert said.find("account", "signs in")["status"] == "ok"
+        assert said.find("server", "resolves", f"ldaps://dc1.corp.example:{named.port}")["said"] == "127.0.0.1"
+        dns.set()
+        said = Doctor(tmp_path, config, slapd_tree.SYNC_PASSWORD)
+        found = said.find("server", "discovers")
+        assert (said.status, found["status"]) == (2, "failed")
+        assert "no such name in DNS" in found["said"]
+        assert "discover.domain" in found["advice"]
+        assert said.find("account")["said"] == "no server can be used"

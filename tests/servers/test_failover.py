@@ -96,11 +96,30 @@ def test_a_server_that_swallows_packets_costs_the_first_sign_in_its_time_and_no_
         first = sign_in(running, certificates)
         later = many(running, certificates, 199)
         assert running.log().count("is down: ") == 1
+        # A reload does not forget it.
+        assert "reloaded" in running.reload(running.config.read_text())
+        assert sign_in(running, certificates) < CONNECT_TIMEOUT
     assert first < 2 * CONNECT_TIMEOUT
     assert [seconds for seconds in later if seconds >= CONNECT_TIMEOUT] == []
     assert set(servers(running)) == {pair[1].url}
     cuts = statistics.quantiles([first, *later], n=100)
     print(f"{how}, {health}: p50 {cuts[49] * 1000:.0f} ms, p99 {cuts[98] * 1000:.0f} ms, first {first:.2f} s")
+
+
+def test_a_server_that_had_less_than_its_time_is_not_blamed(pair, certificates, start_gateway, tmp_path):
+    with black_hole() as first, black_hole() as second:
+        holes = [f"ldaps://127.0.0.1:{port}" for port in (first, second)]
+        patience = {"connect_timeout": 2, "connect_patience": 3, "health": "off"}
+        running = start(start_gateway, certificates, of(pair[:1], tmp_path, *holes, **patience))
+        with RawClient(running.port, certificates.ca_file) as session:
+            assert session.bind(SYNC_ACCOUNT, SYNC_PASSWORD) == ResultCode.unavailable
+        (record,) = running.wait_for_audit(operation="bind")
+        assert record["detail"].endswith(f"{pair[0].url}: not tried, the others took connect_patience")
+        sign_in(running, certificates)
+        assert servers(running)[-1] == pair[0].url
+        # The check that follows gives it all of its time.
+        running.wait_for(f"{holes[1]} is down: ")
+        assert f"{pair[0].url} is down" not in running.log()
 
 
 def test_sign_ins_that_come_while_the_first_one_waits_do_not_wait_as_long(
