@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from time import monotonic
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
 from gateway.net.departures import Departures
+from gateway.net.heap import Heap
 from gateway.net.inherited import InheritedSocket
 from gateway.net.listener import SessionRegistry
 from gateway.net.listening import Listeners, StartError, listen_failure
@@ -27,7 +27,7 @@ from gateway.policy.reasons import Reason
 from gateway.probe.health import health_question
 from gateway.relay.audit import AuditRecord
 from gateway.renewal import Renewal, TlsFiles
-from gateway.state.attempts import Attempts, AttemptsInMemory
+from gateway.shared_counts import SharedCounts
 from gateway.state.sizes import SizeMemory
 
 log = Logger()
@@ -62,11 +62,12 @@ class Gateway:
         self._reactor = reactor
         self.ledger = Ledger(run_ended=sync_ended)
         self._audit = audit
-        self._attempts: Attempts = AttemptsInMemory(monotonic)
+        self._counts = SharedCounts(reactor, self.ledger)
         self._verifier = SecretVerifier(reactor)
-        self._registry = SessionRegistry(self._record, sizes, self._attempts, self._verifier, self.ledger)
+        self._registry = SessionRegistry(self._record, sizes, self._counts.attempts, self._verifier, self.ledger)
         self._listeners = Listeners(self._registry, reactor, inherited)
         self._departures = Departures(self._registry, reactor)
+        self._heap = Heap()
         self._upkeep = Upkeep(health_question, reactor)
         self._serving: Serving
         self._renewal: Renewal
@@ -106,6 +107,7 @@ class Gateway:
                 self._listeners.close()
                 raise StartError(f"admin.address {host}:{port}: {listen_failure(error)}") from None
         self._tell_ledger()
+        self._counts.keep_in(self._settings.lockout_store)
         self._watch_from(self._reactor.seconds())
         self._files_watch = self._reactor.callLater(FILES_STEP, self._look_at_files)
 
@@ -114,11 +116,12 @@ class Gateway:
         their client or source is gone. Raises StartError, and then everything is as before. A change of the admin
         address needs a restart."""
         self._load(settings)
-        take_new_passwords(self._settings, settings, self._attempts)
+        take_new_passwords(self._settings, settings, self._counts.attempts)
         if settings.admin != self._settings.admin:
             log.warn("admin.address has changed: it is used from the next start on")
         self._settings = settings
         self._tell_ledger()
+        self._counts.keep_in(settings.lockout_store)
         self._departures.apply(self._listeners.states, settings.drain_timeout)
 
     def stop(self) -> Deferred[None]:
@@ -202,6 +205,7 @@ class Gateway:
         now = self._reactor.seconds()
         busy = {connection.busy_client for connection in self._registry.open}
         self.ledger.pass_time(max(0.0, now - due), {client for client in busy if client is not None})
+        self._heap.look(self._registry.ended_sessions, now)
         self._watch_from(now)
 
     def _look_at_files(self) -> None:
@@ -225,6 +229,7 @@ class Gateway:
         for connection in list(self._registry.open):
             connection.abort(Reason.stopping, "the gateway is stopping")
         await self._until(lambda: not self._registry.open, CLOSING)
+        self._counts.close()
         self._verifier.stop()
         self.ledger.end_runs()
         if self._watch is not None and self._watch.active():

@@ -99,9 +99,9 @@ def watch():
 
 
 def _is_gateway(arguments):
-    words = [arguments] if isinstance(arguments, str | bytes | Path) else list(map(str, arguments))
-    joined = " ".join(map(str, words))
-    return " -m gateway" in joined or "ldap-gateway" in joined
+    """By the command's name; its files may be arguments of other commands as well."""
+    words = arguments.split() if isinstance(arguments, str) else [os.fsdecode(each) for each in arguments]
+    return any(Path(word).name == "ldap-gateway" for word in words) or ("-m", "gateway") in zip(words, words[1:])
 
 
 def _watch_processes():

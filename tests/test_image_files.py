@@ -147,3 +147,21 @@ def test_a_stop_waits_longer_than_open_operations_may_take():
     example = yaml.safe_load((ROOT / "conf" / "gateway.example.yaml").read_text())
     grace = compose()["services"]["gateway"]["stop_grace_period"]
     assert int(grace.removesuffix("s")) > example["drain_timeout"]
+
+
+def test_two_gateways_are_hardened_alike_and_found_where_haproxy_looks():
+    two = yaml.safe_load((DOCKER / "compose.two.yaml").read_text())
+    haproxy = (DOCKER / "haproxy" / "haproxy.cfg").read_text()
+    for name, service in two["services"].items():
+        assert service["read_only"] is True and service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert "ports" not in service and "cap_add" not in service and "privileged" not in service, name
+    for name in ("gateway1", "gateway2"):
+        gateway = two["services"][name]
+        assert f"server {name} {gateway['networks']['inside']['ipv4_address']}:1636" in haproxy
+        assert gateway["stop_grace_period"] == compose()["services"]["gateway"]["stop_grace_period"]
+        targets = [mount.rsplit(":", 2) for mount in gateway["volumes"]]
+        assert {mount[-1] for mount in targets if mount[2:] != ["ro"]} == {final("VOLUME")}
+    assert two["services"]["haproxy"]["network_mode"] == "host"
+    (subnet,) = two["networks"]["inside"]["ipam"]["config"]
+    assert f"trusted_proxies: [{subnet['gateway']}]" in (DOCKER / "compose.two.yaml").read_text()

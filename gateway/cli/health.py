@@ -15,8 +15,9 @@ from gateway.cli.options import config_option
     short_help="Ask a running gateway whether it serves.",
 )
 @config_option
+@click.option("--ready", is_flag=True, help="Ask whether it can do its work now, as /readyz says it.")
 @click.option("--address", metavar="HOST:PORT", help="Its admin address, instead of the one in the configuration.")
-def command(config: Path, address: str | None) -> None:
+def command(config: Path, ready: bool, address: str | None) -> None:
     """Asks the health page of the gateway that runs on this host with this configuration, and prints its JSON.
 
     Exit status 0: it serves; 1: it does not, or does not answer.
@@ -28,6 +29,6 @@ def command(config: Path, address: str | None) -> None:
     if address is None:
         click.echo(f"{config}: with `admin: null` there is no health page to ask", err=True)
         sys.exit(1)
-    health = ask_health(address)
+    health = ask_health(address, "/readyz" if ready else "/healthz")
     click.echo(health.said, err=not health.serving)
     sys.exit(0 if health.serving else 1)

@@ -14,6 +14,7 @@ from gateway.config.certificates import CertificateProblem, check_pair, read_cer
 from gateway.config.credentials import CredentialsReader, decoys
 from gateway.config.directories import DirectoryCompiler
 from gateway.config.limits import connection_limits, session_limits
+from gateway.config.lockout_store import lockout_store
 from gateway.config.networks import ListedNetwork, inside_proxies, read_networks, ties
 from gateway.config.problems import Problem
 from gateway.config.source import Location, Source
@@ -97,6 +98,7 @@ class Compiler:
             audit=self._audit(file.audit),
             drain_timeout=file.drain_timeout,
             state_dir=state_dir,
+            lockout_store=lockout_store(file.lockout_store, self._path, self._problem, self._warning),
         )
 
     def _problem(self, location: Location, message: str) -> None:
@@ -237,7 +239,7 @@ class Compiler:
                 ShrinkMode(client.shrink_guard.mode), client.shrink_guard.keep_at_least, client.shrink_guard.minimum
             ),
             directory=client.directory,
-            lockout=LockoutSettings(client.lockout.failures, client.lockout.window),
+            lockout=LockoutSettings(client.lockout.failures, client.lockout.window, client.lockout.per_source),
             mapped_accounts=mapped,
             decoy_hashes=decoys(mapped),
             gateway_accounts=self._credentials.gateway_accounts(client.directory),

@@ -16,7 +16,7 @@ from gateway.config.problems import ConfigurationError, Problem
 from gateway.config.source import Location, Source, read_source
 from gateway.net.settings import GatewaySettings
 
-_UNION_BRANCHES = frozenset({"str", "Server"})
+_UNION_BRANCHES = frozenset({"str", "Server", "LockoutStore"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,7 @@ def _known_keys(location: Location) -> list[str]:
         "limits": models.Limits,
         "audit": models.Audit,
         "admin": models.Admin,
+        "lockout_store": models.LockoutStore,
     }
     if location:
         model = children.get(str(location[0]), models.File)

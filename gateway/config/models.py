@@ -139,6 +139,13 @@ class RequiredCertificate(Model):
 class Lockout(Model):
     failures: Annotated[int, Field(ge=0, le=100, strict=True)] = _LOCKOUT.failures
     window: Duration = _LOCKOUT.window
+    per_source: Annotated[int, Field(ge=0, le=10_000, strict=True)] = _LOCKOUT.per_source
+
+
+class LockoutStore(Model):
+    url: str
+    password_file: Annotated[str, Field(min_length=1)] | None = None
+    ca_file: Annotated[str, Field(min_length=1)] | None = None
 
 
 class MappedAccount(Model):
@@ -250,3 +257,4 @@ class File(Model):
     admin: Admin | None = Admin()
     drain_timeout: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 30
     state_dir: Annotated[str, Field(min_length=1)] | None = None
+    lockout_store: str | LockoutStore = "memory"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
+from typing import cast
 
 from cryptography import x509
 from twisted.internet.defer import CancelledError, Deferred
@@ -26,6 +27,7 @@ from gateway.net.required_certificate import RequiredCertificate
 from gateway.net.secret_verifier import SecretVerifier
 from gateway.net.server_link import ServerLink
 from gateway.net.tls import tls_failure
+from gateway.net.tls_transport import TlsTransport, begin_tls
 from gateway.policy.credentials import SecretCheck, SecretVerdict
 from gateway.policy.lockout import GuardedAccount, Verdict
 from gateway.policy.reasons import Reason
@@ -55,7 +57,7 @@ log = Logger()
 @dataclass(frozen=True, slots=True)
 class ConnectionSettings:
     """tls: the context that TLS begins with. certificate: which one the client must show. tls_first: TLS begins with
-    the connection, and the session behind it. tls_handshake: seconds for TLS to come up. write_stall: seconds that a
+    the first octet, and the session behind it. tls_handshake: seconds for TLS to come up. write_stall: seconds that a
     peer may take nothing of what waits for it. write_window: octets that may wait for one peer before reading from the
     other pauses."""
 
@@ -122,10 +124,10 @@ class ClientConnection(Protocol):
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
-        self._to_client = self._window(self.transport)
         if self._settings.tls_first:
             self._await_handshake()
         else:
+            self._to_client = self._window(self.transport)
             self._begin()
 
     def handshakeCompleted(self) -> None:
@@ -145,6 +147,9 @@ class ClientConnection(Protocol):
     def dataReceived(self, data: bytes) -> None:
         if self._session is not None:
             self._run(self._session.client_data(data, self._event()))
+        elif self._to_client is None:
+            # OpenSSL's part of a connection is some 50 kB: whoever never speaks does not get it.
+            self._begin_tls().dataReceived(data)
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
         explanation = tls_failure(reason)
@@ -211,6 +216,14 @@ class ClientConnection(Protocol):
         self._session = self._new_session()
         self._arm()
 
+    def _begin_tls(self) -> TlsTransport:
+        if self._to_client is not None:
+            self._to_client.close()
+        tls = begin_tls(self.transport, self, self._settings.tls)
+        self.transport = cast(Transport, tls)
+        self._to_client = self._window(self.transport)
+        return tls
+
     def _peer_certificate(self) -> x509.Certificate | None:
         shown = self.transport.getPeerCertificate()
         return None if shown is None else shown.to_cryptography()
@@ -270,17 +283,14 @@ class ClientConnection(Protocol):
                     remembered = self._sizes.read(command.shape)
                     waiting.extend(self._session.sizes_recalled(command.shape, remembered, monotonic()))
                 continue
-            _write(self._to_server, to_server)
-            _write(self._to_client, to_client)
+            self._pass_on(to_client, to_server)
             if isinstance(command, ConnectServer):
                 self._connect_server(command)
             elif isinstance(command, CloseServer):
                 self._close_server()
             elif isinstance(command, StartTls):
                 self._await_handshake()
-                if self._to_client is not None:
-                    self._to_client.hand_over()
-                self.transport.startTLS(self._settings.tls)
+                self._begin_tls()
             elif isinstance(command, CloseClient):
                 self._close_client()
             elif isinstance(command, StoreSizes):
@@ -297,8 +307,17 @@ class ClientConnection(Protocol):
                     waiting.extend(self._session.secret_verified(command.check, found, monotonic()))
             else:
                 self._attempts.join(command.alias, command.account)
-        _write(self._to_server, to_server)
-        _write(self._to_client, to_client)
+        self._pass_on(to_client, to_server)
+
+    def _pass_on(self, to_client: list[bytes], to_server: list[bytes]) -> None:
+        """Without a connection they are dropped."""
+        if to_server and self._to_server is not None and self._link is not None:
+            self._to_server.write(b"".join(to_server))
+            self._link.reading.asked()
+        if to_client and self._to_client is not None:
+            self._to_client.write(b"".join(to_client))
+        to_client.clear()
+        to_server.clear()
 
     def _admitted(self, account: GuardedAccount, admitted: bool) -> None:
         if self._session is not None:
@@ -401,10 +420,10 @@ class ClientConnection(Protocol):
     def _hold_server(self, session: Session, link: ServerLink, hold: bool) -> None:
         self._server_held = hold
         if hold:
-            link.transport.pauseProducing()
+            link.reading.hold()
             session.server_held(monotonic())
         else:
-            link.transport.resumeProducing()
+            link.reading.release()
             session.server_released(monotonic())
             self._arm()
 
@@ -432,10 +451,3 @@ class ClientConnection(Protocol):
     def _tick(self) -> None:
         if self._session is not None:
             self._run(self._session.tick(self._event()))
-
-
-def _write(window: WriteWindow | None, pieces: list[bytes]) -> None:
-    """Without a connection they are dropped."""
-    if window is not None and pieces:
-        window.write(b"".join(pieces))
-    pieces.clear()

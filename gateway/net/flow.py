@@ -81,14 +81,10 @@ class WriteWindow:
         """Whether the transport has everything, and room for more."""
         return self._has_room and not self._queue
 
-    def hand_over(self) -> None:
-        """The transport takes everything that waits, whatever it has room for."""
+    def close(self) -> None:
+        """The transport takes everything that waits, whatever it has room for, and is left to itself."""
         while self._queue:
             self._transport.write(self._share())
-
-    def close(self) -> None:
-        """The transport takes everything that waits, and is left to itself."""
-        self.hand_over()
         self.stopProducing()
         self._transport.unregisterProducer()
 

@@ -10,7 +10,6 @@ from itertools import count
 from time import monotonic
 from typing import Any
 
-from twisted.internet import address
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import CertificateOptions
 from twisted.logger import Logger
@@ -29,7 +28,6 @@ from gateway.net.settings import ConnectionLimits, ListenerSettings, StartTls
 from gateway.net.shared_addresses import SharedSources, shared_addresses
 from gateway.net.sources import SourceTable, parse_source
 from gateway.net.tls import certificate_expiry
-from gateway.net.tls_transport import TlsFactory
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
@@ -98,6 +96,7 @@ class SessionRegistry:
         self.rates = RequestRates()
         self.shared = SharedSources(shared_addresses())
         self.closed = False
+        self.ended_sessions = 0
         self._numbers = count(1)
 
     def next_id(self) -> str:
@@ -109,19 +108,8 @@ class SessionRegistry:
 
     def ended(self, client: str, connection: ClientConnection) -> None:
         self.open.pop(connection, None)
+        self.ended_sessions += 1
         self.observer.session_ended(client)
-
-
-class _Wrapped(Factory):
-    """Gives TLS the connection that it is for."""
-
-    noisy = False
-
-    def __init__(self, connection: ClientConnection) -> None:
-        self._connection = connection
-
-    def buildProtocol(self, addr: Any) -> Protocol | None:
-        return self._connection
 
 
 class ListenerFactory(Factory):
@@ -149,7 +137,7 @@ class ListenerFactory(Factory):
             self._refuse(place, peer, None)
             return None
         if not proxied:
-            protocol = self._serve(place, None, peer, addr.port)
+            protocol = self._serve(place, None, peer)
             if protocol is None:
                 place.leave()
             return protocol
@@ -166,7 +154,6 @@ class ListenerFactory(Factory):
         place: Place,
         proxy: IPv4Address | IPv6Address | None,
         named: IPv4Address | IPv6Address,
-        port: int,
     ) -> Protocol | None:
         """proxy: who connected for the source, None where the source itself did."""
         # A reload may have come since a proxy connected.
@@ -188,13 +175,7 @@ class ListenerFactory(Factory):
             self._warn_if_shared(source)
         connection = self._connection(state, place, client, str(source))
         self._registry.begun(client.policy.settings.name, str(source), connection)
-        if state.settings.starttls is StartTls.required:
-            return connection
-        context: Any = client.tls
-        wrapped: Any = _Wrapped(connection)
-        tls = TlsFactory(context, False, wrapped)
-        kind: Any = address.IPv4Address if source.version == 4 else address.IPv6Address
-        return tls.buildProtocol(kind("TCP", str(source), port))
+        return connection
 
     def _connection(self, state: ListenerState, place: Place, client: ServedClient, source: str) -> ClientConnection:
         session_id = self._registry.next_id()

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from errno import EACCES, EADDRINUSE
 from ipaddress import ip_address
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from twisted.internet.error import CannotListenError
 
@@ -17,6 +17,10 @@ from gateway.net.settings import ListenerSettings
 
 # Host, port, and which one of this address it is: several may have port 0, any free one.
 Key: TypeAlias = tuple[str, int, int]
+
+# Connections that wait to be accepted. Where there is no room for one more, the system drops it, and whoever it is
+# tries again a second later at the earliest: a flood of strangers must not do that to the service.
+BACKLOG: Final = 4096
 
 
 class StartError(Exception):
@@ -90,7 +94,7 @@ class Listeners:
     def _listen(self, key: Key, factory: ListenerFactory) -> Port:
         inherited = self._inherited.get(key)
         if inherited is None:
-            return self._reactor.listenTCP(key[1], factory, interface=key[0])
+            return self._reactor.listenTCP(key[1], factory, BACKLOG, key[0])
         return self._reactor.adoptStreamPort(inherited.descriptor, inherited.family, factory)
 
     def _in_the_way(self, key: Key, error: CannotListenError) -> str:

@@ -15,8 +15,8 @@ from gateway.net.proxy_header import ProxyHeaderError, ProxyHeaderReader
 from gateway.net.reactor import Reactor, Timer, Transport
 from gateway.policy.reasons import Reason
 
-# Takes the source that the header names and its port; None where it may not have a session.
-Serve: TypeAlias = Callable[[IPv4Address | IPv6Address, int], Protocol | None]
+# Takes the source that the header names; None where it may not have a session.
+Serve: TypeAlias = Callable[[IPv4Address | IPv6Address], Protocol | None]
 
 
 class ProxiedConnection(Protocol):
@@ -52,7 +52,7 @@ class ProxiedConnection(Protocol):
             return
         if header is None:
             return
-        protocol = None if header.source is None else self._serve(header.source, header.port)
+        protocol = None if header.source is None else self._serve(header.source)
         if protocol is None:
             self._end()
             return

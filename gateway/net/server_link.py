@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.net.reactor import Reactor, SecureTransport, Timer
+from gateway.net.reading import Reading
 from gateway.net.resumption import ResumableTls
 from gateway.net.settings import ServerSettings
 from gateway.net.tls import certificate_expiry, explain_failure
@@ -41,9 +42,10 @@ class LinkOwner(Interface):
 @implementer(IHandshakeListener)
 class ServerLink(Protocol):
     """One connection to a server. secured fires once TLS is established and the certificate verified. kept: it was
-    opened before it was needed, and may have broken since."""
+    opened before it was needed, and may have broken since. reading: pauses what comes from it."""
 
     transport: SecureTransport  # type: ignore[assignment]
+    reading: Reading
 
     def __init__(self, server: ServerSettings, tls: ResumableTls, reactor: Reactor) -> None:
         self.server = server
@@ -78,13 +80,14 @@ class ServerLink(Protocol):
             return
         self._closed = True
         self._end()
-        self.transport.resumeProducing()
+        self.reading.end()
         self.transport.loseConnection()
         self._linger = self._reactor.callLater(LINGER, self.transport.abortConnection)
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
+        self.reading = Reading(self.transport, self._reactor)
 
     def handshakeCompleted(self) -> None:
         self._tls.established(self.transport.getHandle())
@@ -101,11 +104,13 @@ class ServerLink(Protocol):
             data = b"".join(self._pieces)
             self._pieces.clear()
             if self._owner is not None:
+                self.reading.read(len(data))
                 self._owner.link_data(data)
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
         # What came last may make the owner close.
         self.read_ended()
+        self.reading.lost()
         if self._linger is not None and self._linger.active():
             self._linger.cancel()
         self._closed = True

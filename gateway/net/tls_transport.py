@@ -35,3 +35,12 @@ class TlsFactory(TLSMemoryBIOFactory):
 
     protocol = TlsTransport
     noisy = False
+
+
+def begin_tls(transport: Any, inside: Any, context: Any) -> TlsTransport:
+    """Puts TLS, of the server's side, between a transport and the protocol that it serves; what was written before goes
+    out before it. The protocol inside has to write to what is returned from here on. context: CertificateOptions."""
+    tls = TlsTransport(TlsFactory(context, False, None), inside, False)  # type: ignore[arg-type]
+    transport.protocol = tls
+    tls.makeConnection(transport)  # type: ignore[no-untyped-call]
+    return tls

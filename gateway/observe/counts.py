@@ -18,6 +18,7 @@ SERVER_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 REFUSED_LATE: Final = frozenset(
     {
         Reason.account_guarded.value,
+        Reason.source_guarded.value,
         Reason.secret_wrong.value,
         Reason.login_outside_base.value,
         Reason.login_identity_unknown.value,

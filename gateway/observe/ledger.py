@@ -69,6 +69,16 @@ class DiscoveryStatus:
     failure: str = ""
 
 
+@dataclass(slots=True)
+class LockoutStoreStatus:
+    """name: its URL without a password. trouble: why it cannot be used, None while it can. since: when that began, in
+    seconds since the epoch."""
+
+    name: str
+    trouble: str | None
+    since: float
+
+
 @dataclass(frozen=True, slots=True)
 class ShrinkAlert:
     """A search that gave much less than last time. loss: figures and attributes, as the audit has them. passed: the
@@ -103,8 +113,8 @@ class Ledger(Observer):
     directory last failed at all of its servers, for those where none has succeeded since. checked: directories whose
     servers are checked. discoveries: directories whose servers DNS names. reloaded: whether the last load of the
     configuration succeeded; reload_time: when one last did. files_waiting: of each listener or directory whose changed
-    TLS files are not used, why. stopping: no session is accepted any more. audit: whether records are written; whoever
-    writes them puts its own in the place.
+    TLS files are not used, why. lockout_store: None where the counts are in memory. stopping: no session is accepted
+    any more. audit: whether records are written; whoever writes them puts its own in the place.
     """
 
     def __init__(
@@ -125,6 +135,7 @@ class Ledger(Observer):
         self.reloaded = True
         self.reload_time = self.started
         self.files_waiting: dict[str, str] = {}
+        self.lockout_store: LockoutStoreStatus | None = None
         self.stopping = False
         self.loop_lag = Histogram(LAG_BOUNDS)
         self._gone: dict[str, ClientStatus] = {}
@@ -182,6 +193,16 @@ class Ledger(Observer):
         self.reloaded = succeeded
         if succeeded:
             self.reload_time = self.clock()
+
+    def lockout_store_changed(self, name: str | None) -> None:
+        """The store that is used from now on; None for memory. It has to be reached yet."""
+        self.lockout_store = None if name is None else LockoutStoreStatus(name, "not connected yet", self.clock())
+
+    def lockout_store_state(self, trouble: str | None) -> None:
+        """trouble: why it cannot be used, None while it can."""
+        if self.lockout_store is not None:
+            self.lockout_store.trouble = trouble
+            self.lockout_store.since = self.clock()
 
     def stop(self) -> None:
         self.stopping = True

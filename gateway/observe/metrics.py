@@ -185,6 +185,12 @@ class _LedgerCollector(Collector):
             ("ready", "What /readyz says.", not not_ready(ledger)),
         ):
             yield GaugeMetricFamily(PREFIX + name, what, value=float(value))
+        if ledger.lockout_store is not None:
+            yield GaugeMetricFamily(
+                PREFIX + "lockout_store_up",
+                "1 while wrong passwords are counted in lockout_store; absent where they are counted in memory.",
+                value=float(ledger.lockout_store.trouble is None),
+            )
         yield from self._audit()
         lag = HistogramMetricFamily(PREFIX + "event_loop_lag_seconds", "How late the event loop called a timer.")
         _add(lag, [], ledger.loop_lag)

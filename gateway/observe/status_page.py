@@ -68,6 +68,7 @@ def _page(ledger: Ledger) -> Tag:
                 "" if ledger.reloaded else _failed_reload(ledger, now),
                 [_failed_discovery(name, each, now) for name, each in ledger.discoveries.items() if each.failure],
                 _waiting_files(ledger) if ledger.files_waiting else "",
+                _counting_alone(ledger, now),
                 [_client(ledger, name, client, now) for name, client in ledger.clients.items()],
                 tags.div(
                     _servers(ledger, now),
@@ -112,6 +113,17 @@ def _waiting_files(ledger: Ledger) -> Tag:
             for name, why in ledger.files_waiting.items()
         ],
     )
+
+
+def _counting_alone(ledger: Ledger, now: float) -> Tag | str:
+    store = ledger.lockout_store
+    if store is None or store.trouble is None:
+        return ""
+    said = (
+        f"lockout_store {store.name}: {store.trouble} ({_ago(store.since, now)}). Until it is back this gateway counts "
+        "wrong passwords by itself."
+    )
+    return _note("warn", [said])
 
 
 def _client(ledger: Ledger, name: str, client: ClientStatus, now: float) -> Tag:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from enum import Enum
+from ipaddress import ip_address, ip_network
 
 from gateway.ldap.dn import DN, DNError, key, parse
 from gateway.ldap.results import LDAPResult, ResultCode
@@ -24,10 +25,16 @@ _COUNTED = "52e"
 @dataclass(frozen=True, slots=True)
 class LockoutSettings:
     """failures: wrong passwords of one account before it is guarded; 0 for no guard. window: seconds, after which a
-    wrong password is forgotten."""
+    wrong password is forgotten. per_source: wrong passwords that come from one address, of whatever accounts, before
+    it is guarded; 0 for no guard."""
 
     failures: int = 3
     window: float = 1800
+    per_source: int = 0
+
+    def of_sources(self) -> LockoutSettings:
+        """As they hold for an address, which is counted like an account."""
+        return LockoutSettings(self.per_source, self.window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +76,26 @@ def guarded_account(directory: str, plan: BindPlan) -> GuardedAccount | None:
     return _account_of_dn(directory, name)
 
 
+def guarded_source(directory: str, source: str) -> GuardedAccount:
+    """An address as its wrong passwords are counted; who has one of IPv6 has all of its /64 (RFC 4291 2.5.4)."""
+    try:
+        address = ip_address(source)
+        source = str(ip_network((address, 64 if address.version == 6 else 32), strict=False))
+    except ValueError:
+        # A preview's sessions are of this process, and come from no address.
+        pass
+    # No name has these brackets.
+    return GuardedAccount(directory, f"<{source}>")
+
+
 def gateway_account(directory: str, bind_dn: DN) -> GuardedAccount:
     """An account of the gateway itself; whoever guesses at the outer secret does not reach it."""
     return replace(_account_of_dn(directory, bind_dn), sync=True)
+
+
+def of_source(found: Verdict) -> Verdict:
+    """What an attempt says of the address that it came from: who knows one password may still be guessing others."""
+    return Verdict.wrong if found is Verdict.wrong else Verdict.neither
 
 
 def account_of_entry(directory: str, text: str) -> GuardedAccount | None:

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     bind_name_form_not_allowed = "bind-name-form-not-allowed"
     account_spelling_not_listed = "account-spelling-not-listed"
     account_guarded = "account-guarded"
+    source_guarded = "source-guarded"
     secret_wrong = "secret-wrong"  # noqa: S105 - a reason, not a secret
     too_many_verifications = "too-many-verifications"
     gateway_account = "gateway-account"
@@ -135,6 +136,10 @@ REASONS: dict[Reason, ReasonDoc] = {
     ),
     Reason.account_guarded: ReasonDoc(
         "too many wrong passwords of this account; nothing is sent to a server for a while", "clients.X.lockout"
+    ),
+    Reason.source_guarded: ReasonDoc(
+        "too many wrong passwords from this address; nothing is sent to a server for a while",
+        "clients.X.lockout.per_source",
     ),
     Reason.secret_wrong: ReasonDoc(
         "the secret of a mapped sync account fits none of its hashes", "clients.X.credentials.accounts"

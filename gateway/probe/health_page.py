@@ -19,16 +19,16 @@ class Health:
     said: str
 
 
-def ask_health(address: str, patience: float = 5.0) -> Health:
-    """GET /healthz at `HOST:PORT` ([HOST]:PORT for IPv6). patience: seconds for each step. Never raises for what is
-    found there: no answer in time, or none that HTTP knows, is a gateway that does not serve."""
+def ask_health(address: str, page: str = "/healthz", patience: float = 5.0) -> Health:
+    """GET a page at `HOST:PORT` ([HOST]:PORT for IPv6). patience: seconds for each step. Never raises for what is found
+    there: no answer in time, or none that HTTP knows, is a gateway that does not serve."""
     try:
         place = urlsplit(f"//{address}")
         connection = HTTPConnection(place.hostname or "", place.port, timeout=patience)
     except ValueError as error:
         return Health(False, f"{address}: not an address and a port: {error}")
     try:
-        connection.request("GET", "/healthz")
+        connection.request("GET", page)
         answer = connection.getresponse()
         body = answer.read(_MOST_OCTETS).decode("utf-8", "replace").strip()
     except OSError as error:

@@ -13,8 +13,8 @@ from gateway.ldap.messages import (
 )
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy import login
-from gateway.policy.decision import BindPlan, LoginName
-from gateway.policy.lockout import account_of_entry, guarded_account, verdict
+from gateway.policy.decision import AccountKind, BindPlan, LoginName
+from gateway.policy.lockout import account_of_entry, guarded_account, guarded_source, of_source, verdict
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.results import relayed_bind
@@ -37,10 +37,16 @@ from gateway.relay.steps import (
 REFUSED = LDAPResult(ResultCode.invalidCredentials)
 
 
-def bind_steps(policy: Policy, plan: BindPlan) -> Steps:
-    """Binds as the plan says, unless the account is guarded; a login by name counts only if the person whom the server
-    bound may sign in."""
+def bind_steps(policy: Policy, plan: BindPlan, source: str) -> Steps:
+    """Binds as the plan says, unless the account or the client's address is guarded; a login by name counts only if the
+    person whom the server bound may sign in."""
     directory, guard = policy.settings.directory, policy.settings.lockout
+    asks_password = plan.kind is not AccountKind.anonymous
+    address = guarded_source(directory, source) if guard.per_source and asks_password else None
+    if address is not None:
+        answer = yield BeginAttempt(address, guard.of_sources())
+        if not isinstance(answer, Admitted) or not answer.admitted:
+            return Outcome(REFUSED, reason=Reason.source_guarded)
     account = guarded_account(directory, plan) if guard.failures else None
     if account is not None:
         answer = yield BeginAttempt(account, guard)
@@ -49,8 +55,11 @@ def bind_steps(policy: Policy, plan: BindPlan) -> Steps:
     answer = yield Ask(plan.request)
     if not isinstance(answer, BindResponse):
         raise TypeError("a bind was answered by something else")
+    found = verdict(answer.result)
     if account is not None:
-        yield EndAttempt(account, verdict(answer.result))
+        yield EndAttempt(account, found)
+    if address is not None:
+        yield EndAttempt(address, of_source(found))
     if answer.result.code != ResultCode.success:
         result, reason = relayed_bind(answer.result, policy)
         return Outcome(result, reason=reason)

@@ -55,7 +55,7 @@ class Audit:
 
 @dataclass(frozen=True, slots=True)
 class AdmitAttempt:
-    """May this account try a password? Answered by attempt_admitted, once, at once or later."""
+    """May this account, or address, try a password? Answered by attempt_admitted, once, at once or later."""
 
     account: GuardedAccount
     settings: LockoutSettings

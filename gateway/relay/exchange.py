@@ -284,7 +284,7 @@ class Exchange:
 
     def _take_at_once(self, operation: Operation, step: EndAttempt | SamePerson) -> None:
         if isinstance(step, EndAttempt):
-            operation.attempt = None
+            operation.attempts.remove(step.account)
             self._output.command(AttemptEnded(step.account, step.verdict))
         else:
             self._output.command(JoinAccounts(step.alias, step.account))
@@ -347,12 +347,13 @@ class Exchange:
         self.open.pop(operation.message_id, None)
         if operation in self._turns:
             self._turns.remove(operation)
-        if operation.attempt is not None:
+        if operation.attempts:
             # A stranger who leaves before the answer has still made the server count a wrong password. A service that
             # leaves because a server is slow must not find its account guarded for it.
-            left = sent and reason is Reason.client_gone and not operation.attempt.sync
-            self._output.command(AttemptEnded(operation.attempt, Verdict.wrong if left else Verdict.neither))
-            operation.attempt = None
+            left = sent and reason is Reason.client_gone and not any(one.sync for one in operation.attempts)
+            for one in operation.attempts:
+                self._output.command(AttemptEnded(one, Verdict.wrong if left else Verdict.neither))
+            operation.attempts.clear()
         self._owner.operation_ended(operation, reason, code)
 
     def _fail(self, operation: Operation, reason: Reason, code: int, text: str, detail: str) -> None:
@@ -384,7 +385,8 @@ class Exchange:
         """What AdmitAttempt asked for."""
         for operation in list(self.open.values()):
             if isinstance(operation.step, BeginAttempt) and operation.step.account is account:
-                operation.attempt = account if admitted else None
+                if admitted:
+                    operation.attempts.append(account)
                 self._proceed(operation, operation.resume(Admitted(admitted)))
                 return
         if admitted:

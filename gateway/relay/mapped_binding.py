@@ -10,7 +10,7 @@ from gateway.ldap.messages import BindResponse
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.credentials import MappedBind, SecretCheck, SecretVerdict
 from gateway.policy.decision import BindPlan, Refuse
-from gateway.policy.lockout import Verdict, gateway_account, guarded_account, verdict
+from gateway.policy.lockout import Verdict, gateway_account, guarded_account, guarded_source, of_source, verdict
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import REASONS, Reason
 from gateway.relay.binding import REFUSED
@@ -46,24 +46,35 @@ def refused_bind_steps(check: SecretCheck, refusal: Refuse) -> Steps:
     )
 
 
-def mapped_bind_steps(policy: Policy, plan: BindPlan, mapped: MappedBind) -> Steps:
+def mapped_bind_steps(policy: Policy, plan: BindPlan, mapped: MappedBind, source: str) -> Steps:
     """The server is sent nothing before the secret has proved right, and nothing of the client's then."""
     guard = policy.settings.lockout
+    address = guarded_source(policy.settings.directory, source) if guard.per_source else None
+    if address is not None:
+        answer = yield BeginAttempt(address, guard.of_sources())
+        if not isinstance(answer, Admitted) or not answer.admitted:
+            return (yield from _refused_in_time(mapped, Reason.source_guarded))
     account = guarded_account(policy.settings.directory, plan) if guard.failures else None
     if account is not None:
         answer = yield BeginAttempt(account, guard)
         if not isinstance(answer, Admitted) or not answer.admitted:
-            check = SecretCheck(mapped.decoys, mapped.check.secret)
-            refusal = Refuse(Reason.account_guarded, REFUSED.code)
-            return (yield from refused_bind_steps(check, refusal))
+            return (yield from _refused_in_time(mapped, Reason.account_guarded))
     tried = yield from _tried(mapped.check)
     if account is not None:
         yield EndAttempt(account, _ATTEMPTS[tried])
+    if address is not None:
+        yield EndAttempt(address, of_source(_ATTEMPTS[tried]))
     if tried is SecretVerdict.undecided:
         return _unverified()
     if tried is not SecretVerdict.right:
         return Outcome(REFUSED, reason=Reason.secret_wrong, server_bound=True)
     return (yield from _own_bind(policy, plan, mapped))
+
+
+def _refused_in_time(mapped: MappedBind, reason: Reason) -> Steps:
+    """It takes as long as to find a secret wrong."""
+    check = SecretCheck(mapped.decoys, mapped.check.secret)
+    return (yield from refused_bind_steps(check, Refuse(reason, REFUSED.code)))
 
 
 def _own_bind(policy: Policy, plan: BindPlan, mapped: MappedBind) -> Steps:

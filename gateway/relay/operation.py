@@ -28,16 +28,16 @@ from gateway.relay.steps import Answer, Ask, Found, Look, Outcome, Step, Steps, 
 class Operation:
     """step: what is done now. upstream_id: under which message ID the server was asked, None until it was.
     asked_at: when, on the session's clock; waits_since: the same on the clock of the server's time. ends_by: when it
-    must have ended, None for never. stream: of a Stream's entries, from its request on. attempt: the account whose
-    password is being tried. sent_again: a bind that went to a second server; first_answer: what the first one said of
-    it, None for nothing."""
+    must have ended, None for never. stream: of a Stream's entries, from its request on. attempts: the account whose
+    password is being tried, and the address that it comes from where these are counted. sent_again: a bind that went to
+    a second server; first_answer: what the first one said of it, None for nothing."""
 
     __slots__ = (
         "_found",
         "_received",
         "_steps",
         "asked_at",
-        "attempt",
+        "attempts",
         "ends_by",
         "first_answer",
         "message_id",
@@ -60,7 +60,7 @@ class Operation:
         self.asked_at = 0.0
         self.ends_by: float | None = None
         self.waits_since = 0.0
-        self.attempt: GuardedAccount | None = None
+        self.attempts: list[GuardedAccount] = []
         self.sent_again = False
         self.first_answer: BindResponse | None = None
         self._steps: Steps | None = None

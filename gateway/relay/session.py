@@ -299,10 +299,10 @@ class Session:
         operation.record.mended = decision.mended
         self._binding = operation
         if decision.mapped is None:
-            self._exchange.begin(operation, bind_steps(self.policy, decision))
+            self._exchange.begin(operation, bind_steps(self.policy, decision, self._source))
         else:
             operation.record.mapped_to = decision.request.name
-            self._exchange.begin(operation, mapped_bind_steps(self.policy, decision, decision.mapped))
+            self._exchange.begin(operation, mapped_bind_steps(self.policy, decision, decision.mapped, self._source))
 
     def _search(self, operation: Operation, request: SearchRequest, controls: tuple[Control, ...]) -> None:
         decision = self.policy.search.decide(request, controls)

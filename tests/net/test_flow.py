@@ -1,6 +1,5 @@
 """What waits for a peer, against a transport that takes as much as the test says."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
@@ -120,13 +119,12 @@ def test_a_slow_peer_that_takes_share_after_share_is_not_stalled():
     assert len(lab.stalls) == 1
 
 
-@pytest.mark.parametrize("end", ["hand_over", "close"])
-def test_at_the_end_the_transport_has_everything(end):
+def test_at_the_end_the_transport_has_everything():
     lab = Lab()
     lab.window.write(bytes(5 * ROOM))
-    getattr(lab.window, end)()
+    lab.window.close()
     assert len(lab.transport.held) == 5 * ROOM
-    assert (lab.transport.producer is None) == (end == "close")
+    assert lab.transport.producer is None
 
 
 def test_nobody_waits_for_a_peer_whose_connection_was_closed():

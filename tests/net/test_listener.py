@@ -1,6 +1,9 @@
 """Whom a listener lets in at all."""
 
+import signal
 import socket
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +65,38 @@ def test_an_unlisted_source_is_closed_before_tls_and_logged_once(certificates, g
     assert "127.0.0.2" in lines[0] and "clients.X.sources" in lines[0]
     assert "127.0.0.3" in lines[1]
     assert {record["source"] for record in gateway.audit()} == {"127.0.0.1"}
+
+
+def test_many_connections_may_wait_to_be_accepted(certificates, tmp_path):
+    directory = {"servers": ["ldaps://127.0.0.1:1"], "ca_file": certificates.ca_file}
+    many = min(300, int(Path("/proc/sys/net/core/somaxconn").read_text()))
+    with GatewayProcess(tmp_path, configuration(certificates, directory, CLIENT)) as running, ExitStack() as opened:
+        running.process.send_signal(signal.SIGSTOP)
+        try:
+            for _ in range(many):
+                # Where the queue is full, this takes a second or more, and then fails.
+                opened.enter_context(socket.create_connection(("127.0.0.1", running.port), 5))
+        finally:
+            running.process.send_signal(signal.SIGCONT)
+
+
+def test_whoever_never_speaks_costs_no_tls(certificates, tmp_path):
+    directory = {"servers": ["ldaps://127.0.0.1:1"], "ca_file": certificates.ca_file}
+    limits = {"sessions_per_source": 1000, "handshakes": 1000}
+    config = configuration(certificates, directory, CLIENT, limits=limits)
+    with GatewayProcess(tmp_path, config) as running, ExitStack() as opened:
+
+        def grown(octets):
+            before = running.resident_octets()
+            for _ in range(200):
+                connection = opened.enter_context(socket.create_connection(("127.0.0.1", running.port), 30))
+                connection.sendall(octets)
+            with RawClient(running.port, certificates.ca_file) as last:
+                assert last.result(last.search("", scope=BASE_OBJECT))[1].code == 0
+            return running.resident_octets() - before
+
+        grown(b"")
+        silent = grown(b"")
+        # The first octets of a client hello, which never comes whole.
+        begun = grown(bytes.fromhex("1603010200"))
+        assert silent < begun / 2

@@ -65,6 +65,8 @@ def busy_ledger():
             kept.add(record("bind", client="mimecast", **refused, reason=reason))
     kept.server_connected(CORP, DC1, kept.clock.now + 180 * DAY)
     kept.server_failed(CORP, DC2, FailureCause.certificate)
+    kept.lockout_store_changed("redis://redis.corp.example:6379/0")
+    kept.lockout_store_state("Connection refused.")
     kept.server_fell(CORP, DC2, FailureCause.certificate)
     for _ in range(3):
         kept.session_opened("mimecast")

@@ -28,13 +28,14 @@ def test_what_a_client_did_adds_up():
     kept.add(record(received=5, sent=3, held_back=("pager", "info"), pages=2, octets=400, references_dropped=1))
     kept.add(record(**REFUSED))
     kept.add(record("bind", code=49, reason="login-outside-base"))
+    kept.add(record("bind", code=49, reason="source-guarded"))
     kept.add(record("bind", code=49, reason="account-guarded", mended=("a name that was put right",)))
     kept.add(record(code=52, reason="server-lost"))
     kept.add(record("unbind", decision="", code=None))
     counts = kept.clients["mimecast"].counts
     assert counts.operations() == {
         ("bind", "success"): 1,
-        ("bind", "invalidCredentials"): 2,
+        ("bind", "invalidCredentials"): 3,
         ("search", "success"): 1,
         ("search", "insufficientAccessRights"): 1,
         ("search", "unavailable"): 1,
@@ -42,7 +43,7 @@ def test_what_a_client_did_adds_up():
     }
     assert (counts.entries, counts.entries_held_back, counts.attributes_held_back) == (3, 2, 2)
     assert (counts.pages, counts.octets, counts.references_dropped) == (2, 414, 1)
-    assert counts.refusals == {"base-not-allowed": 1, "login-outside-base": 1, "account-guarded": 1}
+    assert counts.refusals == {"base-not-allowed": 1, "login-outside-base": 1, "account-guarded": 1, "source-guarded": 1}
     assert counts.mended == 1
     assert counts.failures == {"server-lost": 1}
 

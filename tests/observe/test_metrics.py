@@ -91,6 +91,19 @@ def test_servers_failures_have_a_closed_set_of_reasons():
     assert found["ldap_gateway_server_up", *place] == 0
 
 
+def test_a_lockout_store_is_up_or_not_and_absent_where_there_is_none():
+    kept, name = ledger(), ("ldap_gateway_lockout_store_up",)
+    assert name not in values(kept)
+    kept.lockout_store_changed("redis://redis:6379/0")
+    assert values(kept)[name] == 0
+    kept.lockout_store_state(None)
+    assert values(kept)[name] == 1
+    kept.lockout_store_state("Connection refused.")
+    assert values(kept)[name] == 0
+    kept.lockout_store_changed(None)
+    assert name not in values(kept)
+
+
 def test_a_refused_own_account_is_1_and_a_client_without_one_has_no_such_sample():
     kept = ledger()
     name = "ldap_gateway_own_account_refused"

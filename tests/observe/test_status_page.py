@@ -163,6 +163,18 @@ def test_nothing_is_loaded_from_anywhere():
     assert not re.search(r"url\(|@import|http:|https:", page.source)
 
 
+def test_a_lockout_store_that_is_gone_is_told_and_does_not_make_the_gateway_unready():
+    kept = ledger()
+    kept.lockout_store_changed("redis://redis.corp.example:6379/0")
+    kept.lockout_store_state("Connection refused.")
+    kept.clock.now += 120
+    said = Page(kept).words()
+    assert "lockout_store redis://redis.corp.example:6379/0: Connection refused. (2 min ago)" in said
+    assert "LDAP gateway ready" in said
+    kept.lockout_store_state(None)
+    assert "lockout_store" not in Page(kept).words()
+
+
 def test_a_refused_own_account_is_told_and_not_named():
     kept = ledger()
     kept.serve(settings("mimecast", **mapped_changes(mapped_account("sync"))), ())

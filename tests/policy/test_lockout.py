@@ -6,7 +6,7 @@ from gateway.ldap.messages import BindRequest, SimpleAuthentication
 from gateway.ldap.results import LDAPResult
 from gateway.policy.bind import BindJudge
 from gateway.policy.decision import BindPlan
-from gateway.policy.lockout import Verdict, account_of_entry, guarded_account, verdict
+from gateway.policy.lockout import Verdict, account_of_entry, guarded_account, guarded_source, verdict
 from tests.policy.policies import policy
 
 
@@ -56,3 +56,11 @@ def test_anonymous_tries_no_password():
 )
 def test_only_what_a_directory_counts_is_counted(code, text, expected):
     assert verdict(LDAPResult(code, "", text)) is expected
+
+
+def test_an_address_of_ipv6_is_counted_with_all_that_its_owner_has():
+    assert guarded_source("corp", "2001:db8::1") == guarded_source("corp", "2001:db8::ffff:1")
+    assert guarded_source("corp", "2001:db8::1") != guarded_source("corp", "2001:db8:0:1::1")
+    assert guarded_source("corp", "198.51.100.1") != guarded_source("corp", "198.51.100.2")
+    assert guarded_source("corp", "preview") == guarded_source("corp", "preview")
+    assert guarded_source("corp", "198.51.100.1") != guarded_source("other", "198.51.100.1")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from click.testing import CliRunner
@@ -158,3 +159,24 @@ def test_the_configured_address_is_asked_and_none_is_an_error_that_names_the_key
     found = CliRunner().invoke(main, ["health", "-c", written(tmp_path, "admin: null\n")])
     assert found.exit_code == 1
     assert "admin: null" in found.stderr
+
+
+class UnreadyGateway(BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = self.path.encode()
+        self.send_response(503 if self.path == "/readyz" else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_gateway_may_serve_and_not_be_ready():
+    with HTTPServer(("127.0.0.1", 0), UnreadyGateway) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        address = f"127.0.0.1:{server.server_port}"
+        asked = [CliRunner().invoke(main, ["health", *more, "--address", address]) for more in ([], ["--ready"])]
+        server.shutdown()
+    assert [(one.exit_code, one.output.strip()) for one in asked] == [(0, "/healthz"), (1, "/readyz")]

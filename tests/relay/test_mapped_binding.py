@@ -202,3 +202,16 @@ def test_stopping_while_a_secret_is_verified_answers_the_bind():
     assert h.results()[0] == (1, 52)
     h.verified(RIGHT)
     assert h.to_server == []
+
+
+def test_where_sources_are_counted_a_wrong_secret_counts_for_its_source():
+    h = harness(lockout=LockoutSettings(3, 100, per_source=5))
+    h.send(bind("mimecast-sync", OUTER))
+    h.verified(WRONG)
+    assert h.attempts == [(OUTER_ACCOUNT, "wrong"), ("<198.51.100.1/32>", "wrong")]
+    h.guarded.add("<198.51.100.1/32>")
+    h.send(bind("mimecast-sync", OUTER), start=2)
+    assert h.verifying[-1].hashes == ("decoy 1", "decoy 2")
+    h.verified(RIGHT)
+    assert h.results() == [(1, 49), (2, 49)]
+    assert h.audit[-1].reason == Reason.source_guarded

@@ -7,6 +7,7 @@ from gateway.ldap.controls import Control
 from gateway.ldap.filters import EqualityMatch, Present
 from gateway.ldap.results import LDAPResult
 from gateway.policy.decision import Mended
+from gateway.policy.lockout import LockoutSettings
 from gateway.policy.reasons import Reason
 from gateway.relay import commands as c
 from gateway.relay.settings import SessionLimits
@@ -234,6 +235,49 @@ def test_a_guarded_account_is_refused_like_a_wrong_password_and_nothing_is_sent(
     assert h.results() == [(1, 49)]
     assert (h.to_client[0].operation.result.diagnostic, h.other, h.to_server) == ("", [], [])
     assert h.audit[-1].reason == Reason.account_guarded
+
+
+PER_SOURCE = LockoutSettings(3, 100, per_source=5)
+
+
+def test_where_sources_are_counted_a_guarded_one_is_refused_like_a_wrong_password_and_nothing_is_sent():
+    h = Harness(lockout=PER_SOURCE)
+    h.guarded.add("<198.51.100.1/32>")
+    h.send(bind("jane@corp.example"))
+    assert h.results() == [(1, 49)]
+    assert (h.to_client[0].operation.result.diagnostic, h.other, h.to_server, h.attempts) == ("", [], [], [])
+    assert h.audit[-1].reason == Reason.source_guarded
+
+
+@pytest.mark.parametrize(
+    ("code", "diagnostic", "of_account", "of_source"),
+    [(0, "", "right", "neither"), (49, "data 52e", "wrong", "wrong"), (49, "data 533", "neither", "neither")],
+)
+def test_a_wrong_password_counts_for_the_source_and_a_right_one_clears_only_the_account(
+    code, diagnostic, of_account, of_source
+):
+    h = Harness(lockout=PER_SOURCE)
+    h.send(bind("svc-sync@corp.example"))
+    h.connected()
+    h.answer(1, m.BindResponse(LDAPResult(code, diagnostic=diagnostic)))
+    assert h.attempts == [("svc-sync", of_account), ("<198.51.100.1/32>", of_source)]
+
+
+def test_a_guarded_account_costs_its_source_nothing():
+    h = Harness(lockout=PER_SOURCE)
+    h.guarded.add("jane")
+    h.send(bind("jane@corp.example"))
+    assert h.attempts == [("<198.51.100.1/32>", "neither")]
+    assert h.audit[-1].reason == Reason.account_guarded
+
+
+def test_leaving_before_the_answer_counts_for_the_source_as_it_does_for_the_account():
+    for name, verdict in (("jane@corp.example", "wrong"), ("svc-sync@corp.example", "neither")):
+        h = Harness(lockout=PER_SOURCE)
+        h.send(bind(name))
+        h.connected()
+        h.do(h.session.client_lost(h.now))
+        assert [said for _, said in h.attempts] == [verdict, verdict]
 
 
 def test_how_each_attempt_went_is_told_once():

@@ -129,6 +129,20 @@ def test_within_any_window_no_more_attempts_fail_than_are_permitted(events):
         assert sum(at - 100 < other <= at for other in failed) <= 3
 
 
+def test_the_last_attempt_may_end_as_soon_as_it_is_admitted():
+    tried = Tried()
+    one = LockoutSettings(1, 100)
+
+    def gone(admitted):
+        tried.said.append(admitted)
+        tried.attempts.end(JANE, Verdict.neither)
+
+    tried.begin(settings=one)
+    tried.attempts.begin(JANE, one, gone)
+    tried.attempts.end(JANE, Verdict.right)
+    assert tried.said == [True, True]
+
+
 def test_what_is_forgotten_counts_no_more_and_lets_in_who_waits():
     tried = Tried()
     tried.fail(3)

@@ -1,0 +1,314 @@
+"""A store in Redis, which several gateways share.
+
+A thread of its own speaks to the server, since the reactor must never wait; the server gets what the reactor asked and
+told in that order. Names of people are not in it: an account is there under a keyed hash of its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from queue import Empty, SimpleQueue
+from random import uniform
+from threading import Event, Thread
+from time import monotonic
+from typing import Any, Final, Protocol
+
+from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from gateway.policy.lockout import GuardedAccount, LockoutSettings
+from gateway.state.attempt_store import Answer, Asked, Change, Join, StoreListener
+from gateway.state.attempts import Failure
+from gateway.state.redis_scripts import ASK, CHANGE, JOIN, LOOK, PREFIX
+from gateway.state.redis_settings import RedisSettings
+from gateway.state.shared_attempts import RENEWAL, Timer, Timers
+
+# Seconds that the server has to answer. Only the sign-ins that are under way when it stops answering wait that long.
+PATIENCE: Final = 1.0
+# Seconds for which the server holds an attempt whose gateway is not heard of any more.
+HOLD: Final = 3 * RENEWAL
+# Seconds between two looks whether the server is there and still has what it was told.
+LOOK_PAUSE: Final = 5.0
+# Seconds between two attempts to connect: the first, and the longest.
+FIRST_PAUSE: Final = 0.2
+LAST_PAUSE: Final = 15.0
+# Seconds for which two names of one person are known as that; each sign-in with both renews them.
+JOINED: Final = 30 * 86_400
+# Requests that are sent to the server at once.
+MOST_AT_ONCE: Final = 200
+
+
+class Loop(Timers, Protocol):
+    """The reactor."""
+
+    def callFromThread(self, callable: Callable[..., object], /) -> None: ...
+
+
+_Arguments = list[str | int]
+_Script = tuple[str, str, _Arguments]
+
+
+@dataclass(slots=True, eq=False)
+class _Request:
+    """scripts: each with its key and its arguments. then: takes what they returned, or None; None itself once it has
+    been called."""
+
+    scripts: list[_Script]
+    then: Callable[[list[Any] | None], None] | None
+    timer: Timer | None = None
+
+
+class RedisAttempts:
+    """An AttemptStore. changed: is told on the reactor's thread that it is away (why) or back (None), once each time.
+
+    clock: seconds, the same as that of the attempts. look_pause: seconds, as LOOK_PAUSE.
+    """
+
+    def __init__(
+        self,
+        settings: RedisSettings,
+        clock: Callable[[], float],
+        loop: Loop,
+        changed: Callable[[str | None], None],
+        look_pause: float = LOOK_PAUSE,
+    ) -> None:
+        self.away = True
+        self._settings = settings
+        self._clock = clock
+        self._loop = loop
+        self._changed = changed
+        self._look_pause = look_pause
+        self._listener: StoreListener | None = None
+        # What was said last of its being away; None: that it is back, "": nothing yet.
+        self._said: str | None = ""
+        # The server's clock less ours, in seconds; the word that its data goes by.
+        self._ahead = 0.0
+        self._word: bytes | None = None
+        self._open: dict[_Request, None] = {}
+        self._key = b""
+        # For the thread. None: look at once.
+        self._requests: SimpleQueue[_Request | None] = SimpleQueue()
+        self._doubted = Event()
+        self._closing = Event()
+        self._thread = Thread(target=self._work, name="lockout store", daemon=True)
+
+    # On the reactor's thread.
+
+    def open(self, listener: StoreListener) -> None:
+        self._listener = listener
+        self._thread.start()
+
+    def ask(
+        self, account: GuardedAccount, attempt: str, settings: LockoutSettings, then: Callable[[Asked | None], None]
+    ) -> None:
+        details: _Arguments = [attempt, _ms(settings.window), settings.failures, _ms(HOLD), int(not account.sync)]
+
+        def answered(returned: list[Any] | None) -> None:
+            then(None if returned is None else self._read(*returned[0]))
+
+        self._send([self._script(ASK, account, details)], answered)
+
+    def tell(self, news: list[Change | Join], then: Callable[[bool], None]) -> None:
+        scripts = [self._news(one) for one in news]
+        self._send(scripts, lambda returned: then(returned is not None))
+
+    def close(self, wait: bool = False) -> None:
+        self._listener = None
+        self._closing.set()
+        self._requests.put(None)
+        for request in self._open:
+            if request.timer is not None:
+                request.timer.cancel()
+        self._open.clear()
+        if wait and self._thread.is_alive():
+            self._thread.join(2 * PATIENCE)
+
+    def _news(self, one: Change | Join) -> _Script:
+        if isinstance(one, Join):
+            return self._script(JOIN, one.alias, [self._id(one.account), _ms(JOINED)])
+        change: dict[str, Any] = {
+            "window": _ms(one.window),
+            "hold": _ms(HOLD),
+            "failures": [[failure.attempt, self._time(failure.at)] for failure in one.failures],
+            "ended": one.ended,
+            "under_way": one.under_way,
+        }
+        if one.cleared is not None:
+            change["cleared"] = self._time(one.cleared)
+        return self._script(CHANGE, one.account, [json.dumps(change)])
+
+    def _script(self, script: str, account: GuardedAccount, arguments: _Arguments) -> _Script:
+        name = self._id(account)
+        return script, f"{PREFIX}same:{name}", [PREFIX, name, self._time(self._clock()), *arguments]
+
+    def _id(self, account: GuardedAccount) -> str:
+        name = f"{account.directory}\0{'sync' if account.sync else 'person'}\0{account.name}"
+        return hmac.digest(self._key, name.encode(), "sha256")[:16].hex()
+
+    def _time(self, at: float) -> int:
+        return _ms(at + self._ahead)
+
+    def _read(self, answer: bytes, failures: list[bytes]) -> Asked:
+        pairs = zip(failures[::2], failures[1::2], strict=True)
+        times = [Failure(float(at) / 1000 - self._ahead, attempt.decode()) for attempt, at in pairs]
+        return Asked(Answer(answer.decode()), tuple(times))
+
+    def _send(self, scripts: list[_Script], then: Callable[[list[Any] | None], None]) -> None:
+        request = _Request(scripts, then)
+        self._open[request] = None
+        request.timer = self._loop.callLater(PATIENCE, self._late)
+        self._requests.put(request)
+
+    def _late(self) -> None:
+        # The thread may hang in what no time limit of a socket ends, such as the search for a name.
+        self._doubted.set()
+        self._requests.put(None)
+        self._fail(f"no answer within {PATIENCE:g} seconds")
+
+    def _answer(self, request: _Request, returned: list[Any] | None) -> None:
+        then, request.then = request.then, None
+        if then is None or self._listener is None:
+            return
+        del self._open[request]
+        if request.timer is not None and request.timer.active():
+            request.timer.cancel()
+        then(returned)
+
+    def _fail(self, trouble: str) -> None:
+        if self._listener is None:
+            return
+        self.away = True
+        if not self._said:
+            self._said = trouble
+            self._changed(trouble)
+        for request in list(self._open):
+            self._answer(request, None)
+        self._listener.store_gone()
+
+    def _looked(self, word: bytes, ahead: float) -> None:
+        if self._listener is None:
+            return
+        self._ahead = ahead
+        known, self._word = self._word == word, word
+        if self.away:
+            self.away = False
+            self._said = None
+            self._changed(None)
+            self._listener.store_ready(known)
+        elif not known:
+            self._listener.store_ready(False)
+
+    # On the thread of its own.
+
+    def _work(self) -> None:
+        self._key = _name_key(self._settings.password)
+        pause = FIRST_PAUSE
+        while not self._closing.is_set():
+            connected = monotonic()
+            try:
+                with _client(self._settings) as redis:
+                    self._serve(redis)
+            except (RedisError, OSError) as error:
+                self._loop.callFromThread(partial(self._fail, str(error) or type(error).__name__))
+            except Exception as error:  # noqa: BLE001 - whatever it is, without this thread nothing is ever shared again
+                self._loop.callFromThread(partial(self._fail, f"{type(error).__name__}: {error}"))
+            if monotonic() - connected > LAST_PAUSE:
+                pause = FIRST_PAUSE
+            self._closing.wait(uniform(pause / 2, pause))
+            pause = min(2 * pause, LAST_PAUSE)
+
+    def _serve(self, redis: Redis) -> None:
+        """Until it is closed. Raises RedisError and OSError."""
+        due = monotonic()
+        while True:
+            if self._doubted.is_set() or monotonic() >= due:
+                self._doubted.clear()
+                self._look(redis)
+                due = monotonic() + self._look_pause
+            requests = self._take(0 if self._closing.is_set() else due - monotonic())
+            wanted = [request for request in requests if request is not None and request.then is not None]
+            if wanted:
+                self._pass_on(redis, wanted)
+            elif self._closing.is_set():
+                return
+
+    def _look(self, redis: Redis) -> None:
+        word, (seconds, microseconds) = _any(redis.eval(LOOK, 1, PREFIX + "word", secrets.token_hex(8)))
+        ahead = int(seconds) + int(microseconds) / 1e6 - self._clock()
+        self._loop.callFromThread(partial(self._looked, word, ahead))
+
+    def _take(self, patience: float) -> list[_Request | None]:
+        """What there is, or what comes first within so many seconds."""
+        taken: list[_Request | None] = []
+        try:
+            taken.append(self._requests.get(timeout=max(0.0, patience)))
+            while len(taken) < MOST_AT_ONCE:
+                taken.append(self._requests.get_nowait())
+        except Empty:
+            pass
+        return taken
+
+    def _pass_on(self, redis: Redis, requests: list[_Request]) -> None:
+        pipeline = redis.pipeline(transaction=False)
+        for request in requests:
+            for script, key, arguments in request.scripts:
+                pipeline.eval(script, 1, key, *arguments)
+        # What execute raises by itself has the whole command in its text.
+        answers = pipeline.execute(raise_on_error=False)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        returned = iter(answers)
+        for request in requests:
+            own = list(islice(returned, len(request.scripts)))
+            self._loop.callFromThread(partial(self._answer, request, own))
+
+
+def _name_key(password: str) -> bytes:
+    """RFC 7914: of names that can be guessed the password must not be found by trying them out."""
+    return hashlib.scrypt(password.encode(), salt=PREFIX.encode(), n=2**14, r=8, p=1, dklen=32)
+
+
+def _client(settings: RedisSettings) -> Redis:
+    """One connection, which is opened by the first command."""
+    place: dict[str, Any] = (
+        {"unix_socket_path": settings.path} if settings.path else {"host": settings.host, "port": settings.port}
+    )
+    if settings.tls:
+        place |= {
+            "ssl": True,
+            "ssl_ca_certs": None if settings.ca_file is None else str(settings.ca_file),
+            "ssl_cert_reqs": "required",
+            "ssl_check_hostname": True,
+            "ssl_min_version": ssl.TLSVersion.TLSv1_2,
+        }
+    return Redis(
+        **place,
+        db=settings.database,
+        username=settings.user or None,
+        password=settings.password or None,
+        socket_timeout=PATIENCE,
+        socket_connect_timeout=PATIENCE,
+        # A repetition takes time, and happens elsewhere.
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+        client_name="ldap-gateway",
+    )
+
+
+def _any(value: Any) -> Any:
+    """redis-py's types say that each answer might be an Awaitable."""
+    return value
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
