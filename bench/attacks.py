@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 
 from tests.hostile.from_clients import FAMILIES
 
-# Attempts within a second, of all attacks that open connections one after another.
+# Connections that are opened within a second, where nothing else is said.
 _PACE = 500
 _PATIENCE = 20.0
 # Seconds that those have that are many before they count as under way.
@@ -68,11 +68,12 @@ def _context() -> ssl.SSLContext:
 
 
 class _Held:
-    """Connections that are kept open, and opened again where the gateway closed them."""
+    """Connections that are kept open, and opened again where the gateway closed them. rate: of opening, a second."""
 
-    def __init__(self, count: int, open_one: Callable[[], socket.socket]) -> None:
+    def __init__(self, count: int, open_one: Callable[[], socket.socket], rate: int = _PACE) -> None:
         self._count = count
         self._open_one = open_one
+        self._rate = rate
         self._waiting = selectors.DefaultSelector()
         self._open: set[socket.socket] = set()
         self.outcome: Counter[str] = Counter()
@@ -98,7 +99,7 @@ class _Held:
                 self._drop(each)
 
     def _fill(self, until: float) -> None:
-        pace = _Pace(_PACE)
+        pace = _Pace(self._rate)
         while len(self._open) < self._count and time.monotonic() < until:
             pace.wait()
             try:
@@ -157,19 +158,16 @@ def loris(port: int, seconds: float, count: int) -> Counter[str]:
 
 def unlisted(port: int, seconds: float, rate: int) -> Counter[str]:
     """So many connections a second from addresses that no client has."""
-    outcome: Counter[str] = Counter()
-    pace = _Pace(rate)
-    until = time.monotonic() + seconds
-    print("under way", flush=True)
-    while time.monotonic() < until:
-        pace.wait()
+
+    def open_one() -> socket.socket:
         source = f"127.{random.randint(1, 254)}.{random.randint(0, 255)}.{random.randint(1, 254)}"
-        try:
-            with _open(port, source) as opened:
-                outcome["served" if opened.recv(1) else "closed by the gateway"] += 1
-        except OSError:
-            outcome["refused"] += 1
-    return outcome
+        return _open(port, source, waits=False)
+
+    # None stays open for long, so that this many are never reached.
+    held = _Held(10 * rate, open_one, rate)
+    print("under way", flush=True)
+    held.hold(seconds)
+    return held.outcome
 
 
 def hostile(port: int, seconds: float, count: int) -> Counter[str]:

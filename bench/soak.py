@@ -100,12 +100,18 @@ def _endure(attack: Attack, server: Server, target: Running, users: int) -> tupl
     attacked = Sample(sync.rates)
     after = _recovered(target, before)
     ratio = attacked.median / undisturbed.median
-    good = ratio >= SLOWEST and after <= before * MOST_KEPT and sync.lost == 0
     return (
         *(attack.title, str(len(sync.rates)), str(sync.lost), undisturbed.shown(), attacked.shown(), f"{ratio:.2f}"),
         *(str(sync.refused), f"{before / MB:.1f}", f"{most / MB:.1f}", f"{after / MB:.1f}", f"{busy:.0%}"),
-        *("; ".join(outcomes), "met" if good else "**not met**"),
+        *("; ".join(outcomes), verdict(sync.lost, ratio, before, after)),
     )
+
+
+def verdict(lost: int, ratio: float, before: int, after: int) -> str:
+    """Which goals were missed. lost: entries. ratio: of the speeds. before, after: octets in memory."""
+    goals = {"completeness": lost == 0, "speed": ratio >= SLOWEST, "memory": after <= before * MOST_KEPT}
+    missed = [name for name, met in goals.items() if not met]
+    return f"**{' and '.join(missed)} not met**" if missed else "met"
 
 
 class _Sync:

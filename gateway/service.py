@@ -19,10 +19,12 @@ from gateway.net.reactor import Port, Reactor, Timer
 from gateway.net.secret_verifier import SecretVerifier
 from gateway.net.serving import Serving, listener_authorities
 from gateway.net.settings import GatewaySettings, StartTls
+from gateway.net.upkeep import Upkeep
 from gateway.observe.ledger import Ledger, ListenerStatus
 from gateway.observe.sync_runs import SyncRun
 from gateway.own_accounts import take_new_passwords
 from gateway.policy.reasons import Reason
+from gateway.probe.health import health_question
 from gateway.relay.audit import AuditRecord
 from gateway.renewal import Renewal, TlsFiles
 from gateway.state.attempts import Attempts, AttemptsInMemory
@@ -65,6 +67,7 @@ class Gateway:
         self._registry = SessionRegistry(self._record, sizes, self._attempts, self._verifier, self.ledger)
         self._listeners = Listeners(self._registry, reactor, inherited)
         self._departures = Departures(self._registry, reactor)
+        self._upkeep = Upkeep(health_question, reactor)
         self._serving: Serving
         self._renewal: Renewal
         self._admin: Port | None = None
@@ -136,12 +139,13 @@ class Gateway:
         # Before the files are read: what changes afterwards is taken up like any renewal.
         renewal = Renewal(self._tls_files(settings), self.ledger.files_wait)
         try:
-            serving = Serving(settings, self._reactor, self.ledger)
+            serving = Serving(settings, self._reactor, self.ledger, self._upkeep.state)
             states = [serving.listener_state(index) for index in range(len(settings.listeners))]
         except (OSError, ValueError) as error:
             raise StartError(str(error)) from None
         self._listeners.apply(states)
         self._serving, self._renewal = serving, renewal
+        self._upkeep.apply(serving.connectors)
         self.ledger.files_waiting.clear()
 
     def _tls_files(self, settings: GatewaySettings) -> list[TlsFiles]:
@@ -212,6 +216,7 @@ class Gateway:
         self._registry.closed = True
         self._listeners.close()
         self._departures.stop()
+        self._upkeep.stop()
         for connection in list(self._registry.open):
             connection.drain()
         await self._until(

@@ -106,6 +106,8 @@ def test_a_change_that_needs_a_restart_is_told(config, gateway):
 class RefusingReactor:
     """One whose kernel answers every attempt to listen with this error."""
 
+    seconds = staticmethod(time.monotonic)
+
     def __init__(self, number):
         self._number = number
 

@@ -16,6 +16,7 @@ from gateway.cli.options import config_option
 if TYPE_CHECKING:
     from gateway.config.difference import Change
     from gateway.config.load import Configuration
+    from gateway.net.settings import DirectorySettings
 
 # Where --diff is followed by no file.
 _IN_FORCE = ""
@@ -85,10 +86,16 @@ def _sum_up(configuration: Configuration) -> None:
         click.echo(
             f"client {policy.name}: {len(client.sources)} sources, {len(policy.base_dns)} base DNs, "
             f"{len(policy.attributes)} attributes, directory {client.directory.name} "
-            f"({', '.join(server.url for server in client.directory.servers)})"
+            f"({_servers(client.directory)})"
         )
         for account in policy.mapped_accounts:
             click.echo(f"client {policy.name}: {account.name} is mapped to {account.bind_dn}")
+
+
+def _servers(directory: DirectorySettings) -> str:
+    if directory.discover is not None:
+        return f"as DNS says: {directory.discover.service}"
+    return ", ".join(server.url for server in directory.servers)
 
 
 def _differences(configuration: Configuration, other: str, as_json: bool) -> tuple[str, list[Change]]:

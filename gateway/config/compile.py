@@ -7,12 +7,12 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from gateway.config import models
 from gateway.config.audit import audit_settings
 from gateway.config.certificates import CertificateProblem, check_pair, read_certificates
 from gateway.config.credentials import CredentialsReader, decoys
+from gateway.config.directories import DirectoryCompiler
 from gateway.config.limits import connection_limits, session_limits
 from gateway.config.networks import ListedNetwork, inside_proxies, read_networks, ties
 from gateway.config.problems import Problem
@@ -25,12 +25,10 @@ from gateway.ldap.messages import START_TLS
 from gateway.net.required_certificate import RequiredCertificate, fold_alt_name
 from gateway.net.settings import (
     AuditSettings,
-    ClientCertificate,
     ClientSettings,
     DirectorySettings,
     GatewaySettings,
     ListenerSettings,
-    ServerSettings,
     StartTls,
 )
 from gateway.net.shared_addresses import shared_addresses, warning_if_shared
@@ -38,8 +36,6 @@ from gateway.policy.bind_name import read_bind_name
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import BaseAbove, ClientPolicy, Mode, Paging, WhenDenied
 from gateway.policy.shrink import ShrinkMode, ShrinkSettings
-
-LDAPS_PORT = 636
 
 Value = TypeVar("Value")
 
@@ -71,8 +67,9 @@ class Compiler:
         for i, address in enumerate(addresses):
             if address in addresses[:i] and not address.endswith(":0"):
                 self._problem(("listeners", i, "address"), "two listeners on one address")
+        directory_compiler = DirectoryCompiler(self._path, self._problem, self._warning, self._pair)
         directories = {
-            name: self._directory_of(("directories", name), name, directory)
+            name: directory_compiler.compile(("directories", name), name, directory)
             for name, directory in file.directories.items()
         }
         starttls = any(listener.starttls is StartTls.required for listener in listeners)
@@ -161,33 +158,6 @@ class Compiler:
         except CertificateProblem as error:
             self._problem((*location, "private_key" if error.path == key else "certificate"), str(error))
         return certificate, key
-
-    def _directory_of(self, location: Location, name: str, directory: models.Directory) -> DirectorySettings:
-        ca_file = None if directory.ca_file == "system" else self._path(directory.ca_file)
-        if ca_file is not None:
-            try:
-                read_certificates(ca_file)
-            except CertificateProblem as error:
-                self._problem((*location, "ca_file"), str(error))
-        servers = [
-            self._server((*location, "servers", i), models.Server(url=server) if isinstance(server, str) else server)
-            for i, server in enumerate(directory.servers)
-        ]
-        own = directory.client_certificate
-        return DirectorySettings(
-            name,
-            tuple(server for server in servers if server is not None),
-            ca_file,
-            directory.connect_timeout,
-            None if own is None else ClientCertificate(*self._pair((*location, "client_certificate"), own)),
-        )
-
-    def _server(self, location: Location, server: models.Server) -> ServerSettings | None:
-        try:
-            return server_settings(server.url, server.server_name)
-        except ValueError as error:
-            self._problem(location, str(error))
-            return None
 
     def _client(
         self,
@@ -368,21 +338,6 @@ class Compiler:
             if any(base.is_inside_loosely(name) for base in bases):
                 advice = "leaves nothing of an allowed base: take that base out instead"
                 self._problem((*at, "excluded_base_dns", i), advice)
-
-
-def server_settings(url: str, server_name: str | None) -> ServerSettings:
-    """server_name: None for the URL's host. Raises ValueError, whose text says what is wrong."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-        parts = urlsplit("")
-    if parts.scheme == "ldap":
-        raise ValueError("only ldaps:// is served inside: passwords must not cross the network in plain")
-    if parts.scheme != "ldaps" or not host or parts.path not in ("", "/") or parts.query or parts.username:
-        raise ValueError("a URL like ldaps://dc1.corp.example or ldaps://10.1.2.3:636 is expected")
-    return ServerSettings(host, LDAPS_PORT if port is None else port, server_name or host)
 
 
 def _is_directory(path: Path) -> bool:

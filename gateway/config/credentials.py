@@ -3,20 +3,18 @@ from files of their own. What is wrong is said without showing any of them."""
 
 from __future__ import annotations
 
-import os
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from codecs import BOM_UTF8
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_bytes
-from stat import S_IROTH
 from typing import Final
 
 from gateway.config import models
 from gateway.config.problems import Problem
+from gateway.config.secrets import SecretReader
 from gateway.config.source import Location, Source
 from gateway.ldap.dn import DN, DNError, parse
 from gateway.policy.bind_name import read_bare_name, read_bind_name
@@ -24,8 +22,6 @@ from gateway.policy.credentials import MappedAccount, OwnPassword
 
 # As many as a rotation needs, and a second one that began before the first was over.
 MAX_HASHES: Final = 4
-# Of a file with a password or with hashes.
-MAX_OCTETS: Final = 4096
 
 # OWASP Password Storage Cheat Sheet, Argon2id: each row is as strong as the others. KiB of memory, passes.
 LEAST: Final = ((47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5))
@@ -129,6 +125,7 @@ class CredentialsReader:
         self.accounts: dict[str, tuple[MappedAccount, ...]] = {}
         self._source = source
         self._directory = directory
+        self._secrets = SecretReader(self._problem, self._warning)
         # By the directory's name and the account: the first password that was found, and where.
         self._own: dict[tuple[str, DN], tuple[OwnPassword, str]] = {}
 
@@ -222,7 +219,7 @@ class CredentialsReader:
         if account.hashes_file is not None:
             key = (*at, "hashes_file")
             path = self._directory / account.hashes_file
-            octets = self._read(key, path)
+            octets = self._secrets.octets(key, path)
             where = self._source.problem(key, "").path
             for number, line in enumerate((octets or b"").decode("utf-8", "replace").splitlines(), 1):
                 text = line.strip()
@@ -245,35 +242,8 @@ class CredentialsReader:
             found.append(text)
 
     def _password(self, at: Location, text: str) -> OwnPassword | None:
-        path = self._directory / text
-        octets = self._read(at, path)
-        if octets is None:
-            return None
-        # An editor and echo end a line; nothing else that stands in the file is taken for something else.
-        password = octets.removesuffix(b"\r\n") if octets.endswith(b"\r\n") else octets.removesuffix(b"\n")
-        if not password:
-            self._problem(at, f"{path}: it is empty; it must hold the password of bind_dn")
-            return None
-        if b"\n" in password or b"\0" in password or password.startswith(BOM_UTF8):
-            said = "more than one line, a NUL or a byte order mark; only the password and a line end may be in it"
-            self._problem(at, f"{path}: {said}")
-            return None
-        return OwnPassword(password)
-
-    def _read(self, at: Location, path: Path) -> bytes | None:
-        try:
-            with path.open("rb") as file:
-                octets = file.read(MAX_OCTETS + 1)
-                open_to_all = os.fstat(file.fileno()).st_mode & S_IROTH
-        except OSError as error:
-            self._problem(at, f"{path}: cannot be read: {error.strerror}")
-            return None
-        if len(octets) > MAX_OCTETS:
-            self._problem(at, f"{path}: larger than {MAX_OCTETS} octets")
-            return None
-        if open_to_all:
-            self._warning(at, f"{path}: every user of this host can read it; chmod o-r, or mode 0400 for a container's")
-        return octets
+        password = self._secrets.password(at, self._directory / text)
+        return None if password is None else OwnPassword(password)
 
     def _problem(self, location: Location, message: str) -> None:
         self.problems.append(self._source.problem(location, message))

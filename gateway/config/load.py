@@ -108,6 +108,10 @@ def _known_keys(location: Location) -> list[str]:
             model = models.Server
         elif location[0] == "directories" and location[2:] == ("client_certificate",):
             model = models.ClientCertificate
+        elif location[0] == "directories" and location[2:] == ("health",):
+            model = models.Health
+        elif location[0] == "directories" and location[2:] == ("discover",):
+            model = models.Discover
         elif location[0] == "clients" and location[2:] == ("shrink_guard",):
             model = models.ShrinkGuard
         elif location[0] == "clients" and location[2:] == ("required_certificate",):

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from gateway.config.admin import ADMIN_ADDRESS
 from gateway.ldap.filters import FilterLimits
 from gateway.ldap.messages import RequestLimits
-from gateway.net.settings import DEFAULT_SYNC_GAP, AuditSettings, ConnectionLimits
+from gateway.net.settings import DEFAULT_SYNC_GAP, AuditSettings, ConnectionLimits, HealthSettings
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import (
     DEFAULT_CONTROLS,
@@ -27,6 +27,7 @@ _SESSION = SessionLimits()
 _REQUEST = RequestLimits()
 _FILTER = FilterLimits()
 _CONNECTIONS = ConnectionLimits()
+_HEALTH = HealthSettings()
 _AUDIT = AuditSettings()
 _SHRINK = ShrinkSettings()
 _LOCKOUT = LockoutSettings()
@@ -44,6 +45,14 @@ def _percentage(value: Any) -> int:
 def _off_as_written(value: Any) -> Any:
     # YAML 1.1 reads an unquoted off as false.
     return "off" if value is False else value
+
+
+def _none_if_off(value: Any) -> Any:
+    return None if value in (False, "off") else value
+
+
+def _domain_alone(value: Any) -> Any:
+    return {"domain": value} if isinstance(value, str) else value
 
 
 def _duration(value: Any) -> float:
@@ -82,12 +91,35 @@ class ClientCertificate(Model):
     private_key: str
 
 
+class Health(Model):
+    interval: Duration = _HEALTH.interval
+    timeout: Seconds = _HEALTH.timeout
+    rise: Annotated[int, Field(ge=1, le=100, strict=True)] = _HEALTH.rise
+    fall: Annotated[int, Field(ge=1, le=100, strict=True)] = _HEALTH.fall
+    bind_dn: Annotated[str, Field(min_length=1)] | None = None
+    password_file: Annotated[str, Field(min_length=1)] | None = None
+
+
+class Discover(Model):
+    domain: str
+    site: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,63}$")] | None = None
+    global_catalog: bool = False
+    port: Annotated[int, Field(ge=1, le=65535, strict=True)] | None = None
+    resolver: str | None = None
+    server_domains: list[str] = []
+
+
 class Directory(Model):
-    servers: Annotated[list[str | Server], Field(min_length=1)]
+    servers: list[str | Server] = []
+    discover: Annotated[Discover | None, BeforeValidator(_domain_alone)] = None
     ca_file: str
     naming_contexts: Annotated[list[str], Field(min_length=1)]
     client_certificate: ClientCertificate | None = None
     connect_timeout: Seconds = 5
+    connect_patience: Seconds = 15
+    order: Literal["priority", "least-sessions"] = "priority"
+    spares: Annotated[int, Field(ge=0, le=50, strict=True)] = 2
+    health: Annotated[Health | None, BeforeValidator(_none_if_off)] = Health()
     paging: Literal["auto", "always", "never"] = "auto"
     page_size: Annotated[int, Field(ge=1, le=100_000, strict=True)] = DEFAULT_PAGE_SIZE
 

@@ -38,6 +38,8 @@ directories:
     servers: [{{url: "ldaps://127.0.0.1:{port}", server_name: localhost}}]
     ca_file: {ca_file}
     naming_contexts: [{suffix}]
+    health: "off"                        # what the directory hears is the client's doing alone
+    spares: 0
 
 clients:
   {client}:

@@ -15,8 +15,9 @@ from gateway.ldap.errors import DecodeError
 from gateway.ldap.framing import Framer
 from gateway.ldap.messages import SearchRequest, SearchResultEntry
 from gateway.ldap.results import LDAPResult
+from gateway.net.connector import NoServer, ServerConnector
 from gateway.net.reactor import Reactor
-from gateway.net.server_link import NoServer, ServerConnector, ServerLink
+from gateway.net.server_link import ServerLink
 from gateway.net.settings import DirectorySettings, ServerSettings
 from gateway.relay.client import RESPONSE_LIMIT, Client, Disconnection, Entry, Reference, SearchDone
 

@@ -19,11 +19,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.net.bind_log import log_bind
+from gateway.net.connector import ServerConnector
 from gateway.net.flow import WriteWindow
 from gateway.net.reactor import Reactor, Timer, Transport
 from gateway.net.required_certificate import RequiredCertificate
 from gateway.net.secret_verifier import SecretVerifier
-from gateway.net.server_link import ServerConnector, ServerLink
+from gateway.net.server_link import ServerLink
 from gateway.net.tls import tls_failure
 from gateway.policy.credentials import SecretCheck, SecretVerdict
 from gateway.policy.lockout import GuardedAccount, Verdict
@@ -152,6 +153,10 @@ class ClientConnection(Protocol):
         self._stop_handshake_timer()
         if self._give_up_verifying is not None:
             self._give_up_verifying()
+        # The transport may be gone already, TLS and all: what the session still says of it is not passed on.
+        to_client, self._to_client = self._to_client, None
+        if to_client is not None:
+            to_client.stopProducing()
         session, self._session = self._session, None
         if session is not None:
             self._execute(session.client_lost(self._event()))
@@ -160,7 +165,6 @@ class ClientConnection(Protocol):
             if timer is not None and timer.active():
                 timer.cancel()
         self._timer = self._closing_timer = None
-        self._to_client = None
         self._ended(self)
 
     # From the server's link.
@@ -268,7 +272,7 @@ class ClientConnection(Protocol):
                 continue
             self._pass_on(to_client, to_server)
             if isinstance(command, ConnectServer):
-                self._connect_server()
+                self._connect_server(command)
             elif isinstance(command, CloseServer):
                 self._close_server()
             elif isinstance(command, StartTls):
@@ -320,8 +324,9 @@ class ClientConnection(Protocol):
         self._audit(record)
         log_bind(self._label, record)
 
-    def _connect_server(self) -> None:
-        connecting: Deferred[None] = self._connector.connect().addCallbacks(self._connected, self._not_connected)
+    def _connect_server(self, wanted: ConnectServer) -> None:
+        opening = self._connector.connect(wanted.instead_of, wanted.others_only)
+        connecting: Deferred[None] = opening.addCallbacks(self._connected, self._not_connected)
         if self._link is None and not connecting.called:
             self._connecting = connecting
 
@@ -333,7 +338,9 @@ class ClientConnection(Protocol):
         self._link = link
         self._to_server = self._window(link.transport)
         link.attach(self)
-        self._run(self._session.server_connected(link.server.url, self._event()))
+        # One that was kept ready is only as good as a new one once it has answered, so it has no longer for that.
+        patience = self._connector.directory.connect_timeout if link.kept else None
+        self._run(self._session.server_connected(link.server.url, self._event(), patience))
 
     def _not_connected(self, failure: Failure) -> None:
         self._connecting = None

@@ -17,6 +17,7 @@ from twisted.logger import Logger
 
 from gateway.net.admission import Admission, Place
 from gateway.net.client_connection import ClientConnection, ConnectionSettings
+from gateway.net.connector import ServerConnector
 from gateway.net.observer import Observer
 from gateway.net.proxied import ProxiedConnection
 from gateway.net.rates import RequestRates, SessionRates
@@ -24,7 +25,6 @@ from gateway.net.reactor import Reactor
 from gateway.net.refusals import Refusals
 from gateway.net.required_certificate import RequiredCertificate
 from gateway.net.secret_verifier import SecretVerifier
-from gateway.net.server_link import ServerConnector
 from gateway.net.settings import ConnectionLimits, ListenerSettings, StartTls
 from gateway.net.shared_addresses import SharedSources, shared_addresses
 from gateway.net.sources import SourceTable, parse_source

@@ -9,13 +9,15 @@ from gateway.policy.reasons import Reason
 
 
 class FailureCause(StrEnum):
-    """Why a connection to a server failed: one closed set of words, for metrics. What to do is in the log's text."""
+    """Why a connection to a server or a check of it failed: one closed set of words, for metrics. What to do is in the
+    log's text."""
 
     name_unknown = "name-unknown"
     refused = "refused"
     timeout = "timeout"
     certificate = "certificate"
     tls = "tls"
+    no_answer = "no-answer"
     other = "other"
 
 
@@ -42,3 +44,19 @@ class Observer:
 
     def directory_failed(self, directory: DirectorySettings) -> None:
         """None of its servers could be reached in this attempt."""
+
+    def server_checked(self, directory: DirectorySettings, server: ServerSettings, passed: bool) -> None:
+        """A health check of it has ended."""
+
+    def server_rose(self, directory: DirectorySettings, server: ServerSettings) -> None:
+        """It was down, and sessions go to it again."""
+
+    def server_fell(self, directory: DirectorySettings, server: ServerSettings, cause: FailureCause) -> None:
+        """It is down from here on: sessions go to the others, as long as one of these is up. Told again where the cause
+        changes."""
+
+    def servers_found(self, directory: DirectorySettings, servers: tuple[ServerSettings, ...]) -> None:
+        """DNS names these, and no longer those that it named before."""
+
+    def discovery_ended(self, directory: DirectorySettings, failure: str) -> None:
+        """DNS was asked for the servers. failure: "" where it named some, else why not."""

@@ -42,9 +42,10 @@ class Transport(Protocol):
 
 
 class SecureTransport(Transport, Protocol):
-    """ISSLTransport of twisted.internet.interfaces as well"""
+    """ISSLTransport of twisted.internet.interfaces as well; getHandle: its OpenSSL connection"""
 
     def getPeerCertificate(self) -> Any: ...
+    def getHandle(self) -> Any: ...
 
 
 class Reactor(Protocol):

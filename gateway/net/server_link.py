@@ -1,27 +1,30 @@
-"""Connections to the servers of a directory, over verified LDAPS."""
+"""One connection to one server, over verified LDAPS."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from typing import Protocol as Interface
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IHandshakeListener, IOpenSSLClientConnectionCreator
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    IHostResolution,
+    IReactorPluggableNameResolver,
+)
 from twisted.internet.protocol import Factory, Protocol
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gateway.net.observer import Observer
 from gateway.net.reactor import Reactor, SecureTransport, Timer
 from gateway.net.reading import Reading
-from gateway.net.settings import DirectorySettings, ServerSettings
-from gateway.net.tls import certificate_expiry, explain_failure, failure_cause, server_tls
+from gateway.net.resumption import ResumableTls
+from gateway.net.settings import ServerSettings
+from gateway.net.tls import certificate_expiry, explain_failure
 from gateway.net.tls_transport import TlsFactory
-
-log = Logger()
 
 # How TLS 1.3 servers often refuse a client: the handshake is complete by then, and some send no alert.
 CLOSED_AT_ONCE = "closed by the server before its first answer: does it ask for a client_certificate, or for another?"
@@ -36,26 +39,26 @@ class LinkOwner(Interface):
     def link_lost(self, detail: str) -> None: ...
 
 
-class NoServer(Exception):
-    """No server of the directory could be reached; the text says why of each."""
-
-
 @implementer(IHandshakeListener)
 class ServerLink(Protocol):
-    """One connection to a server. secured fires once TLS is established and the certificate verified. reading: pauses
-    what comes from it."""
+    """One connection to a server. secured fires once TLS is established and the certificate verified. kept: it was
+    opened before it was needed, and may have broken since. reading: pauses what comes from it."""
 
     transport: SecureTransport  # type: ignore[assignment]
     reading: Reading
 
-    def __init__(self, server: ServerSettings, reactor: Reactor) -> None:
+    def __init__(self, server: ServerSettings, tls: ResumableTls, reactor: Reactor) -> None:
         self.server = server
+        self._tls = tls
+        self.kept = False
         self.secured: Deferred[ServerLink] = Deferred()
         self._owner: LinkOwner | None = None
         self._pieces: list[bytes] = []
         self._heard = False
+        self._closed = False
         self._reactor = reactor
         self._linger: Timer | None = None
+        self._ended: Callable[[], None] | None = None
 
     @property
     def certificate_expires(self) -> float | None:
@@ -66,9 +69,17 @@ class ServerLink(Protocol):
     def attach(self, owner: LinkOwner) -> None:
         self._owner = owner
 
+    def when_ended(self, ended: Callable[[], None]) -> None:
+        """ended: called once, when it is closed or lost."""
+        self._ended = ended
+
     def close(self) -> None:
-        """Writes what is pending and closes; the owner hears nothing of this link any more."""
+        """Writes what is pending and closes; the owner hears nothing of this link any more. May be called again."""
         self._owner = None
+        if self._closed:
+            return
+        self._closed = True
+        self._end()
         self.reading.end()
         self.transport.loseConnection()
         self._linger = self._reactor.callLater(LINGER, self.transport.abortConnection)
@@ -79,10 +90,13 @@ class ServerLink(Protocol):
         self.reading = Reading(self.transport, self._reactor)
 
     def handshakeCompleted(self) -> None:
+        self._tls.established(self.transport.getHandle())
         self.secured.callback(self)
 
     def dataReceived(self, data: bytes) -> None:
-        self._heard = True
+        if not self._heard:
+            self._heard = True
+            self._tls.keep(self.transport.getHandle())
         self._pieces.append(data)
 
     def read_ended(self) -> None:
@@ -99,11 +113,18 @@ class ServerLink(Protocol):
         self.reading.lost()
         if self._linger is not None and self._linger.active():
             self._linger.cancel()
+        self._closed = True
         if not self.secured.called:
             self.secured.errback(reason)
+        self._end()
         owner, self._owner = self._owner, None
         if owner is not None:
             owner.link_lost(self._explain_loss(reason))
+
+    def _end(self) -> None:
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended()
 
     def _explain_loss(self, reason: Failure) -> str:
         if not self._heard and reason.check(ConnectionDone, ConnectionLost):
@@ -114,63 +135,53 @@ class ServerLink(Protocol):
 class _LinkFactory(Factory):
     noisy = False
 
-    def __init__(self, server: ServerSettings, reactor: Reactor) -> None:
+    def __init__(self, server: ServerSettings, tls: ResumableTls, reactor: Reactor) -> None:
         self._server = server
+        self._tls = tls
         self._reactor = reactor
 
     def buildProtocol(self, addr: object) -> ServerLink:
-        return ServerLink(self._server, self._reactor)
+        return ServerLink(self._server, self._tls, self._reactor)
 
 
-class ServerConnector:
-    """Opens links to a directory's servers, in their order. Raises OSError or ValueError for unusable
-    certificate files."""
+@implementer(IReactorPluggableNameResolver, IHostResolution)
+class _Resolved:
+    """The reactor, with every name known already."""
 
-    def __init__(self, directory: DirectorySettings, reactor: Reactor, observer: Observer | None = None) -> None:
-        self._directory = directory
+    def __init__(self, reactor: Reactor, addresses: tuple[str, ...]) -> None:
         self._reactor = reactor
-        self._observer = observer or Observer()
-        self.renew_tls()
+        self._addresses = addresses
+        self.nameResolver = self
+        self.name = ""
 
-    def renew_tls(self) -> None:
-        """Later connections use the CA file and the client certificate as they are now. Raises as the constructor, and
-        then nothing changes."""
-        self._servers = [(server, server_tls(self._directory, server)) for server in self._directory.servers]
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
 
-    def connect(self) -> Deferred[ServerLink]:
-        """The first server that answers. Fails with NoServer; may be cancelled."""
-        return Deferred.fromCoroutine(self._connect())
+    def resolveHostName(self, receiver: Any, hostName: str, portNumber: int = 0, *_: Any, **__: Any) -> _Resolved:
+        self.name = hostName
+        receiver.resolutionBegan(self)
+        for each in self._addresses:
+            kind: Any = IPv6Address if ":" in each else IPv4Address
+            receiver.addressResolved(kind("TCP", each, portNumber))
+        receiver.resolutionComplete()
+        return self
 
-    async def _connect(self) -> ServerLink:
-        failures: list[str] = []
-        for server, tls in self._servers:
-            try:
-                link = await self._connect_one(server, tls)
-                self._observer.server_connected(self._directory, server, link.certificate_expires)
-                return link
-            except CancelledError:
-                raise
-            except Exception:  # noqa: BLE001 - whatever broke this server, the next one is tried
-                failure = Failure()
-                self._observer.server_failed(self._directory, server, failure_cause(failure))
-                detail = f"{server.url}: {explain_failure(failure)}"
-                log.warn("directory {name}: {detail}", name=self._directory.name, detail=detail)
-                failures.append(detail)
-        self._observer.directory_failed(self._directory)
-        raise NoServer("; ".join(failures))
 
-    async def _connect_one(self, server: ServerSettings, tls: IOpenSSLClientConnectionCreator) -> ServerLink:
-        patience = self._directory.connect_timeout
-        started = self._reactor.seconds()
-        reactor: Any = self._reactor
-        endpoint: Any = HostnameEndpoint(reactor, server.host, server.port, timeout=patience)
-        links: Any = _LinkFactory(server, self._reactor)
-        factory: Any = TlsFactory(tls, True, links)
-        secure = await endpoint.connect(factory).addTimeout(patience, reactor)
-        link: ServerLink = secure.wrappedProtocol
-        try:
-            left = max(0.0, patience - (self._reactor.seconds() - started))
-            return await link.secured.addTimeout(left, reactor)
-        except BaseException:
-            link.transport.abortConnection()
-            raise
+async def open_link(server: ServerSettings, tls: ResumableTls, patience: float, reactor: Reactor) -> ServerLink:
+    """A link whose TLS is up and verified. patience: seconds. Raises what Twisted and OpenSSL do, see
+    tls.explain_failure; may be cancelled."""
+    untyped: Any = reactor
+    started = reactor.seconds()
+    resolving: Any = _Resolved(reactor, server.addresses) if server.addresses else reactor
+    endpoint: Any = HostnameEndpoint(resolving, server.host, server.port, timeout=patience)
+    links: Any = _LinkFactory(server, tls, reactor)
+    creator: Any = tls
+    factory: Any = TlsFactory(creator, True, links)
+    secure = await endpoint.connect(factory).addTimeout(patience, untyped)
+    link: ServerLink = secure.wrappedProtocol
+    try:
+        left = max(0.0, patience - (reactor.seconds() - started))
+        return await link.secured.addTimeout(left, untyped)
+    except BaseException:
+        link.transport.abortConnection()
+        raise

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from gateway.net.connector import ServerConnector
 from gateway.net.listener import ListenerState, ServedClient
 from gateway.net.observer import Observer
 from gateway.net.reactor import Reactor
-from gateway.net.server_link import ServerConnector
+from gateway.net.server_state import DirectoryState
 from gateway.net.settings import ClientSettings, GatewaySettings, Network
 from gateway.net.sources import SourceTable
 from gateway.net.tls import listener_tls
@@ -17,13 +18,20 @@ from gateway.relay.paging import ServerFacts
 
 
 class Serving:
-    """connectors: by the directory's name. Raises OSError or ValueError for certificate files that cannot be used."""
+    """connectors: by the directory's name. state: gives what is known of the directory of a name. Raises OSError or
+    ValueError for certificate files that cannot be used."""
 
-    def __init__(self, settings: GatewaySettings, reactor: Reactor, observer: Observer) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        reactor: Reactor,
+        observer: Observer,
+        state: Callable[[str], DirectoryState],
+    ) -> None:
         self.settings = settings
         directories = {client.directory.name: client.directory for client in settings.clients}
         self.connectors = {
-            name: ServerConnector(directory, reactor, observer) for name, directory in directories.items()
+            name: ServerConnector(directory, reactor, observer, state(name)) for name, directory in directories.items()
         }
         self._facts = {name: ServerFacts() for name in directories}
         self._policies = [Policy(client.policy) for client in settings.clients]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
 from OpenSSL.crypto import X509, PKey
@@ -18,11 +20,11 @@ from twisted.internet.error import (
     DNSLookupError,
     TimeoutError,
 )
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.python.failure import Failure
 
 from gateway.net.observer import FailureCause
 from gateway.net.required_certificate import RequiredCertificate
+from gateway.net.resumption import ResumableTls
 from gateway.net.settings import ClientCertificate, DirectorySettings, ListenerSettings, ServerSettings
 from gateway.net.tls_policy import refuse_renegotiation, tls_options
 
@@ -53,7 +55,7 @@ def listener_tls(settings: ListenerSettings, required: RequiredCertificate | Non
 
     Raises OSError or ValueError for unusable files.
     """
-    trust = None if required is None else _authorities(required.ca_file)
+    trust = None if required is None else _trust_root(_certificates(required.ca_file))
     options = ssl.CertificateOptions(**_own_certificate(settings), trustRoot=trust, **tls_options())
     try:
         refuse_renegotiation(options)
@@ -63,25 +65,43 @@ def listener_tls(settings: ListenerSettings, required: RequiredCertificate | Non
     return options
 
 
-def server_tls(directory: DirectorySettings, server: ServerSettings) -> IOpenSSLClientConnectionCreator:
-    """Verifies chain and name (RFC 4513 3.1.3), sends the name as SNI, and shows the directory's client certificate
-    to a server that asks for one. Raises OSError or ValueError."""
-    trust = ssl.platformTrust() if directory.ca_file is None else _authorities(directory.ca_file)
-    own = {} if directory.client_certificate is None else _own_certificate(directory.client_certificate)
-    try:
-        return ssl.optionsForClientTLS(
-            server.server_name, trustRoot=trust, extraCertificateOptions={**own, **tls_options()}
-        )
-    except SSL.Error as error:
-        # As above; the authorities of a CA file are taken as they are.
-        raise ValueError(f"directory {directory.name}: client_certificate: {_openssl_reasons(error)}") from None
+class ServerTrust:
+    """What a directory's servers are verified with and what is shown to them, read once. fingerprint: of all of it.
+    Raises OSError or ValueError for unusable files."""
+
+    def __init__(self, directory: DirectorySettings) -> None:
+        self._name = directory.name
+        self._trust: Any = ssl.platformTrust()
+        self._own: dict[str, Any] = {}
+        shown = []
+        if directory.ca_file is not None:
+            authorities = _certificates(directory.ca_file)
+            self._trust = _trust_root(authorities)
+            shown += authorities
+        if directory.client_certificate is not None:
+            self._own = _own_certificate(directory.client_certificate)
+            shown += _certificates(directory.client_certificate.certificate)
+        digest = sha256()
+        for each in shown:
+            digest.update(each.fingerprint(SHA256()))
+        self.fingerprint = digest.hexdigest()
+
+    def of(self, server: ServerSettings) -> ResumableTls:
+        """Verifies chain and name (RFC 4513 3.1.3), sends the name as SNI, and shows the directory's client certificate
+        to a server that asks for one. Raises ValueError for a certificate that OpenSSL does not take."""
+        try:
+            whole = ssl.optionsForClientTLS(
+                server.server_name, trustRoot=self._trust, extraCertificateOptions={**self._own, **tls_options()}
+            )
+        except SSL.Error as error:
+            # As above; the authorities of a CA file are taken as they are.
+            raise ValueError(f"directory {self._name}: client_certificate: {_openssl_reasons(error)}") from None
+        return ResumableTls(whole)
 
 
-def _authorities(ca_file: Path) -> Any:
-    """Trusts the CAs of a PEM file and no other."""
-    return ssl.trustRootFromCertificates(
-        [ssl.Certificate(X509.from_cryptography(found)) for found in _certificates(ca_file)]
-    )
+def _trust_root(authorities: list[x509.Certificate]) -> Any:
+    """Trusts these and no other."""
+    return ssl.trustRootFromCertificates([ssl.Certificate(X509.from_cryptography(found)) for found in authorities])
 
 
 def _own_certificate(pair: ListenerSettings | ClientCertificate) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 Versions: 1.3 wherever the other side has it, 1.2 as the floor (RFC 8996 retires everything older).
 Ciphers: only authenticated encryption with an ephemeral key exchange (RFC 9325 4.2), in the order of this side. Those
 of 1.3 are all like that.
-Sessions: never resumed, by ticket or by ID. The key of the tickets would undo forward secrecy for as long as a process
-runs, and a resumed session would carry a client certificate past the moment when its CA or its name was taken off the
-list. The few connections of a mail service do not need the millisecond.
+Sessions of clients: never resumed, by ticket or by ID. The key of the tickets would undo forward secrecy for as long as
+a process runs, and a resumed session would carry a client certificate past the moment when its CA or its name was taken
+off the list. The few connections of a mail service do not need the millisecond. Towards servers: see resumption.
 Renegotiation: refused (1.3 has none).
 """
 

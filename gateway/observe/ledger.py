@@ -42,24 +42,31 @@ class ListenerStatus:
 
 @dataclass(slots=True)
 class ServerStatus:
-    """connected, failed: when a connection was last made or failed, in seconds since the epoch; None for never.
-    cause: of the last failure. certificate_expires: as its last handshake showed."""
+    """up: whether sessions go to it; None before the first attempt. since: when that became so; connected: when a
+    connection was last made; in seconds since the epoch, None for never. cause: why it is down. checks: by whether they
+    passed. certificate_expires: as its last handshake showed."""
 
     directory: str
     label: str
+    up: bool | None = None
+    since: float | None = None
+    cause: FailureCause | None = None
     opened: int = 0
     failures: Counter[FailureCause] = field(default_factory=Counter)
+    checks: Counter[bool] = field(default_factory=Counter)
     connected: float | None = None
-    failed: float | None = None
-    cause: FailureCause | None = None
     certificate_expires: float | None = None
 
-    @property
-    def reached(self) -> bool | None:
-        """Whether the last attempt succeeded; None without one."""
-        if self.failed is None:
-            return None if self.connected is None else True
-        return self.connected is not None and self.connected >= self.failed
+
+@dataclass(slots=True)
+class DiscoveryStatus:
+    """service: what DNS is asked for. ended: when it last was; succeeded: when it last named servers; in seconds since
+    the epoch, None for never. failure: why it did not, "" where it did."""
+
+    service: str
+    ended: float | None = None
+    succeeded: float | None = None
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +100,11 @@ class Ledger(Observer):
     """clock: seconds since the epoch. run_ended: takes each sync run that is over.
 
     clients, servers, listeners: of the configuration in force, in its order. unreachable: when a connection to a
-    directory last failed at all of its servers, for those where none has succeeded since. reloaded: whether the last
-    load of the configuration succeeded; reload_time: when one last did. files_waiting: of each listener or directory
-    whose changed TLS files are not used, why. stopping: no session is accepted any more. audit: whether records are
-    written; whoever writes them puts its own in the place.
+    directory last failed at all of its servers, for those where none has succeeded since. checked: directories whose
+    servers are checked. discoveries: directories whose servers DNS names. reloaded: whether the last load of the
+    configuration succeeded; reload_time: when one last did. files_waiting: of each listener or directory whose changed
+    TLS files are not used, why. stopping: no session is accepted any more. audit: whether records are written; whoever
+    writes them puts its own in the place.
     """
 
     def __init__(
@@ -109,6 +117,8 @@ class Ledger(Observer):
         self.servers: dict[tuple[str, str], ServerStatus] = {}
         self.listeners: tuple[ListenerStatus, ...] = ()
         self.unreachable: dict[str, float] = {}
+        self.checked: frozenset[str] = frozenset()
+        self.discoveries: dict[str, DiscoveryStatus] = {}
         self.shrink_alerts: deque[ShrinkAlert] = deque(maxlen=KEPT_ALERTS)
         # Connections that became no session; strangers are told of from the start.
         self.refused_connections = Counter({Reason.source_not_listed: 0})
@@ -142,12 +152,23 @@ class Ledger(Observer):
             status.syncs = bool(client.policy.sync_accounts)
             status.own_accounts = frozenset(account.bind_dn for account in client.policy.mapped_accounts)
             status.own_refused &= status.own_accounts
+            if client.directory.discover is not None:
+                # DNS says which these are, and will say so again.
+                servers |= {place: known for place, known in self.servers.items() if place[0] == status.directory}
             for server in client.directory.servers:
                 place = (client.directory.name, server.label)
                 servers[place] = self.servers.get(place) or ServerStatus(*place)
         self.servers = servers
-        directories = {directory for directory, _ in servers}
+        self.discoveries = {
+            client.directory.name: self.discoveries.get(client.directory.name) or DiscoveryStatus(discover.service)
+            for client in settings.clients
+            if (discover := client.directory.discover) is not None
+        }
+        directories = {client.directory.name for client in settings.clients}
         self.unreachable = {name: since for name, since in self.unreachable.items() if name in directories}
+        self.checked = frozenset(
+            client.directory.name for client in settings.clients if client.directory.health is not None
+        )
         self.listeners = listeners
 
     def files_wait(self, name: str, why: str | None) -> None:
@@ -219,15 +240,42 @@ class Ledger(Observer):
         status.opened += 1
         status.connected = self.clock()
         status.certificate_expires = certificate_expires
+        if status.up is None:
+            status.up = True
+            status.since = status.connected
 
     def server_failed(self, directory: DirectorySettings, server: ServerSettings, cause: FailureCause) -> None:
+        self._server(directory, server).failures[cause] += 1
+
+    def server_checked(self, directory: DirectorySettings, server: ServerSettings, passed: bool) -> None:
+        self._server(directory, server).checks[passed] += 1
+
+    def server_rose(self, directory: DirectorySettings, server: ServerSettings) -> None:
         status = self._server(directory, server)
-        status.failures[cause] += 1
-        status.failed = self.clock()
+        status.up, status.since, status.cause = True, self.clock(), None
+
+    def server_fell(self, directory: DirectorySettings, server: ServerSettings, cause: FailureCause) -> None:
+        status = self._server(directory, server)
+        if status.up is not False:
+            status.up, status.since = False, self.clock()
         status.cause = cause
 
     def directory_failed(self, directory: DirectorySettings) -> None:
         self.unreachable[directory.name] = self.clock()
+
+    def servers_found(self, directory: DirectorySettings, servers: tuple[ServerSettings, ...]) -> None:
+        if directory.name not in self.discoveries:
+            return
+        others = {place: status for place, status in self.servers.items() if place[0] != directory.name}
+        named = {(directory.name, server.label): server for server in servers}
+        self.servers = others | {place: self.servers.get(place) or ServerStatus(*place) for place in named}
+
+    def discovery_ended(self, directory: DirectorySettings, failure: str) -> None:
+        status = self.discoveries.get(directory.name)
+        if status is not None:
+            status.failure = failure
+            status.ended = self.clock()
+            status.succeeded = status.succeeded if failure else status.ended
 
     # Questions.
 

@@ -122,7 +122,9 @@ class _LedgerCollector(Collector):
         yield from (runs, running, last_complete, seconds, entries, complete)
 
     def _servers(self) -> Iterator[Metric]:
-        opened = _counter("server_connections", "Connections to servers that were opened.", "directory", "server")
+        opened = _counter(
+            "server_connections", "Connections to servers that were opened, checks included.", "directory", "server"
+        )
         failed = _counter(
             "server_connection_failures",
             "Attempts to connect to a server that failed.",
@@ -130,14 +132,23 @@ class _LedgerCollector(Collector):
             "server",
             "reason",
         )
-        up = _gauge("server_up", "1 if the last attempt to connect succeeded.", "directory", "server")
+        up = _gauge("server_up", "1 if sessions go to it, 0 if it is down.", "directory", "server")
+        checks = _counter("server_checks", "Health checks.", "directory", "server", "passed")
         for place, status in self._ledger.servers.items():
             opened.add_metric(place, status.opened)
             for cause, number in status.failures.items():
                 failed.add_metric([*place, cause.value], number)
-            if status.reached is not None:
-                up.add_metric(place, status.reached)
-        yield from (opened, failed, up)
+            for passed, number in status.checks.items():
+                checks.add_metric([*place, "yes" if passed else "no"], number)
+            if status.up is not None:
+                up.add_metric(place, status.up)
+        discovered = _gauge(
+            "discovery_success", "1 if DNS named servers when it was last asked for them.", "directory"
+        )
+        for directory, discovery in self._ledger.discoveries.items():
+            if discovery.ended is not None:
+                discovered.add_metric([directory], not discovery.failure)
+        yield from (opened, failed, checks, up, discovered)
 
     def _certificates(self) -> Iterator[Metric]:
         listeners = _gauge(

@@ -6,8 +6,8 @@ from typing import Final
 
 from gateway.observe.ledger import Ledger
 
-# Seconds that a failed attempt counts. After that the next client is let in to try: were the gateway not ready until
-# a server answers, a load balancer would send nobody who could find out that one does.
+# Seconds that a session's failed attempt counts where servers are not checked. After that the next client is let in to
+# try: were the gateway not ready until a server answers, a load balancer would send nobody who could find out.
 FAILED_FOR: Final = 30.0
 
 
@@ -17,14 +17,18 @@ def not_ready(ledger: Ledger) -> list[str]:
         return ["the gateway is stopping"]
     reasons = [] if ledger.listeners else ["no listener is open"]
     now = ledger.clock()
-    for directory, failed in ledger.unreachable.items():
-        if now - failed < FAILED_FOR:
-            causes = [
-                f"{status.label} ({status.cause})"
-                for status in ledger.servers.values()
-                if status.directory == directory and status.cause is not None and not status.reached
-            ]
-            reasons.append(f"directory {directory}: no server could be reached: {', '.join(causes)}")
+    for directory in dict.fromkeys(client.directory for client in ledger.clients.values()):
+        discovery = ledger.discoveries.get(directory)
+        servers = [status for status in ledger.servers.values() if status.directory == directory]
+        failed = ledger.unreachable.get(directory)
+        if discovery is not None and not servers:
+            reasons.append(f"directory {directory}: no server is known: {discovery.failure or 'DNS is being asked'}")
+            continue
+        # Where servers are checked it is known that none is back.
+        checked = directory in ledger.checked and all(status.up is False for status in servers)
+        if checked or (failed is not None and now - failed < FAILED_FOR):
+            causes = [f"{status.label} ({status.cause})" for status in servers if status.up is False]
+            reasons.append(f"directory {directory}: no server is up: {', '.join(causes)}")
     return reasons
 
 

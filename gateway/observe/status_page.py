@@ -15,7 +15,7 @@ from twisted.web.template import Tag, flattenString, tags
 
 from gateway.ldap import COMPILED
 from gateway.observe.durations import duration
-from gateway.observe.ledger import DAY, ClientStatus, Ledger, ServerStatus
+from gateway.observe.ledger import DAY, ClientStatus, DiscoveryStatus, Ledger, ServerStatus
 from gateway.observe.readiness import not_ready, notes
 from gateway.observe.status_style import STYLE
 from gateway.observe.sync_runs import SyncRun
@@ -66,6 +66,7 @@ def _page(ledger: Ledger) -> Tag:
                 _note("bad", reasons) if reasons else "",
                 _note("warn", said) if (said := notes(ledger)) else "",
                 "" if ledger.reloaded else _failed_reload(ledger, now),
+                [_failed_discovery(name, each, now) for name, each in ledger.discoveries.items() if each.failure],
                 _waiting_files(ledger) if ledger.files_waiting else "",
                 [_client(ledger, name, client, now) for name, client in ledger.clients.items()],
                 tags.div(
@@ -88,6 +89,17 @@ def _failed_reload(ledger: Ledger, now: float) -> Tag:
         [
             "The last reload was refused: the configuration has a mistake, and the one that was loaded "
             f"{_ago(ledger.reload_time, now)} stays in force. The log names each mistake with its line."
+        ],
+    )
+
+
+def _failed_discovery(directory: str, discovery: DiscoveryStatus, now: float) -> Tag:
+    before = "never" if discovery.succeeded is None else _ago(discovery.succeeded, now)
+    return _note(
+        "warn",
+        [
+            f"Directory {directory}: {discovery.failure}. Servers were last found {before}; sessions go to those that "
+            "were known."
         ],
     )
 
@@ -189,16 +201,20 @@ def _servers(ledger: Ledger, now: float) -> Tag:
         [[tags.code(server.label), _faint(f"directory {server.directory}")], _server_state(server, now)]
         for server in ledger.servers.values()
     ]
-    return _table("Servers", ("server", "last connection"), rows, "No directory is configured.")
+    return _table("Servers", ("server", "state"), rows, "No directory is configured.")
 
 
 def _server_state(server: ServerStatus, now: float) -> list[_Node]:
-    if server.reached is None:
+    if server.up is None:
         return [_pill("not tried yet", "")]
-    if server.reached and server.connected is not None:
-        return [_pill("reached", "good"), _faint(_ago(server.connected, now))]
-    failed = server.failed if server.failed is not None else now
-    return [_pill(f"failed: {server.cause}", "bad"), _faint(_ago(failed, now))]
+    if server.up:
+        return [_pill("up", "good"), _last_connection(server, now)]
+    since = _faint("" if server.since is None else f"since {duration(now - server.since)}")
+    return [_pill(f"down: {server.cause}", "bad"), since, _last_connection(server, now)]
+
+
+def _last_connection(server: ServerStatus, now: float) -> Tag:
+    return _faint("" if server.connected is None else f"last connection {_ago(server.connected, now)}")
 
 
 def _certificates(ledger: Ledger, now: float) -> Tag:

@@ -12,8 +12,9 @@ from gateway.ldap.controls import PAGED_RESULTS, Control
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.messages import SearchRequest, SearchResultEntry
 from gateway.ldap.results import LDAPResult, ResultCode, result_name
+from gateway.net.connector import NoServer, ServerConnector
 from gateway.net.reactor import Reactor, Timer, Transport
-from gateway.net.server_link import LinkOwner, NoServer, ServerConnector
+from gateway.net.server_link import LinkOwner
 from gateway.net.settings import DirectorySettings, ServerSettings
 from gateway.relay.client import (
     Answer,
@@ -109,7 +110,7 @@ class Connection:
     ) -> Connection:
         """Connects to this server of the directory within directory.connect_timeout, its certificate verified by
         the directory's ca_file. Raises ConnectionFailed; OSError or ValueError for an unusable CA file."""
-        connector = ServerConnector(replace(directory, servers=(server,)), reactor)
+        connector = ServerConnector(replace(directory, servers=(server,), discover=None), reactor)
         try:
             link = await connector.connect()
         except NoServer as error:

@@ -14,6 +14,7 @@ from cryptography import x509
 
 from gateway.ldap.dn import DN
 from gateway.ldap.results import ResultCode
+from gateway.net.discovery import NotFound, find_servers
 from gateway.net.reactor import Reactor
 from gateway.net.settings import ClientSettings, DirectorySettings, GatewaySettings, ListenerSettings, ServerSettings
 from gateway.policy.settings import ClientPolicy, Paging
@@ -31,6 +32,7 @@ from gateway.probe.usual_searches import check_usual_searches
 
 Say = Callable[[Finding], None]
 
+DISCOVERS: Final = "discovers"
 DIRECTORY_STEPS: Final = ("naming contexts", "clock", "schema", "paging", "lockout")
 
 
@@ -100,11 +102,32 @@ class Doctor:
 
     async def _servers(self, directory: DirectorySettings) -> list[ServerSettings]:
         usable = []
-        for server in directory.servers:
+        for server in await self._named(directory):
             section = self._section(Area.server, server.url)
             if await check_server(section, directory, server, self._now(), self._reactor) is not None:
                 usable.append(server)
         return usable
+
+    async def _named(self, directory: DirectorySettings) -> Sequence[ServerSettings]:
+        """The servers of the configuration, or those that DNS names."""
+        discover = directory.discover
+        if discover is None:
+            return directory.servers
+        section = self._section(Area.server, f"directory {directory.name}")
+        try:
+            found = await find_servers(discover, self._reactor)
+        except NotFound as error:
+            advice = "look at discover.domain and site, and at this host's DNS; discover.resolver names another server"
+            section.failed(DISCOVERS, str(error), advice)
+            return ()
+        named = [f"{each.server.host} ({each.priority}, {each.weight})" for each in found.candidates]
+        said = f"{discover.service} names {', '.join(named)} (priority, weight), for {found.ttl:.0f} s"
+        if found.outside:
+            advice = "add their domains to discover.server_domains if these servers are meant"
+            section.warning(DISCOVERS, f"{said}; left out: {', '.join(found.outside)}", advice)
+        else:
+            section.ok(DISCOVERS, said)
+        return [each.server for each in found.candidates]
 
     async def _client(self, client: ClientSettings, servers: Sequence[ServerSettings]) -> None:
         section = self._section(Area.account, f"client {client.policy.name}")

@@ -10,6 +10,7 @@ from gateway.ldap.dn import DN
 from gateway.ldap.filters import Present
 from gateway.ldap.messages import BASE_OBJECT, NO_ATTRIBUTES, SearchRequest
 from gateway.ldap.results import ResultCode
+from gateway.net.discovery import NotFound, known_servers
 from gateway.net.reactor import Reactor
 from gateway.net.settings import DirectorySettings
 from gateway.probe.account import refusal
@@ -39,7 +40,11 @@ async def look_up(
     """In the order of names, as the account may see it; an entry that it may not see does not exist. Of the first
     server that answers. Raises CannotLookUp; OSError or ValueError for an unusable CA file."""
     unreachable = []
-    for server in directory.servers:
+    try:
+        servers = await known_servers(directory, reactor)
+    except NotFound as error:
+        raise CannotLookUp(str(error)) from None
+    for server in servers:
         try:
             connection = await Connection.open(directory, server, reactor)
         except ConnectionFailed as error:

@@ -32,7 +32,7 @@ async def check_server(
 ) -> RootDse | None:
     """What the server says of itself; None where the gateway could not use it."""
     try:
-        addresses = await _resolve(server.host, directory.connect_timeout, reactor)
+        addresses = server.addresses or await _resolve(server.host, directory.connect_timeout, reactor)
     except OSError as error:
         section.failed(
             "resolves",
@@ -44,7 +44,8 @@ async def check_server(
     section.ok("resolves", ", ".join(addresses) if server.host not in addresses else "is an address")
     patience = directory.connect_timeout
     try:
-        shake = await look(server.host, server.port, server.server_name, patience, reactor)
+        host = server.addresses[0] if server.addresses else server.host
+        shake = await look(host, server.port, server.server_name, patience, reactor)
     except NoConnection as none:
         section.failed("connects", str(none), none.advice)
         section.skipped("it does not connect", *STEPS[2:])

@@ -11,9 +11,10 @@ from typing import Any, Final
 from twisted.internet.ssl import CertificateOptions
 
 from gateway.net.client_connection import ClientConnection, ConnectionSettings
+from gateway.net.connector import ServerConnector
 from gateway.net.reactor import Reactor, Transport
 from gateway.net.secret_verifier import SecretVerifier
-from gateway.net.server_link import LinkOwner, ServerConnector
+from gateway.net.server_link import LinkOwner
 from gateway.net.settings import ClientSettings
 from gateway.policy.policy import Policy
 from gateway.probe.connection import Connection
@@ -37,7 +38,7 @@ def connect_through_policy(
     guard of a running gateway remember is neither looked at nor changed. Raises OSError or ValueError for an unusable
     CA file.
     """
-    patience = max(limits.silence, limits.bind + client.directory.connect_timeout * len(client.directory.servers))
+    patience = max(limits.silence, limits.bind + client.directory.connect_patience)
     return Connection(_SessionLink(client, limits, reactor, audit), reactor, patience + _LATER)
 
 

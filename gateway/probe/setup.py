@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.config.certificates import check_pair, read_certificates
-from gateway.config.compile import server_settings
+from gateway.config.directories import server_settings
 from gateway.config.draft import Draft, attributes_of, draft_text
 from gateway.config.load import load_configuration
 from gateway.config.problems import ConfigurationError

@@ -23,7 +23,14 @@ class SendToServer:
 
 @dataclass(frozen=True, slots=True)
 class ConnectServer:
-    """Open a connection to a server of the directory; answered by server_connected or server_failed."""
+    """Open a connection to a server of the directory; answered by server_connected or server_failed.
+
+    instead_of: the URL of a server that has just failed, "" for none: rather to another one, and never to one over a
+    connection that was opened before. others_only: not to this one at all.
+    """
+
+    instead_of: str = ""
+    others_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from gateway.ldap import messages
 from gateway.ldap.entries import RANGED, TOO_LARGE, TOO_MANY
 from gateway.ldap.entry_stream import EntryStream, Tally
 from gateway.ldap.errors import DecodeError, MessageTooLarge
-from gateway.ldap.messages import AbandonRequest, BindRequest, LDAPMessage, UnbindRequest
-from gateway.ldap.results import LDAPResult, ResultCode
+from gateway.ldap.messages import AbandonRequest, BindRequest, BindResponse, LDAPMessage, UnbindRequest
+from gateway.ldap.results import LDAPResult, ResultCode, result_name
 from gateway.policy.credentials import SecretCheck, SecretVerdict
 from gateway.policy.decision import Refuse, SearchPlan
 from gateway.policy.lockout import GuardedAccount, Verdict
@@ -42,6 +42,7 @@ from gateway.relay.settings import SessionLimits
 from gateway.relay.steps import (
     Admitted,
     Answer,
+    Ask,
     AwaitTurn,
     BeginAttempt,
     Deliver,
@@ -107,7 +108,11 @@ class Exchange:
         """The deadline has come."""
         due = self._answers_due()
         if due is not None and due <= self.now:
-            self.server_gone(Reason.server_silent, "the directory did not answer in time", "")
+            silent = "the directory did not answer in time"
+            # A connection that was kept ready may be a dead one.
+            kept = self._upstream is not None and self._upstream.patience is not None
+            if not kept or not self._bind_again(None, silent):
+                self.server_gone(Reason.server_silent, silent, "")
         for operation in list(self.open.values()):
             if operation.ends_by is not None and operation.ends_by <= self.now:
                 text = REASONS[Reason.search_timeout].meaning
@@ -115,11 +120,12 @@ class Exchange:
 
     # The server connection.
 
-    def connected(self, url: str) -> None:
+    def connected(self, url: str, patience: float | None) -> None:
         upstream = self._upstream
         if upstream is not None and not upstream.connected:
             upstream.connected = True
             upstream.url = url
+            upstream.patience = patience
             self._last_server_octet = self.now
             for operation in list(self.open.values()):
                 if isinstance(operation.step, ServerStep) and operation.upstream_id is None:
@@ -129,6 +135,7 @@ class Exchange:
         self._last_server_octet = self.now
         upstream = self._upstream
         if upstream is not None:
+            upstream.patience = None
             upstream.framer.feed(data)
         # An answer may end the connection that it came on, so it is looked at anew each time.
         while upstream is not None and upstream is self._upstream:
@@ -168,6 +175,44 @@ class Exchange:
         """A clock, in seconds, that stands still while reading from the server pauses."""
         held = self._held if self._held_since is None else self._held + self.now - self._held_since
         return self.now - held
+
+    def server_lost(self, text: str, detail: str) -> None:
+        """The connection ended, and nobody here wanted that."""
+        if not self._bind_again(None, detail):
+            self.server_gone(Reason.server_lost, text, detail)
+
+    def unreachable(self, text: str, detail: str) -> None:
+        """No server could be connected to."""
+        for operation in list(self.open.values()):
+            if operation.first_answer is not None:
+                # The bind was to be tried elsewhere, and cannot be: this is what the directory says of it.
+                self._upstream = None
+                self._step_answered(operation, operation.first_answer)
+                return
+        self.server_gone(Reason.server_unreachable, text, detail)
+
+    def _bind_again(self, answer: BindResponse | None, why: str) -> bool:
+        """Sends a bind once more, rather to another server. answer: that of this one, None where there was none. False
+        where that may not be: a server that has said anything of the password may have counted it, and one that was
+        silent too; one more attempt is all that a client's single one may cost."""
+        upstream = self._upstream
+        # While a bind runs nothing else is open.
+        operation = next(iter(self.open.values()), None)
+        if operation is None or operation.sent_again or operation.upstream_id is None:
+            return False
+        step = operation.step
+        if not isinstance(step, Ask) or not isinstance(step.request, BindRequest):
+            return False
+        if upstream is None or upstream.framer.buffered():
+            return False
+        operation.sent_again = True
+        operation.first_answer = answer
+        operation.record.detail = f"{upstream.url}: {why}; sent once more"
+        self._end_step(operation)
+        self.drop_server()
+        self._upstream = Upstream(self._limits.response_message)
+        self._output.command(ConnectServer(upstream.url, others_only=answer is not None))
+        return True
 
     def server_gone(self, reason: Reason, text: str, detail: str) -> None:
         """Answers every open operation with an error, then tells the session."""
@@ -284,7 +329,7 @@ class Exchange:
         self._owner.operation_ends(operation, outcome)
         if outcome.server_bound and isinstance(operation.request, BindRequest):
             self.drop_server()
-        operation.record.detail = operation.record.detail or outcome.detail
+        operation.record.detail = "; ".join(filter(None, (operation.record.detail, outcome.detail)))
         operation.record.reported = (*operation.record.reported, *outcome.reported)
         operation.record.more = outcome.more
         if outcome.sizes is not None:
@@ -296,7 +341,7 @@ class Exchange:
         self._close_operation(operation, outcome.reason, outcome.result.code)
 
     def _close_operation(self, operation: Operation, reason: Reason | None, code: int | None) -> None:
-        sent = operation.upstream_id is not None
+        sent = operation.upstream_id is not None or (operation.sent_again and operation.first_answer is None)
         operation.end()
         self._end_step(operation)
         self.open.pop(operation.message_id, None)
@@ -395,8 +440,14 @@ class Exchange:
             self._relay_reference(operation, response.operation)
         elif isinstance(answer, Refuse):
             self._fail(operation, answer.reason, answer.code, answer.text, answer.detail)
-        elif answer is not None:
+        elif answer is not None and not self._answered_for_now(answer):
             self._step_answered(operation, answer)
+
+    def _answered_for_now(self, answer: Answer) -> bool:
+        """Whether a bind was answered with what says nothing of it, so that another server is asked."""
+        if not isinstance(answer, BindResponse) or answer.result.code not in (ResultCode.busy, ResultCode.unavailable):
+            return False
+        return self._bind_again(answer, f"answered {result_name(answer.result.code)}")
 
     def _step_answered(self, operation: Operation, answer: Answer) -> None:
         self._end_step(operation)
@@ -467,7 +518,7 @@ class Exchange:
         response = messages.decode_response(data).operation
         if isinstance(response, messages.ExtendedResponse) and response.oid == messages.NOTICE_OF_DISCONNECTION:
             detail = f"notice of disconnection, result code {response.result.code}"
-            self.server_gone(Reason.server_lost, "the directory closed the connection", detail)
+            self.server_lost("the directory closed the connection", detail)
 
     def _answers_due(self) -> float | None:
         first: float | None = None
@@ -484,7 +535,10 @@ class Exchange:
             return None
         if isinstance(operation.step, Stream):
             return None if self._held_since is not None else self._last_server_octet + self._limits.silence
-        return operation.asked_at + self._limits.bind
+        patience = self._limits.bind
+        if self._upstream is not None and self._upstream.patience is not None:
+            patience = min(patience, self._upstream.patience)
+        return operation.asked_at + patience
 
     def _waits_for_server(self) -> bool:
         return any(operation.upstream_id is not None for operation in self.open.values())

@@ -29,7 +29,8 @@ class Operation:
     """step: what is done now. upstream_id: under which message ID the server was asked, None until it was.
     asked_at: when, on the session's clock; waits_since: the same on the clock of the server's time. ends_by: when it
     must have ended, None for never. stream: of a Stream's entries, from its request on. attempt: the account whose
-    password is being tried."""
+    password is being tried. sent_again: a bind that went to a second server; first_answer: what the first one said of
+    it, None for nothing."""
 
     __slots__ = (
         "_found",
@@ -38,9 +39,11 @@ class Operation:
         "asked_at",
         "attempt",
         "ends_by",
+        "first_answer",
         "message_id",
         "record",
         "request",
+        "sent_again",
         "step",
         "stream",
         "upstream_id",
@@ -58,6 +61,8 @@ class Operation:
         self.ends_by: float | None = None
         self.waits_since = 0.0
         self.attempt: GuardedAccount | None = None
+        self.sent_again = False
+        self.first_answer: BindResponse | None = None
         self._steps: Steps | None = None
         self._found: list[SearchResultEntry] = []
         self._received = 0

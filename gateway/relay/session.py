@@ -132,16 +132,17 @@ class Session:
         """Reading from the client goes on."""
         self._clocks.release(now)
 
-    def server_connected(self, url: str, now: float) -> list[Command]:
-        """The server connection is open and its TLS verified."""
+    def server_connected(self, url: str, now: float, patience: float | None = None) -> list[Command]:
+        """The server connection is open and its TLS verified. patience: seconds for the first answer, where it was
+        opened earlier and may have broken since; a bind that gets none is then sent once more."""
         self._at(now)
-        self._exchange.connected(url)
+        self._exchange.connected(url, patience)
         return self._flush()
 
     def server_failed(self, detail: str, now: float) -> list[Command]:
         """No server of the directory could be reached."""
         self._at(now)
-        self._exchange.server_gone(Reason.server_unreachable, "no server of the directory could be reached", detail)
+        self._exchange.unreachable("no server of the directory could be reached", detail)
         self._pull()
         return self._flush()
 
@@ -154,7 +155,7 @@ class Session:
     def server_lost(self, detail: str, now: float) -> list[Command]:
         """The server connection is gone, and the session had not asked for that."""
         self._at(now)
-        self._exchange.server_gone(Reason.server_lost, "the connection to the directory was lost", detail)
+        self._exchange.server_lost("the connection to the directory was lost", detail)
         self._pull()
         return self._flush()
 

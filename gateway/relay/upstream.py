@@ -15,7 +15,8 @@ class Upstream(Generic[Owner]):
     """One connection to a server. IDs are never used twice on it, so an answer that comes late, to a request
     that was given up, belongs to nobody and is dropped.
 
-    url: of the server, once it is known. streams: of the requests whose entries go to the client as they come, by
+    url: of the server, once it is known. patience: seconds for the first answer, where the connection was opened before
+    it was needed; None once an octet has come. streams: of the requests whose entries go to the client as they come, by
     their message IDs.
     """
 
@@ -23,6 +24,7 @@ class Upstream(Generic[Owner]):
         self.framer = Framer(response_limit)
         self.url = ""
         self.connected = False
+        self.patience: float | None = None
         self.streams: dict[int, EntryStream] = {}
         self._owners: dict[int, Owner] = {}
         self._last_id = 0

@@ -13,6 +13,7 @@ EXAMPLE = CONF / "gateway.example.yaml"
 
 # What is written where no default would show what a key is for.
 SHOWN = {
+    ("directories", "corp", "servers"),
     ("directories", "corp", "servers", 1, "server_name"),
     ("clients", "mimecast", "sources"),
     ("clients", "mimecast", "sync_accounts"),
@@ -69,6 +70,7 @@ def test_every_default_in_the_example_is_the_true_one():
 def test_every_model_that_has_defaults_is_in_the_example():
     shown = {type(model) for model, _, _ in example_parts()}
     known = {model for model in vars(models).values() if isinstance(model, type) and issubclass(model, models.Model)}
-    # Certificates of clients, ours or theirs, and mapped accounts are none by default, and records go to no syslog.
-    none = {models.ClientCertificate, models.RequiredCertificate, models.MappedAccount, models.Syslog}
+    # Certificates of clients, ours or theirs, and mapped accounts are none by default, servers are listed or discovered,
+    # and records go to no syslog.
+    none = {models.ClientCertificate, models.RequiredCertificate, models.MappedAccount, models.Syslog, models.Discover}
     assert known - shown == {models.Model, *none}

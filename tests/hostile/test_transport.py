@@ -267,11 +267,11 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("octets", HEADERS.values(), ids=HEADERS)
-def test_a_header_that_lets_nobody_in(gateway, server, octets):
+def test_a_header_that_lets_nobody_in(certificates, gateway, server, octets):
     before = len(server.requests), len(gateway.audit())
-    with plain_connection(gateway.ports[0], PROXY) as connection:
-        say_all(connection, octets)
-        assert rest(connection) == b""
+    with plain_connection(gateway.ports[0], PROXY) as connection, pytest.raises(OSError):
+        connection.sendall(octets)
+        secured(connection, certificates.ca_file)
     assert (len(server.requests), len(gateway.audit())) == before
 
 

@@ -69,6 +69,7 @@ def test_failures_of_real_servers(certificates, server_certificates, tmp_path, n
         directory = {
             "servers": [{"url": f"ldaps://127.0.0.1:{port}", "server_name": names[port]} for port in ports],
             "ca_file": server_certificates.ca_file,
+            "health": "off",
         }
         config = configuration(certificates, directory, CLIENT, admin={"address": "127.0.0.1:0"})
         with GatewayProcess(tmp_path, config) as running:
@@ -77,5 +78,5 @@ def test_failures_of_real_servers(certificates, server_certificates, tmp_path, n
             found = samples(running.admin_port)
     for port, cause in ports.items():
         place = ("corp", cause, f"{names[port]}:{port}")
-        assert found["ldap_gateway_server_connection_failures_total", *place] == 1
+        assert found["ldap_gateway_server_connection_failures_total", *place] >= 1
         assert found["ldap_gateway_server_up", "corp", f"{names[port]}:{port}"] == 0

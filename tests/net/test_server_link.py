@@ -67,7 +67,7 @@ def test_the_next_server_is_taken_where_the_first_is_down(certificates, server_c
         with start(tmp_path, certificates, directory) as running:
             assert bind(running, certificates) == 0
             assert running.wait_for_audit(operation="bind")[0]["server"] == server.url
-            assert "ldaps://127.0.0.1:1: " in running.log()
+            assert "ldaps://127.0.0.1:1 is down: " in running.log()
 
 
 def test_no_server_at_all_is_unavailable_and_says_why_of_each(certificates, tmp_path):

@@ -7,6 +7,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
+from gateway.net.resumption import ResumableTls
 from gateway.net.server_link import ServerLink
 from gateway.net.settings import ServerSettings
 from gateway.net.tls_transport import TlsFactory
@@ -89,7 +90,7 @@ class Owner:
 
 
 def test_the_owner_of_a_link_gets_a_read_in_one_piece(ends):
-    link, owner = ServerLink(ServerSettings("127.0.0.1", 636, "localhost"), reactor=None), Owner()
+    link, owner = ServerLink(ServerSettings("127.0.0.1", 636, "localhost"), ResumableTls(None), reactor=None), Owner()
     server, client = ends(link)
     link.attach(owner)
     for _ in range(3):
@@ -100,7 +101,7 @@ def test_the_owner_of_a_link_gets_a_read_in_one_piece(ends):
 
 
 def test_what_came_before_the_end_of_a_connection_is_not_lost(ends):
-    link, owner = ServerLink(ServerSettings("127.0.0.1", 636, "localhost"), reactor=None), Owner()
+    link, owner = ServerLink(ServerSettings("127.0.0.1", 636, "localhost"), ResumableTls(None), reactor=None), Owner()
     server, client = ends(link)
     link.attach(owner)
     server.tls.write(b"last words")

@@ -1,6 +1,9 @@
 """A ledger of a gateway that has seen a good deal: what the status page has to cope with."""
 
+from dataclasses import replace
+
 from gateway.net.observer import FailureCause
+from gateway.net.settings import DiscoverySettings
 from gateway.observe.ledger import DAY, HOUR, ListenerStatus
 from gateway.policy.reasons import Reason
 from tests.observe.ledgers import CORP, DC1, DC2, NOW, ledger, settings
@@ -29,7 +32,11 @@ def busy_ledger():
         )
     )
     names = ("mimecast", "archive-service-with-a-rather-long-name", "signatures", "new-service")
-    kept.serve(settings(*names, **mapped_changes(mapped_account("sync"))), listeners)
+    discover = DiscoverySettings("_ldap._tcp.dc._msdcs.corp.example", 636, ("corp.example",))
+    named = replace(CORP, servers=(), discover=discover)
+    kept.serve(settings(*names, directory=named, **mapped_changes(mapped_account("sync"))), listeners)
+    kept.servers_found(CORP, (DC1, DC2))
+    kept.discovery_ended(CORP, "")
     for i in range(14):
         lost = [{"client": "mimecast", "code": 52, "reason": "server-lost", "sent": 150}] if i == 6 else []
         run(
@@ -58,6 +65,7 @@ def busy_ledger():
             kept.add(record("bind", client="mimecast", **refused, reason=reason))
     kept.server_connected(CORP, DC1, kept.clock.now + 180 * DAY)
     kept.server_failed(CORP, DC2, FailureCause.certificate)
+    kept.server_fell(CORP, DC2, FailureCause.certificate)
     for _ in range(3):
         kept.session_opened("mimecast")
     kept.clock.now += 2 * HOUR + 40 * 60

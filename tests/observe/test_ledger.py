@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 from gateway.net.observer import FailureCause
-from gateway.net.settings import DirectorySettings
+from gateway.net.settings import DirectorySettings, DiscoverySettings
 from gateway.observe.ledger import HOUR, KEPT_ALERTS, KEPT_RUNS
+from gateway.observe.readiness import not_ready
 from gateway.policy.reasons import Reason
 from tests.observe.ledgers import CORP, DC1, DC2, LISTENER, NOW, ledger, settings
 from tests.observe.records import record
@@ -118,18 +121,49 @@ def test_refusals_are_told_for_a_day():
     assert len(kept._refusals) == 1
 
 
-def test_a_server_is_reached_or_not_by_its_last_attempt():
+def test_a_server_is_up_or_down_as_it_was_told():
     kept = ledger()
     first, second = kept.servers.values()
-    assert (first.label, first.reached) == ("dc1.corp.example:636", None)
+    assert (first.label, first.up) == ("dc1.corp.example:636", None)
     kept.server_failed(CORP, DC1, FailureCause.timeout)
+    assert (first.up, first.failures) == (None, {FailureCause.timeout: 1})
+    kept.server_fell(CORP, DC1, FailureCause.timeout)
     kept.server_connected(CORP, DC2, NOW + 5)
-    assert (first.reached, first.cause, first.failures) == (False, "timeout", {FailureCause.timeout: 1})
-    assert (second.reached, second.opened, second.certificate_expires) == (True, 1, NOW + 5)
+    assert (first.up, first.since, first.cause) == (False, NOW, "timeout")
+    assert (second.up, second.opened, second.certificate_expires) == (True, 1, NOW + 5)
     kept.clock.now += 1
+    # One more check must pass before sessions go to it again.
     kept.server_connected(CORP, DC1, None)
-    kept.server_failed(CORP, DC2, FailureCause.refused)
-    assert (first.reached, second.reached) == (True, False)
+    kept.server_checked(CORP, DC1, True)
+    assert (first.up, first.checks) == (False, {True: 1})
+    kept.server_fell(CORP, DC1, FailureCause.certificate)
+    assert (first.since, first.cause) == (NOW, "certificate")
+    kept.server_rose(CORP, DC1)
+    assert (first.up, first.since, first.cause) == (True, NOW + 1, None)
+
+
+def test_servers_that_dns_names_come_and_go_and_outlive_a_reload():
+    kept = ledger()
+    discover = DiscoverySettings("_ldap._tcp.dc._msdcs.corp.example", 636, ("corp.example",))
+    named = settings("mimecast", directory=replace(CORP, servers=(), discover=discover))
+    fresh = ledger()
+    fresh.serve(settings("mimecast", directory=DirectorySettings("other", (), None)), (LISTENER,))
+    fresh.serve(named, (LISTENER,))
+    assert not_ready(fresh) == ["directory corp: no server is known: DNS is being asked"]
+    fresh.discovery_ended(CORP, "no such name")
+    assert not_ready(fresh) == ["directory corp: no server is known: no such name"]
+    kept.serve(named, (LISTENER,))
+    kept.servers_found(CORP, (DC2,))
+    kept.discovery_ended(CORP, "")
+    kept.server_connected(CORP, DC2, NOW + 5)
+    assert [status.label for status in kept.servers.values()] == ["dc2.corp.example:636"]
+    kept.serve(named, (LISTENER,))
+    (status,) = kept.servers.values()
+    assert status.up
+    kept.clock.now += 60
+    kept.discovery_ended(CORP, "no answer in time")
+    assert (kept.discoveries["corp"].succeeded, kept.discoveries["corp"].failure) == (NOW, "no answer in time")
+    assert not_ready(kept) == []
 
 
 def test_sessions_are_counted_beyond_the_life_of_their_client():

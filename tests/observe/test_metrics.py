@@ -82,8 +82,11 @@ def test_a_client_that_never_syncs_has_no_syncs_to_be_missed():
 def test_servers_failures_have_a_closed_set_of_reasons():
     kept = ledger()
     kept.server_failed(CORP, DC1, FailureCause.name_unknown)
+    kept.server_fell(CORP, DC1, FailureCause.name_unknown)
+    kept.server_checked(CORP, DC1, False)
     found = values(kept)
     place = ("corp", "dc1.corp.example:636")
+    assert found["ldap_gateway_server_checks_total", "corp", "no", place[1]] == 1
     assert found["ldap_gateway_server_connection_failures_total", "corp", "name-unknown", place[1]] == 1
     assert found["ldap_gateway_server_up", *place] == 0
 

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 from gateway.net.observer import FailureCause
+from gateway.net.settings import HealthSettings
 from gateway.observe.audit_health import HANGS_AFTER
 from gateway.observe.readiness import FAILED_FOR, not_ready, notes
-from tests.observe.ledgers import CORP, DC1, DC2, ledger, settings
+from tests.observe.ledgers import CORP, DC1, DC2, LISTENER, ledger, settings
 
 
 def test_before_anybody_has_tried_a_server_it_is_ready():
@@ -16,16 +19,30 @@ def test_without_a_listener_it_is_not():
 
 def test_a_directory_whose_servers_all_failed_is_named_with_the_causes():
     kept = ledger()
-    kept.server_failed(CORP, DC1, FailureCause.timeout)
-    kept.server_failed(CORP, DC2, FailureCause.certificate)
+    kept.server_fell(CORP, DC1, FailureCause.timeout)
+    kept.server_fell(CORP, DC2, FailureCause.certificate)
     assert not_ready(kept) == []
     kept.directory_failed(CORP)
     (reason,) = not_ready(kept)
     assert reason == (
-        "directory corp: no server could be reached: dc1.corp.example:636 (timeout), "
+        "directory corp: no server is up: dc1.corp.example:636 (timeout), "
         "dc2.corp.example:636 (certificate)"
     )
     kept.server_connected(CORP, DC2, None)
+    assert not_ready(kept) == []
+
+
+def test_where_servers_are_checked_it_is_not_ready_for_as_long_as_all_are_down():
+    kept = ledger()
+    kept.serve(settings("mimecast", directory=replace(CORP, health=HealthSettings())), (LISTENER,))
+    kept.server_fell(CORP, DC1, FailureCause.refused)
+    assert not_ready(kept) == []
+    kept.server_fell(CORP, DC2, FailureCause.no_answer)
+    kept.clock.now += 10 * FAILED_FOR
+    assert not_ready(kept) == [
+        "directory corp: no server is up: dc1.corp.example:636 (refused), dc2.corp.example:636 (no-answer)"
+    ]
+    kept.server_rose(CORP, DC1)
     assert not_ready(kept) == []
 
 

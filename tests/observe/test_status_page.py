@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 import pytest
 
 from gateway.net.observer import FailureCause
-from gateway.observe.ledger import DAY, ListenerStatus
+from gateway.observe.ledger import DAY, HOUR, ListenerStatus
 from gateway.observe.status_page import status_page
 from tests.observe.busy_ledger import busy_ledger, run
 from tests.observe.ledgers import CORP, DC1, NOW, ledger, settings
@@ -66,8 +66,8 @@ def test_a_gateway_that_has_seen_a_good_deal():
         "13 of 14 sync runs complete",
         "last sync not complete",
         "3 × filter-attribute-not-allowed : the filter uses an attribute that is not listed",
-        "dc1.corp.example:636 directory corp reached",
-        "dc2.corp.example:636 directory corp failed: certificate",
+        "dc1.corp.example:636 directory corp up",
+        "dc2.corp.example:636 directory corp down: certificate",
         "203.0.113.10:636 (ldaps) listener 72 days",
         "source-not-listed the source address belongs to no client; see clients.X.sources 1,234",
         "signatures entries: 310, last time 4,012; entries with mail: 302, last time 3,990",
@@ -110,13 +110,24 @@ def test_how_long_a_certificate_lasts(left, words, kind):
 
 def test_why_it_is_not_ready_and_that_a_reload_was_refused():
     kept = ledger()
-    kept.server_failed(CORP, DC1, FailureCause.timeout)
+    kept.server_fell(CORP, DC1, FailureCause.timeout)
     kept.directory_failed(CORP)
     kept.reload_ended(False)
     said = Page(kept).words()
     assert "LDAP gateway not ready" in said
-    assert "directory corp: no server could be reached: dc1.corp.example:636 (timeout)" in said
+    assert "directory corp: no server is up: dc1.corp.example:636 (timeout)" in said
     assert "The last reload was refused" in said
+
+
+def test_that_dns_does_not_name_the_servers():
+    kept = busy_ledger()
+    assert "Servers were last found" not in Page(kept).words()
+    kept.discovery_ended(CORP, "")
+    kept.clock.now += 3 * HOUR
+    kept.discovery_ended(CORP, "_ldap._tcp.dc._msdcs.corp.example: no answer in time from 10.1.2.3:53")
+    said = Page(kept).words()
+    assert "Directory corp: _ldap._tcp.dc._msdcs.corp.example: no answer in time from 10.1.2.3:53." in said
+    assert "Servers were last found 3 h ago" in said
 
 
 HOSTILE = "</title></style><script>alert(1)</script>\"'&<img src=x onerror=alert(1)>"

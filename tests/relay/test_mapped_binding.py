@@ -121,6 +121,7 @@ def test_whatever_else_a_server_refuses_the_own_account_with_is_unavailable(code
 def test_a_server_that_cannot_answer_now_has_refused_nobody(code):
     h = signed_in(harness())
     h.answer(1, m.BindResponse(LDAPResult(code)))
+    h.do(h.session.server_failed("the directory has no other server", h.now))
     assert h.results() == [(1, code)]
     assert h.audit[-1].reason == ""
 

@@ -245,6 +245,8 @@ def test_how_each_attempt_went_is_told_once():
     h.answer(h.to_server[-1].message_id, m.BindResponse(LDAPResult(49, diagnostic="x data 533, v1")))
     h.send(bind("svc-sync@corp.example"), start=7)
     h.do(h.session.server_lost("reset", h.now))
+    h.connected()
+    h.do(h.session.server_lost("reset", h.now))
     assert [verdict for _, verdict in h.attempts] == ["right", "wrong", "neither", "neither"]
 
 

@@ -150,10 +150,14 @@ class Slapd:
             assert attempt < 4, output.read_text()
 
     def freeze(self):
-        """From here on it does nothing, until it is killed."""
+        """From here on it does nothing, until it is thawed or killed."""
         self.process.send_signal(signal.SIGSTOP)
         # A signal comes to a process of several threads in its own time.
         os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
+
+    def thaw(self):
+        """Goes on where freeze stopped it."""
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self):
         """As kill -9 does: its connections end without a word."""

@@ -24,10 +24,18 @@ class StubServer:
 
     answer: takes a request, returns the operations to send in answer; it runs in the connection's own thread and
     may block. requests: all that have come; received: their octets. client_ca_file: each client must show a certificate
-    of this authority. configure: takes the context of its TLS, to change it.
+    of this authority. configure: takes the context of its TLS, to change it. address: where it listens, port 0 for a
+    free one.
     """
 
-    def __init__(self, certificates, answer=accept_binds, client_ca_file=None, configure=lambda context: None):
+    def __init__(
+        self,
+        certificates,
+        answer=accept_binds,
+        client_ca_file=None,
+        configure=lambda context: None,
+        address=("127.0.0.1", 0),
+    ):
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if client_ca_file is not None:
             self._context.verify_mode = ssl.CERT_REQUIRED
@@ -35,7 +43,7 @@ class StubServer:
         self._context.load_cert_chain(certificates.certificate, certificates.private_key)
         configure(self._context)
         self._answer = answer
-        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._listening = socket.create_server(address)
         self._open = set()
         self._threads = [threading.Thread(target=self._accept)]
         self._closed = False
@@ -79,6 +87,8 @@ class StubServer:
             "naming_contexts": ["DC=corp,DC=example"],
             # What these servers say is all that they can say: nothing is asked about them first.
             "paging": "never",
+            "health": "off",
+            "spares": 0,
         }
 
     def _accept(self):

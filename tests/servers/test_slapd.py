@@ -34,10 +34,10 @@ LARGE_VISIBLE = LARGE_USERS - LARGE_USERS // 25 + len(slapd_tree.DEPARTMENTS) + 
 SMALL_BUFFER = 65_536
 
 
-def gateway_configuration(certificates, slapd, client=None, **others):
+def gateway_configuration(certificates, slapd, client=None, directory=None, **others):
     return configuration(
         certificates,
-        slapd.gateway_directory,
+        slapd.gateway_directory | (directory or {}),
         {
             "sync_accounts": [SYNC_ACCOUNT],
             "login_base_dns": [STAFF],
@@ -92,7 +92,8 @@ def large():
 
 @pytest.fixture(scope="module")
 def large_gateway(certificates, large, start_gateway):
-    return start_gateway(gateway_configuration(certificates, large))
+    # Its connections to the server are counted.
+    return start_gateway(gateway_configuration(certificates, large, directory={"spares": 0, "health": "off"}))
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_without_its_server_it_is_not_ready_and_with_it_again_it_is(certificates
     assert ready() == (200, {"status": "ready", "reasons": [], "notes": []})
     server.kill()
     assert bind() == 52
-    why = f"directory corp: no server could be reached: localhost:{server.port} (refused)"
+    why = f"directory corp: no server is up: localhost:{server.port} (refused)"
     assert ready() == (503, {"status": "not ready", "reasons": [why], "notes": []})
     page, _ = browser.read(f"http://127.0.0.1:{running.admin_port}/")
     assert why in page

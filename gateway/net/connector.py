@@ -1,0 +1,279 @@
+"""The way to a directory: which of its servers a session gets, and what is learned from trying."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, TypeVar
+
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gateway.net.choosing import in_order, listed
+from gateway.net.discovery import Found, NotFound, find_servers
+from gateway.net.observer import Observer
+from gateway.net.reactor import Reactor
+from gateway.net.resumption import ResumableTls
+from gateway.net.server_link import ServerLink, open_link
+from gateway.net.server_state import SLOW_ATTEMPT, DirectoryState, ServerState, Trial
+from gateway.net.settings import Candidate, DirectorySettings, ServerSettings
+from gateway.net.spares import SpareLinks
+from gateway.net.tls import ServerTrust, explain_failure, failure_cause
+
+log = Logger()
+
+T = TypeVar("T")
+
+
+class NoServer(Exception):
+    """No server of the directory could be reached; the text says why of each."""
+
+
+class OtherFailed(Exception):
+    """The attempt that was waited for failed."""
+
+
+class ServerConnector:
+    """Opens links to a directory's servers. state: what is known of these; one of its own where nobody else uses it.
+
+    Raises OSError or ValueError for unusable certificate files.
+    """
+
+    def __init__(
+        self,
+        directory: DirectorySettings,
+        reactor: Reactor,
+        observer: Observer | None = None,
+        state: DirectoryState | None = None,
+    ) -> None:
+        self.directory = directory
+        self._reactor = reactor
+        self.observer = observer or Observer()
+        self._state = state or DirectoryState(reactor.seconds)
+        self._candidates = listed(directory.servers, directory.order)
+        if directory.discover is not None and directory.discover in self._state.found:
+            self._candidates = self._state.found[directory.discover]
+        self.spares: SpareLinks | None = None
+        self._lost_dns = ""
+        self.changed: Callable[[], None] = lambda: None
+        self._trust: ServerTrust
+        self._tls: dict[ServerSettings, ResumableTls]
+        self.renew_tls()
+
+    def renew_tls(self) -> None:
+        """Later connections use the CA file and the client certificate as they are now. Raises as the constructor, and
+        then nothing changes."""
+        trust = ServerTrust(self.directory)
+        discover = self.directory.discover
+        # Those that DNS will name get theirs later, by the same files: what is wrong with these shows now.
+        named = () if discover is None else (ServerSettings(discover.domains[0], discover.port, discover.domains[0]),)
+        servers = (*(candidate.server for candidate in self._candidates), *named)
+        self._tls = {server: trust.of(server) for server in servers}
+        self._trust = trust
+        self.changed()
+
+    def found(self, found: Found) -> None:
+        """These are the servers from now on. Sessions stay where they are."""
+        discover = self.directory.discover
+        if discover is None:
+            return
+        if self._lost_dns:
+            name = self.directory.name
+            log.info("directory {name}: {service} is answered again", name=name, service=discover.service)
+        self._lost_dns = ""
+        self.observer.discovery_ended(self.directory, "")
+        if found.candidates == self._candidates:
+            return
+        self._candidates = found.candidates
+        self._state.found = {discover: found.candidates}
+        servers = tuple(candidate.server for candidate in found.candidates)
+        log.info(
+            "directory {name}: {service} names {servers}",
+            name=self.directory.name,
+            service=discover.service,
+            servers=", ".join(server.url for server in servers),
+        )
+        if found.outside:
+            log.warn(
+                "directory {name}: {service} also names {outside}, left out: not in discover.domain or server_domains",
+                name=self.directory.name,
+                service=discover.service,
+                outside=", ".join(found.outside),
+            )
+        self.observer.servers_found(self.directory, servers)
+        self.changed()
+
+    def not_found(self, why: str) -> None:
+        """DNS names no servers; the last ones that it named stay."""
+        self.observer.discovery_ended(self.directory, why)
+        if why == self._lost_dns:
+            return
+        self._lost_dns = why
+        so = "the servers that it named before stay in use" if self._candidates else "no server is known"
+        log.error("directory {name}: {why}; {so}", name=self.directory.name, why=why, so=so)
+
+    @property
+    def servers(self) -> list[tuple[Candidate, ServerState]]:
+        return [(candidate, self.state_of(candidate.server)) for candidate in self._candidates]
+
+    def keys(self) -> set[tuple[ServerSettings, str]]:
+        """Of its servers' states."""
+        return {(candidate.server, self._trust.fingerprint) for candidate in self._candidates}
+
+    def state_of(self, server: ServerSettings) -> ServerState:
+        return self._state.server(server, self._trust.fingerprint)
+
+    def connect(self, instead_of: str = "", others_only: bool = False) -> Deferred[ServerLink]:
+        """A link to the best server that can be had. Fails with NoServer; may be cancelled.
+
+        instead_of: the URL of a server that failed behind a connection; it is tried last of its equals, or, with
+        others_only, not at all.
+        """
+        return Deferred.fromCoroutine(self._connect(instead_of, others_only))
+
+    async def _connect(self, instead_of: str, others_only: bool) -> ServerLink:
+        link = await self._best(instead_of, others_only)
+        if self.spares is not None:
+            self.spares.used()
+        return link
+
+    async def _best(self, instead_of: str, others_only: bool) -> ServerLink:
+        until = self._reactor.seconds() + self.directory.connect_patience
+        failures: list[str] = []
+        if self.directory.discover is not None and not self._candidates:
+            try:
+                self.found(await find_servers(self.directory.discover, self._reactor))
+            except NotFound as error:
+                self.not_found(str(error))
+                self.observer.directory_failed(self.directory)
+                raise NoServer(str(error)) from None
+        for candidate, state in in_order(self.servers, self.directory.order, instead_of):
+            server = candidate.server
+            if server.url == instead_of:
+                state.suspect()
+                if others_only:
+                    continue
+            spare = None if self.spares is None or instead_of else self.spares.take(state)
+            if spare is not None:
+                state.load.sessions += 1
+                spare.when_ended(partial(_leave, state))
+                return spare
+            left = until - self._reactor.seconds()
+            if left <= 0:
+                failures.append(f"{server.url}: not tried, the others took connect_patience")
+                continue
+            try:
+                return await self._session_link(server, state, min(left, self.directory.connect_timeout))
+            except CancelledError:
+                raise
+            except OtherFailed:
+                failures.append(f"{server.url}: {state.down.detail if state.down is not None else 'no answer in time'}")
+            except Exception:  # noqa: BLE001 - whatever broke this server, the next one is tried
+                failures.append(f"{server.url}: {explain_failure(Failure())}")
+        self.observer.directory_failed(self.directory)
+        raise NoServer("; ".join(failures) or "the directory has no other server")
+
+    async def _session_link(self, server: ServerSettings, state: ServerState, patience: float) -> ServerLink:
+        state.load.sessions += 1
+        try:
+            link = await self.alone(state, lambda: self._tried(server, state, patience), patience)
+        except BaseException:
+            state.load.sessions -= 1
+            raise
+        link.when_ended(partial(_leave, state))
+        return link
+
+    def open_spare(self, state: ServerState) -> Deferred[ServerLink]:
+        """A link that no session has; the state learns of how it went."""
+        return Deferred.fromCoroutine(self._tried(state.server, state, self.directory.connect_timeout))
+
+    async def alone(self, state: ServerState, attempt: Callable[[], Coroutine[Any, Any, T]], patience: float) -> T:
+        """Makes the attempt; where the server is down and somebody tries it already, only if that one does not fail.
+        patience: seconds to wait for that. Raises OtherFailed, and what the attempt does."""
+        until = self._reactor.seconds() + patience
+        untyped: Any = self._reactor
+        trial = state.trial
+        while state.down is not None and trial is not None:
+            try:
+                await trial.wait().addTimeout(max(0.0, until - self._reactor.seconds()), untyped)
+            except TimeoutError:
+                raise OtherFailed from None
+            if trial.failed:
+                raise OtherFailed
+            trial = state.trial
+        if state.down is None:
+            return await attempt()
+        trial = state.trial = Trial()
+        try:
+            return await attempt()
+        except CancelledError:
+            raise
+        except Exception:
+            trial.failed = True
+            raise
+        finally:
+            state.trial = None
+            trial.end()
+
+    async def _tried(self, server: ServerSettings, state: ServerState, patience: float) -> ServerLink:
+        """A link; the state learns of how that went."""
+        began = state.attempt_began()
+        try:
+            link = await self.open(server, patience)
+        except CancelledError:
+            # Whoever asked has left, perhaps because it took so long.
+            if self._reactor.seconds() - began > SLOW_ATTEMPT:
+                state.suspect()
+            raise
+        except Exception:
+            failure = Failure()
+            if state.failed(failure_cause(failure), explain_failure(failure)):
+                self.tell_down(state)
+            raise
+        finally:
+            state.attempt_ended(began)
+        if state.connected():
+            self.tell_up(state)
+        return link
+
+    async def open(self, server: ServerSettings, patience: float) -> ServerLink:
+        """A link to this very server, counted and nothing else. patience: seconds. Raises as open_link."""
+        try:
+            link = await open_link(server, self._context(server), patience, self._reactor)
+        except CancelledError:
+            raise
+        except Exception:
+            self.observer.server_failed(self.directory, server, failure_cause(Failure()))
+            raise
+        self.observer.server_connected(self.directory, server, link.certificate_expires)
+        return link
+
+    def _context(self, server: ServerSettings) -> ResumableTls:
+        context = self._tls.get(server)
+        if context is None:
+            context = self._tls[server] = self._trust.of(server)
+        return context
+
+    def tell_down(self, state: ServerState) -> None:
+        """Once for each change."""
+        down = state.down
+        if down is None:
+            return
+        self.observer.server_fell(self.directory, state.server, down.cause)
+        others = any(other.down is None for _, other in self.servers)
+        log.warn(
+            "directory {name}: {url} is down: {detail}; {so}",
+            name=self.directory.name,
+            url=state.server.url,
+            detail=down.detail,
+            so="sessions go to the others" if others else "no server of the directory is up",
+        )
+
+    def tell_up(self, state: ServerState) -> None:
+        self.observer.server_rose(self.directory, state.server)
+        log.info("directory {name}: {url} is up again", name=self.directory.name, url=state.server.url)
+
+
+def _leave(state: ServerState) -> None:
+    state.load.sessions -= 1

@@ -1,0 +1,177 @@
+"""A bind that a server lost is sent to another one, once; a bind that was answered is not."""
+
+import pytest
+
+from gateway.ldap import messages as m
+from gateway.ldap.results import LDAPResult
+from gateway.relay import commands as c
+from tests.relay.harness import OK, Harness, bind, search
+
+BUSY, UNAVAILABLE, INVALID = 51, 52, 49
+
+
+class Recorder(Harness):
+    """connections: each wish for a server, as (instead_of, others_only)."""
+
+    def __init__(self, **more):
+        self.connections = []
+        super().__init__(**more)
+
+    def do(self, commands):
+        self.connections += [(x.instead_of, x.others_only) for x in commands if isinstance(x, c.ConnectServer)]
+        super().do(commands)
+
+    def lost(self, detail="reset"):
+        self.do(self.session.server_lost(detail, self.now))
+
+    def at(self, url, patience=None):
+        self.do(self.session.server_connected(url, self.now, patience))
+
+
+def started(name="svc-sync@corp.example", patience=None):
+    h = Recorder()
+    h.send(bind(name))
+    h.at("ldaps://dc1", patience)
+    return h
+
+
+def test_a_bind_whose_connection_is_lost_is_sent_to_another_server():
+    h = started()
+    h.lost()
+    assert h.results() == []
+    assert h.connections == [("", False), ("ldaps://dc1", False)]
+    h.at("ldaps://dc2")
+    sent = [x.operation.name for x in h.to_server if isinstance(x.operation, m.BindRequest)]
+    assert sent == ["svc-sync@corp.example"] * 2
+    h.answer(1, m.BindResponse(OK))
+    assert h.results() == [(1, 0)]
+    assert h.attempts == [("svc-sync", "right")]
+    record = h.audit[-1]
+    assert (record.server, record.detail) == ("ldaps://dc2", "ldaps://dc1: reset; sent once more")
+
+
+def test_it_is_sent_once_more_and_not_twice():
+    h = started()
+    h.lost("first")
+    h.at("ldaps://dc2")
+    h.lost("second")
+    assert h.results()[0] == (1, 52)
+    assert len(h.connections) == 2
+    assert h.audit[-1].detail == "ldaps://dc1: first; sent once more; second"
+
+
+def test_a_notice_of_disconnection_is_a_lost_connection():
+    h = started()
+    h.answer(0, m.ExtendedResponse(LDAPResult(UNAVAILABLE), m.NOTICE_OF_DISCONNECTION))
+    assert h.connections[1:] == [("ldaps://dc1", False)]
+    assert h.results() == []
+
+
+@pytest.mark.parametrize("code", [BUSY, UNAVAILABLE])
+def test_a_server_that_cannot_now_is_left_for_others_only(code):
+    h = started()
+    h.answer(1, m.BindResponse(LDAPResult(code)))
+    assert h.results() == []
+    assert h.connections[1:] == [("ldaps://dc1", True)]
+    h.at("ldaps://dc2")
+    h.answer(1, m.BindResponse(OK))
+    assert h.results() == [(1, 0)]
+
+
+def test_where_there_is_no_other_the_first_answer_is_the_answer():
+    h = started()
+    h.answer(1, m.BindResponse(LDAPResult(BUSY)))
+    h.do(h.session.server_failed("the directory has no other server", h.now))
+    assert h.results() == [(1, BUSY)]
+    assert h.attempts == [("svc-sync", "neither")]
+    # The session goes on.
+    h.send(bind("svc-sync@corp.example"), start=2)
+    h.at("ldaps://dc1")
+    h.answer(1, m.BindResponse(OK))
+    assert h.results() == [(1, BUSY), (2, 0)]
+
+
+def test_a_second_busy_server_is_believed():
+    h = started()
+    h.answer(1, m.BindResponse(LDAPResult(BUSY)))
+    h.at("ldaps://dc2")
+    h.answer(1, m.BindResponse(LDAPResult(BUSY)))
+    assert h.results() == [(1, BUSY)]
+    assert len(h.connections) == 2
+
+
+@pytest.mark.parametrize("code", [1, 8, 32, INVALID, 50, 53, 80])
+def test_an_answer_about_the_password_or_the_name_is_final(code):
+    h = started()
+    h.answer(1, m.BindResponse(LDAPResult(code)))
+    assert [found for _, found in h.results()] == [code]
+    assert len(h.connections) == 1
+
+
+def test_an_answer_that_has_begun_is_an_answer():
+    h = started()
+    answer = m.encode(m.LDAPMessage(1, m.BindResponse(LDAPResult(INVALID))))
+    h.do(h.session.server_data(answer[:5], h.now))
+    h.lost()
+    assert h.results()[0] == (1, 52)
+    assert len(h.connections) == 1
+
+
+def test_what_comes_behind_an_accepted_bind_stays_where_it_is():
+    h = started("jane@corp.example")
+    h.answer(1, m.BindResponse(OK))
+    assert isinstance(h.to_server[-1].operation, m.SearchRequest)
+    h.lost()
+    assert h.results()[0] == (1, 52)
+    assert len(h.connections) == 1
+
+
+def test_a_search_is_not_sent_again():
+    h = Recorder().bound()
+    h.send(search(), start=2)
+    h.lost()
+    assert h.results()[0] == (2, 52)
+    assert len(h.connections) == 1
+
+
+def test_a_silent_server_may_have_counted_the_password():
+    h = started()
+    h.tick(31)
+    assert h.results()[0] == (1, 52)
+    assert len(h.connections) == 1
+
+
+def test_a_connection_that_was_kept_ready_is_not_waited_for_as_long():
+    h = started(patience=5)
+    h.tick(4.9)
+    assert len(h.connections) == 1
+    h.tick(0.2)
+    assert h.connections[1:] == [("ldaps://dc1", False)]
+    h.at("ldaps://dc2")
+    # From here on it is a server like any other.
+    h.tick(29)
+    assert h.results() == []
+    h.answer(1, m.BindResponse(OK))
+    assert h.results() == [(1, 0)]
+
+
+def test_the_first_octet_shows_that_a_kept_connection_is_alive():
+    h = started(patience=5)
+    h.answer(1, m.BindResponse(OK))
+    h.send(bind("svc-sync@corp.example"), start=2)
+    h.tick(29)
+    assert len(h.connections) == 1
+    h.tick(2)
+    assert h.results()[1] == (2, 52)
+    assert len(h.connections) == 1
+
+
+def test_leaving_between_the_two_attempts_counts_as_the_first_one_would():
+    for answer, verdict in ((None, "wrong"), (m.BindResponse(LDAPResult(BUSY)), "neither")):
+        h = started("jane@corp.example")
+        if answer is None:
+            h.lost()
+        else:
+            h.answer(1, answer)
+        h.do(h.session.client_lost(h.now))
+        assert [said for _, said in h.attempts] == [verdict]
