@@ -69,9 +69,9 @@ class Load:
 
 @dataclass(slots=True, eq=False)
 class ServerState:
-    """trust: as DirectoryState.server has it. clock: the reactor's, in seconds. suspected: something went wrong that a server which is down would explain; a
-    check settles it. woken: called when a check is wanted sooner than planned. spares: links that are ready for a
-    session, the oldest first."""
+    """trust: as DirectoryState.server has it. clock: the reactor's, in seconds. suspected: something went wrong that a
+    server which is down would explain; a check settles it. woken: called when a check is wanted sooner than planned.
+    spares: links that are ready for a session, the oldest first."""
 
     server: ServerSettings
     trust: str
