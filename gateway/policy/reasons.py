@@ -130,7 +130,9 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.sasl_not_allowed: ReasonDoc("a SASL bind; only simple binds are served"),
     Reason.anonymous_not_allowed: ReasonDoc("an anonymous bind", "clients.X.allow_anonymous"),
     Reason.empty_password: ReasonDoc("a name with an empty password, which a server may take for anonymous"),
-    Reason.bind_name_form_not_allowed: ReasonDoc("the bind name is neither a DN, name@domain nor DOMAIN\\name"),
+    Reason.bind_name_form_not_allowed: ReasonDoc(
+        "the bind name is neither a DN, name@domain, DOMAIN\\name nor the name of a mapped account"
+    ),
     Reason.account_spelling_not_listed: ReasonDoc(
         "a sync account in a spelling that is not listed", "clients.X.sync_accounts or clients.X.credentials.accounts"
     ),
@@ -194,7 +196,9 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.client_gone: ReasonDoc("the client unbound or closed its connection first"),
     Reason.abandoned: ReasonDoc("the client abandoned the operation"),
     Reason.superseded_by_bind: ReasonDoc("a bind on the same connection ended the operation"),
-    Reason.server_unreachable: ReasonDoc("no server of the directory could be reached", "directories.X.servers"),
+    Reason.server_unreachable: ReasonDoc(
+        "no server of the directory could be reached", "directories.X.servers or directories.X.discover"
+    ),
     Reason.server_lost: ReasonDoc("the connection to the server was lost"),
     Reason.server_silent: ReasonDoc("the server did not answer in time", "limits.silence"),
     Reason.server_wrong_response: ReasonDoc("the server's answer does not belong to the request"),
