@@ -86,10 +86,17 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReasonDoc:
-    """meaning: one line. setting: the configuration key that would allow it, "" where none does."""
+    """meaning: one line. setting: the configuration key that would allow it, "" where none does; X is the name of a
+    client's or a directory's block."""
 
     meaning: str
     setting: str = ""
+
+    def setting_of(self, client: str, directory: str) -> str:
+        """The key with the names of these blocks."""
+        return self.setting.replace("clients.X.", f"clients.{client}.").replace(
+            "directories.X.", f"directories.{directory}."
+        )
 
 
 REASONS: dict[Reason, ReasonDoc] = {

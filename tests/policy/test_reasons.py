@@ -19,3 +19,9 @@ def test_the_page_has_each_reason_as_the_code_has_it():
     lines = [line for line in PAGE.read_text().splitlines() if line.startswith("| `")]
     rows = [tuple(cell.strip().replace("`", "") for cell in line.split("|")[1:4]) for line in lines]
     assert rows == [(reason, REASONS[reason].meaning, REASONS[reason].setting) for reason in Reason]
+
+
+def test_the_setting_is_told_with_the_names_of_the_blocks():
+    found = {REASONS[reason].setting_of("mimecast", "corp") for reason in Reason}
+    assert {"clients.mimecast.base_dns or clients.mimecast.base_above", "directories.corp.paging", "limits"} <= found
+    assert not [setting for setting in found if ".X." in setting]
