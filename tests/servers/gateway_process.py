@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -67,9 +68,10 @@ class GatewayProcess:
         return self._log.read_text()
 
     def wait_for(self, text, after=0):
-        """Until the log has text behind its first characters, whose number is after; returns what is there."""
+        """Until a whole line of the log has text, behind its first characters, whose number is after; returns what is
+        there."""
         until = time.monotonic() + PATIENCE
-        while text not in (found := self.log()[after:]):
+        while text not in (found := self.log()[after:]).rpartition("\n")[0]:
             assert self.process.poll() is None, f"the gateway has ended: {found}"
             assert time.monotonic() < until, f"no {text!r} in the log: {found}"
             time.sleep(0.02)
@@ -158,10 +160,12 @@ def _matching(text, wanted):
 
 
 def free_port():
-    """Of loopback; nobody listens there until somebody else takes it."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    """Of loopback; nobody listens there until somebody else takes it. Systems give none of these to clients."""
+    while True:
+        port = random.randint(20_000, 32_000)
+        with socket.socket() as found, contextlib.suppress(OSError):
+            found.bind(("127.0.0.1", port))
+            return port
 
 
 def configuration(certificates, directory, client, **others):
