@@ -34,6 +34,7 @@ class GatewayProcess:
         self._log = directory / "log"
         self._audit = directory / "audit"
         self.admin_port = None
+        self._ending = False
         with self._log.open("w") as log, self._audit.open("w") as audit:
             self.process = subprocess.Popen(
                 [*launcher, sys.executable, "-m", "gateway", "run", "-c", self.config],
@@ -93,9 +94,10 @@ class GatewayProcess:
         return _matching(self.audit_text(), wanted)
 
     def wait_for_audit(self, count=1, **wanted):
-        """Until there are count records with these fields; returns them."""
+        """Until there are count records with these fields; returns them, with those of all operations that have
+        ended by now."""
         until = time.monotonic() + PATIENCE
-        while len(found := _matching(self._audit.read_text(), wanted)) < count:
+        while len(found := self.audit(**wanted)) < count:
             assert self.process.poll() is None, f"the gateway has ended: {self.log()}"
             assert time.monotonic() < until, f"{len(found)} records with {wanted}: {self.audit_text()}"
             time.sleep(0.02)
@@ -129,6 +131,8 @@ class GatewayProcess:
 
     def terminate(self):
         self._note_pages()
+        # Python takes a second one, once it is about to exit, for its end.
+        self._ending = True
         self.send("SIGTERM")
 
     def _note_pages(self):
@@ -141,8 +145,9 @@ class GatewayProcess:
                 EMITTED.note("admin page", page.read())
 
     def stop(self):
-        """Ends it by SIGTERM; returns the exit status."""
-        self.terminate()
+        """Ends it by SIGTERM, if it is not ending already; returns the exit status."""
+        if not self._ending:
+            self.terminate()
         return self.process.wait(PATIENCE)
 
     def kill(self):
