@@ -1,11 +1,10 @@
-"""Twisted's TLS, at a lower price for each read and each write."""
+"""Twisted's TLS, for those who write and read in large pieces, at a lower price for each read."""
 
 from __future__ import annotations
 
 from typing import Any, Final, Protocol, runtime_checkable
 
 from OpenSSL.SSL import Error, WantReadError, ZeroReturnError
-from twisted.internet.abstract import FileDescriptor
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
@@ -69,19 +68,6 @@ class TlsTransport(TLSMemoryBIOProtocol):
         else:
             return
         self._flushSendBIO()  # type: ignore[no-untyped-call]
-
-    def write(self, bytes: bytes) -> None:
-        super().write(bytes)  # type: ignore[no-untyped-call]
-        transport = self.transport
-        if (
-            isinstance(transport, FileDescriptor)
-            and transport.connected
-            and not transport.disconnecting
-            # It would ask for more while what asks is writing.
-            and not transport.producerPaused
-        ):
-            # What fails or is left over is as it was: the reactor's.
-            transport.doWrite()
 
 
 class TlsFactory(TLSMemoryBIOFactory):

@@ -3,8 +3,7 @@
 import pytest
 from OpenSSL import SSL
 from twisted.internet import ssl
-from twisted.internet.abstract import FileDescriptor
-from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -132,53 +131,3 @@ def test_openssl_is_asked_once_for_each_record(ends, monkeypatch):
     client.tls.dataReceived(octets[10:])
     assert client.inside.pieces[-4:] == [b"entry"] * 4
     assert len(asked) == 5
-
-
-class Wire(FileDescriptor):
-    """A socket that takes so many octets; its reactor does nothing by itself."""
-
-    def __init__(self, takes):
-        super().__init__(reactor=self)
-        self.connected, self.takes, self.taken, self.waits = 1, takes, b"", False
-
-    def writeSomeData(self, data):
-        if self.takes is None:
-            return ConnectionLost()
-        took = bytes(data[: self.takes])
-        self.takes -= len(took)
-        self.taken += took
-        return len(took)
-
-    def addWriter(self, writer):
-        self.waits = True
-
-    def removeWriter(self, writer):
-        self.waits = False
-
-
-def test_a_write_goes_to_the_socket_at_once_and_what_it_does_not_take_to_the_reactor(ends):
-    server, client = ends(Inside())
-    wire = server.tls.transport = Wire(takes=100_000)
-    server.tls.write(b"answer")
-    assert wire.taken and not wire.waits
-    client.tls.dataReceived(wire.taken)
-    assert client.inside.pieces[-1] == b"answer"
-    wire.takes, wire.taken = 10, b""
-    server.tls.write(b"second")
-    assert len(wire.taken) == 10 and wire.waits
-    server.tls.write(b"third")
-    wire.takes = 100_000
-    wire.doWrite()
-    assert not wire.waits
-    client.tls.dataReceived(wire.taken)
-    assert client.inside.pieces[-2:] == [b"second", b"third"]
-
-
-def test_a_socket_that_fails_or_is_to_close_is_left_to_the_reactor(ends):
-    server, _ = ends(Inside())
-    wire = server.tls.transport = Wire(takes=None)
-    server.tls.write(b"answer")
-    assert wire.waits and isinstance(wire.doWrite(), ConnectionLost)
-    wire.takes, wire.disconnecting = 100_000, True
-    server.tls.write(b"last")
-    assert wire.waits and not wire.taken
