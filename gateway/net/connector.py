@@ -171,7 +171,7 @@ class ServerConnector:
                 failures.append(f"{server.url}: {state.down.detail if state.down is not None else 'no answer in time'}")
             except Exception:  # noqa: BLE001 - whatever broke this server, the next one is tried
                 failures.append(f"{server.url}: {explain_failure(Failure())}")
-        if not others_only:
+        if not others_only and any(self._state.is_current(state) for _, state in self.servers):
             self.observer.directory_failed(self.directory)
         raise NoServer("; ".join(failures) or "the directory has no other server")
 
@@ -263,7 +263,7 @@ class ServerConnector:
     def tell_down(self, state: ServerState) -> None:
         """Once for each change."""
         down = state.down
-        if down is None:
+        if down is None or not self._state.is_current(state):
             return
         self.observer.server_fell(self.directory, state.server, down.cause)
         others = any(other.down is None for _, other in self.servers)
@@ -282,6 +282,9 @@ class ServerConnector:
                 self.observer.server_forgotten(self.directory, candidate.server)
 
     def tell_up(self, state: ServerState) -> None:
+        """As tell_down."""
+        if not self._state.is_current(state):
+            return
         self.observer.server_rose(self.directory, state.server)
         log.info("directory {name}: {url} is up again", name=self.directory.name, url=state.server.url)
 
