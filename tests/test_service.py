@@ -111,7 +111,7 @@ class RefusingReactor:
     def __init__(self, number):
         self._number = number
 
-    def listenTCP(self, port, factory, interface):
+    def listenTCP(self, port, factory, interface, **_):
         raise CannotListenError(interface, port, OSError(self._number, os.strerror(self._number)))
 
 

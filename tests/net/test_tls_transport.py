@@ -1,6 +1,7 @@
 """TLS between two ends in memory: what one write becomes, and where a read ends."""
 
 import pytest
+from OpenSSL import SSL
 from twisted.internet import ssl
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
@@ -109,3 +110,24 @@ def test_what_came_before_the_end_of_a_connection_is_not_lost(ends):
     server.deliver(client)
     client.tls.connectionLost(Failure(ConnectionDone()))
     assert owner.events == [b"last words", None]
+
+
+def test_openssl_is_asked_once_for_each_record(ends, monkeypatch):
+    server, client = ends(Inside())
+    server.tls.write(b"tickets first")
+    server.deliver(client)
+    asked = []
+    original = SSL.Connection.recv
+    monkeypatch.setattr(SSL.Connection, "recv", lambda *args: asked.append(0) or original(*args))
+    for _ in range(3):
+        server.tls.write(b"entry")
+    server.deliver(client)
+    assert len(asked) == 3
+    # The beginning of a record is looked at: OpenSSL may find it wrong.
+    server.tls.write(b"entry")
+    octets = server.sent.value()
+    client.tls.dataReceived(octets[:10])
+    assert len(asked) == 4
+    client.tls.dataReceived(octets[10:])
+    assert client.inside.pieces[-4:] == [b"entry"] * 4
+    assert len(asked) == 5
