@@ -89,7 +89,7 @@ def test_a_reload_that_fails_last_of_all_leaves_audit_and_store_as_they_were(cer
         assert found["ldap_gateway_config_reload_success",] == 0
         assert ("ldap_gateway_lockout_store_up",) not in found
         make_certificates(tmp_path, "gateway")
-        running.wait_for("the renewed files are in use")
+        running.wait_for("listener 127.0.0.1:0: the renewed files are in use")
         with RawClient(running.port, certificates.ca_file) as session:
             assert read_root_dse(session) == 0
         until = time.monotonic() + PATIENCE
