@@ -153,7 +153,8 @@ class ServerConnector:
                 self.found(await find_servers(self.directory.discover, self._reactor))
             except NotFound as error:
                 self.not_found(str(error))
-                self.observer.directory_failed(self.directory)
+                if self.in_force:
+                    self.observer.directory_failed(self.directory)
                 raise NoServer(str(error)) from None
         for candidate, state in in_order(self.servers, self.directory.order, instead_of):
             server = candidate.server
