@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 from typing import Protocol as Interface
 
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IHandshakeListener,
@@ -30,6 +31,8 @@ from gateway.net.tls_transport import TlsFactory
 CLOSED_AT_ONCE = "closed by the server before its first answer: does it ask for a client_certificate, or for another?"
 # What a peer that stopped reading may keep of ours after we closed, in seconds.
 LINGER = 5.0
+# Seconds after which the next address of a name is tried as well (RFC 8305 5: 0.01 to 2).
+NEXT_ADDRESS = 0.1
 
 
 class LinkOwner(Interface):
@@ -167,13 +170,23 @@ class _Resolved:
         return self
 
 
+def _endpoint(server: ServerSettings, patience: float, reactor: Reactor) -> Any:
+    untyped: Any = reactor
+    # That of names tells of a refusal only when it would try the next address.
+    if isIPAddress(server.host):
+        return TCP4ClientEndpoint(untyped, server.host, server.port, timeout=patience)
+    if isIPv6Address(server.host):
+        return TCP6ClientEndpoint(untyped, server.host, server.port, timeout=patience)
+    resolving: Any = _Resolved(reactor, server.addresses) if server.addresses else reactor
+    return HostnameEndpoint(resolving, server.host, server.port, timeout=patience, attemptDelay=NEXT_ADDRESS)
+
+
 async def open_link(server: ServerSettings, tls: ResumableTls, patience: float, reactor: Reactor) -> ServerLink:
     """A link whose TLS is up and verified. patience: seconds. Raises what Twisted and OpenSSL do, see
     tls.explain_failure; may be cancelled."""
     untyped: Any = reactor
     started = reactor.seconds()
-    resolving: Any = _Resolved(reactor, server.addresses) if server.addresses else reactor
-    endpoint: Any = HostnameEndpoint(resolving, server.host, server.port, timeout=patience)
+    endpoint = _endpoint(server, patience, reactor)
     links: Any = _LinkFactory(server, tls, reactor)
     creator: Any = tls
     factory: Any = TlsFactory(creator, True, links)
