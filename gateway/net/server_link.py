@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 from typing import Protocol as Interface
 
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IHandshakeListener,
@@ -172,8 +173,7 @@ async def open_link(server: ServerSettings, tls: ResumableTls, patience: float, 
     tls.explain_failure; may be cancelled."""
     untyped: Any = reactor
     started = reactor.seconds()
-    resolving: Any = _Resolved(reactor, server.addresses) if server.addresses else reactor
-    endpoint: Any = HostnameEndpoint(resolving, server.host, server.port, timeout=patience)
+    endpoint = server_endpoint(server, patience, reactor)
     links: Any = _LinkFactory(server, tls, reactor)
     creator: Any = tls
     factory: Any = TlsFactory(creator, True, links)
@@ -185,3 +185,17 @@ async def open_link(server: ServerSettings, tls: ResumableTls, patience: float, 
     except BaseException:
         link.transport.abortConnection()
         raise
+
+
+def server_endpoint(server: ServerSettings, patience: float, reactor: Reactor) -> Any:
+    """Where open_link connects to."""
+    untyped: Any = reactor
+    known = server.addresses or (server.host,)
+    if len(known) == 1:
+        # Nothing is to be resolved, or to be tried side by side.
+        if isIPAddress(known[0]):
+            return TCP4ClientEndpoint(untyped, known[0], server.port, timeout=patience)
+        if isIPv6Address(known[0]):
+            return TCP6ClientEndpoint(untyped, known[0], server.port, timeout=patience)
+    resolving: Any = _Resolved(reactor, server.addresses) if server.addresses else reactor
+    return HostnameEndpoint(resolving, server.host, server.port, timeout=patience)

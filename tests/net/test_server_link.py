@@ -3,9 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.task import Clock
 
 from gateway.demo.certificates import make_certificates
 from gateway.ldap.messages import BindRequest
+from gateway.net.server_link import server_endpoint
+from gateway.net.settings import ServerSettings
 from tests.config.certificates import write_chain, write_pair
 from tests.observe.admin_client import samples
 from tests.servers.gateway_process import GatewayProcess, configuration
@@ -133,3 +137,19 @@ def test_intermediate_certificates_are_shown_as_well(certificates, server_certif
         directory["client_certificate"] = {"certificate": "gateway.pem", "private_key": "gateway.key"}
         with start(tmp_path, certificates, directory) as running:
             assert bind(running, certificates) == 0
+
+
+@pytest.mark.parametrize(
+    "host, addresses, kind",
+    [
+        ("127.0.0.1", (), TCP4ClientEndpoint),
+        ("::1", (), TCP6ClientEndpoint),
+        ("dc1.corp.example", ("192.0.2.1",), TCP4ClientEndpoint),
+        ("dc1.corp.example", ("2001:db8::1",), TCP6ClientEndpoint),
+        ("dc1.corp.example", ("192.0.2.1", "2001:db8::1"), HostnameEndpoint),
+        ("dc1.corp.example", (), HostnameEndpoint),
+    ],
+)
+def test_an_address_that_is_the_only_one_is_connected_to_at_once(host, addresses, kind):
+    server = ServerSettings(host, 636, "dc1.corp.example", addresses)
+    assert type(server_endpoint(server, 5.0, Clock())) is kind
