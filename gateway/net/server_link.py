@@ -31,8 +31,6 @@ from gateway.net.tls_transport import TlsFactory
 CLOSED_AT_ONCE = "closed by the server before its first answer: does it ask for a client_certificate, or for another?"
 # What a peer that stopped reading may keep of ours after we closed, in seconds.
 LINGER = 5.0
-# Seconds after which the next address of a name is tried as well (RFC 8305 5: 0.01 to 2).
-NEXT_ADDRESS = 0.1
 
 
 class LinkOwner(Interface):
@@ -170,23 +168,12 @@ class _Resolved:
         return self
 
 
-def _endpoint(server: ServerSettings, patience: float, reactor: Reactor) -> Any:
-    untyped: Any = reactor
-    # That of names tells of a refusal only when it would try the next address.
-    if isIPAddress(server.host):
-        return TCP4ClientEndpoint(untyped, server.host, server.port, timeout=patience)
-    if isIPv6Address(server.host):
-        return TCP6ClientEndpoint(untyped, server.host, server.port, timeout=patience)
-    resolving: Any = _Resolved(reactor, server.addresses) if server.addresses else reactor
-    return HostnameEndpoint(resolving, server.host, server.port, timeout=patience, attemptDelay=NEXT_ADDRESS)
-
-
 async def open_link(server: ServerSettings, tls: ResumableTls, patience: float, reactor: Reactor) -> ServerLink:
     """A link whose TLS is up and verified. patience: seconds. Raises what Twisted and OpenSSL do, see
     tls.explain_failure; may be cancelled."""
     untyped: Any = reactor
     started = reactor.seconds()
-    endpoint = _endpoint(server, patience, reactor)
+    endpoint = server_endpoint(server, patience, reactor)
     links: Any = _LinkFactory(server, tls, reactor)
     creator: Any = tls
     factory: Any = TlsFactory(creator, True, links)
@@ -198,3 +185,17 @@ async def open_link(server: ServerSettings, tls: ResumableTls, patience: float, 
     except BaseException:
         link.transport.abortConnection()
         raise
+
+
+def server_endpoint(server: ServerSettings, patience: float, reactor: Reactor) -> Any:
+    """Where open_link connects to."""
+    untyped: Any = reactor
+    known = server.addresses or (server.host,)
+    if len(known) == 1:
+        # Nothing is to be resolved, or to be tried side by side.
+        if isIPAddress(known[0]):
+            return TCP4ClientEndpoint(untyped, known[0], server.port, timeout=patience)
+        if isIPv6Address(known[0]):
+            return TCP6ClientEndpoint(untyped, known[0], server.port, timeout=patience)
+    resolving: Any = _Resolved(reactor, server.addresses) if server.addresses else reactor
+    return HostnameEndpoint(resolving, server.host, server.port, timeout=patience)

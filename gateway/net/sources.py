@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Generic, TypeVar
 
@@ -37,6 +38,8 @@ class SourceTable(Generic[Client]):
         return None
 
 
+# Each connection asks several times.
+@lru_cache(maxsize=1024)
 def parse_source(address: str) -> IPv4Address | IPv6Address:
     source = ip_address(address.partition("%")[0])
     if isinstance(source, IPv6Address) and source.ipv4_mapped is not None:
