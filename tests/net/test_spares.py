@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 
 from gateway.ldap import messages as m
 from gateway.ldap.framing import Framer
-from gateway.ldap.results import LDAPResult
+from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.net.choosing import listed
 from gateway.net.observer import FailureCause
 from gateway.net.server_state import DirectoryState
@@ -258,7 +258,7 @@ def test_each_session_has_a_connection_of_its_own_that_carried_no_bind_before(
 
 
 def test_one_on_which_the_server_has_said_something_is_not_handed_out(certificates, server_certificates, tmp_path):
-    notice = m.encode(m.notice_of_disconnection(52, "going down"))
+    notice = m.encode(m.notice_of_disconnection(ResultCode.unavailable, "going down"))
 
     with (
         CountingServer(server_certificates, greeting=notice, greeted=(2, 3)) as server,
