@@ -166,7 +166,7 @@ class _Process:
             audit = self._audit.prepare(configuration.settings.audit)
             try:
                 self._gateway.reload(configuration.settings)
-            except StartError:
+            except BaseException:
                 audit.discard()
                 raise
         except (ConfigurationError, StartError, AuditError) as error:

@@ -10,6 +10,7 @@ affair.
 import base64
 import contextlib
 import functools
+import itertools
 import os
 import re
 import subprocess
@@ -101,7 +102,7 @@ def watch():
 def _is_gateway(arguments):
     """By the command's name; its files may be arguments of other commands as well."""
     words = arguments.split() if isinstance(arguments, str) else [os.fsdecode(each) for each in arguments]
-    return any(Path(word).name == "ldap-gateway" for word in words) or ("-m", "gateway") in zip(words, words[1:])
+    return any(Path(word).name == "ldap-gateway" for word in words) or ("-m", "gateway") in itertools.pairwise(words)
 
 
 def _watch_processes():

@@ -292,3 +292,22 @@ def test_the_authority_of_the_clients_is_renewed_and_the_configuration_is_not(tm
         assert connects()
         assert "reloaded" in running.reload(running.config.read_text())
         assert not connects()
+
+
+def test_what_a_session_of_before_the_reload_trusts_takes_no_server_down_for_the_others(tmp_path, certificates):
+    with StubServer(make_certificates(tmp_path, "server")) as server:
+        directory = server.gateway_directory(make_certificates(tmp_path, "old").ca_file)
+        with (
+            start(tmp_path, certificates, directory | {"health": {}}) as running,
+            RawClient(running.port, certificates.ca_file) as before,
+        ):
+            assert read_root_dse(before) == 0
+            config = json.loads(running.config.read_text())
+            config["directories"]["corp"]["ca_file"] = str(server.ca_file)
+            assert "reloaded" in running.reload(json.dumps(config))
+            with RawClient(running.port, certificates.ca_file) as later:
+                assert later.bind(*ACCOUNT) == 0
+            assert before.bind(*ACCOUNT) == 52
+            found = samples(running.admin_port).items()
+            assert [value for (name, *_), value in found if name == "ldap_gateway_server_up"] == [1]
+            assert get(running.admin_port, "/readyz")[0] == 200

@@ -21,7 +21,8 @@ from gateway.service import Gateway
 from gateway.state.sizes import SizesInMemory
 from tests.config.certificates import write_pair
 from tests.config.test_load import GOOD
-from tests.servers.gateway_process import GatewayProcess, configuration, free_port
+from tests.observe.admin_client import samples
+from tests.servers.gateway_process import PATIENCE, GatewayProcess, configuration, free_port
 from tests.servers.raw_client import RawClient
 from tests.servers.stub_server import StubServer
 
@@ -75,6 +76,34 @@ def test_a_reload_that_cannot_open_an_address_changes_nothing(certificates, conf
         assert read_root_dse(later) == 0
 
 
+def test_a_reload_that_fails_last_of_all_leaves_audit_and_store_as_they_were(certificates, config, tmp_path):
+    before, after = tmp_path / "before.jsonl", tmp_path / "after.jsonl"
+    config |= {"audit": {"file": str(before)}, "admin": {"address": "127.0.0.1:0"}}
+    with GatewayProcess(tmp_path, json.dumps(config)) as running, socket.create_server(("127.0.0.1", 0)) as other:
+        changed = config | {"audit": {"file": str(after)}, "lockout_store": "redis://127.0.0.1:1/0"}
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        said = running.reload(with_listeners(changed, address))
+        assert f"listener {address}: Address already in use" in said
+        assert "lockout_store redis" not in said
+        found = samples(running.admin_port)
+        assert found["ldap_gateway_config_reload_success",] == 0
+        assert ("ldap_gateway_lockout_store_up",) not in found
+        make_certificates(tmp_path, "gateway")
+        running.wait_for("listener 127.0.0.1:0: the renewed files are in use")
+        with RawClient(running.port, certificates.ca_file) as session:
+            assert read_root_dse(session) == 0
+        until = time.monotonic() + PATIENCE
+        while not before.read_text():
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        assert "reloaded" in running.reload(json.dumps(changed))
+        assert ("ldap_gateway_lockout_store_up",) in samples(running.admin_port)
+        with RawClient(running.port, certificates.ca_file) as session:
+            assert read_root_dse(session) == 0
+    # Nothing but what follows a reload that succeeded is in the new one.
+    assert [len(path.read_text().splitlines()) for path in (before, after)] == [1, 1]
+
+
 def test_a_reload_opens_what_is_new_keeps_what_stays_and_closes_what_is_gone(certificates, config, gateway):
     with RawClient(gateway.port, certificates.ca_file) as before:
         said = gateway.reload(with_listeners(config, "127.0.0.2:0"))
@@ -111,7 +140,7 @@ class RefusingReactor:
     def __init__(self, number):
         self._number = number
 
-    def listenTCP(self, port, factory, interface):
+    def listenTCP(self, port, factory, interface, **_):
         raise CannotListenError(interface, port, OSError(self._number, os.strerror(self._number)))
 
 

@@ -1,11 +1,14 @@
 """The unit files as systemd itself reads them."""
 
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from gateway.net.listening import BACKLOG
 
 UNITS = Path(__file__).parents[1] / "systemd"
 SERVICE, SOCKET = UNITS / "ldap-gateway.service", UNITS / "ldap-gateway.socket"
@@ -35,6 +38,12 @@ def test_systemd_reads_them_without_a_complaint(analyze, tmp_path):
     checked = analyze("verify", str(tmp_path / SERVICE.name), str(tmp_path / SOCKET.name))
     ours = [line for line in checked.stderr.splitlines() if "ldap-gateway" in line]
     assert (checked.returncode, ours) == (0, [])
+
+
+def test_as_many_connections_may_wait_as_at_a_socket_of_its_own():
+    """Nothing but systemd says it of a socket that systemd has opened."""
+    (backlog,) = re.findall(r"^Backlog=(\d+)$", SOCKET.read_text(), re.MULTILINE)
+    assert int(backlog) == BACKLOG
 
 
 def test_the_service_may_do_little_beyond_its_work(analyze):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gateway.cli.options import config_option
+
+if TYPE_CHECKING:
+    from gateway.policy.settings import ClientPolicy
 
 
 @click.command(
@@ -63,7 +66,7 @@ def command(
     else:
         search = SearchRequest(base, SCOPE_NAMES.index(scope), parsed, attributes)
         decision = policy.search.decide(search, ())
-    said = _refusal(decision, client) if isinstance(decision, Refuse) else _plan(decision)
+    said = _refusal(decision, policies[client]) if isinstance(decision, Refuse) else _plan(decision)
     if as_json:
         click.echo(json.dumps(said))
     else:
@@ -80,7 +83,7 @@ def command(
     sys.exit(1 if isinstance(decision, Refuse) else 0)
 
 
-def _refusal(decision: Any, client: str) -> dict[str, Any]:
+def _refusal(decision: Any, client: ClientPolicy) -> dict[str, Any]:
     from gateway.ldap.results import result_name
     from gateway.policy.reasons import REASONS
 
@@ -91,7 +94,7 @@ def _refusal(decision: Any, client: str) -> dict[str, Any]:
         "meaning": doc.meaning,
         "detail": decision.detail or "-",
         "result": f"{result_name(decision.code)} ({int(decision.code)})",
-        "setting": doc.setting.replace(".X.", f".{client}.") or "none would allow it",
+        "setting": doc.setting_of(client.name, client.directory) or "none would allow it",
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -62,7 +63,7 @@ class DirectoryCompiler:
         own = directory.client_certificate
         return DirectorySettings(
             name,
-            tuple(server for server in servers if server is not None),
+            _numbered([server for server in servers if server is not None]),
             ca_file,
             directory.connect_timeout,
             None if own is None else ClientCertificate(*self._pair((*location, "client_certificate"), own)),
@@ -119,6 +120,16 @@ class DirectoryCompiler:
         except ValueError as error:
             self._problem(location, str(error))
             return None
+
+
+def _numbered(servers: list[ServerSettings]) -> tuple[ServerSettings, ...]:
+    """All domain controllers may have the domain's own name in their certificates."""
+    alike: dict[str, list[ServerSettings]] = {}
+    for server in servers:
+        others = alike.setdefault(server.label, [])
+        if server not in others:
+            others.append(server)
+    return tuple(replace(server, number=alike[server.label].index(server) + 1) for server in servers)
 
 
 def server_settings(url: str, server_name: str | None) -> ServerSettings:

@@ -27,12 +27,15 @@ _OPEN_FILES: Final = frozenset({"sources_file", "ca_file"})
 # Whatever looks like one, wherever it is written: PHC hashes, and passwords in URLs.
 _HASH: Final = re.compile(r"\$[a-z0-9-]+\$.*\$")
 _USER_INFO: Final = re.compile(r"(?<=://)[^/@]*@")
+_PASSWORD: Final = re.compile(r"(?<=://)(?P<user>[^:/@]*)(:(?P<password>[^/@]*))?@")
 
 
 def effective(file: models.File, settings: GatewaySettings, directory: Path, key: bytes) -> Effective:
     """directory: that relative paths begin at. key: of the digests; two configurations that are to be compared need
     the same one."""
-    values = _Reader(directory, key).read(file)
+    reader = _Reader(directory, key)
+    values = reader.read(file)
+    values["lockout_store"] = reader.store(file.lockout_store)
     values["listeners"] = _by_address(values["listeners"])
     for block in values["directories"].values():
         block["servers"] = [_server(server) for server in block["servers"]]
@@ -60,6 +63,14 @@ class _Reader:
             else:
                 found[name] = self._read(value, shown[name])
         return found
+
+    def store(self, store: str | models.LockoutStore) -> Effective:
+        """Both of its forms alike. Of a password in the URL it can be told that it has changed."""
+        written = models.LockoutStore(url=store) if isinstance(store, str) else store
+        found = _PASSWORD.search(written.url)
+        user, password = (found["user"], found["password"]) if found is not None else ("", None)
+        url = _PASSWORD.sub(lambda _: f"{user}@" if user else "", written.url)
+        return self.read(written) | {"url": url, "password": self._secret(password)}
 
     def _read(self, value: Any, shown: Any) -> Any:
         if isinstance(value, BaseModel):

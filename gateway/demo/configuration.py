@@ -10,6 +10,7 @@ from gateway.demo.certificates import CertificateFiles
 from gateway.demo.people import CONTACTS, DOMAIN, GROUPS, SECRET_PROJECTS, STAFF, SUFFIX, SYNC_ACCOUNT
 
 CLIENT: Final = "mimecast"
+DIRECTORY: Final = "demo"
 BASE_DNS: Final = (str(STAFF), str(GROUPS), str(CONTACTS))
 EXCLUDED_BASE_DNS: tuple[str, ...] = (str(SECRET_PROJECTS),)
 ATTRIBUTES: tuple[str, ...] = (
@@ -34,7 +35,7 @@ listeners:
   - {{address: "127.0.0.1:0", certificate: {certificate}, private_key: {private_key}}}
 
 directories:
-  demo:
+  {directory}:
     servers: [{{url: "ldaps://127.0.0.1:{port}", server_name: localhost}}]
     ca_file: {ca_file}
     naming_contexts: [{suffix}]
@@ -44,7 +45,7 @@ directories:
 clients:
   {client}:
     sources: [127.0.0.1]
-    directory: demo
+    directory: {directory}
     sync_accounts: [{account}, {account_dn}]
     login_base_dns: [{staff}]
     login_domains: [{domain}]
@@ -66,6 +67,7 @@ def write_configuration(path: Path, gateway: CertificateFiles, server: Certifica
     path.write_text(
         _FILE.format(
             client=CLIENT,
+            directory=DIRECTORY,
             certificate=json.dumps(str(gateway.certificate)),
             private_key=json.dumps(str(gateway.private_key)),
             port=server_port,

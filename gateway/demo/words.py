@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Final
 
-from gateway.demo.configuration import CLIENT
+from gateway.demo.configuration import CLIENT, DIRECTORY
 from gateway.demo.people import STAFF, SYNC_ACCOUNT
 from gateway.demo.stage import Place, Stage
 from gateway.demo.steps import Happened, Part, Step
@@ -130,7 +130,7 @@ def why(found: Happened) -> list[str]:
     if not found.reason:
         return []
     doc = REASONS[Reason(found.reason)]
-    setting = doc.setting.replace(".X.", f".{CLIENT}.")
+    setting = doc.setting_of(CLIENT, DIRECTORY)
     return [f"{found.reason}: {doc.meaning}", *([f"see {setting}"] if setting else [])]
 
 

@@ -54,6 +54,8 @@ class ServerConnector:
         self._candidates = listed(directory.servers, directory.order)
         if directory.discover is not None and directory.discover in self._state.found:
             self._candidates = self._state.found[directory.discover]
+        # False after a reload: what sessions of before it find out in DNS is theirs alone.
+        self.in_force = True
         self.spares: SpareLinks | None = None
         self._lost_dns = ""
         self.changed: Callable[[], None] = lambda: None
@@ -77,6 +79,9 @@ class ServerConnector:
         """These are the servers from now on. Sessions stay where they are."""
         discover = self.directory.discover
         if discover is None:
+            return
+        if not self.in_force:
+            self._candidates = found.candidates
             return
         if self._lost_dns:
             name = self.directory.name
@@ -106,6 +111,8 @@ class ServerConnector:
 
     def not_found(self, why: str) -> None:
         """DNS names no servers; the last ones that it named stay."""
+        if not self.in_force:
+            return
         self.observer.discovery_ended(self.directory, why)
         if why == self._lost_dns:
             return
@@ -146,7 +153,8 @@ class ServerConnector:
                 self.found(await find_servers(self.directory.discover, self._reactor))
             except NotFound as error:
                 self.not_found(str(error))
-                self.observer.directory_failed(self.directory)
+                if self.in_force:
+                    self.observer.directory_failed(self.directory)
                 raise NoServer(str(error)) from None
         for candidate, state in in_order(self.servers, self.directory.order, instead_of):
             server = candidate.server
@@ -171,7 +179,7 @@ class ServerConnector:
                 failures.append(f"{server.url}: {state.down.detail if state.down is not None else 'no answer in time'}")
             except Exception:  # noqa: BLE001 - whatever broke this server, the next one is tried
                 failures.append(f"{server.url}: {explain_failure(Failure())}")
-        if not others_only:
+        if not others_only and any(self._state.is_current(state) for _, state in self.servers):
             self.observer.directory_failed(self.directory)
         raise NoServer("; ".join(failures) or "the directory has no other server")
 
@@ -263,7 +271,7 @@ class ServerConnector:
     def tell_down(self, state: ServerState) -> None:
         """Once for each change."""
         down = state.down
-        if down is None:
+        if down is None or not self._state.is_current(state):
             return
         self.observer.server_fell(self.directory, state.server, down.cause)
         others = any(other.down is None for _, other in self.servers)
@@ -282,6 +290,9 @@ class ServerConnector:
                 self.observer.server_forgotten(self.directory, candidate.server)
 
     def tell_up(self, state: ServerState) -> None:
+        """As tell_down."""
+        if not self._state.is_current(state):
+            return
         self.observer.server_rose(self.directory, state.server)
         log.info("directory {name}: {url} is up again", name=self.directory.name, url=state.server.url)
 

@@ -94,7 +94,7 @@ class Listeners:
     def _listen(self, key: Key, factory: ListenerFactory) -> Port:
         inherited = self._inherited.get(key)
         if inherited is None:
-            return self._reactor.listenTCP(key[1], factory, BACKLOG, key[0])
+            return self._reactor.listenTCP(key[1], factory, backlog=BACKLOG, interface=key[0])
         return self._reactor.adoptStreamPort(inherited.descriptor, inherited.family, factory)
 
     def _in_the_way(self, key: Key, error: CannotListenError) -> str:

@@ -42,9 +42,8 @@ class Transport(Protocol):
 
 
 class SecureTransport(Transport, Protocol):
-    """ISSLTransport of twisted.internet.interfaces as well; getHandle: its OpenSSL connection"""
+    """Of a connection that has TLS from the beginning. getHandle: its OpenSSL connection"""
 
-    def getPeerCertificate(self) -> Any: ...
     def getHandle(self) -> Any: ...
 
 

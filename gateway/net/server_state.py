@@ -69,11 +69,12 @@ class Load:
 
 @dataclass(slots=True, eq=False)
 class ServerState:
-    """clock: the reactor's, in seconds. suspected: something went wrong that a server which is down would explain; a
-    check settles it. woken: called when a check is wanted sooner than planned. spares: links that are ready for a
-    session, the oldest first."""
+    """trust: as DirectoryState.server has it. clock: the reactor's, in seconds. suspected: something went wrong that a
+    server which is down would explain; a check settles it. woken: called when a check is wanted sooner than planned.
+    spares: links that are ready for a session, the oldest first."""
 
     server: ServerSettings
+    trust: str
     clock: Callable[[], float]
     load: Load = field(default_factory=Load)
     down: Down | None = None
@@ -163,7 +164,6 @@ class ServerState:
             self.woken()
         return before is None or before.cause is not cause
 
-
     def _drop_spares(self) -> None:
         for link in list(self.spares):
             link.close()
@@ -178,6 +178,7 @@ class DirectoryState:
         self.found: dict[DiscoverySettings, tuple[Candidate, ...]] = {}
         self._clock = clock
         self._servers: dict[tuple[ServerSettings, str], ServerState] = {}
+        self._kept: set[tuple[ServerSettings, str]] | None = None
         self._loads: dict[ServerSettings, Load] = {}
 
     def server(self, server: ServerSettings, trust: str) -> ServerState:
@@ -186,11 +187,17 @@ class DirectoryState:
         found = self._servers.get((server, trust))
         if found is None:
             load = self._loads.setdefault(server, Load())
-            found = self._servers[server, trust] = ServerState(server, self._clock, load)
+            found = self._servers[server, trust] = ServerState(server, trust, self._clock, load)
         return found
 
     def keep(self, kept: set[tuple[ServerSettings, str]]) -> None:
         """Forgets all others."""
+        self._kept = kept
         self._servers = {key: state for key, state in self._servers.items() if key in kept}
         servers = {server for server, _ in kept}
         self._loads = {server: load for server, load in self._loads.items() if server in servers or load.sessions}
+
+    def is_current(self, state: ServerState) -> bool:
+        """False for what a session of an earlier load still tries, by what that load trusts: it says nothing of the
+        servers that others get."""
+        return self._kept is None or (state.server, state.trust) in self._kept

@@ -64,12 +64,14 @@ class ConnectionLimits:
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
     """host, port: where to connect. server_name: what the certificate must say, sent as SNI. addresses: of the host,
-    where they are known already; none where the system resolves it."""
+    where they are known already; none where the system resolves it. number: which one of the directory's it is that
+    have this server_name and port."""
 
     host: str
     port: int
     server_name: str
     addresses: tuple[str, ...] = ()
+    number: int = 1
 
     @property
     def url(self) -> str:
@@ -79,7 +81,8 @@ class ServerSettings:
     @property
     def label(self) -> str:
         """Its name and port, for metrics and pages; an address only where the configuration gives no name."""
-        return f"{self.server_name}:{self.port}"
+        name = f"{self.server_name}:{self.port}"
+        return name if self.number == 1 else f"{name} #{self.number}"
 
 
 @dataclass(frozen=True, slots=True)

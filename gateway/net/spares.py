@@ -74,7 +74,9 @@ class SpareLinks:
         return link
 
     def drop(self) -> None:
-        """Closes all; others are opened as they are needed."""
+        """Closes all, and gives up the one that is coming up; others are opened as they are needed."""
+        if self._opening is not None:
+            self._opening.cancel()
         for link in list(self._ages):
             link.close()
 
@@ -83,8 +85,6 @@ class SpareLinks:
         self._stopped = True
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
-        if self._opening is not None:
-            self._opening.cancel()
         self.drop()
 
     def _plan(self) -> None:

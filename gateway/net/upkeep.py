@@ -60,6 +60,7 @@ class _Directory:
         if self._discovery is not None:
             self._discovery.stop()
         # Sessions of the old configuration may still use it.
+        self._connector.in_force = False
         self._connector.spares = None
         self._connector.changed = _nothing
         self._checks.stop()

@@ -231,7 +231,7 @@ class AuditWriter:
             self._reopen_at = monotonic() + self._retry
             self._reopen_problem = (
                 f"{self._output.name}: cannot be opened anew: {error.strerror}; "
-                "records go on to the file that was open, wherever it is now"
+                "records go on to where they went, wherever that is now"
             )
             return
         with self._lock:

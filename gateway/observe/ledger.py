@@ -171,7 +171,7 @@ class Ledger(Observer):
                 servers[place] = self.servers.get(place) or ServerStatus(*place)
         self.servers = servers
         self.discoveries = {
-            client.directory.name: self.discoveries.get(client.directory.name) or DiscoveryStatus(discover.service)
+            client.directory.name: self._discovery(client.directory.name, discover.service)
             for client in settings.clients
             if (discover := client.directory.discover) is not None
         }
@@ -338,6 +338,10 @@ class Ledger(Observer):
         place = (directory.name, server.label)
         # One that left the configuration may still be asked by a session that began before.
         return self.servers.get(place) or ServerStatus(*place)
+
+    def _discovery(self, directory: str, service: str) -> DiscoveryStatus:
+        known = self.discoveries.get(directory)
+        return known if known is not None and known.service == service else DiscoveryStatus(service)
 
     def _count_refusal(self, reason: str) -> None:
         hour = int(self.clock() / HOUR)

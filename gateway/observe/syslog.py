@@ -110,10 +110,7 @@ class StreamSyslogOutput(StreamOutput):
         self._settings = settings
         self._header = SyslogHeader(settings.facility)
         self._socket: socket.socket | None = None
-        self._tls: ssl.SSLContext | None = None
-        if settings.transport is SyslogTransport.tls:
-            self._tls = ssl.create_default_context(cafile=settings.ca_file)
-            self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._tls = _context(settings)
 
     def write(self, waiting: deque[AuditLine]) -> None:
         try:
@@ -127,6 +124,8 @@ class StreamSyslogOutput(StreamOutput):
             raise
 
     def reopen(self) -> None:
+        # The authorities as they are now.
+        self._tls = _context(self._settings)
         self.close()
 
     def close(self) -> None:
@@ -154,6 +153,15 @@ class StreamSyslogOutput(StreamOutput):
         if self._socket is None:
             raise ConnectionError("not connected")
         return self._socket.send(octets)
+
+
+def _context(settings: SyslogSettings) -> ssl.SSLContext | None:
+    """Raises OSError where the CA file cannot be used."""
+    if settings.transport is not SyslogTransport.tls:
+        return None
+    made = ssl.create_default_context(cafile=settings.ca_file)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    return made
 
 
 def _connected(family: int, address: tuple[Any, ...] | str) -> socket.socket:

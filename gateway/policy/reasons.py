@@ -86,10 +86,17 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReasonDoc:
-    """meaning: one line. setting: the configuration key that would allow it, "" where none does."""
+    """meaning: one line. setting: the configuration key that would allow it, "" where none does; X is the name of a
+    client's or a directory's block."""
 
     meaning: str
     setting: str = ""
+
+    def setting_of(self, client: str, directory: str) -> str:
+        """The key with the names of these blocks."""
+        return self.setting.replace("clients.X.", f"clients.{client}.").replace(
+            "directories.X.", f"directories.{directory}."
+        )
 
 
 REASONS: dict[Reason, ReasonDoc] = {
@@ -130,7 +137,9 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.sasl_not_allowed: ReasonDoc("a SASL bind; only simple binds are served"),
     Reason.anonymous_not_allowed: ReasonDoc("an anonymous bind", "clients.X.allow_anonymous"),
     Reason.empty_password: ReasonDoc("a name with an empty password, which a server may take for anonymous"),
-    Reason.bind_name_form_not_allowed: ReasonDoc("the bind name is neither a DN, name@domain nor DOMAIN\\name"),
+    Reason.bind_name_form_not_allowed: ReasonDoc(
+        "the bind name is neither a DN, name@domain, DOMAIN\\name nor the name of a mapped account"
+    ),
     Reason.account_spelling_not_listed: ReasonDoc(
         "a sync account in a spelling that is not listed", "clients.X.sync_accounts or clients.X.credentials.accounts"
     ),
@@ -194,7 +203,9 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.client_gone: ReasonDoc("the client unbound or closed its connection first"),
     Reason.abandoned: ReasonDoc("the client abandoned the operation"),
     Reason.superseded_by_bind: ReasonDoc("a bind on the same connection ended the operation"),
-    Reason.server_unreachable: ReasonDoc("no server of the directory could be reached", "directories.X.servers"),
+    Reason.server_unreachable: ReasonDoc(
+        "no server of the directory could be reached", "directories.X.servers or directories.X.discover"
+    ),
     Reason.server_lost: ReasonDoc("the connection to the server was lost"),
     Reason.server_silent: ReasonDoc("the server did not answer in time", "limits.silence"),
     Reason.server_wrong_response: ReasonDoc("the server's answer does not belong to the request"),

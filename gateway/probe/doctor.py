@@ -1,4 +1,5 @@
-"""The walk along the path that a sync takes: listener, certificate, servers, account, directory, policy.
+"""The walk along the path that a sync takes: listener, certificate, servers, account, directory, policy; and a look at
+the lockout guard's store, where there is one.
 
 It only reads, and it signs in with nothing but the password that it was given.
 """
@@ -26,6 +27,7 @@ from gateway.probe.directory import check_directory
 from gateway.probe.escapes import check_escapes
 from gateway.probe.findings import Area, Finding, Section
 from gateway.probe.listener import check_listener
+from gateway.probe.lockout_store import check_lockout_store
 from gateway.probe.own_account import check_secret, own_account
 from gateway.probe.server import check_server
 from gateway.probe.usual_searches import check_usual_searches
@@ -80,6 +82,9 @@ class Doctor:
             usable[directory.name] = await self._servers(directory)
         for client in self._asked.clients:
             await self._client(client, usable[client.directory.name])
+        store = self._asked.settings.lockout_store
+        if store is not None:
+            await check_lockout_store(self._section(Area.lockout_store, store.label), store, self._reactor)
         for client in self._asked.clients:
             section = self._section(Area.policy, f"client {client.policy.name}")
             check_escapes(section, client.policy)

@@ -23,6 +23,7 @@ class Area(StrEnum):
     server = "server"
     account = "account"
     directory = "directory"
+    lockout_store = "lockout_store"
     policy = "policy"
 
 

@@ -39,7 +39,7 @@ def check_usual_searches(section: Section, settings: ClientPolicy) -> None:
         decision = policy.search.decide(request, (page,))
         if isinstance(decision, Refuse):
             doc = REASONS[decision.reason]
-            setting = doc.setting.replace(".X.", f".{settings.name}.")
+            setting = doc.setting_of(settings.name, settings.directory)
             detail = f" ({decision.detail})" if decision.detail else ""
             section.warning(f"filter for {what}", f"{text} is refused: {decision.reason}{detail}", f"see {setting}")
         else:

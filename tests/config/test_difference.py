@@ -150,6 +150,28 @@ def test_a_secret_has_changed_and_no_more(effective, tmp_path):
         assert not any(secret in told for secret in (*digests, "Passw0rd"))
 
 
+@pytest.mark.parametrize(
+    "old, new, said",
+    [
+        ("redis://:OLD@redis/0", "redis://:NEW@redis/0", ["lockout_store.password: changed"]),
+        ("redis://gw:OLD@redis/0", "redis://other:OLD@redis/0", ["lockout_store.url: redis://gw@redis/0 -> redis://other@redis/0"]),
+        ("redis://:OLD@redis/0", "redis://:OLD@redis2/0", ["lockout_store.url: redis://redis/0 -> redis://redis2/0"]),
+        (
+            "memory",
+            "redis://:NEW@redis/0",
+            ["lockout_store.url: memory -> redis://redis/0", "lockout_store.password: added"],
+        ),
+        ("redis://redis/0", "{url: redis://redis/0}", []),
+        ("unix://gw:OLD@/run/redis.sock", "unix://gw:NEW@/run/redis.sock", ["lockout_store.password: changed"]),
+    ],
+)
+def test_a_store_is_told_without_its_password(effective, old, new, said):
+    written = [f"lockout_store: {each if each[0] == '{' else json.dumps(each)}\n" for each in (old, new)]
+    before, after = (effective(TEXT + each) for each in written)
+    assert [str(change) for change in differences(before, after)] == said
+    assert not any(word in json.dumps((before, after)) for word in ("OLD", "NEW"))
+
+
 def test_another_file_with_a_secret_is_told_by_its_name(effective, tmp_path):
     os.link(tmp_path / "secret", tmp_path / "other")
     before, after = effective(MAPPED), effective(MAPPED.replace("_file: secret", "_file: other"))

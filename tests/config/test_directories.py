@@ -36,6 +36,14 @@ def test_what_is_written(tmp_path):
     assert "ssword" not in repr(found)
 
 
+def test_servers_whose_certificates_carry_one_name_are_told_apart(tmp_path):
+    hosts = ("10.1.2.3", "10.1.2.4", "10.1.2.4:3269", "10.1.2.3")
+    listed = ", ".join(f'{{url: "ldaps://{host}", server_name: corp.example}}' for host in hosts)
+    found = directory(tmp_path, servers=f"    servers: [{listed}]").servers
+    labels = ["corp.example:636", "corp.example:636 #2", "corp.example:3269", "corp.example:636"]
+    assert [server.label for server in found] == labels
+
+
 @pytest.mark.parametrize("off", ["off", '"off"'])
 def test_checks_may_be_off(tmp_path, off):
     assert directory(tmp_path, f"health: {off}").health is None

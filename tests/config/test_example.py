@@ -70,8 +70,8 @@ def test_every_default_in_the_example_is_the_true_one():
 def test_every_model_that_has_defaults_is_in_the_example():
     shown = {type(model) for model, _, _ in example_parts()}
     known = {model for model in vars(models).values() if isinstance(model, type) and issubclass(model, models.Model)}
-    # Certificates of clients, ours or theirs, and mapped accounts are none by default, servers are listed or discovered,
-    # records go to no syslog, and the lockout guard counts in memory.
+    # Certificates of clients, ours or theirs, and mapped accounts are none by default, servers are listed or
+    # discovered, records go to no syslog, and the lockout guard counts in memory.
     none = {models.ClientCertificate, models.RequiredCertificate, models.MappedAccount, models.Syslog, models.Discover}
     none.add(models.LockoutStore)
     assert known - shown == {models.Model, *none}

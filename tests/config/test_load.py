@@ -267,7 +267,9 @@ def test_the_same_network_for_two_clients_is_a_tie(tmp_path):
         load(tmp_path, GOOD + client.replace("mimecast", "other"))
 
 
-@pytest.mark.parametrize("content, words", [(b"", "is empty"), (b"\xff", "not UTF-8"), (b"[]", "mapping"), (b"a: [", "YAML")])
+@pytest.mark.parametrize(
+    "content, words", [(b"", "is empty"), (b"\xff", "not UTF-8"), (b"[]", "mapping"), (b"a: [", "YAML")]
+)
 def test_files_that_are_no_configuration(tmp_path, content, words):
     path = tmp_path / "gateway.yaml"
     path.write_bytes(content)
@@ -295,7 +297,7 @@ def test_a_key_that_cannot_be_read_is_not_called_a_wrong_one(tmp_path):
     path.write_text(GOOD)
     write_pair(tmp_path)
     (tmp_path / "gateway.key").unlink()
-    with pytest.raises(ConfigurationError, match="gateway.key: cannot be read: No such file or directory"):
+    with pytest.raises(ConfigurationError, match=r"gateway\.key: cannot be read: No such file or directory"):
         load_configuration(path)
 
 

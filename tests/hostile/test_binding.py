@@ -22,6 +22,7 @@ def wrong(code):
 SIGNED_IN = answered((1, 0), forwarded=0)
 STILL_WAITING = Verdict()
 
+DISCONNECTED = o.result(0x78, 52, b"", b"", o.text(o.NOTICE, 0x8A), id=0)
 WHILE_THE_SYNC_ACCOUNT_BINDS = [
     ("a bind response", SUCCESS, SIGNED_IN),
     ("a wrong password", o.result(0x61, 49, id=1), wrong(49)),
@@ -46,14 +47,23 @@ WHILE_THE_SYNC_ACCOUNT_BINDS = [
     ("a success, then a failure", SUCCESS + o.result(0x61, 49, id=1), SIGNED_IN),
     ("a failure, then a success", o.result(0x61, 49, id=1) + SUCCESS, wrong(49)),
     ("a success, then a search's answers", SUCCESS + o.entry(DN, id=2) + o.done(id=2), SIGNED_IN),
-    ("a notice of disconnection", o.result(0x78, 52, b"", b"", o.text(o.NOTICE, 0x8A), id=0), LOST),
-    ("a notice of disconnection, then a success",
-     o.result(0x78, 52, b"", b"", o.text(o.NOTICE, 0x8A), id=0) + SUCCESS, LOST),
+    ("a notice of disconnection, then a success", DISCONNECTED + SUCCESS, LOST),
     ("rubbish", b"\xff" * 100, LOST),
     ("rubbish, then a success", b"\xff" + SUCCESS, LOST),
     ("a success of 4 GiB", b"\x30\x84\xff\xff\xff\xff\x02\x01\x01\x61",
      ended((1, 11), code=52)),
 ]  # fmt: skip
+
+
+def test_a_notice_of_disconnection_is_no_answer_and_the_bind_is_sent_once_more():
+    served = Served(bound=False)
+    served.send(bind(o.SYNC, o.PASSWORD.encode()))
+    for results in ([], [(1, 52)]):
+        served.connected()
+        assert isinstance(served.to_server.pop().operation, m.BindRequest)
+        served.do(served.session.server_data(DISCONNECTED, served.now))
+        assert [(number, code) for number, code in served.results() if number] == results
+    assert served.verdict() == LOST
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ SERVERS = [ServerSettings(f"10.1.2.{i}", 636, f"dc{i}.corp.example") for i in ra
 
 
 def pairs(candidates):
-    return [(candidate, ServerState(candidate.server, lambda: 0.0)) for candidate in candidates]
+    return [(candidate, ServerState(candidate.server, "trust", lambda: 0.0)) for candidate in candidates]
 
 
 def names(chosen):

@@ -1,6 +1,7 @@
 """Servers that DNS names: found, refreshed, kept when DNS is gone, and never believed beyond their domain."""
 
 import contextlib
+import json
 import time
 
 import pytest
@@ -178,3 +179,28 @@ def test_why_none_is_found(dns, ask, srv, said):
 def test_other_domains_are_believed_where_they_are_listed(dns, ask):
     dns.set({SERVICE: [(0, 0, 389, "dc.other.test")]})
     assert [each.server.host for each in ask((DOMAIN, "other.test")).candidates] == ["dc.other.test"]
+
+
+def test_what_a_session_of_before_the_reload_finds_is_nobody_elses(dns, pair, tmp_path):
+    certificates = make_certificates(tmp_path, "gateway")
+    before = json.loads(config(certificates, dns, pair, discover={"domain": DOMAIN, "resolver": dns.resolver}))
+    discover = before["directories"]["corp"]["discover"] | {"port": pair[0].port}
+    before["directories"]["corp"]["discover"] = {**discover, "site": "old"}
+    dns.set({}, {})
+    with (
+        GatewayProcess(tmp_path, json.dumps(before)) as running,
+        RawClient(running.port, certificates.ca_file) as session,
+    ):
+        running.wait_for("no such name in DNS; no server is known")
+        session.result(session.search("", scope=0))
+        before["directories"]["corp"]["discover"] = discover
+        dns.set(records(0), ADDRESSES)
+        assert "reloaded" in running.reload(json.dumps(before))
+        running.wait_for(f"{SERVICE} names ldaps://dc1")
+        assert bind(running, certificates) == 0
+        old = f"_ldap._tcp.old._sites.dc._msdcs.{DOMAIN}"
+        dns.set(records(0) | {old: [(0, 1, 389, f"dc2.{DOMAIN}")]}, ADDRESSES)
+        assert session.bind(*ACCOUNT) == 0
+        found = samples(running.admin_port)
+        servers = [sample[2] for sample in found if sample[0] == "ldap_gateway_server_up"]
+        assert servers == [f"dc1.{DOMAIN}:{pair[0].port}"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.net.heap import MANY, PAUSE, Heap, malloc_trim
+from gateway.net.heap import MANY, PAUSE, Heap, give_back
 
 
 def looks(*times):
@@ -26,15 +26,18 @@ def test_few_ended_sessions_are_not_worth_it():
     assert looks((MANY - 1, 1.0), (MANY - 1, 5000.0)) == []
 
 
-def test_many_are_and_then_as_many_again():
-    again = 2 * MANY
-    assert looks((MANY, 1.0), (again - 1, 100.0), (again, 200.0)) == [(MANY, 1.0), (again, 200.0)]
+def test_many_are_as_soon_as_no_more_end():
+    assert looks((MANY, 1.0), (MANY + 50, 2.0), (MANY + 50, 3.0), (MANY + 50, 4.0)) == [(MANY + 50, 3.0)]
 
 
-def test_a_flood_costs_one_look_in_a_while():
+def test_and_then_as_many_again():
+    assert looks((MANY, 1.0), (MANY, 2.0), (2 * MANY - 1, 3.0), (2 * MANY - 1, 4.0)) == [(MANY, 2.0)]
+    assert looks((MANY, 1.0), (MANY, 2.0), (2 * MANY, 3.0), (2 * MANY, 4.0)) == [(MANY, 2.0), (2 * MANY, 4.0)]
+
+
+def test_a_flood_without_an_end_costs_one_in_a_while():
     flood = [(MANY * second, float(second)) for second in range(1, 31)]
-    times = [now for _, now in looks(*flood)]
-    assert times == [1.0, 1.0 + PAUSE, 1.0 + 2 * PAUSE]
+    assert [now for _, now in looks(*flood)] == [1.0 + PAUSE, 2.0 + 2 * PAUSE]
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has malloc_trim")
@@ -49,7 +52,7 @@ def test_what_was_freed_in_the_middle_of_the_heap_is_given_back():
     for block in blocks[:-1]:
         libc.free(block)
     before = resident()
-    malloc_trim()
+    give_back()
     after = resident()
     libc.free(blocks[-1])
     assert before - after > 40 * 1024 * 1024

@@ -182,6 +182,18 @@ def test_what_comes_up_when_its_server_is_down_already_is_not_kept():
     assert not late.open
 
 
+def test_what_is_coming_up_when_others_are_trusted_is_given_up():
+    directory = Directory()
+    given_up = []
+    directory.answer = lambda state: Deferred(given_up.append)
+    directory.spares.used()
+    directory.after(1)
+    directory.answer = None
+    directory.spares.drop()
+    assert len(given_up) == 1
+    assert directory.after(2) == 2
+
+
 def test_they_are_spread_as_sessions_are():
     directory = Directory(order=Order.least_sessions)
     directory.states[0].load.sessions = 2

@@ -43,6 +43,7 @@ def start():
 
     yield make
     for each in started:
+        each.output.error = None
         each.output.held.set()
         each.writer.close(PATIENCE)
 

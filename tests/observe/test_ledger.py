@@ -4,7 +4,7 @@ import pytest
 
 from gateway.net.observer import FailureCause
 from gateway.net.settings import DirectorySettings, DiscoverySettings
-from gateway.observe.ledger import HOUR, KEPT_ALERTS, KEPT_RUNS
+from gateway.observe.ledger import HOUR, KEPT_ALERTS, KEPT_RUNS, DiscoveryStatus
 from gateway.observe.readiness import not_ready
 from gateway.policy.reasons import Reason
 from tests.observe.ledgers import CORP, DC1, DC2, LISTENER, NOW, ledger, settings
@@ -43,7 +43,8 @@ def test_what_a_client_did_adds_up():
     }
     assert (counts.entries, counts.entries_held_back, counts.attributes_held_back) == (3, 2, 2)
     assert (counts.pages, counts.octets, counts.references_dropped) == (2, 414, 1)
-    assert counts.refusals == {"base-not-allowed": 1, "login-outside-base": 1, "account-guarded": 1, "source-guarded": 1}
+    once = ("base-not-allowed", "login-outside-base", "account-guarded", "source-guarded")
+    assert counts.refusals == dict.fromkeys(once, 1)
     assert counts.mended == 1
     assert counts.failures == {"server-lost": 1}
 
@@ -170,6 +171,15 @@ def test_servers_that_dns_names_come_and_go_and_outlive_a_reload():
     kept.discovery_ended(CORP, "no answer in time")
     assert (kept.discoveries["corp"].succeeded, kept.discoveries["corp"].failure) == (NOW, "no answer in time")
     assert not_ready(kept) == []
+
+
+def test_what_dns_said_of_another_name_is_not_told_of_the_new_one():
+    kept = ledger()
+    for site in ("Berlin", "Paris"):
+        discover = DiscoverySettings(f"_ldap._tcp.{site}._sites.dc._msdcs.corp.example", 636, ("corp.example",))
+        kept.serve(settings("mimecast", directory=replace(CORP, servers=(), discover=discover)), (LISTENER,))
+        assert kept.discoveries["corp"] == DiscoveryStatus(discover.service)
+        kept.discovery_ended(CORP, "no such name")
 
 
 def test_sessions_are_counted_beyond_the_life_of_their_client():

@@ -158,6 +158,23 @@ def test_a_server_whose_certificate_is_of_somebody_else_gets_nothing(certificate
         assert server.messages == []
 
 
+def test_a_renewed_authority_is_used_once_it_is_opened_anew(certificates, tmp_path):
+    trusted = make_certificates(tmp_path, "other").ca_file
+    with SyslogServer(SyslogTransport.tls, certificates=certificates) as server:
+        output = syslog_output(settings(server, trusted))
+        waiting = deque([AuditLine(b"{}\n", "search", Severity.informational, NOW)])
+        with pytest.raises(OSError, match="certificate verify failed"):
+            output.write(waiting)
+        trusted.write_bytes(certificates.ca_file.read_bytes())
+        output.reopen()
+        output.write(waiting)
+        output.close()
+        assert not waiting
+        trusted.unlink()
+        with pytest.raises(OSError):
+            output.reopen()
+
+
 def test_a_datagram_that_is_too_long_is_named(tmp_path):
     with SyslogServer(SyslogTransport.udp) as server:
         output = syslog_output(settings(server))

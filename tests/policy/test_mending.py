@@ -25,7 +25,10 @@ def client(**changes):
     return policy(**{"attributes": ("mail", "memberOf", "displayName"), "excluded_base_dns": (), **changes})
 
 
-def search(base=STAFF, wanted=Present("objectClass"), scope=2, **changes):
+ANYTHING = Present("objectClass")
+
+
+def search(base=STAFF, wanted=ANYTHING, scope=2, **changes):
     return SearchJudge(client(**changes)).decide(SearchRequest(base, scope, wanted, ("mail",)), ())
 
 

@@ -18,7 +18,9 @@ from tests.policy.policies import policy
 BASE = "OU=Staff,DC=corp,DC=example"
 
 
-def decide(base=BASE, scope=2, filter="(objectClass=*)", attributes=(), controls=(), limits=(0, 0), controls_=(), **changes):
+def decide(
+    base=BASE, scope=2, filter="(objectClass=*)", attributes=(), controls=(), limits=(0, 0), controls_=(), **changes
+):
     if controls_:
         changes["controls"] = frozenset(controls_)
     request = m.SearchRequest(base, scope, parse_filter(filter), tuple(attributes), 3, *limits)

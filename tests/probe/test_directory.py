@@ -8,10 +8,10 @@ from gateway.ldap import messages as m
 from gateway.ldap.dn import parse
 from gateway.ldap.results import LDAPResult
 from gateway.net.settings import DirectorySettings, ServerSettings
+from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import Paging
 from gateway.probe.bases import check_base, check_exists
 from gateway.probe.connection import Connection
-from gateway.policy.lockout import LockoutSettings
 from gateway.probe.directory import check_clock, check_contexts, check_directory, check_lockout
 from gateway.probe.findings import Area
 from gateway.probe.root_dse import RootDse

@@ -1,7 +1,6 @@
 """A listener as the gateway's own host sees it."""
 
 import os
-import socket
 from datetime import timedelta
 from ipaddress import ip_network
 
@@ -15,7 +14,7 @@ from gateway.probe.listener import check_bindable, check_listener
 from tests.policy.policies import policy
 from tests.probe.ports import black_hole, serving
 from tests.probe.said import Said
-from tests.servers.gateway_process import GatewayProcess, configuration
+from tests.servers.gateway_process import GatewayProcess, configuration, free_port
 from tests.servers.stub_server import StubServer
 
 BLOCK = {"sync_accounts": ["svc@corp.example"], "base_dns": ["DC=corp,DC=example"], "attributes": ["cn"]}
@@ -28,11 +27,6 @@ def examine(on_reactor, files, port, *, host="127.0.0.1", sources="127.0.0.0/8",
     chain = x509.load_pem_x509_certificates(files.certificate.read_bytes())
     on_reactor(lambda reactor: check_listener(said.section, listener, chain, [client], reactor))
     return said
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

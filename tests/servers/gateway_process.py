@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -33,6 +34,7 @@ class GatewayProcess:
         self._log = directory / "log"
         self._audit = directory / "audit"
         self.admin_port = None
+        self._ending = False
         with self._log.open("w") as log, self._audit.open("w") as audit:
             self.process = subprocess.Popen(
                 [*launcher, sys.executable, "-m", "gateway", "run", "-c", self.config],
@@ -67,9 +69,10 @@ class GatewayProcess:
         return self._log.read_text()
 
     def wait_for(self, text, after=0):
-        """Until the log has text behind its first characters, whose number is after; returns what is there."""
+        """Until a whole line of the log has text, behind its first characters, whose number is after; returns what is
+        there."""
         until = time.monotonic() + PATIENCE
-        while text not in (found := self.log()[after:]):
+        while text not in (found := self.log()[after:]).rpartition("\n")[0]:
             assert self.process.poll() is None, f"the gateway has ended: {found}"
             assert time.monotonic() < until, f"no {text!r} in the log: {found}"
             time.sleep(0.02)
@@ -91,9 +94,10 @@ class GatewayProcess:
         return _matching(self.audit_text(), wanted)
 
     def wait_for_audit(self, count=1, **wanted):
-        """Until there are count records with these fields; returns them."""
+        """Until there are count records with these fields; returns them, with those of all operations that have
+        ended by now."""
         until = time.monotonic() + PATIENCE
-        while len(found := _matching(self._audit.read_text(), wanted)) < count:
+        while len(found := self.audit(**wanted)) < count:
             assert self.process.poll() is None, f"the gateway has ended: {self.log()}"
             assert time.monotonic() < until, f"{len(found)} records with {wanted}: {self.audit_text()}"
             time.sleep(0.02)
@@ -127,6 +131,8 @@ class GatewayProcess:
 
     def terminate(self):
         self._note_pages()
+        # Python takes a second one, once it is about to exit, for its end.
+        self._ending = True
         self.send("SIGTERM")
 
     def _note_pages(self):
@@ -139,8 +145,9 @@ class GatewayProcess:
                 EMITTED.note("admin page", page.read())
 
     def stop(self):
-        """Ends it by SIGTERM; returns the exit status."""
-        self.terminate()
+        """Ends it by SIGTERM, if it is not ending already; returns the exit status."""
+        if not self._ending:
+            self.terminate()
         return self.process.wait(PATIENCE)
 
     def kill(self):
@@ -158,10 +165,12 @@ def _matching(text, wanted):
 
 
 def free_port():
-    """Of loopback; nobody listens there until somebody else takes it."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    """Of loopback; nobody listens there until somebody else takes it. Systems give none of these to clients."""
+    while True:
+        port = random.randint(20_000, 32_000)
+        with socket.socket() as found, contextlib.suppress(OSError):
+            found.bind(("127.0.0.1", port))
+            return port
 
 
 def configuration(certificates, directory, client, **others):

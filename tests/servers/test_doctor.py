@@ -369,3 +369,11 @@ def test_the_servers_that_dns_names(start_slapd, certificates, tmp_path):
         assert "no such name in DNS" in found["said"]
         assert "discover.domain" in found["advice"]
         assert said.find("account")["said"] == "no server can be used"
+
+
+def test_a_store_of_wrong_passwords_that_does_not_answer_is_a_warning(certificates, tmp_path):
+    directory = {"servers": ["ldaps://127.0.0.1:1"], "ca_file": certificates.ca_file}
+    client = {"sync_accounts": [slapd_tree.SYNC_ACCOUNT], "base_dns": [slapd_tree.STAFF], "attributes": ATTRIBUTES}
+    config = configuration(certificates, directory, client, lockout_store="redis://127.0.0.1:1/0")
+    found = Doctor(tmp_path, config, None).find("lockout_store", "answers", "redis://127.0.0.1:1/0")
+    assert (found["status"], "Connection refused" in found["said"]) == ("warning", True)
