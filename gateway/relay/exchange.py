@@ -144,10 +144,10 @@ class Exchange:
                 if message is None:
                     break
                 self._from_server(upstream, message)
-            except MessageTooLarge as error:
-                if error.message_id is None:
+            except MessageTooLarge as too_large:
+                if too_large.message_id is None:
                     break
-                self._too_large(upstream.owner(error.message_id), str(error))
+                self._too_large(upstream.owner(too_large.message_id), str(too_large))
             except DecodeError as error:
                 self.server_gone(Reason.server_undecodable, "the directory sent what is not LDAP", str(error))
 

@@ -100,32 +100,32 @@ def test_no_refusal_of_octets_repeats_them(name, octets, _):
             assert "Passw0rd" not in f"{error!r} {error.__cause__!r} {error.__context__!r}", name
 
 
-def broken(h, monkeypatch):
-    """The failure of a session that meets an error of its own while it holds a password."""
-
-    def decide(request):
+class BrokenRates:
+    def admit(self, account, now):
         raise KeyError("something of ours is wrong")
 
-    monkeypatch.setattr(h.session.policy.bind, "decide", decide)
+
+def broken():
+    """The failure of a session that meets an error of its own while it holds a password."""
     try:
-        h.send(bind(o.SYNC, PASSWORD))
+        Harness(rates=BrokenRates()).send(bind(o.SYNC, PASSWORD))
     except KeyError:
         return Failure()
     raise AssertionError("it was not broken")
 
 
-def test_the_log_of_an_error_of_ours_has_its_traceback_and_no_password(monkeypatch):
-    failure = broken(Harness(), monkeypatch)
+def test_the_log_of_an_error_of_ours_has_its_traceback_and_no_password():
+    failure = broken()
     written = io.StringIO()
     publisher = LogPublisher(textFileLogObserver(written))
     Logger(observer=publisher).failure("Unhandled Error", failure)
-    assert "something of ours is wrong" in written.getvalue() and "in _bind" in written.getvalue()
+    assert "something of ours is wrong" in written.getvalue() and "in _decide_operation" in written.getvalue()
     assert "Passw0rd" not in written.getvalue()
 
 
 @pytest.mark.parametrize("detail", ["default", "brief", "verbose"])
-def test_a_failure_shows_no_password_however_much_it_is_asked_for(monkeypatch, detail):
-    failure = broken(Harness(), monkeypatch)
+def test_a_failure_shows_no_password_however_much_it_is_asked_for(detail):
+    failure = broken()
     assert "Passw0rd" not in failure.getTraceback(detail=detail)
 
 
@@ -165,16 +165,18 @@ def test_neither_a_wrong_nor_a_right_password_is_in_log_audit_or_proc(site):
 
 
 def test_a_crash_shows_where_it_was_and_no_password(tmp_path):
-    """faulthandler, as PYTHONFAULTHANDLER turns it on, writes the names of functions and no values."""
+    """faulthandler, as PYTHONFAULTHANDLER turns it on, writes the names of functions and no values. Compiled ones are
+    not among them."""
     code = f"""
 import faulthandler, sys
 faulthandler.enable()
 from tests.hostile import octets as o
 from tests.relay.harness import Harness, bind
-h = Harness()
-h.session.policy.bind.decide = lambda request: faulthandler._sigsegv()
-h.send(bind(o.SYNC, {PASSWORD!r}))
+class Rates:
+    def admit(self, account, now):
+        faulthandler._sigsegv()
+Harness(rates=Rates()).send(bind(o.SYNC, {PASSWORD!r}))
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert ended.returncode < 0 and "client_data" in ended.stderr
+    assert ended.returncode < 0 and "in admit" in ended.stderr and "in send" in ended.stderr
     assert "Passw0rd" not in ended.stderr + ended.stdout

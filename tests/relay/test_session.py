@@ -490,4 +490,4 @@ def test_a_server_that_says_goodbye_is_lost():
 def test_no_password_is_in_any_record():
     h = Harness()
     h.send(bind("svc-sync@corp.example", b"hunter2"))
-    assert "hunter2" not in repr(h.session.__dict__) + repr(h.audit)
+    assert "hunter2" not in repr([getattr(h.session, name) for name in dir(h.session)]) + repr(h.audit)
