@@ -31,6 +31,8 @@ from gateway.net.tls_transport import TlsFactory
 CLOSED_AT_ONCE = "closed by the server before its first answer: does it ask for a client_certificate, or for another?"
 # What a peer that stopped reading may keep of ours after we closed, in seconds.
 LINGER = 5.0
+# Seconds after which the next address of a name is tried as well (RFC 8305 5: 0.01 to 2).
+NEXT_ADDRESS = 0.1
 
 
 class LinkOwner(Interface):
@@ -192,10 +194,11 @@ def server_endpoint(server: ServerSettings, patience: float, reactor: Reactor) -
     untyped: Any = reactor
     known = server.addresses or (server.host,)
     if len(known) == 1:
-        # Nothing is to be resolved, or to be tried side by side.
+        # Nothing is to be resolved, or to be tried side by side; that of names tells of a refusal only when it would
+        # try the next address.
         if isIPAddress(known[0]):
             return TCP4ClientEndpoint(untyped, known[0], server.port, timeout=patience)
         if isIPv6Address(known[0]):
             return TCP6ClientEndpoint(untyped, known[0], server.port, timeout=patience)
     resolving: Any = _Resolved(reactor, server.addresses) if server.addresses else reactor
-    return HostnameEndpoint(resolving, server.host, server.port, timeout=patience)
+    return HostnameEndpoint(resolving, server.host, server.port, timeout=patience, attemptDelay=NEXT_ADDRESS)
