@@ -23,7 +23,7 @@ from zope.interface import implementer
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.messages import START_TLS
 from gateway.ldap.results import ResultCode
-from gateway.net.reactor import Reactor, Transport
+from gateway.net.reactor import PlainTransport, Reactor
 from gateway.net.tls import explain_failure
 from gateway.net.tls_policy import MINIMUM
 from gateway.relay.client import Client, ExtendedResult
@@ -116,7 +116,7 @@ def _advice(said: str) -> str:
 
 @implementer(IHandshakeListener)
 class _Looking(Protocol):
-    transport: Transport  # type: ignore[assignment]
+    transport: PlainTransport  # type: ignore[assignment]
 
     def __init__(self) -> None:
         self._client = Client()

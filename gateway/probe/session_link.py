@@ -148,6 +148,3 @@ class _End:
     def resumeProducing(self) -> None: ...
 
     def getPeerCertificate(self) -> Any: ...
-
-    def startTLS(self, context: Any, /) -> None:
-        raise RuntimeError("a session within the process has TLS from the beginning")
