@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Final, cast
 
+from twisted.internet import ssl
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import SSL4ServerEndpoint
 from twisted.internet.protocol import Factory
@@ -23,8 +24,6 @@ from gateway.ldap.errors import DecodeError
 from gateway.ldap.framing import Framer
 from gateway.ldap.messages import Request, decode_request
 from gateway.net.reactor import Reactor
-from gateway.net.settings import ListenerSettings
-from gateway.net.tls import listener_tls
 from gateway.policy.settings import BIT_AND, BIT_OR
 
 with warnings.catch_warnings():
@@ -271,7 +270,8 @@ class EmbeddedDirectory:
     async def start(self) -> None:
         """Listens on a free port of 127.0.0.1. Raises OSError, ValueError or CannotListenError."""
         files = self._certificates
-        tls = listener_tls(ListenerSettings("127.0.0.1", 0, files.certificate, files.private_key))
+        pair = files.private_key.read_text() + files.certificate.read_text()
+        tls = ssl.PrivateCertificate.loadPEM(pair).options()
         endpoint = SSL4ServerEndpoint(self._reactor, 0, tls, interface="127.0.0.1")
         self._listening = await endpoint.listen(self._factory)
 

@@ -7,27 +7,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
-from typing import cast
 
-from cryptography import x509
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Protocol
-from twisted.internet.ssl import CertificateOptions
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from gateway.net.bind_log import log_bind
 from gateway.net.connector import ServerConnector
+from gateway.net.failures import tls_failure
 from gateway.net.flow import WriteWindow
 from gateway.net.reactor import Reactor, Timer, Transport
 from gateway.net.required_certificate import RequiredCertificate
 from gateway.net.secret_verifier import SecretVerifier
 from gateway.net.server_link import ServerLink
-from gateway.net.tls import tls_failure
-from gateway.net.tls_transport import TlsTransport, begin_tls
+from gateway.net.stream import Stream
+from gateway.net.tls import ListenerTls
+from gateway.net.tls_layer import TlsLayer
 from gateway.policy.credentials import SecretCheck, SecretVerdict
 from gateway.policy.lockout import GuardedAccount, Verdict
 from gateway.policy.reasons import Reason
@@ -56,12 +53,12 @@ log = Logger()
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSettings:
-    """tls: the context that TLS begins with. certificate: which one the client must show. tls_first: TLS begins with
-    the first octet, and the session behind it. tls_handshake: seconds for TLS to come up. write_stall: seconds that a
-    peer may take nothing of what waits for it. write_window: octets that may wait for one peer before reading from the
-    other pauses."""
+    """tls: None where there never is any. certificate: which one the client must show. tls_first: TLS begins with the
+    first octet, and the session behind it. tls_handshake: seconds for TLS to come up. write_stall: seconds that a peer
+    may take nothing of what waits for it. write_window: octets that may wait for one peer before reading from the other
+    pauses."""
 
-    tls: CertificateOptions
+    tls: ListenerTls | None
     certificate: RequiredCertificate | None
     tls_first: bool
     tls_handshake: float
@@ -69,11 +66,10 @@ class ConnectionSettings:
     write_window: int
 
 
-@implementer(IHandshakeListener)
 class ClientConnection(Protocol):
     """refused: is told why TLS did not come up. established: called once it has. ended: called once, at the end."""
 
-    transport: Transport  # type: ignore[assignment]
+    transport: Stream  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -122,22 +118,25 @@ class ClientConnection(Protocol):
     # From the client's transport.
 
     def connectionMade(self) -> None:
-        self.transport.setTcpNoDelay(True)
-        self.transport.setTcpKeepAlive(True)
         if self._settings.tls_first:
             self._await_handshake()
         else:
             self._to_client = self._window(self.transport)
             self._begin()
 
-    def handshakeCompleted(self) -> None:
+    def handshakeCompleted(self, layer: TlsLayer) -> None:
         """TLS is up: from the beginning, or after StartTLS. A failure is told by connectionLost."""
         self._stop_handshake_timer()
-        rule = self._settings.certificate
-        refusal = None if rule is None else rule.refusal(self._peer_certificate())
+        settings = self._settings
+        # Nothing that may have come with the end of the handshake is delivered where it is refused.
+        if settings.tls is None or not settings.tls.established(layer):
+            self._refused(Reason.tls_failed, "its TLS resumed a session, which is never offered")
+            self.transport.abortConnection()
+            return
+        rule = settings.certificate
+        refusal = None if rule is None else rule.refusal(layer.peer_certificate)
         if refusal is not None:
             self._refused(Reason.client_certificate_not_listed, refusal)
-            # Twisted delivers nothing that may have come with the end of the handshake.
             self.transport.abortConnection()
             return
         self._established()
@@ -149,7 +148,7 @@ class ClientConnection(Protocol):
             self._run(self._session.client_data(data, self._event()))
         elif self._to_client is None:
             # OpenSSL's part of a connection is some 50 kB: whoever never speaks does not get it.
-            self._begin_tls().dataReceived(data)
+            self._begin_tls(data)
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
         explanation = tls_failure(reason)
@@ -216,17 +215,16 @@ class ClientConnection(Protocol):
         self._session = self._new_session()
         self._arm()
 
-    def _begin_tls(self) -> TlsTransport:
+    def _begin_tls(self, received: bytes = b"") -> None:
+        """received: octets of it that have come already."""
+        tls = self._settings.tls
+        if tls is None:
+            self.transport.abortConnection()
+            return
         if self._to_client is not None:
             self._to_client.close()
-        tls = begin_tls(self.transport, self, self._settings.tls)
-        self.transport = cast(Transport, tls)
         self._to_client = self._window(self.transport)
-        return tls
-
-    def _peer_certificate(self) -> x509.Certificate | None:
-        shown = self.transport.getPeerCertificate()
-        return None if shown is None else shown.to_cryptography()
+        self.transport.start_tls(tls.layer(), received)
 
     def _await_handshake(self) -> None:
         self._handshake_timer = self._reactor.callLater(self._settings.tls_handshake, self._handshake_late)

@@ -12,14 +12,15 @@ from twisted.python.failure import Failure
 
 from gateway.net.choosing import in_order, listed
 from gateway.net.discovery import Found, NotFound, find_servers
+from gateway.net.failures import explain_failure, failure_cause
 from gateway.net.observer import FailureCause, Observer
 from gateway.net.reactor import Reactor
-from gateway.net.resumption import ResumableTls
+from gateway.net.resumption import ServerTls
 from gateway.net.server_link import ServerLink, open_link
 from gateway.net.server_state import SLOW_ATTEMPT, DirectoryState, ServerState, Trial
 from gateway.net.settings import Candidate, DirectorySettings, ServerSettings
 from gateway.net.spares import SpareLinks
-from gateway.net.tls import ServerTrust, explain_failure, failure_cause
+from gateway.net.tls import ServerTrust
 
 log = Logger()
 
@@ -60,7 +61,7 @@ class ServerConnector:
         self._lost_dns = ""
         self.changed: Callable[[], None] = lambda: None
         self._trust: ServerTrust
-        self._tls: dict[ServerSettings, ResumableTls]
+        self._tls: dict[ServerSettings, ServerTls]
         self.renew_tls()
 
     def renew_tls(self) -> None:
@@ -262,7 +263,7 @@ class ServerConnector:
         self.observer.server_connected(self.directory, server, link.certificate_expires)
         return link
 
-    def _context(self, server: ServerSettings) -> ResumableTls:
+    def _context(self, server: ServerSettings) -> ServerTls:
         context = self._tls.get(server)
         if context is None:
             context = self._tls[server] = self._trust.of(server)

@@ -12,11 +12,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.net.connector import OtherFailed, ServerConnector
+from gateway.net.failures import explain_failure, failure_cause
 from gateway.net.observer import FailureCause
 from gateway.net.reactor import Reactor, Timer
 from gateway.net.server_link import ServerLink
 from gateway.net.server_state import FIRST_RETRY, JITTER, ServerState
-from gateway.net.tls import explain_failure, failure_cause
 
 log = Logger()
 

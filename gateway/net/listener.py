@@ -11,7 +11,6 @@ from time import monotonic
 from typing import Any
 
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.ssl import CertificateOptions
 from twisted.logger import Logger
 
 from gateway.net.admission import Admission, Place
@@ -27,7 +26,7 @@ from gateway.net.secret_verifier import SecretVerifier
 from gateway.net.settings import ConnectionLimits, ListenerSettings, StartTls
 from gateway.net.shared_addresses import SharedSources, shared_addresses
 from gateway.net.sources import SourceTable, parse_source
-from gateway.net.tls import certificate_expiry
+from gateway.net.tls import ListenerTls, certificate_expiry
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
@@ -42,13 +41,13 @@ log = Logger()
 
 @dataclass(frozen=True, slots=True)
 class ServedClient:
-    """A client as a listener needs it: what it may do, the way to its directory, and the context of its TLS, which
+    """A client as a listener needs it: what it may do, the way to its directory, and its TLS, which
     demands a certificate where it must show one. The source says which client it is, so that is known before TLS."""
 
     policy: Policy
     connector: ServerConnector
     facts: ServerFacts
-    tls: CertificateOptions
+    tls: ListenerTls
     certificate: RequiredCertificate | None
 
 
@@ -58,7 +57,7 @@ class ListenerState:
     they began with. tls: of the listener itself, for the clients that need no certificate."""
 
     settings: ListenerSettings
-    tls: CertificateOptions
+    tls: ListenerTls
     clients: SourceTable[ServedClient]
     proxies: SourceTable[bool]
     limits: SessionLimits
@@ -67,7 +66,7 @@ class ListenerState:
     @property
     def certificate_expires(self) -> float:
         """When the first certificate of its chain does, in seconds since the epoch."""
-        return certificate_expiry(*filter(None, (self.tls.certificate, *self.tls.extraCertChain)))
+        return certificate_expiry(*self.tls.certificates)
 
 
 class SessionRegistry:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from errno import EACCES, EADDRINUSE
 from ipaddress import ip_address
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from twisted.internet.error import CannotListenError
 
@@ -14,6 +15,7 @@ from gateway.net.inherited import InheritedSocket
 from gateway.net.listener import ListenerFactory, ListenerState, SessionRegistry
 from gateway.net.reactor import Port, Reactor
 from gateway.net.settings import ListenerSettings
+from gateway.net.stream import Stream
 
 # Host, port, and which one of this address it is: several may have port 0, any free one.
 Key: TypeAlias = tuple[str, int, int]
@@ -94,8 +96,14 @@ class Listeners:
     def _listen(self, key: Key, factory: ListenerFactory) -> Port:
         inherited = self._inherited.get(key)
         if inherited is None:
-            return self._reactor.listenTCP(key[1], factory, backlog=BACKLOG, interface=key[0])
-        return self._reactor.adoptStreamPort(inherited.descriptor, inherited.family, factory)
+            port = self._reactor.listenTCP(key[1], factory, backlog=BACKLOG, interface=key[0])
+        else:
+            port = self._reactor.adoptStreamPort(inherited.descriptor, inherited.family, factory)
+        port.transport = self._accepted
+        return port
+
+    def _accepted(self, connection: socket.socket, protocol: Any, *_: object) -> Stream:
+        return Stream(connection, protocol, self._reactor)
 
     def _in_the_way(self, key: Key, error: CannotListenError) -> str:
         """What is to be said where it is a listener of our own, on all addresses or on one of them."""

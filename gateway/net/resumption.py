@@ -7,70 +7,73 @@ the context that verified it, and for an hour at most after a handshake that ver
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any, Final
-from weakref import WeakKeyDictionary
+from typing import Final
 
 from cryptography import x509
-from OpenSSL import SSL
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
-from zope.interface import implementer
+
+from gateway.net.tls_layer import TlsLayer
 
 # Seconds after which a server is verified anew, as it would be without resumption.
 LONGEST: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Verified:
+class Verified:
     """certificate: what a whole handshake verified. at: when, on the clock, in seconds."""
 
     certificate: x509.Certificate
     at: float
 
 
-@implementer(IOpenSSLClientConnectionCreator)
-class ResumableTls:
-    """The TLS of one server. whole: makes connections that verify everything, all of one context."""
+class ServerLayer(TlsLayer):
+    """verified: of the handshake; of a resumed session the one that it began with."""
 
-    def __init__(self, whole: Any, clock: Callable[[], float] = monotonic) -> None:
-        self._whole = whole
+    __slots__ = ("verified",)
+
+    verified: Verified | None
+
+
+class ServerTls:
+    """The TLS of one server. context: verifies everything. server_name: whom the certificate must name; sent as SNI."""
+
+    def __init__(
+        self, context: ssl.SSLContext, server_name: str, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._context = context
+        self._server_name = server_name
         self._clock = clock
-        self._kept: tuple[SSL.Session, _Verified] | None = None
-        self._verified: WeakKeyDictionary[SSL.Connection, _Verified] = WeakKeyDictionary()
+        self._kept: tuple[ssl.SSLSession, Verified] | None = None
 
-    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
-        connection: SSL.Connection = self._whole.clientConnectionForTLS(tlsProtocol)
+    def layer(self) -> ServerLayer:
+        """For a new connection. Raises ValueError for a server name that is none."""
         kept, self._kept = self._kept, None
-        if kept is not None and self._holds(kept[1]):
-            session, verified = kept
-            connection.set_session(session)
-            self._verified[connection] = verified
-        return connection
+        if kept is not None and not self._holds(kept[1]):
+            kept = None
+        session, verified = kept or (None, None)
+        layer = ServerLayer(self._context, server_side=False, server_name=self._server_name, session=session)
+        layer.verified = verified
+        return layer
 
-    def established(self, connection: SSL.Connection) -> None:
-        """The handshake is over, so chain and name have been verified: now, or when the session that was taken up
-        began. Of a resumed session OpenSSL shows the certificate that it remembers, so that another one than the
-        verified one means a whole handshake."""
-        shown = connection.get_peer_certificate()
-        if shown is None:
-            return
-        certificate = shown.to_cryptography()
-        verified = self._verified.get(connection)
-        if verified is None or verified.certificate != certificate:
-            self._verified[connection] = _Verified(certificate, self._clock())
+    def established(self, layer: ServerLayer) -> None:
+        """The handshake is over, so chain and name have been verified: now, or when the session that was resumed
+        began."""
+        if not layer.resumed:
+            certificate = layer.peer_certificate
+            layer.verified = None if certificate is None else Verified(certificate, self._clock())
 
-    def keep(self, connection: SSL.Connection) -> None:
+    def keep(self, layer: ServerLayer) -> None:
         """Something of the server has come, and with it the ticket of a session, if it gives any."""
-        verified = self._verified.get(connection)
-        if verified is None or connection.get_protocol_version_name() != "TLSv1.3":
+        if layer.verified is None or layer.version != "TLSv1.3":
             return
-        session = connection.get_session()
-        if session is not None:
-            self._kept = session, verified
+        session = layer.session
+        if session is not None and session.has_ticket:
+            self._kept = session, layer.verified
 
-    def _holds(self, verified: _Verified) -> bool:
+    def _holds(self, verified: Verified) -> bool:
         expired = verified.certificate.not_valid_after_utc < datetime.now(UTC)
         return not expired and self._clock() - verified.at < LONGEST

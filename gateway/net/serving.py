@@ -12,7 +12,7 @@ from gateway.net.reactor import Reactor
 from gateway.net.server_state import DirectoryState
 from gateway.net.settings import ClientSettings, GatewaySettings, Network
 from gateway.net.sources import SourceTable
-from gateway.net.tls import listener_tls
+from gateway.net.tls import ListenerTls
 from gateway.policy.policy import Policy
 from gateway.relay.paging import ServerFacts
 
@@ -41,14 +41,14 @@ class Serving:
         """What the listener of this index serves, with its TLS as the files are now. Raises as the constructor."""
         settings = self.settings
         listener = settings.listeners[index]
-        tls = listener_tls(listener)
+        tls = ListenerTls(listener)
         clients: list[tuple[Network, ServedClient]] = []
         for client, policy in zip(settings.clients, self._policies, strict=True):
             if not _listens(client, index):
                 continue
             directory = client.directory.name
             required = client.certificate
-            own_tls = tls if required is None else listener_tls(listener, required)
+            own_tls = tls if required is None else ListenerTls(listener, required)
             served = ServedClient(policy, self.connectors[directory], self._facts[directory], own_tls, required)
             clients += [(network, served) for network in client.sources]
         return ListenerState(

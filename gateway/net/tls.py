@@ -1,68 +1,57 @@
-"""TLS on both sides, and its failures in words."""
+"""The TLS of a configuration load: a listener's, and that towards a directory's servers."""
 
 from __future__ import annotations
 
+import os
+import ssl
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from OpenSSL import SSL
-from OpenSSL.crypto import X509, PKey
-from service_identity import VerificationError
-from twisted.internet import defer, ssl
-from twisted.internet.error import (
-    ConnectError,
-    ConnectingCancelledError,
-    ConnectionRefusedError,
-    DNSLookupError,
-    TimeoutError,
-)
-from twisted.python.failure import Failure
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from gateway.net.observer import FailureCause
+from gateway.net.failures import openssl_reason
 from gateway.net.required_certificate import RequiredCertificate
-from gateway.net.resumption import ResumableTls
+from gateway.net.resumption import ServerTls
 from gateway.net.settings import ClientCertificate, DirectorySettings, ListenerSettings, ServerSettings
-from gateway.net.tls_policy import refuse_renegotiation, tls_options
-
-# OpenSSL's reason strings (lower case) and what they mean to an administrator.
-_MEANINGS = (
-    ("unknown ca", "the peer does not trust our issuer: send the intermediate certificate with ours"),
-    ("certificate unknown", "the peer does not accept our certificate: see its chain and its name"),
-    ("certificate required", "the server asks for a client certificate: see client_certificate"),
-    ("bad certificate", "the peer does not accept our certificate: see its chain and its name"),
-    ("certificate expired", "the peer says that our certificate has expired: renew it"),
-    ("certificate revoked", "the peer says that our certificate is revoked: replace it"),
-    ("did not return a certificate", "the client must show one: see required_certificate"),
-    ("certificate verify failed", "its certificate is not issued by a CA in ca_file, or has expired"),
-    ("unsupported protocol", "the peer speaks no TLS version from 1.2 on"),
-    ("protocol version", "the two sides have no TLS version in common; 1.2 is the lowest here"),
-    ("no shared cipher", "the two sides have no cipher in common"),
-    ("handshake failure", "the two sides have no cipher or parameters in common"),
-    ("wrong version number", "the peer does not speak TLS on this port: plain LDAP on an LDAPS port?"),
-    ("http request", "the peer speaks HTTP"),
-    ("unexpected eof", "the peer closed the connection during the handshake"),
-    ("record layer failure", "the peer does not speak TLS on this port: plain LDAP on an LDAPS port?"),
-    ("packet length too long", "the peer does not speak TLS on this port: plain LDAP on an LDAPS port?"),
-)
+from gateway.net.tls_layer import TlsLayer
+from gateway.net.tls_policy import client_context, server_context
 
 
-def listener_tls(settings: ListenerSettings, required: RequiredCertificate | None = None) -> ssl.CertificateOptions:
-    """The context that a listener's sessions get: those of one client, where that must show a certificate.
+class ListenerTls:
+    """What the sessions of a listener get: those of one client, where that must show a certificate.
 
-    Raises OSError or ValueError for unusable files.
+    OpenSSL remembers sessions of TLS 1.2 that can be resumed by their ID, and Python has no way to forbid it. What one
+    context remembers another does not know, so a context that has had such a session serves no further connection; see
+    also resumes. certificates: the chain, as it was read. Raises OSError or ValueError for unusable files.
     """
-    trust = None if required is None else _trust_root(_certificates(required.ca_file))
-    options = ssl.CertificateOptions(**_own_certificate(settings), trustRoot=trust, **tls_options())
-    try:
-        refuse_renegotiation(options)
-    except SSL.Error as error:
-        # OpenSSL takes no certificate whose key or signature is too weak.
-        raise ValueError(f"{settings.certificate}: {_openssl_reasons(error)}") from None
-    return options
+
+    def __init__(self, settings: ListenerSettings, required: RequiredCertificate | None = None) -> None:
+        self.certificates = _certificates(settings.certificate)
+        self._pair = _Pair(settings)
+        self._authorities = None if required is None else _certificates(required.ca_file)
+        self._context = self._new_context()
+        self._used = False
+
+    def layer(self) -> TlsLayer:
+        if self._used:
+            self._context, self._used = self._new_context(), False
+        return TlsLayer(self._context, server_side=True)
+
+    def established(self, layer: TlsLayer) -> bool:
+        """The handshake of a layer is over. Whether it may be used: it has resumed no session, which it could only
+        with one that began under the same context at the same time."""
+        self._used = self._used or layer.version == "TLSv1.2"
+        return not layer.resumed
+
+    def _new_context(self) -> ssl.SSLContext:
+        context = server_context()
+        self._pair.use(context)
+        if self._authorities is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(cadata=_der(self._authorities))
+        return context
 
 
 class ServerTrust:
@@ -70,49 +59,58 @@ class ServerTrust:
     Raises OSError or ValueError for unusable files."""
 
     def __init__(self, directory: DirectorySettings) -> None:
-        self._name = directory.name
-        self._trust: Any = ssl.platformTrust()
-        self._own: dict[str, Any] = {}
+        self._context = client_context()
         shown = []
-        if directory.ca_file is not None:
+        if directory.ca_file is None:
+            self._context.load_default_certs()
+        else:
             authorities = _certificates(directory.ca_file)
-            self._trust = _trust_root(authorities)
+            self._context.load_verify_locations(cadata=_der(authorities))
             shown += authorities
         if directory.client_certificate is not None:
-            self._own = _own_certificate(directory.client_certificate)
+            try:
+                _Pair(directory.client_certificate).use(self._context)
+            except ValueError as error:
+                raise ValueError(f"directory {directory.name}: client_certificate: {error}") from None
             shown += _certificates(directory.client_certificate.certificate)
         digest = sha256()
         for each in shown:
             digest.update(each.fingerprint(SHA256()))
         self.fingerprint = digest.hexdigest()
 
-    def of(self, server: ServerSettings) -> ResumableTls:
-        """Verifies chain and name (RFC 4513 3.1.3), sends the name as SNI, and shows the directory's client certificate
-        to a server that asks for one. Raises ValueError for a certificate that OpenSSL does not take."""
+    def of(self, server: ServerSettings) -> ServerTls:
+        return ServerTls(self._context, server.server_name)
+
+
+class _Pair:
+    """A certificate, its intermediate certificates, and its key, as they were when they were read: the files may be
+    renewed one after the other. Raises OSError."""
+
+    def __init__(self, files: ListenerSettings | ClientCertificate) -> None:
+        self._name = files.certificate
+        pair = files.certificate.read_bytes() + b"\n" + files.private_key.read_bytes()
+        # OpenSSL's chains are read from files alone. This one is in memory, and nobody else's.
+        self._file = os.memfd_create("certificate")
+        with open(self._file, "wb", closefd=False) as file:
+            file.write(pair)
+
+    def __del__(self) -> None:
+        # It has none where it was not made.
+        if hasattr(self, "_file"):
+            os.close(self._file)
+
+    def use(self, context: ssl.SSLContext) -> None:
+        """Raises ValueError where OpenSSL does not take it, such as for a key or a signature that is too weak."""
         try:
-            whole = ssl.optionsForClientTLS(
-                server.server_name, trustRoot=self._trust, extraCertificateOptions={**self._own, **tls_options()}
-            )
-        except SSL.Error as error:
-            # As above; the authorities of a CA file are taken as they are.
-            raise ValueError(f"directory {self._name}: client_certificate: {_openssl_reasons(error)}") from None
-        return ResumableTls(whole)
+            # Without a password it would ask for that of a key that has one on the terminal.
+            context.load_cert_chain(f"/proc/self/fd/{self._file}", password="")
+        except ssl.SSLError as error:
+            raise ValueError(f"{self._name}: {openssl_reason(error)}") from None
 
 
-def _trust_root(authorities: list[x509.Certificate]) -> Any:
-    """Trusts these and no other."""
-    return ssl.trustRootFromCertificates([ssl.Certificate(X509.from_cryptography(found)) for found in authorities])
-
-
-def _own_certificate(pair: ListenerSettings | ClientCertificate) -> dict[str, Any]:
-    """The arguments of CertificateOptions that say who we are, intermediate certificates included."""
-    key = load_pem_private_key(pair.private_key.read_bytes(), password=None)
-    chain = [X509.from_cryptography(c) for c in _certificates(pair.certificate)]
-    return {
-        "privateKey": PKey.from_cryptography_key(key),  # type: ignore[arg-type]
-        "certificate": chain[0],
-        "extraCertChain": chain[1:],
-    }
+def certificate_expiry(*certificates: x509.Certificate) -> float:
+    """When the first of them expires, in seconds since the epoch."""
+    return min(each.not_valid_after_utc.timestamp() for each in certificates)
 
 
 def _certificates(path: Path) -> list[x509.Certificate]:
@@ -122,61 +120,5 @@ def _certificates(path: Path) -> list[x509.Certificate]:
     return found
 
 
-def explain_failure(failure: Failure) -> str:
-    """Why a connection or its TLS handshake failed, in words that name what to do where that is known."""
-    error = failure.value
-    if isinstance(error, VerificationError):
-        return "its certificate does not carry the expected name: see server_name"
-    if isinstance(error, DNSLookupError):
-        return "its name does not resolve"
-    # The last one is what an endpoint makes of an attempt that is given up because its time is over.
-    if isinstance(error, TimeoutError | defer.TimeoutError | ConnectingCancelledError):
-        return "no answer in time: a firewall that drops packets, or a server that hangs?"
-    if isinstance(error, SSL.Error):
-        return _explain_tls(error)
-    if isinstance(error, ConnectError):
-        return str(error)
-    return type(error).__name__
-
-
-def failure_cause(failure: Failure) -> FailureCause:
-    """The kind of what explain_failure explains."""
-    error = failure.value
-    if isinstance(error, VerificationError):
-        return FailureCause.certificate
-    if isinstance(error, DNSLookupError):
-        return FailureCause.name_unknown
-    if isinstance(error, TimeoutError | defer.TimeoutError | ConnectingCancelledError):
-        return FailureCause.timeout
-    if isinstance(error, SSL.Error):
-        return FailureCause.certificate if "certificate" in _openssl_reasons(error).lower() else FailureCause.tls
-    if isinstance(error, ConnectionRefusedError):
-        return FailureCause.refused
-    return FailureCause.other
-
-
-def certificate_expiry(*certificates: X509) -> float:
-    """When the first of them expires, in seconds since the epoch."""
-    return min(each.to_cryptography().not_valid_after_utc.timestamp() for each in certificates)
-
-
-def tls_failure(failure: Failure) -> str | None:
-    """The explanation, where it was TLS that failed; None for any other end of a connection."""
-    if isinstance(failure.value, SSL.Error) and not isinstance(failure.value, SSL.ZeroReturnError):
-        return _explain_tls(failure.value)
-    return None
-
-
-def _explain_tls(error: SSL.Error) -> str:
-    said = _openssl_reasons(error)
-    for reason, meaning in _MEANINGS:
-        if reason in said.lower():
-            return f"TLS: {said}: {meaning}"
-    return f"TLS: {said}"
-
-
-def _openssl_reasons(error: SSL.Error) -> str:
-    if isinstance(error, SSL.SysCallError):
-        return str(error.args[1]).lower() if len(error.args) > 1 else "connection broken"
-    stack = error.args[0] if error.args and isinstance(error.args[0], list) else []
-    return ", ".join(str(entry[2]) for entry in stack if entry[2]) or "handshake failed"
+def _der(certificates: list[x509.Certificate]) -> bytes:
+    return b"".join(each.public_bytes(Encoding.DER) for each in certificates)

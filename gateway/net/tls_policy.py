@@ -11,25 +11,31 @@ Renegotiation: refused (1.3 has none).
 
 from __future__ import annotations
 
-from typing import Any, Final
-
-from OpenSSL import SSL
-from twisted.internet import ssl
+import ssl
+from typing import Final
 
 MINIMUM: Final = ssl.TLSVersion.TLSv1_2
-CIPHERS: Final = ssl.AcceptableCiphers.fromOpenSSLCipherString("ECDHE+AESGCM:ECDHE+CHACHA20")
+CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
-def tls_options() -> dict[str, Any]:
-    """For CertificateOptions, of either side; sessions and tickets are off by default there as well."""
-    return {
-        "raiseMinimumTo": MINIMUM,
-        "acceptableCiphers": CIPHERS,
-        "enableSessions": False,
-        "enableSessionTickets": False,
-    }
+def client_context() -> ssl.SSLContext:
+    """Towards servers: chain and name are verified (RFC 4513 3.1.3), the name by subject alternative names alone. A
+    server that renegotiates is verified anew by the same rules."""
+    context = _context(ssl.PROTOCOL_TLS_CLIENT)
+    context.hostname_checks_common_name = False
+    return context
 
 
-def refuse_renegotiation(options: ssl.CertificateOptions) -> None:
-    """For a listener. A server that renegotiates is verified anew by the same rules."""
-    options.getContext().set_options(SSL.OP_NO_RENEGOTIATION)
+def server_context() -> ssl.SSLContext:
+    """For a listener. A session by ID (1.2) is remembered all the same: see tls.ListenerTls."""
+    context = _context(ssl.PROTOCOL_TLS_SERVER)
+    context.num_tickets = 0
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    return context
+
+
+def _context(protocol: ssl._SSLMethod) -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = MINIMUM
+    context.set_ciphers(CIPHERS)
+    return context

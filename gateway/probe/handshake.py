@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Final
+from typing import Protocol as Interface
 
 from cryptography import x509
 from OpenSSL import SSL
@@ -23,9 +24,8 @@ from zope.interface import implementer
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.messages import START_TLS
 from gateway.ldap.results import ResultCode
-from gateway.net.reactor import PlainTransport, Reactor
-from gateway.net.tls import explain_failure
-from gateway.net.tls_policy import MINIMUM
+from gateway.net.failures import explain_failure, explain_reason
+from gateway.net.reactor import Reactor
 from gateway.relay.client import Client, ExtendedResult
 
 DROPPED: Final = "a firewall drops it, or the host is down: permit this host to connect to that port"
@@ -104,7 +104,7 @@ async def _in_time(waiting: Deferred[Any], patience: float, reactor: Reactor) ->
         advice = "plain LDAP on this port, no certificate on the server (AD needs one for LDAPS), or a firewall between"
         raise NoHandshake(text, advice, closed=True) from None
     except SSL.Error as failure:
-        said = explain_failure(Failure(failure))
+        said = explain_reason(_reasons(failure))
         raise NoHandshake(said, _advice(said), closed="unexpected eof" in said) from None
 
 
@@ -114,9 +114,26 @@ def _advice(said: str) -> str:
     return "the peer must offer TLS 1.2 or 1.3 with a certificate"
 
 
+def _reasons(error: SSL.Error) -> str:
+    """OpenSSL's, as pyOpenSSL gives them."""
+    if isinstance(error, SSL.SysCallError):
+        return str(error.args[1]).lower() if len(error.args) > 1 else "connection broken"
+    stack = error.args[0] if error.args and isinstance(error.args[0], list) else []
+    return ", ".join(str(entry[2]) for entry in stack if entry[2]) or "handshake failed"
+
+
+class _Transport(Interface):
+    """ITCPTransport and ITLSTransport of twisted.internet.interfaces. The chain that a peer sent is what Python's own
+    ssl does not show before 3.13, so that this is Twisted's TLS and not that of net/stream."""
+
+    def write(self, data: bytes, /) -> None: ...
+    def startTLS(self, context: Any, /) -> None: ...
+    def abortConnection(self) -> None: ...
+
+
 @implementer(IHandshakeListener)
 class _Looking(Protocol):
-    transport: PlainTransport  # type: ignore[assignment]
+    transport: _Transport  # type: ignore[assignment]
 
     def __init__(self) -> None:
         self._client = Client()
@@ -176,7 +193,7 @@ class _Unverified:
         self._name = b"" if isIPAddress(server_name) or isIPv6Address(server_name) else server_name.encode("idna")
 
     def clientConnectionForTLS(self, tlsProtocol: object) -> SSL.Connection:
-        connection = SSL.Connection(ssl.CertificateOptions(raiseMinimumTo=MINIMUM).getContext(), None)
+        connection = SSL.Connection(ssl.CertificateOptions(raiseMinimumTo=ssl.TLSVersion.TLSv1_2).getContext(), None)
         connection.set_app_data(tlsProtocol)
         if self._name:
             connection.set_tlsext_host_name(self._name)

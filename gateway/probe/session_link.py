@@ -8,8 +8,6 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, Final
 
-from twisted.internet.ssl import CertificateOptions
-
 from gateway.net.client_connection import ClientConnection, ConnectionSettings
 from gateway.net.connector import ServerConnector
 from gateway.net.reactor import Reactor, Transport
@@ -55,7 +53,7 @@ class _SessionLink:
             ServerConnector(client.directory, reactor),
             # Within the process there is no TLS to wait for.
             ConnectionSettings(
-                CertificateOptions(), None, False, limits.write_stall, limits.write_stall, limits.write_window
+                None, None, False, limits.write_stall, limits.write_stall, limits.write_window
             ),
             audit,
             SizesInMemory(),
@@ -135,10 +133,6 @@ class _End:
 
     # What only a socket has.
 
-    def setTcpNoDelay(self, enabled: bool, /) -> None: ...
-
-    def setTcpKeepAlive(self, enabled: bool, /) -> None: ...
-
     def registerProducer(self, producer: Any, streaming: bool, /) -> None: ...
 
     def unregisterProducer(self) -> None: ...
@@ -146,5 +140,3 @@ class _End:
     def pauseProducing(self) -> None: ...
 
     def resumeProducing(self) -> None: ...
-
-    def getPeerCertificate(self) -> Any: ...

@@ -3,18 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectionRefusedError
-from twisted.internet.task import Clock
-from twisted.internet.testing import MemoryReactorClock
-from twisted.python.failure import Failure
 
 from gateway.demo.certificates import make_certificates
 from gateway.ldap.messages import BindRequest
-from gateway.net.resumption import ResumableTls
-from gateway.net.server_link import open_link, server_endpoint
-from gateway.net.settings import ServerSettings
 from tests.config.certificates import write_chain, write_pair
 from tests.observe.admin_client import samples
 from tests.servers.gateway_process import GatewayProcess, configuration
@@ -142,31 +133,3 @@ def test_intermediate_certificates_are_shown_as_well(certificates, server_certif
         directory["client_certificate"] = {"certificate": "gateway.pem", "private_key": "gateway.key"}
         with start(tmp_path, certificates, directory) as running:
             assert bind(running, certificates) == 0
-
-
-@pytest.mark.parametrize(
-    "host, addresses, kind",
-    [
-        ("127.0.0.1", (), TCP4ClientEndpoint),
-        ("::1", (), TCP6ClientEndpoint),
-        ("dc1.corp.example", ("192.0.2.1",), TCP4ClientEndpoint),
-        ("dc1.corp.example", ("2001:db8::1",), TCP6ClientEndpoint),
-        ("dc1.corp.example", ("192.0.2.1", "2001:db8::1"), HostnameEndpoint),
-        ("dc1.corp.example", (), HostnameEndpoint),
-    ],
-)
-def test_an_address_that_is_the_only_one_is_connected_to_at_once(host, addresses, kind):
-    server = ServerSettings(host, 636, "dc1.corp.example", addresses)
-    assert type(server_endpoint(server, 5.0, Clock())) is kind
-
-
-@pytest.mark.parametrize("server", [ServerSettings("10.1.2.3", 636, "dc1"), ServerSettings("2001:db8::3", 636, "dc1")])
-def test_that_an_address_refuses_is_known_at_once(server):
-    reactor = MemoryReactorClock()
-    opening = Deferred.fromCoroutine(open_link(server, ResumableTls(None), 5, reactor))
-    ((host, port, factory, *_),) = reactor.tcpClients
-    assert (host, port) == (server.host, server.port)
-    factory.clientConnectionFailed(None, Failure(ConnectionRefusedError()))
-    failures = []
-    opening.addErrback(failures.append)
-    assert [failure.type for failure in failures] == [ConnectionRefusedError]

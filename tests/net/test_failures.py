@@ -14,7 +14,7 @@ from twisted.internet.error import (
 )
 from twisted.python.failure import Failure
 
-from gateway.net.tls import failure_cause
+from gateway.net.failures import failure_cause
 from tests.observe.admin_client import samples
 from tests.servers.gateway_process import GatewayProcess, configuration, free_port
 from tests.servers.raw_client import RawClient
