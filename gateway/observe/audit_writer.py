@@ -21,7 +21,7 @@ _BATCH: Final = 2**18
 # Seconds between two attempts on an output that refuses, and in which one write takes what comes: under load, waking
 # the thread costs the reactor more than a record does.
 RETRY_PAUSE: Final = 1.0
-COLLECT: Final = 0.02
+COLLECT: Final = 0.05
 
 # Seconds between two lines in the log about the same trouble.
 _SAY_AGAIN: Final = 60.0
