@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from gateway.ldap.filter_text import filter_text
 from gateway.ldap.results import ResultCode, result_name
+from gateway.observe.moment import moment
 from gateway.observe.sync_runs import SyncRun
 from gateway.policy.decision import Mended
 from gateway.policy.reasons import REASONS, Reason
@@ -23,7 +23,7 @@ def audit_object(record: AuditRecord, filter_values: bool, now: float) -> dict[s
     operation, in seconds since the epoch.
     """
     shown: dict[str, Any] = {
-        "time": _moment(now - record.seconds),
+        "time": moment(now - record.seconds),
         "record": "sign-in" if record.operation == "bind" else "operation",
         "session": record.session,
         "client": record.client,
@@ -93,10 +93,10 @@ def _sign_in(record: AuditRecord) -> str:
 def sync_object(run: SyncRun) -> dict[str, Any]:
     """A sync run that is over."""
     shown: dict[str, Any] = {
-        "time": _moment(run.began),
+        "time": moment(run.began),
         "record": "sync",
         "client": run.client,
-        "ended": _moment(run.ended),
+        "ended": moment(run.ended),
         "seconds": round(run.seconds, 3),
         "complete": run.complete,
         "why_not": run.why_not,
@@ -118,13 +118,9 @@ def lost_object(count: int, first: float, last: float, why: str) -> dict[str, An
     """Records that could not be written, in the place where they would stand. first, last: when the operations ended,
     in seconds since the epoch."""
     return {
-        "time": _moment(first),
+        "time": moment(first),
         "record": "lost",
         "records": count,
-        "last": _moment(last),
+        "last": moment(last),
         "why": why,
     }
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -37,7 +37,8 @@ _UNSAFE: Final = re.compile(
     r"[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 
-_encode: Final = JSONEncoder(ensure_ascii=False, check_circular=False).encode
+# A value as JSON.
+encode: Final = JSONEncoder(ensure_ascii=False, check_circular=False).encode
 
 # Words of the text format that stand without quotes.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.:;/@*?+~%$!-]+")
@@ -53,7 +54,7 @@ def audit_line(shown: dict[str, Any], form: AuditFormat, time: float, most: int 
     characters or items that they had.
     """
     write = json_text if form is AuditFormat.json else plain_text
-    octets = _octets(write(shown))
+    octets = octets_of(write(shown))
     if most is not None and len(octets) > most:
         octets = _shortened(shown, write, most)
     return AuditLine(octets, shown["operation"] if "operation" in shown else shown["record"], severity(shown), time)
@@ -65,16 +66,20 @@ def severity(shown: dict[str, Any]) -> int:
         return Severity.error
     if record == "sync":
         return Severity.informational if shown["complete"] else Severity.warning
-    if refused(shown["decision"], shown["reason"]):
+    return operation_severity(shown["decision"], shown["reason"], shown["code"])
+
+
+def operation_severity(decision: str, reason: str, code: int | None) -> int:
+    if refused(decision, reason):
         return Severity.notice
-    if shown["reason"]:
+    if reason:
         return Severity.warning
-    return Severity.notice if shown["code"] else Severity.informational
+    return Severity.notice if code else Severity.informational
 
 
 def json_text(shown: dict[str, Any]) -> str:
     """Without the end of the line. Characters that are no text are escaped, as JSON has it."""
-    return _safe(_encode(shown))
+    return escaped(encode(shown))
 
 
 def plain_text(shown: dict[str, Any]) -> str:
@@ -89,7 +94,7 @@ def plain_text(shown: dict[str, Any]) -> str:
         for key, value in shown.items()
         if key not in ("time", "record", "operation") and value not in (None, "", [], {}, ())
     ]
-    return _safe(" ".join(head + rest))
+    return escaped(" ".join(head + rest))
 
 
 def _plain(value: Any) -> str:
@@ -100,17 +105,19 @@ def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     text = str(value)
-    return text if _PLAIN.fullmatch(text) else _encode(text)
+    return text if _PLAIN.fullmatch(text) else encode(text)
 
 
-def _safe(text: str) -> str:
+def escaped(text: str) -> str:
+    """Without what terminals obey: where a value may have it, it stands in quotes as JSON has them."""
     # Most lines are ASCII, where a search for DEL is all that is needed.
     if text.isascii() and "\x7f" not in text:
         return text
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def _octets(text: str) -> bytes:
+def octets_of(text: str) -> bytes:
+    """text: escaped."""
     return text.encode() + b"\n"
 
 
@@ -119,14 +126,14 @@ def _shortened(shown: dict[str, Any], write: Callable[[dict[str, Any]], str], mo
     cut: dict[str, int] = {}
     for left in (1000, 200, 40, 0):
         for key, value in shown.items():
-            if key in _WHOLE or not isinstance(value, str | list | dict) or len(_encode(value)) <= left + 2:
+            if key in _WHOLE or not isinstance(value, str | list | dict) or len(encode(value)) <= left + 2:
                 continue
             cut[key] = len(value)
             if isinstance(value, str):
                 shorter[key] = f"{value[:left]}\N{HORIZONTAL ELLIPSIS}"
             else:
                 shorter[key] = _first(value, left) if isinstance(value, list) else {}
-        octets = _octets(write({**shorter, "shortened": cut}))
+        octets = octets_of(write({**shorter, "shortened": cut}))
         if len(octets) <= most:
             break
     return octets
@@ -136,7 +143,7 @@ def _first(items: list[Any], left: int) -> list[Any]:
     """As many of the first items as have no more than that many characters together."""
     kept: list[Any] = []
     for item in items:
-        left -= len(_encode(item))
+        left -= len(encode(item))
         if left < 0:
             break
         kept.append(item)

@@ -10,11 +10,12 @@ from typing import Any
 from twisted.logger import LogLevel
 
 from gateway.net.settings import AuditSettings
-from gateway.observe.audit import audit_object, lost_object, sync_object
+from gateway.observe.audit import lost_object, sync_object
 from gateway.observe.audit_health import AuditHealth
 from gateway.observe.audit_line import AuditLine, audit_line
 from gateway.observe.audit_output import FileOutput, Output, StandardOutput
 from gateway.observe.audit_writer import RETRY_PAUSE, AuditWriter, Loss
+from gateway.observe.record_line import record_line
 from gateway.observe.sync_runs import SyncRun
 from gateway.observe.syslog import SyslogHeader, syslog_output
 from gateway.relay.audit import AuditRecord
@@ -64,10 +65,11 @@ class AuditLog:
         return self._writer.health
 
     def write(self, record: AuditRecord) -> None:
-        self._put(audit_object(record, self._settings.filter_values, self._clock()))
+        settings = self._settings
+        self._writer.put(record_line(record, settings.filter_values, settings.format, self._clock(), self._most))
 
     def sync_ended(self, run: SyncRun) -> None:
-        self._put(sync_object(run))
+        self._writer.put(self._line(sync_object(run)))
 
     def reopen(self) -> None:
         self._writer.reopen()
@@ -88,9 +90,6 @@ class AuditLog:
     def close(self, patience: float = CLOSE_PATIENCE) -> int:
         """Writes what waits, for so many seconds. Returns how many records were left."""
         return self._writer.close(patience)
-
-    def _put(self, shown: dict[str, Any]) -> None:
-        self._writer.put(self._line(shown))
 
     def _line(self, shown: dict[str, Any]) -> AuditLine:
         return audit_line(shown, self._settings.format, self._clock(), self._most)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Condition, Thread
+from threading import Condition, Lock, Thread
 from time import monotonic, time
 from typing import Final, TypeAlias
 
@@ -21,7 +21,7 @@ _BATCH: Final = 2**18
 # Seconds between two attempts on an output that refuses, and in which one write takes what comes: under load, waking
 # the thread costs the reactor more than a record does.
 RETRY_PAUSE: Final = 1.0
-COLLECT: Final = 0.02
+COLLECT: Final = 0.05
 
 # Seconds between two lines in the log about the same trouble.
 _SAY_AGAIN: Final = 60.0
@@ -63,7 +63,9 @@ class AuditWriter:
         self._loss_line = loss_line
         self._say = say
         self._retry = retry
-        self._lock = Condition()
+        # Entered for each record: by itself, without the method of Python that a Condition has for that.
+        self._mutex = Lock()
+        self._lock = Condition(self._mutex)
         self._queue: deque[AuditLine | Loss] = deque()
         # What the thread has taken and not written yet; no other thread touches it.
         self._taken: deque[AuditLine] = deque()
@@ -84,14 +86,15 @@ class AuditWriter:
 
     def put(self, line: AuditLine) -> None:
         size = len(line.octets)
-        with self._lock:
-            last = self._queue[-1] if self._queue else None
+        health, queue = self.health, self._queue
+        with self._mutex:
+            last = queue[-1] if queue else None
             losing = isinstance(last, Loss)
-            waiting = self.health.waiting
+            waiting = health.waiting
             kept = not waiting or waiting + size <= (self.limit // 2 if losing else self.limit)
             if kept:
-                self._queue.append(line)
-                self.health.waiting += size
+                queue.append(line)
+                health.waiting = waiting + size
                 self._put += 1
             else:
                 self._lose(line, last)

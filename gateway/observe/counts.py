@@ -73,35 +73,34 @@ class ClientCounts:
         self._operations: Counter[tuple[str, int | None]] = Counter()
 
     def add(self, record: AuditRecord) -> None:
-        code = record.code
-        self._operations[record.operation, code if code is None or code in _CODES else -1] += 1
+        operation, code, reason = record.operation, record.code, record.reason
+        self._operations[operation, code if code is None or code in _CODES else -1] += 1
         self.octets += record.octets
-        self.mended += len(record.mended)
-        if record.operation == "search":
+        if record.mended:
+            self.mended += len(record.mended)
+        if operation == "search":
             self.entries += record.sent
             self.entries_held_back += record.entries_held_back
             self.attributes_held_back += len(record.held_back)
             self.references_dropped += record.references_dropped
             self.pages += record.pages
-            if record.reason == _RESULT_SHRANK:
+            if reason == _RESULT_SHRANK:
                 self.shrank += 1
             elif record.reported and _RESULT_SHRANK in record.reported:
                 self.shrank_passed += 1
-        if record.reason:
-            (self.refusals if is_refusal(record) else self.failures)[record.reason] += 1
-        _histogram(self.own, record.operation, OWN_BOUNDS).add(record.own_seconds)
+        if reason:
+            (self.refusals if is_refusal(record) else self.failures)[reason] += 1
+        (self.own.get(operation) or _new(self.own, operation, OWN_BOUNDS)).add(record.own_seconds)
         if record.server:
-            _histogram(self.server, record.operation, SERVER_BOUNDS).add(record.server_seconds)
+            (self.server.get(operation) or _new(self.server, operation, SERVER_BOUNDS)).add(record.server_seconds)
 
     def operations(self) -> dict[tuple[str, str], int]:
         return {(operation, _result(code)): count for (operation, code), count in self._operations.items()}
 
 
-def _histogram(by_operation: dict[str, Histogram], operation: str, bounds: tuple[float, ...]) -> Histogram:
-    found = by_operation.get(operation)
-    if found is None:
-        found = by_operation[operation] = Histogram(bounds)
-    return found
+def _new(by_operation: dict[str, Histogram], operation: str, bounds: tuple[float, ...]) -> Histogram:
+    made = by_operation[operation] = Histogram(bounds)
+    return made
 
 
 def _result(code: int | None) -> str:

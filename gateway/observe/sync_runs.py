@@ -25,6 +25,9 @@ _MOST_PROBLEMS: Final = 20
 # No search of a sync account: before its bind, or after a bind as somebody else.
 _NOT_OF_A_SYNC: Final = frozenset({Reason.not_bound.value, Reason.login_may_only_bind.value})
 
+# Without the look-up of an enum's member, which each record would cost.
+_SUCCESS: Final = ResultCode.success.value
+
 _Search: TypeAlias = tuple[str | None, str | None, Filter | None, tuple[str, ...] | None]
 
 
@@ -135,8 +138,10 @@ class _Running:
     too_many: bool = False
 
     def add(self, record: AuditRecord, began: float, now: float) -> None:
-        self.began = min(self.began, began)
-        self.ended = max(self.ended, now)
+        if began < self.began:
+            self.began = began
+        if now > self.ended:
+            self.ended = now
         self.searches += 1
         self.entries += record.sent
         self.entries_held_back += record.entries_held_back
@@ -144,7 +149,7 @@ class _Running:
         self.pages += record.pages
         self.octets += record.octets
         self.syncs = self.syncs or record.scope != "base"
-        succeeded = record.code == ResultCode.success
+        succeeded = record.code == _SUCCESS
         if not succeeded:
             self._count_problem(record)
         if succeeded and not record.more:
