@@ -8,7 +8,7 @@ contents go nowhere, so nothing in them needs to be understood.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, final
 
 from gateway.ldap import ber
 from gateway.ldap.controls import Control, read_controls, write_controls
@@ -99,18 +99,39 @@ class UnbindRequest:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class SearchRequest:
     """scope: 0 to 2. deref_aliases: 0 to 3. size_limit: entries, time_limit: seconds; 0 is none."""
 
-    base: str
-    scope: int
-    filter: Filter
-    attributes: tuple[str, ...] = ()
-    deref_aliases: int = 0
-    size_limit: int = 0
-    time_limit: int = 0
-    types_only: bool = False
+    base: Final[str]
+    scope: Final[int]
+    filter: Final[Filter]
+    attributes: Final[tuple[str, ...]]
+    deref_aliases: Final[int]
+    size_limit: Final[int]
+    time_limit: Final[int]
+    types_only: Final[bool]
+
+    def __init__(
+        self,
+        base: str,
+        scope: int,
+        filter: Filter,
+        attributes: tuple[str, ...] = (),
+        deref_aliases: int = 0,
+        size_limit: int = 0,
+        time_limit: int = 0,
+        types_only: bool = False,
+    ) -> None:
+        self.base = base
+        self.scope = scope
+        self.filter = filter
+        self.attributes = attributes
+        self.deref_aliases = deref_aliases
+        self.size_limit = size_limit
+        self.time_limit = time_limit
+        self.types_only = types_only
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +187,13 @@ class SearchResultReference:
     uris: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class SearchResultDone:
-    result: LDAPResult
+    result: Final[LDAPResult]
+
+    def __init__(self, result: LDAPResult) -> None:
+        self.result = result
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +225,19 @@ Response: TypeAlias = FinalResponse | SearchResultEntry | SearchResultReference 
 Operation: TypeAlias = Request | Response
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class LDAPMessage:
     """message_id: 0 to 2^31-1; 0 only for unsolicited notifications (RFC 4511 4.1.1.1)."""
 
-    message_id: int
-    operation: Operation
-    controls: tuple[Control, ...] = ()
+    message_id: Final[int]
+    operation: Final[Operation]
+    controls: Final[tuple[Control, ...]]
+
+    def __init__(self, message_id: int, operation: Operation, controls: tuple[Control, ...] = ()) -> None:
+        self.message_id = message_id
+        self.operation = operation
+        self.controls = controls
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,15 +256,22 @@ class RequestLimits:
 DEFAULT_LIMITS: Final = RequestLimits()
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Envelope:
     """Where the parts of one whole message lie: its ID, the tag of its operation, the bounds of the
     operation's contents, and where the controls begin (the end of the message where there are none)."""
 
-    message_id: int
-    tag: int
-    start: int
-    end: int
+    message_id: Final[int]
+    tag: Final[int]
+    start: Final[int]
+    end: Final[int]
+
+    def __init__(self, message_id: int, tag: int, start: int, end: int) -> None:
+        self.message_id = message_id
+        self.tag = tag
+        self.start = start
+        self.end = end
 
 
 def read_envelope(data: bytes) -> Envelope:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, final
 
 from gateway.ldap.attribute_types import TypeSet, canonical_type, split_description
 from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults, paged_results
@@ -25,11 +25,17 @@ from gateway.policy.settings import ClientPolicy, Mode, Paging, WhenDenied
 from gateway.policy.unescaped import looks_escaped_twice
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class _Controls:
-    page: PagedResults | None
-    page_critical: bool
-    others: tuple[Control, ...]
+    page: Final[PagedResults | None]
+    page_critical: Final[bool]
+    others: Final[tuple[Control, ...]]
+
+    def __init__(self, page: PagedResults | None, page_critical: bool, others: tuple[Control, ...]) -> None:
+        self.page = page
+        self.page_critical = page_critical
+        self.others = others
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final, final
 
 from gateway.ldap.attribute_types import canonical_type
 from gateway.ldap.filter_text import filter_text
@@ -34,7 +35,8 @@ class ShrinkSettings:
     minimum: int = 50
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Shape:
     """What makes two searches the same one, from one sync run to the next.
 
@@ -42,9 +44,14 @@ class Shape:
     order and case. description: for people; the values in the filter are shown as `?`.
     """
 
-    client: str
-    key: bytes
-    description: str
+    client: Final[str]
+    key: Final[bytes]
+    description: Final[str]
+
+    def __init__(self, client: str, key: bytes, description: str) -> None:
+        self.client = client
+        self.key = key
+        self.description = description
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +71,18 @@ class Sizes:
     attributes: tuple[AttributeSize, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Remembered:
     """sizes: what the last complete search of a shape gave, None where nothing is known. accepted: an administrator
     has said that the next complete result is right, whatever its sizes."""
 
-    sizes: Sizes | None
-    accepted: bool = False
+    sizes: Final[Sizes | None]
+    accepted: Final[bool]
+
+    def __init__(self, sizes: Sizes | None, accepted: bool = False) -> None:
+        self.sizes = sizes
+        self.accepted = accepted
 
 
 @dataclass(frozen=True, slots=True)

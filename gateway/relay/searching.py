@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from typing import Final, final
 
 from gateway.ldap.attribute_types import base_type
 from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults
@@ -41,14 +42,21 @@ ACTIVE_DIRECTORY = b"1.2.840.113556.1.4.800"
 _CAPABILITIES = SearchRequest("", BASE_OBJECT, Present("objectClass"), ("supportedCapabilities",))
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class SearchContext:
     """What a session's searches share. server: the URL of the server that the session is connected to."""
 
-    paged: PagedSearches
-    room: Room
-    facts: ServerFacts
-    server: str
+    paged: Final[PagedSearches]
+    room: Final[Room]
+    facts: Final[ServerFacts]
+    server: Final[str]
+
+    def __init__(self, paged: PagedSearches, room: Room, facts: ServerFacts, server: str) -> None:
+        self.paged = paged
+        self.room = room
+        self.facts = facts
+        self.server = server
 
 
 class _Failed(Exception):
