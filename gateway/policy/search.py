@@ -38,6 +38,9 @@ class _Controls:
         self.others = others
 
 
+_NO_CONTROLS: Final = _Controls(None, False, ())
+
+
 @dataclass(frozen=True, slots=True)
 class _Selection:
     """What becomes of a list of attributes. reported: how many pass only because of `mode: report`."""
@@ -86,7 +89,7 @@ class SearchJudge:
         if held_back and self._policy.when_denied is WhenDenied.refuse:
             return refuse_search(Reason.attribute_not_allowed, detail=", ".join(held_back))
         rewritten = SearchRequest(
-            base=str(base.dn),
+            base=base.text,
             scope=request.scope,
             filter=wanted,
             attributes=attributes,
@@ -174,6 +177,8 @@ class SearchJudge:
 
     def _controls(self, controls: tuple[Control, ...]) -> _Controls | Refuse:
         """A listed control passes with its value; only the value of paged results is known and written anew."""
+        if not controls:
+            return _NO_CONTROLS
         kept: list[Control] = []
         page: PagedResults | None = None
         page_critical = False
@@ -205,7 +210,7 @@ class SearchJudge:
 
 
 def _changed(request: SearchRequest, attributes: tuple[str, ...], size_limit: int) -> SearchRequest:
-    """As dataclasses.replace does it, in a quarter of the time: this is on every search's way."""
+    """As dataclasses.replace does it, in a fraction of the time: this is on every search's way."""
     return SearchRequest(
         request.base,
         request.scope,

@@ -19,12 +19,17 @@ _LONGEST_BASE: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class SearchBase:
-    """dn: in the configured spelling as far as it is configured. above: it lies above allowed bases, and the search
-    is to be answered from these. mended: where the base was put right."""
+    """dn: in the configured spelling as far as it is configured; text: the same as a string. above: it lies above
+    allowed bases, and the search is to be answered from these. mended: where the base was put right."""
 
     dn: DN
+    text: str
     above: bool = False
     mended: tuple[Mended, ...] = ()
+
+
+def _search_base(dn: DN, above: bool = False) -> SearchBase:
+    return SearchBase(dn, str(dn), above)
 
 
 class BaseJudge:
@@ -81,20 +86,20 @@ class BaseJudge:
         judged = self._judge(readings[0])
         if isinstance(judged, Refuse):
             return replace(judged, text=f"{judged.text}; it was read as {said}", detail=said) if said else judged
-        return replace(judged, mended=(Mended("base", text, str(judged.dn)),))
+        return replace(judged, mended=(Mended("base", text, judged.text),))
 
     def _judge(self, base: DN) -> SearchBase | Refuse:
         if self._is_excluded(base):
             return refuse_search(Reason.base_excluded)
         for allowed in self._allowed:
             if base.is_inside(allowed):
-                return SearchBase(base.rebase(allowed))
+                return _search_base(base.rebase(allowed))
         below = next((allowed for allowed in self._allowed if allowed.is_inside(base)), None)
         if below is None:
             return refuse_search(Reason.base_not_allowed)
         if self._policy.base_above is BaseAbove.refuse:
             return refuse_search(Reason.base_above_allowed)
-        return SearchBase(DN(below.rdns[len(below.rdns) - len(base.rdns) :]), above=True)
+        return _search_base(DN(below.rdns[len(below.rdns) - len(base.rdns) :]), above=True)
 
     def allows(self, name: DN) -> bool:
         """Strictly inside an allowed base, and not even loosely inside an excluded one."""
