@@ -111,6 +111,17 @@ class Reader:
         # Raised outside the handler: a UnicodeDecodeError carries the received octets with it.
         raise DecodeError(f"string at octet {at} is not UTF-8")
 
+    def bounded_text(self, maximum: int, what: str) -> str:
+        """The same of an OCTET STRING of no more than maximum octets. what: names it in the error."""
+        start, end = self.element(OCTET_STRING)
+        if end - start > maximum:
+            raise DecodeError(f"{what} of more than {maximum} octets")
+        try:
+            return self.data[start:end].decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+        raise DecodeError(f"{what} is not UTF-8")
+
     def integer(self, tag: int = INTEGER, low: int = 0, high: int = MAX_INT) -> int:
         """An INTEGER or ENUMERATED in its shortest form (X.690 8.3.2) between low and high."""
         at = self.pos

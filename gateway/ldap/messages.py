@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias, final
 
 from gateway.ldap import ber
+from gateway.ldap.attribute_lists import read_attributes, write_attributes
 from gateway.ldap.controls import Control, read_controls, write_controls
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.filters import Filter, FilterLimits, FilterReader, write_filter
@@ -294,7 +295,11 @@ def decode_request(data: bytes, limits: RequestLimits = DEFAULT_LIMITS) -> LDAPM
 
 def decode_response(data: bytes, maximum_controls: int = 64) -> LDAPMessage:
     """Decodes one whole message from a server. Raises DecodeError."""
-    envelope = read_envelope(data)
+    return decode_enveloped(data, read_envelope(data), maximum_controls)
+
+
+def decode_enveloped(data: bytes, envelope: Envelope, maximum_controls: int = 64) -> LDAPMessage:
+    """The same of a message whose outermost layer was read already."""
     body = ber.Reader(data, envelope.start, envelope.end)
     response = _read_response(envelope.tag, body)
     return LDAPMessage(envelope.message_id, response, _read_controls(data, envelope, maximum_controls))
@@ -305,17 +310,6 @@ def _read_controls(data: bytes, envelope: Envelope, maximum: int) -> tuple[Contr
     controls = read_controls(rest, maximum)
     rest.finish()
     return controls
-
-
-def _bounded_text(reader: ber.Reader, maximum: int, what: str) -> str:
-    start, end = reader.element(ber.OCTET_STRING)
-    if end - start > maximum:
-        raise DecodeError(f"{what} of more than {maximum} octets")
-    try:
-        return reader.data[start:end].decode("utf-8")
-    except UnicodeDecodeError:
-        pass
-    raise DecodeError(f"{what} is not UTF-8")
 
 
 def _read_request(tag: int, body: ber.Reader, limits: RequestLimits) -> Request:
@@ -343,7 +337,7 @@ def _read_request(tag: int, body: ber.Reader, limits: RequestLimits) -> Request:
 
 def _read_bind(body: ber.Reader, limits: RequestLimits) -> BindRequest:
     version = body.integer(low=1, high=127)
-    name = _bounded_text(body, limits.dn_length, "bind name")
+    name = body.bounded_text(limits.dn_length, "bind name")
     authentication: SimpleAuthentication | SaslAuthentication
     if body.peek_tag() == SASL:
         inner = body.enter(SASL)
@@ -361,7 +355,7 @@ def _read_bind(body: ber.Reader, limits: RequestLimits) -> BindRequest:
 
 
 def _read_search(body: ber.Reader, limits: RequestLimits) -> SearchRequest:
-    base = _bounded_text(body, limits.dn_length, "base DN")
+    base = body.bounded_text(limits.dn_length, "base DN")
     scope = body.integer(ber.ENUMERATED, 0, WHOLE_SUBTREE)
     deref_aliases = body.integer(ber.ENUMERATED, 0, 3)
     size_limit = body.integer()
@@ -370,14 +364,8 @@ def _read_search(body: ber.Reader, limits: RequestLimits) -> SearchRequest:
     search_filter = FilterReader(limits.filter).read(body)
     selection = body.enter(ber.SEQUENCE)
     body.finish()
-    attributes: list[str] = []
-    while not selection.at_end():
-        if len(attributes) >= limits.attributes:
-            raise DecodeError(f"more than {limits.attributes} attributes asked for")
-        attributes.append(_bounded_text(selection, limits.attribute_length, "attribute description"))
-    return SearchRequest(
-        base, scope, search_filter, tuple(attributes), deref_aliases, size_limit, time_limit, types_only
-    )
+    attributes = read_attributes(selection, limits.attributes, limits.attribute_length)
+    return SearchRequest(base, scope, search_filter, attributes, deref_aliases, size_limit, time_limit, types_only)
 
 
 def _read_response(tag: int, body: ber.Reader) -> Response:
@@ -501,7 +489,6 @@ def write_operation(operation: Operation) -> bytes:
 
 
 def _search_contents(request: SearchRequest) -> bytes:
-    names = b"".join([ber.text(name) for name in request.attributes])
     return b"".join(
         [
             ber.text(request.base),
@@ -511,7 +498,7 @@ def _search_contents(request: SearchRequest) -> bytes:
             ber.integer(request.time_limit),
             ber.boolean(request.types_only),
             write_filter(request.filter),
-            ber.element(ber.SEQUENCE, names),
+            write_attributes(request.attributes),
         ]
     )
 

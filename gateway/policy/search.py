@@ -22,7 +22,6 @@ from gateway.policy.search_base import BaseJudge, SearchBase
 from gateway.policy.search_filter import FilterJudge
 from gateway.policy.search_refusal import refuse_search
 from gateway.policy.settings import ClientPolicy, Mode, Paging, WhenDenied
-from gateway.policy.unescaped import looks_escaped_twice
 
 
 @final
@@ -79,7 +78,7 @@ class SearchJudge:
         if isinstance(base, Refuse):
             return base
         noted = Noted()
-        if not base.mended and looks_escaped_twice(request.base):
+        if base.suspicious:
             noted.suspicious.append("base")
         try:
             wanted = self._filters.rewrite(request.filter, noted)

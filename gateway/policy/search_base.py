@@ -11,6 +11,7 @@ from gateway.policy.mending import KnownNames, shown
 from gateway.policy.reasons import REASONS, Reason
 from gateway.policy.search_refusal import refuse_search
 from gateway.policy.settings import BaseAbove, ClientPolicy
+from gateway.policy.unescaped import looks_escaped_twice
 
 # A service searches from the same few bases over and over. Characters of one that is remembered.
 _REMEMBERED_BASES: Final = 100
@@ -20,12 +21,14 @@ _LONGEST_BASE: Final = 512
 @dataclass(frozen=True, slots=True)
 class SearchBase:
     """dn: in the configured spelling as far as it is configured; text: the same as a string. above: it lies above
-    allowed bases, and the search is to be answered from these. mended: where the base was put right."""
+    allowed bases, and the search is to be answered from these. mended: where the base was put right. suspicious:
+    whether it looks escaped twice as it came."""
 
     dn: DN
     text: str
     above: bool = False
     mended: tuple[Mended, ...] = ()
+    suspicious: bool = False
 
 
 def _search_base(dn: DN, above: bool = False) -> SearchBase:
@@ -63,7 +66,9 @@ class BaseJudge:
             judged: SearchBase | Refuse = refuse_search(Reason.base_malformed, f"{Reason.base_malformed}: {error}")
         else:
             judged = self._judge(base)
-        if isinstance(judged, SearchBase) or judged.reason is Reason.base_excluded:
+        if isinstance(judged, SearchBase):
+            return replace(judged, suspicious=looks_escaped_twice(text))
+        if judged.reason is Reason.base_excluded:
             return judged
         return self._mend(text, base, judged)
 

@@ -285,6 +285,8 @@ class _RunningSearch:
         return Outcome(LDAPResult(ResultCode.success), (*page, *self._others(controls)), more=bool(cookie))
 
     def _others(self, controls: tuple[Control, ...]) -> tuple[Control, ...]:
+        if not controls:
+            return ()
         permitted = self._policy.entries.filter_response_controls(controls)
         return tuple(control for control in permitted if control.oid != PAGED_RESULTS)
 
