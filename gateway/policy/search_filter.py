@@ -23,8 +23,9 @@ from gateway.policy.filter_findings import FilterRefused, Noted, notice_escapes
 from gateway.policy.reasons import Reason
 from gateway.policy.settings import ClientPolicy, Mode
 
-# Spellings of permitted attribute descriptions that are remembered; a service has a few.
+# Spellings of permitted attribute descriptions that are remembered; a service has a few. Characters of one.
 _REMEMBERED_ATTRIBUTES: Final = 100
+_LONGEST_ATTRIBUTE: Final = 256
 
 
 class FilterJudge:
@@ -98,7 +99,8 @@ class FilterJudge:
             noted.reported.append(Reason.filter_attribute_not_allowed)
             return description
         written = ";".join((spelling, *parts[1]))
-        if len(self._permitted) >= _REMEMBERED_ATTRIBUTES:
-            self._permitted.clear()
-        self._permitted[description] = written
+        if len(description) <= _LONGEST_ATTRIBUTE:
+            if len(self._permitted) >= _REMEMBERED_ATTRIBUTES:
+                self._permitted.clear()
+            self._permitted[description] = written
         return written
