@@ -12,7 +12,7 @@ from gateway.ldap.errors import DecodeError
 
 # Lists that are remembered, each way, and the octets of one.
 _REMEMBERED: Final = 50
-_LONGEST: Final = 2048
+_LONGEST: Final = 1024
 
 
 @final

@@ -53,5 +53,5 @@ def test_lists_without_end_are_not_remembered_without_end(size):
         assert names_read(asking_for(*names)) == names
     for remembered in (attribute_lists._READ, attribute_lists._WRITTEN):
         assert len(remembered) <= 50
-        assert all(sum(map(len, names)) <= 2048 for names in remembered if isinstance(names, tuple))
-        assert all(len(octets) <= 2048 for octets in remembered if isinstance(octets, bytes))
+        assert all(sum(map(len, names)) <= 1024 for names in remembered if isinstance(names, tuple))
+        assert all(len(octets) <= 1024 for octets in remembered if isinstance(octets, bytes))
