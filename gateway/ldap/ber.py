@@ -66,8 +66,8 @@ class Reader:
 
     def __init__(self, data: bytes, pos: int = 0, end: int = -1) -> None:
         self.data: bytes = data
-        self.pos: int = pos
-        self.end: int = len(data) if end < 0 else end
+        self.pos: i64 = pos
+        self.end: i64 = len(data) if end < 0 else end
 
     def at_end(self) -> bool:
         return self.pos >= self.end
@@ -82,7 +82,7 @@ class Reader:
         self.pos = end
         return tag, start, end
 
-    def element(self, tag: int) -> tuple[int, int]:
+    def element(self, tag: i64) -> tuple[i64, i64]:
         """Reads the next element, which must have this tag; returns the bounds of its contents."""
         at = self.pos
         found, start, end = read_header(self.data, at, self.end)
@@ -111,6 +111,17 @@ class Reader:
         # Raised outside the handler: a UnicodeDecodeError carries the received octets with it.
         raise DecodeError(f"string at octet {at} is not UTF-8")
 
+    def bounded_text(self, maximum: int, what: str) -> str:
+        """The same of an OCTET STRING of no more than maximum octets. what: names it in the error."""
+        start, end = self.element(OCTET_STRING)
+        if end - start > maximum:
+            raise DecodeError(f"{what} of more than {maximum} octets")
+        try:
+            return self.data[start:end].decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+        raise DecodeError(f"{what} is not UTF-8")
+
     def integer(self, tag: int = INTEGER, low: int = 0, high: int = MAX_INT) -> int:
         """An INTEGER or ENUMERATED in its shortest form (X.690 8.3.2) between low and high."""
         at = self.pos
@@ -118,9 +129,14 @@ class Reader:
         size = end - start
         if size == 0 or size > 4:
             raise DecodeError(f"integer of {size} octets at octet {at}")
-        value = int.from_bytes(self.data[start:end], "big", signed=True)
-        if size > 1 and (-0x80 << 8 * (size - 2)) <= value < (0x80 << 8 * (size - 2)):
-            raise DecodeError(f"integer at octet {at} is not in its shortest form")
+        value: i64 = self.data[start]
+        if value >= 0x80:
+            value -= 0x100
+        for i in range(start + 1, end):
+            value = value << 8 | self.data[i]
+            # X.690 8.3.2: the first nine bits are neither all 0 nor all 1.
+            if i == start + 1 and -0x80 <= value < 0x80:
+                raise DecodeError(f"integer at octet {at} is not in its shortest form")
         if not low <= value <= high:
             raise DecodeError(f"integer at octet {at} is not between {low} and {high}")
         return value
@@ -181,10 +197,15 @@ def integer(value: int, tag: int = INTEGER) -> bytes:
     """An INTEGER or ENUMERATED in its shortest form. Raises EncodeError beyond 32 bits."""
     if not -(2**31) <= value <= MAX_INT:
         raise EncodeError("integer beyond 32 bits")
-    size = 1
-    while not -(0x80 << 8 * (size - 1)) <= value < 0x80 << 8 * (size - 1):
-        size += 1
-    return bytes((tag, size)) + value.to_bytes(size, "big", signed=True)
+    rest: i64 = value
+    contents = b""
+    while True:
+        octet = rest & 0xFF
+        contents = _OCTETS[octet] + contents
+        rest >>= 8
+        # The sign is the first bit of what is written.
+        if rest == (0 if octet < 0x80 else -1):
+            return _OCTETS[tag] + _OCTETS[len(contents)] + contents
 
 
 def boolean(value: bool, tag: int = BOOLEAN) -> bytes:

@@ -6,7 +6,7 @@ The text form of RFC 4515 is in filter_text.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, final
 
 from gateway.ldap import ber
 from gateway.ldap.errors import DecodeError, EncodeError
@@ -23,72 +23,122 @@ APPROX: Final = 0xA8
 EXTENSIBLE: Final = 0xA9
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class And:
     """No filters at all is the absolute true filter of RFC 4526."""
 
-    filters: tuple[Filter, ...]
+    filters: Final[tuple[Filter, ...]]
+
+    def __init__(self, filters: tuple[Filter, ...]) -> None:
+        self.filters = filters
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Or:
     """No filters at all is the absolute false filter of RFC 4526."""
 
-    filters: tuple[Filter, ...]
+    filters: Final[tuple[Filter, ...]]
+
+    def __init__(self, filters: tuple[Filter, ...]) -> None:
+        self.filters = filters
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Not:
-    filter: Filter
+    filter: Final[Filter]
+
+    def __init__(self, filter: Filter) -> None:
+        self.filter = filter
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class EqualityMatch:
-    attribute: str
-    value: bytes
+    attribute: Final[str]
+    value: Final[bytes]
+
+    def __init__(self, attribute: str, value: bytes) -> None:
+        self.attribute = attribute
+        self.value = value
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Substrings:
     """At least one part; none of them empty."""
 
-    attribute: str
-    initial: bytes | None
-    any: tuple[bytes, ...]
-    final: bytes | None
+    attribute: Final[str]
+    initial: Final[bytes | None]
+    any: Final[tuple[bytes, ...]]
+    final: Final[bytes | None]
+
+    def __init__(self, attribute: str, initial: bytes | None, any: tuple[bytes, ...], final: bytes | None) -> None:
+        self.attribute = attribute
+        self.initial = initial
+        self.any = any
+        self.final = final
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class GreaterOrEqual:
-    attribute: str
-    value: bytes
+    attribute: Final[str]
+    value: Final[bytes]
+
+    def __init__(self, attribute: str, value: bytes) -> None:
+        self.attribute = attribute
+        self.value = value
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class LessOrEqual:
-    attribute: str
-    value: bytes
+    attribute: Final[str]
+    value: Final[bytes]
+
+    def __init__(self, attribute: str, value: bytes) -> None:
+        self.attribute = attribute
+        self.value = value
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Present:
-    attribute: str
+    attribute: Final[str]
+
+    def __init__(self, attribute: str) -> None:
+        self.attribute = attribute
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class ApproxMatch:
-    attribute: str
-    value: bytes
+    attribute: Final[str]
+    value: Final[bytes]
+
+    def __init__(self, attribute: str, value: bytes) -> None:
+        self.attribute = attribute
+        self.value = value
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class ExtensibleMatch:
     """Either rule or attribute, or both, is given."""
 
-    rule: str | None
-    attribute: str | None
-    value: bytes
-    dn_attributes: bool = False
+    rule: Final[str | None]
+    attribute: Final[str | None]
+    value: Final[bytes]
+    dn_attributes: Final[bool]
+
+    def __init__(self, rule: str | None, attribute: str | None, value: bytes, dn_attributes: bool = False) -> None:
+        self.rule = rule
+        self.attribute = attribute
+        self.value = value
+        self.dn_attributes = dn_attributes
 
 
 Filter: TypeAlias = (

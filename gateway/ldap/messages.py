@@ -8,9 +8,10 @@ contents go nowhere, so nothing in them needs to be understood.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, final
 
 from gateway.ldap import ber
+from gateway.ldap.attribute_lists import read_attributes, write_attributes
 from gateway.ldap.controls import Control, read_controls, write_controls
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.filters import Filter, FilterLimits, FilterReader, write_filter
@@ -99,18 +100,39 @@ class UnbindRequest:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class SearchRequest:
     """scope: 0 to 2. deref_aliases: 0 to 3. size_limit: entries, time_limit: seconds; 0 is none."""
 
-    base: str
-    scope: int
-    filter: Filter
-    attributes: tuple[str, ...] = ()
-    deref_aliases: int = 0
-    size_limit: int = 0
-    time_limit: int = 0
-    types_only: bool = False
+    base: Final[str]
+    scope: Final[int]
+    filter: Final[Filter]
+    attributes: Final[tuple[str, ...]]
+    deref_aliases: Final[int]
+    size_limit: Final[int]
+    time_limit: Final[int]
+    types_only: Final[bool]
+
+    def __init__(
+        self,
+        base: str,
+        scope: int,
+        filter: Filter,
+        attributes: tuple[str, ...] = (),
+        deref_aliases: int = 0,
+        size_limit: int = 0,
+        time_limit: int = 0,
+        types_only: bool = False,
+    ) -> None:
+        self.base = base
+        self.scope = scope
+        self.filter = filter
+        self.attributes = attributes
+        self.deref_aliases = deref_aliases
+        self.size_limit = size_limit
+        self.time_limit = time_limit
+        self.types_only = types_only
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +188,13 @@ class SearchResultReference:
     uris: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class SearchResultDone:
-    result: LDAPResult
+    result: Final[LDAPResult]
+
+    def __init__(self, result: LDAPResult) -> None:
+        self.result = result
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +226,19 @@ Response: TypeAlias = FinalResponse | SearchResultEntry | SearchResultReference 
 Operation: TypeAlias = Request | Response
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class LDAPMessage:
     """message_id: 0 to 2^31-1; 0 only for unsolicited notifications (RFC 4511 4.1.1.1)."""
 
-    message_id: int
-    operation: Operation
-    controls: tuple[Control, ...] = ()
+    message_id: Final[int]
+    operation: Final[Operation]
+    controls: Final[tuple[Control, ...]]
+
+    def __init__(self, message_id: int, operation: Operation, controls: tuple[Control, ...] = ()) -> None:
+        self.message_id = message_id
+        self.operation = operation
+        self.controls = controls
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,15 +257,22 @@ class RequestLimits:
 DEFAULT_LIMITS: Final = RequestLimits()
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Envelope:
     """Where the parts of one whole message lie: its ID, the tag of its operation, the bounds of the
     operation's contents, and where the controls begin (the end of the message where there are none)."""
 
-    message_id: int
-    tag: int
-    start: int
-    end: int
+    message_id: Final[int]
+    tag: Final[int]
+    start: Final[int]
+    end: Final[int]
+
+    def __init__(self, message_id: int, tag: int, start: int, end: int) -> None:
+        self.message_id = message_id
+        self.tag = tag
+        self.start = start
+        self.end = end
 
 
 def read_envelope(data: bytes) -> Envelope:
@@ -256,7 +295,11 @@ def decode_request(data: bytes, limits: RequestLimits = DEFAULT_LIMITS) -> LDAPM
 
 def decode_response(data: bytes, maximum_controls: int = 64) -> LDAPMessage:
     """Decodes one whole message from a server. Raises DecodeError."""
-    envelope = read_envelope(data)
+    return decode_enveloped(data, read_envelope(data), maximum_controls)
+
+
+def decode_enveloped(data: bytes, envelope: Envelope, maximum_controls: int = 64) -> LDAPMessage:
+    """The same of a message whose outermost layer was read already."""
     body = ber.Reader(data, envelope.start, envelope.end)
     response = _read_response(envelope.tag, body)
     return LDAPMessage(envelope.message_id, response, _read_controls(data, envelope, maximum_controls))
@@ -267,17 +310,6 @@ def _read_controls(data: bytes, envelope: Envelope, maximum: int) -> tuple[Contr
     controls = read_controls(rest, maximum)
     rest.finish()
     return controls
-
-
-def _bounded_text(reader: ber.Reader, maximum: int, what: str) -> str:
-    start, end = reader.element(ber.OCTET_STRING)
-    if end - start > maximum:
-        raise DecodeError(f"{what} of more than {maximum} octets")
-    try:
-        return reader.data[start:end].decode("utf-8")
-    except UnicodeDecodeError:
-        pass
-    raise DecodeError(f"{what} is not UTF-8")
 
 
 def _read_request(tag: int, body: ber.Reader, limits: RequestLimits) -> Request:
@@ -305,7 +337,7 @@ def _read_request(tag: int, body: ber.Reader, limits: RequestLimits) -> Request:
 
 def _read_bind(body: ber.Reader, limits: RequestLimits) -> BindRequest:
     version = body.integer(low=1, high=127)
-    name = _bounded_text(body, limits.dn_length, "bind name")
+    name = body.bounded_text(limits.dn_length, "bind name")
     authentication: SimpleAuthentication | SaslAuthentication
     if body.peek_tag() == SASL:
         inner = body.enter(SASL)
@@ -323,7 +355,7 @@ def _read_bind(body: ber.Reader, limits: RequestLimits) -> BindRequest:
 
 
 def _read_search(body: ber.Reader, limits: RequestLimits) -> SearchRequest:
-    base = _bounded_text(body, limits.dn_length, "base DN")
+    base = body.bounded_text(limits.dn_length, "base DN")
     scope = body.integer(ber.ENUMERATED, 0, WHOLE_SUBTREE)
     deref_aliases = body.integer(ber.ENUMERATED, 0, 3)
     size_limit = body.integer()
@@ -332,14 +364,8 @@ def _read_search(body: ber.Reader, limits: RequestLimits) -> SearchRequest:
     search_filter = FilterReader(limits.filter).read(body)
     selection = body.enter(ber.SEQUENCE)
     body.finish()
-    attributes: list[str] = []
-    while not selection.at_end():
-        if len(attributes) >= limits.attributes:
-            raise DecodeError(f"more than {limits.attributes} attributes asked for")
-        attributes.append(_bounded_text(selection, limits.attribute_length, "attribute description"))
-    return SearchRequest(
-        base, scope, search_filter, tuple(attributes), deref_aliases, size_limit, time_limit, types_only
-    )
+    attributes = read_attributes(selection, limits.attributes, limits.attribute_length)
+    return SearchRequest(base, scope, search_filter, attributes, deref_aliases, size_limit, time_limit, types_only)
 
 
 def _read_response(tag: int, body: ber.Reader) -> Response:
@@ -463,7 +489,6 @@ def write_operation(operation: Operation) -> bytes:
 
 
 def _search_contents(request: SearchRequest) -> bytes:
-    names = b"".join([ber.text(name) for name in request.attributes])
     return b"".join(
         [
             ber.text(request.base),
@@ -473,7 +498,7 @@ def _search_contents(request: SearchRequest) -> bytes:
             ber.integer(request.time_limit),
             ber.boolean(request.types_only),
             write_filter(request.filter),
-            ber.element(ber.SEQUENCE, names),
+            write_attributes(request.attributes),
         ]
     )
 

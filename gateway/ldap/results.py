@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final, final
 
 
 class ResultCode(IntEnum):
@@ -48,11 +49,18 @@ def result_name(code: int) -> str:
         return str(code)
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class LDAPResult:
     """The fields that all final responses share (RFC 4511 4.1.9)."""
 
-    code: int
-    matched_dn: str = ""
-    diagnostic: str = ""
-    referral: tuple[str, ...] = ()
+    code: Final[int]
+    matched_dn: Final[str]
+    diagnostic: Final[str]
+    referral: Final[tuple[str, ...]]
+
+    def __init__(self, code: int, matched_dn: str = "", diagnostic: str = "", referral: tuple[str, ...] = ()) -> None:
+        self.code = code
+        self.matched_dn = matched_dn
+        self.diagnostic = diagnostic
+        self.referral = referral

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final, final
 
 from gateway.ldap.controls import Control, PagedResults
 from gateway.ldap.messages import BindRequest, SearchRequest, SearchResultEntry
@@ -32,7 +33,8 @@ class Mended:
     meant: str
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class SearchPlan:
     """A permitted search, written anew.
 
@@ -48,17 +50,43 @@ class SearchPlan:
     filter it is.
     """
 
-    parts: tuple[SearchRequest, ...]
-    asked: SearchRequest
-    page: PagedResults | None = None
-    page_critical: bool = False
-    controls: tuple[Control, ...] = ()
-    size_limit: int = 0
-    held_back: tuple[str, ...] = ()
-    reported: tuple[Reason, ...] = ()
-    narrowed: bool = False
-    mended: tuple[Mended, ...] = ()
-    suspicious: tuple[str, ...] = ()
+    parts: Final[tuple[SearchRequest, ...]]
+    asked: Final[SearchRequest]
+    page: Final[PagedResults | None]
+    page_critical: Final[bool]
+    controls: Final[tuple[Control, ...]]
+    size_limit: Final[int]
+    held_back: Final[tuple[str, ...]]
+    reported: Final[tuple[Reason, ...]]
+    narrowed: Final[bool]
+    mended: Final[tuple[Mended, ...]]
+    suspicious: Final[tuple[str, ...]]
+
+    def __init__(
+        self,
+        parts: tuple[SearchRequest, ...],
+        asked: SearchRequest,
+        page: PagedResults | None = None,
+        page_critical: bool = False,
+        controls: tuple[Control, ...] = (),
+        size_limit: int = 0,
+        held_back: tuple[str, ...] = (),
+        reported: tuple[Reason, ...] = (),
+        narrowed: bool = False,
+        mended: tuple[Mended, ...] = (),
+        suspicious: tuple[str, ...] = (),
+    ) -> None:
+        self.parts = parts
+        self.asked = asked
+        self.page = page
+        self.page_critical = page_critical
+        self.controls = controls
+        self.size_limit = size_limit
+        self.held_back = held_back
+        self.reported = reported
+        self.narrowed = narrowed
+        self.mended = mended
+        self.suspicious = suspicious
 
 
 @dataclass(frozen=True, slots=True)

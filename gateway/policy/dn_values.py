@@ -26,7 +26,8 @@ class DNValues:
     def mend(self, attribute: str, value: bytes, noted: Noted) -> bytes:
         """The value, put right where it is a DN without its escapes. Raises FilterRefused where it has more than
         one reading."""
-        text = _text(value) if self._mending and has_dn_syntax(attribute) else None
+        # Without `=` nothing can be read as a name.
+        text = _text(value) if self._mending and b"=" in value and has_dn_syntax(attribute) else None
         if text is not None:
             meant = self._meant(attribute, text, noted)
             if meant is not None:

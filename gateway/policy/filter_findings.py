@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from typing import final
 
 from gateway.ldap.attribute_types import has_dn_syntax
 from gateway.policy.decision import Mended
@@ -22,7 +22,7 @@ class FilterRefused(Exception):
         self.text = text
 
 
-@dataclass(slots=True)
+@final
 class Noted:
     """What is to be said of a permitted filter.
 
@@ -30,14 +30,20 @@ class Noted:
     escaped twice. read: characters of values that were read as DNs without their escapes.
     """
 
-    reported: list[Reason] = field(default_factory=list)
-    mended: list[Mended] = field(default_factory=list)
-    suspicious: list[str] = field(default_factory=list)
-    read: int = 0
+    __slots__ = ("mended", "read", "reported", "suspicious")
+
+    def __init__(self) -> None:
+        self.reported: list[Reason] = []
+        self.mended: list[Mended] = []
+        self.suspicious: list[str] = []
+        self.read = 0
 
 
 def notice_escapes(attribute: str, values: Iterable[bytes], noted: Noted) -> None:
     """RFC 4515's escapes are gone once a filter is decoded: what is still one was escaped twice, or is a DN's."""
+    escaped = [value for value in values if b"\\" in value]
+    if not escaped:
+        return
     twice = looks_escaped_twice if has_dn_syntax(attribute) else looks_escaped
-    if any(twice(value.decode("latin-1")) for value in values):
+    if any(twice(value.decode("latin-1")) for value in escaped):
         noted.suspicious.append(attribute)

@@ -7,17 +7,19 @@ from gateway.policy.bind import BindJudge
 from gateway.policy.entry import EntryJudge
 from gateway.policy.search import SearchJudge
 from gateway.policy.settings import ClientPolicy
+from gateway.policy.shrink import Shapes
 
 
 class Policy:
     """The doors through which everything of a session goes: bind, search, and entries on the way back."""
 
-    __slots__ = ("bind", "entries", "entry_filter", "search", "settings")
+    __slots__ = ("bind", "entries", "entry_filter", "search", "settings", "shapes")
 
     def __init__(self, settings: ClientPolicy) -> None:
         self.settings = settings
         self.bind = BindJudge(settings)
         self.search = SearchJudge(settings)
+        self.shapes = Shapes(settings.name)
         self.entries = EntryJudge(settings)
         self.entry_filter = EntryFilter(
             self.entries.attribute_number,

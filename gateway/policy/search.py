@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, final
 
 from gateway.ldap.attribute_types import TypeSet, canonical_type, split_description
 from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults, paged_results
@@ -22,14 +22,22 @@ from gateway.policy.search_base import BaseJudge, SearchBase
 from gateway.policy.search_filter import FilterJudge
 from gateway.policy.search_refusal import refuse_search
 from gateway.policy.settings import ClientPolicy, Mode, Paging, WhenDenied
-from gateway.policy.unescaped import looks_escaped_twice
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class _Controls:
-    page: PagedResults | None
-    page_critical: bool
-    others: tuple[Control, ...]
+    page: Final[PagedResults | None]
+    page_critical: Final[bool]
+    others: Final[tuple[Control, ...]]
+
+    def __init__(self, page: PagedResults | None, page_critical: bool, others: tuple[Control, ...]) -> None:
+        self.page = page
+        self.page_critical = page_critical
+        self.others = others
+
+
+_NO_CONTROLS: Final = _Controls(None, False, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,7 @@ class SearchJudge:
         if isinstance(base, Refuse):
             return base
         noted = Noted()
-        if not base.mended and looks_escaped_twice(request.base):
+        if base.suspicious:
             noted.suspicious.append("base")
         try:
             wanted = self._filters.rewrite(request.filter, noted)
@@ -80,7 +88,7 @@ class SearchJudge:
         if held_back and self._policy.when_denied is WhenDenied.refuse:
             return refuse_search(Reason.attribute_not_allowed, detail=", ".join(held_back))
         rewritten = SearchRequest(
-            base=str(base.dn),
+            base=base.text,
             scope=request.scope,
             filter=wanted,
             attributes=attributes,
@@ -168,6 +176,8 @@ class SearchJudge:
 
     def _controls(self, controls: tuple[Control, ...]) -> _Controls | Refuse:
         """A listed control passes with its value; only the value of paged results is known and written anew."""
+        if not controls:
+            return _NO_CONTROLS
         kept: list[Control] = []
         page: PagedResults | None = None
         page_critical = False
@@ -199,7 +209,7 @@ class SearchJudge:
 
 
 def _changed(request: SearchRequest, attributes: tuple[str, ...], size_limit: int) -> SearchRequest:
-    """As dataclasses.replace does it, in a quarter of the time: this is on every search's way."""
+    """As dataclasses.replace does it, in a fraction of the time: this is on every search's way."""
     return SearchRequest(
         request.base,
         request.scope,

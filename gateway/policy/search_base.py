@@ -11,6 +11,7 @@ from gateway.policy.mending import KnownNames, shown
 from gateway.policy.reasons import REASONS, Reason
 from gateway.policy.search_refusal import refuse_search
 from gateway.policy.settings import BaseAbove, ClientPolicy
+from gateway.policy.unescaped import looks_escaped_twice
 
 # A service searches from the same few bases over and over. Characters of one that is remembered.
 _REMEMBERED_BASES: Final = 100
@@ -19,12 +20,19 @@ _LONGEST_BASE: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class SearchBase:
-    """dn: in the configured spelling as far as it is configured. above: it lies above allowed bases, and the search
-    is to be answered from these. mended: where the base was put right."""
+    """dn: in the configured spelling as far as it is configured; text: the same as a string. above: it lies above
+    allowed bases, and the search is to be answered from these. mended: where the base was put right. suspicious:
+    whether it looks escaped twice as it came."""
 
     dn: DN
+    text: str
     above: bool = False
     mended: tuple[Mended, ...] = ()
+    suspicious: bool = False
+
+
+def _search_base(dn: DN, above: bool = False) -> SearchBase:
+    return SearchBase(dn, str(dn), above)
 
 
 class BaseJudge:
@@ -58,7 +66,9 @@ class BaseJudge:
             judged: SearchBase | Refuse = refuse_search(Reason.base_malformed, f"{Reason.base_malformed}: {error}")
         else:
             judged = self._judge(base)
-        if isinstance(judged, SearchBase) or judged.reason is Reason.base_excluded:
+        if isinstance(judged, SearchBase):
+            return replace(judged, suspicious=looks_escaped_twice(text))
+        if judged.reason is Reason.base_excluded:
             return judged
         return self._mend(text, base, judged)
 
@@ -81,20 +91,20 @@ class BaseJudge:
         judged = self._judge(readings[0])
         if isinstance(judged, Refuse):
             return replace(judged, text=f"{judged.text}; it was read as {said}", detail=said) if said else judged
-        return replace(judged, mended=(Mended("base", text, str(judged.dn)),))
+        return replace(judged, mended=(Mended("base", text, judged.text),))
 
     def _judge(self, base: DN) -> SearchBase | Refuse:
         if self._is_excluded(base):
             return refuse_search(Reason.base_excluded)
         for allowed in self._allowed:
             if base.is_inside(allowed):
-                return SearchBase(base.rebase(allowed))
+                return _search_base(base.rebase(allowed))
         below = next((allowed for allowed in self._allowed if allowed.is_inside(base)), None)
         if below is None:
             return refuse_search(Reason.base_not_allowed)
         if self._policy.base_above is BaseAbove.refuse:
             return refuse_search(Reason.base_above_allowed)
-        return SearchBase(DN(below.rdns[len(below.rdns) - len(base.rdns) :]), above=True)
+        return _search_base(DN(below.rdns[len(below.rdns) - len(base.rdns) :]), above=True)
 
     def allows(self, name: DN) -> bool:
         """Strictly inside an allowed base, and not even loosely inside an excluded one."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gateway.ldap.attribute_types import TypeSet, canonical_type, split_description
 from gateway.ldap.filters import (
     And,
@@ -21,6 +23,10 @@ from gateway.policy.filter_findings import FilterRefused, Noted, notice_escapes
 from gateway.policy.reasons import Reason
 from gateway.policy.settings import ClientPolicy, Mode
 
+# Spellings of permitted attribute descriptions that are remembered; a service has a few. Characters of one.
+_REMEMBERED_ATTRIBUTES: Final = 100
+_LONGEST_ATTRIBUTE: Final = 256
+
 
 class FilterJudge:
     def __init__(self, policy: ClientPolicy, values: DNValues) -> None:
@@ -28,6 +34,7 @@ class FilterJudge:
         self._types = TypeSet((*policy.attributes, *policy.filter_attributes))
         self._rules = {rule.lower() for rule in policy.matching_rules}
         self._reports = policy.mode is Mode.report
+        self._permitted: dict[str, str] = {}
 
     def rewrite(self, wanted: Filter, noted: Noted) -> Filter:
         """The same filter with attribute names in the configured spelling, and values that are DNs put right.
@@ -78,6 +85,9 @@ class FilterJudge:
         return ExtensibleMatch(wanted.rule, attribute, self._values.mend(attribute, wanted.value, noted))
 
     def _attribute(self, description: str, noted: Noted) -> str:
+        known = self._permitted.get(description)
+        if known is not None:
+            return known
         parts = split_description(description)
         if parts is None or any("=" in option for option in parts[1]):
             # Never sent, in no mode: a name that is none, or a range, which no assertion has.
@@ -87,5 +97,10 @@ class FilterJudge:
             if not self._reports:
                 raise FilterRefused(Reason.filter_attribute_not_allowed, description)
             noted.reported.append(Reason.filter_attribute_not_allowed)
-            spelling = parts[0]
-        return ";".join((spelling, *parts[1]))
+            return description
+        written = ";".join((spelling, *parts[1]))
+        if len(description) <= _LONGEST_ATTRIBUTE:
+            if len(self._permitted) >= _REMEMBERED_ATTRIBUTES:
+                self._permitted.clear()
+            self._permitted[description] = written
+        return written

@@ -6,9 +6,10 @@ remembered, and a result that lost more than the configuration permits is not ca
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
+from typing import Final, final
 
 from gateway.ldap.attribute_types import canonical_type
 from gateway.ldap.filter_text import filter_text
@@ -34,17 +35,35 @@ class ShrinkSettings:
     minimum: int = 50
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class Shape:
     """What makes two searches the same one, from one sync run to the next.
 
     key: 32 octets, equal for searches of one client with the same base, scope, filter and attributes, in whatever
-    order and case. description: for people; the values in the filter are shown as `?`.
+    order and case.
     """
 
-    client: str
-    key: bytes
-    description: str
+    __slots__ = ("_described", "client", "key")
+
+    def __init__(self, client: str, key: bytes, described: str | SearchRequest) -> None:
+        """described: its description, or the search that it is to be made of."""
+        self.client: Final = client
+        self.key: Final = key
+        self._described: Final = described
+
+    @property
+    def description(self) -> str:
+        """For people; the values in the filter are shown as `?`. Not made before it is wanted: most never is."""
+        if isinstance(self._described, str):
+            return self._described
+        base, scope = self._described.base or "the root", SCOPE_NAMES[self._described.scope]
+        return f"{base} ({scope}) {filter_text(self._described.filter, values=False)}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Shape) and (self.client, self.key) == (other.client, other.key)
+
+    def __hash__(self) -> int:
+        return hash((self.client, self.key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +83,18 @@ class Sizes:
     attributes: tuple[AttributeSize, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Remembered:
     """sizes: what the last complete search of a shape gave, None where nothing is known. accepted: an administrator
     has said that the next complete result is right, whatever its sizes."""
 
-    sizes: Sizes | None
-    accepted: bool = False
+    sizes: Final[Sizes | None]
+    accepted: Final[bool]
+
+    def __init__(self, sizes: Sizes | None, accepted: bool = False) -> None:
+        self.sizes = sizes
+        self.accepted = accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +109,38 @@ class Loss:
         return f"{self.figure}: {self.now}, last time {self.before}"
 
 
-def shape_of(client: str, request: SearchRequest) -> Shape:
-    """request: as the client means it, its base parsed and written anew, before the gateway narrows it or adds a
-    filter of its own; so that a mistake in these is a change of the result and not of the shape."""
-    attributes = ",".join(sorted({canonical_type(name) for name in request.attributes}))
-    scope = SCOPE_NAMES[request.scope]
-    digest = hashlib.sha256()
-    for part in (client, request.base.lower(), scope, attributes, str(request.types_only)):
-        digest.update(part.encode() + b"\0")
-    digest.update(write_filter(request.filter))
-    shown = f"{request.base or 'the root'} ({scope}) {filter_text(request.filter, values=False)}"
-    return Shape(client, digest.digest(), shown)
+# A service asks for the same few lists of attributes over and over. Characters of one that is remembered.
+_REMEMBERED_LISTS: Final = 100
+_LONGEST_LIST: Final = 4096
+
+
+@final
+class Shapes:
+    """Those of one client's searches."""
+
+    __slots__ = ("_client", "_lists")
+
+    def __init__(self, client: str) -> None:
+        self._client = client
+        self._lists: dict[tuple[str, ...], str] = {}
+
+    def of(self, request: SearchRequest) -> Shape:
+        """request: as the client means it, its base parsed and written anew, before the gateway narrows it or adds a
+        filter of its own; so that a mistake in these is a change of the result and not of the shape."""
+        scope = SCOPE_NAMES[request.scope]
+        attributes = self._list(request.attributes)
+        text = f"{self._client}\0{request.base.lower()}\0{scope}\0{attributes}\0{request.types_only}\0"
+        return Shape(self._client, sha256(text.encode() + write_filter(request.filter)).digest(), request)
+
+    def _list(self, attributes: tuple[str, ...]) -> str:
+        known = self._lists.get(attributes)
+        if known is None:
+            known = ",".join(sorted({canonical_type(name) for name in attributes}))
+            if len(self._lists) >= _REMEMBERED_LISTS:
+                self._lists.clear()
+            if sum(map(len, attributes)) <= _LONGEST_LIST:
+                self._lists[attributes] = known
+        return known
 
 
 def losses(before: Sizes, now: Sizes, settings: ShrinkSettings) -> tuple[Loss, ...]:

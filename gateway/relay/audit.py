@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import final
 
 from gateway.ldap.filters import Filter
 from gateway.ldap.messages import (
@@ -16,7 +17,8 @@ from gateway.ldap.messages import (
 from gateway.policy.decision import Mended
 
 
-@dataclass(slots=True)
+@final
+@dataclass(init=False, slots=True)
 class AuditRecord:
     """One operation, from its request to its one final answer. Filled in while the operation runs.
 
@@ -46,35 +48,109 @@ class AuditRecord:
     operation: str
     message_id: int
     started: float
-    account: str = ""
-    sync_bind: bool = False
-    mapped_to: str = ""
-    base: str | None = None
-    scope: str | None = None
-    filter: Filter | None = None
-    asked: tuple[str, ...] | None = None
-    forwarded: tuple[str, ...] | None = None
-    held_back: tuple[str, ...] = ()
-    narrowed_to: tuple[str, ...] = ()
-    mended: tuple[Mended, ...] = ()
-    suspicious: tuple[str, ...] = ()
-    reported: tuple[str, ...] = ()
-    decision: str = ""
-    reason: str = ""
-    detail: str = ""
-    code: int | None = None
-    server_code: int | None = None
-    server_meaning: str = ""
-    received: int = 0
-    sent: int = 0
-    references_dropped: int = 0
-    pages: int = 0
-    octets: int = 0
-    more: bool = False
-    seconds: float = 0.0
-    server_seconds: float = 0.0
-    own_seconds: float = 0.0
-    server: str = ""
+    account: str
+    sync_bind: bool
+    mapped_to: str
+    base: str | None
+    scope: str | None
+    filter: Filter | None
+    asked: tuple[str, ...] | None
+    forwarded: tuple[str, ...] | None
+    held_back: tuple[str, ...]
+    narrowed_to: tuple[str, ...]
+    mended: tuple[Mended, ...]
+    suspicious: tuple[str, ...]
+    reported: tuple[str, ...]
+    decision: str
+    reason: str
+    detail: str
+    code: int | None
+    server_code: int | None
+    server_meaning: str
+    received: int
+    sent: int
+    references_dropped: int
+    pages: int
+    octets: int
+    more: bool
+    seconds: float
+    server_seconds: float
+    own_seconds: float
+    server: str
+
+    def __init__(
+        self,
+        session: str,
+        client: str,
+        source: str,
+        operation: str,
+        message_id: int,
+        started: float,
+        account: str = "",
+        sync_bind: bool = False,
+        mapped_to: str = "",
+        base: str | None = None,
+        scope: str | None = None,
+        filter: Filter | None = None,
+        asked: tuple[str, ...] | None = None,
+        forwarded: tuple[str, ...] | None = None,
+        held_back: tuple[str, ...] = (),
+        narrowed_to: tuple[str, ...] = (),
+        mended: tuple[Mended, ...] = (),
+        suspicious: tuple[str, ...] = (),
+        reported: tuple[str, ...] = (),
+        decision: str = "",
+        reason: str = "",
+        detail: str = "",
+        code: int | None = None,
+        server_code: int | None = None,
+        server_meaning: str = "",
+        received: int = 0,
+        sent: int = 0,
+        references_dropped: int = 0,
+        pages: int = 0,
+        octets: int = 0,
+        more: bool = False,
+        seconds: float = 0.0,
+        server_seconds: float = 0.0,
+        own_seconds: float = 0.0,
+        server: str = "",
+    ) -> None:
+        self.session = session
+        self.client = client
+        self.source = source
+        self.operation = operation
+        self.message_id = message_id
+        self.started = started
+        self.account = account
+        self.sync_bind = sync_bind
+        self.mapped_to = mapped_to
+        self.base = base
+        self.scope = scope
+        self.filter = filter
+        self.asked = asked
+        self.forwarded = forwarded
+        self.held_back = held_back
+        self.narrowed_to = narrowed_to
+        self.mended = mended
+        self.suspicious = suspicious
+        self.reported = reported
+        self.decision = decision
+        self.reason = reason
+        self.detail = detail
+        self.code = code
+        self.server_code = server_code
+        self.server_meaning = server_meaning
+        self.received = received
+        self.sent = sent
+        self.references_dropped = references_dropped
+        self.pages = pages
+        self.octets = octets
+        self.more = more
+        self.seconds = seconds
+        self.server_seconds = server_seconds
+        self.own_seconds = own_seconds
+        self.server = server
 
     @property
     def entries_held_back(self) -> int:

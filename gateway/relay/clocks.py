@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from gateway.ldap.results import ResultCode
 from gateway.policy.reasons import Reason
@@ -72,13 +73,19 @@ class ClientClocks:
 
     def next(self, idle: bool) -> tuple[float, Expired] | None:
         """What expires first, and when; None for nothing. idle: no operation is open."""
-        clocks: list[tuple[float, Expired]] = []
+        due, first = inf, _IDLE
         if self._first_request_by is not None:
-            clocks.append((self._first_request_by, _FIRST_REQUEST))
+            due, first = self._first_request_by, _FIRST_REQUEST
         if self._message_since is not None and self._held_since is None:
-            clocks.append((self._message_since + self._limits.message, _MESSAGE))
+            message_by = self._message_since + self._limits.message
+            if message_by < due:
+                due, first = message_by, _MESSAGE
         if idle:
-            clocks.append((self._last_active + self._limits.idle, _IDLE))
+            idle_by = self._last_active + self._limits.idle
+            if idle_by < due:
+                due, first = idle_by, _IDLE
             if self._unbound_since is not None:
-                clocks.append((self._unbound_since + self._limits.unbound, _UNBOUND))
-        return min(clocks, key=lambda clock: clock[0], default=None)
+                unbound_by = self._unbound_since + self._limits.unbound
+                if unbound_by < due:
+                    due, first = unbound_by, _UNBOUND
+        return None if due == inf else (due, first)

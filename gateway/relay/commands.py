@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Final, TypeAlias, final
 
 from gateway.policy.credentials import SecretCheck
 from gateway.policy.lockout import GuardedAccount, LockoutSettings, Verdict
@@ -11,14 +11,26 @@ from gateway.policy.shrink import Shape, Sizes
 from gateway.relay.audit import AuditRecord
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, repr=False, unsafe_hash=True)
 class SendToClient:
-    data: bytes = field(repr=False)
+    """Without a repr of its own, so that no log can show the octets."""
+
+    data: Final[bytes]
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, repr=False, unsafe_hash=True)
 class SendToServer:
-    data: bytes = field(repr=False)
+    """Without a repr of its own, so that no log can show the octets."""
+
+    data: Final[bytes]
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +60,13 @@ class StartTls:
     """Begin TLS on the client connection, behind what was sent so far."""
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Audit:
-    record: AuditRecord
+    record: Final[AuditRecord]
+
+    def __init__(self, record: AuditRecord) -> None:
+        self.record = record
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +101,15 @@ class JoinAccounts:
     account: GuardedAccount
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class RecallSizes:
     """What did the last complete search of this shape give? Answered by sizes_recalled."""
 
-    shape: Shape
+    shape: Final[Shape]
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
 
 
 @dataclass(frozen=True, slots=True)

@@ -329,8 +329,11 @@ class Exchange:
         self._owner.operation_ends(operation, outcome)
         if outcome.server_bound and isinstance(operation.request, BindRequest):
             self.drop_server()
-        operation.record.detail = "; ".join(filter(None, (operation.record.detail, outcome.detail)))
-        operation.record.reported = (*operation.record.reported, *outcome.reported)
+        if outcome.detail:
+            said = operation.record.detail
+            operation.record.detail = f"{said}; {outcome.detail}" if said else outcome.detail
+        if outcome.reported:
+            operation.record.reported = (*operation.record.reported, *outcome.reported)
         operation.record.more = outcome.more
         if outcome.sizes is not None:
             self._output.command(StoreSizes(*outcome.sizes))
@@ -433,7 +436,7 @@ class Exchange:
             self._relay_entry(operation, step, operation.stream, data, envelope)
             return
         try:
-            response = messages.decode_response(data)
+            response = messages.decode_enveloped(data, envelope)
             answer = operation.answer(response)
         except DecodeError as error:
             self._undecodable(operation, error)

@@ -97,6 +97,7 @@ class Operation:
 
     def _ended(self, end: StopIteration) -> Outcome:
         self.step = None
+        self._steps = None
         outcome = end.value
         if not isinstance(outcome, Outcome):
             raise TypeError("an operation ended without an outcome")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from typing import Final, final
 
 from gateway.ldap.attribute_types import base_type
 from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults
@@ -17,7 +18,7 @@ from gateway.policy.policy import Policy
 from gateway.policy.reasons import REASONS, Reason
 from gateway.policy.search_refusal import refuse_search
 from gateway.policy.settings import Paging
-from gateway.policy.shrink import AttributeSize, Loss, Remembered, ShrinkMode, Sizes, losses, shape_of
+from gateway.policy.shrink import AttributeSize, Loss, Remembered, Shape, ShrinkMode, Sizes, losses
 from gateway.relay.aside import PutAside, Room
 from gateway.relay.paging import PagedSearches, Search, ServerFacts, next_cookie, page_response
 from gateway.relay.ranges import EntryChanged, RangedEntry, has_range
@@ -41,14 +42,21 @@ ACTIVE_DIRECTORY = b"1.2.840.113556.1.4.800"
 _CAPABILITIES = SearchRequest("", BASE_OBJECT, Present("objectClass"), ("supportedCapabilities",))
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class SearchContext:
     """What a session's searches share. server: the URL of the server that the session is connected to."""
 
-    paged: PagedSearches
-    room: Room
-    facts: ServerFacts
-    server: str
+    paged: Final[PagedSearches]
+    room: Final[Room]
+    facts: Final[ServerFacts]
+    server: Final[str]
+
+    def __init__(self, paged: PagedSearches, room: Room, facts: ServerFacts, server: str) -> None:
+        self.paged = paged
+        self.room = room
+        self.facts = facts
+        self.server = server
 
 
 class _Failed(Exception):
@@ -62,23 +70,19 @@ class _Failed(Exception):
 
 def search_steps(policy: Policy, plan: SearchPlan, context: SearchContext) -> Steps:
     """One operation of a search: all of it, or the page that the client asked for."""
-    search: Search | None
     if plan.page is not None and plan.page.cookie:
-        search = context.paged.take(plan.page.cookie, plan)
-        if search is None:
-            refusal = refuse_search(Reason.cookie_not_valid)
-            return Outcome(LDAPResult(refusal.code, "", refusal.text), reason=refusal.reason)
-        if plan.page.size == 0:
-            return (yield from _give_up(search))
-    else:
-        search = Search(plan, len(policy.entries.attribute_names))
-    running = _RunningSearch(policy, plan, context, search)
-    try:
-        return (yield from running.steps())
-    except _Failed as failed:
-        return failed.outcome
-    finally:
-        running.aside.clear()
+        return _next_page(policy, plan, plan.page, context)
+    return _RunningSearch(policy, plan, context, Search(plan, len(policy.entries.attribute_names))).steps()
+
+
+def _next_page(policy: Policy, plan: SearchPlan, page: PagedResults, context: SearchContext) -> Steps:
+    search = context.paged.take(page.cookie, plan)
+    if search is None:
+        refusal = refuse_search(Reason.cookie_not_valid)
+        return Outcome(LDAPResult(refusal.code, "", refusal.text), reason=refusal.reason)
+    if page.size == 0:
+        return (yield from _give_up(search))
+    return (yield from _RunningSearch(policy, plan, context, search).steps())
 
 
 def ancestor_steps(policy: Policy, plan: AncestorPlan) -> Steps:
@@ -112,60 +116,77 @@ class _RunningSearch:
         self._plan = plan
         self._context = context
         self._search = search
-        self.aside = PutAside(context.room)
+        self._aside = PutAside(context.room)
         # A client that asks for ranges itself gets ranges.
-        expand = policy.settings.expand_ranges and not any(map(has_range, plan.asked.attributes))
-        self._expanded = self.aside if expand else None
+        self._expands = policy.settings.expand_ranges and not any(has_range(name) for name in plan.asked.attributes)
 
     def steps(self) -> Steps:
-        plan, search = self._plan, self._search
-        # Entries that may still come in the client's page.
-        left = 0 if plan.page is None else plan.page.size
-        by_gateway = plan.page is None and (yield from self._must_page())
-        if by_gateway or plan.page is not None:
-            # Servers keep one paging state per connection, or few: a client's page would end the gateway's own.
-            yield AwaitTurn()
-        controls: tuple[Control, ...] = ()
-        while search.part < len(plan.parts):
-            answer = yield from self._read(left, by_gateway)
-            if answer.result.code in (ResultCode.success, ResultCode.sizeLimitExceeded):
-                yield from self._deliver_aside()
-            if answer.result.code != ResultCode.success:
-                return self._ended(answer)
-            controls = answer.controls
-            search.cookie = self._cookie(controls)
-            if search.cookie and plan.page is None and not by_gateway:
-                # There is more, and asking once more without pages would give the same again.
-                text = "the directory sent a page of a result that nobody wanted in pages"
-                raise _Failed(Reason.server_wrong_response, ResultCode.unavailable, text)
-            if not search.cookie:
-                search.part += 1
-            if plan.page is None or search.part == len(plan.parts):
-                continue
-            left -= answer.received
-            if search.cookie or left <= 0:
-                return self._success(controls, self._context.paged.keep(search))
-        return (yield from self._complete(controls))
+        try:
+            plan, search = self._plan, self._search
+            # Entries that may still come in the client's page.
+            left = 0 if plan.page is None else plan.page.size
+            by_gateway = False if plan.page is not None else self._must_page()
+            if by_gateway is None:
+                by_gateway = yield from self._is_active_directory()
+            if by_gateway or plan.page is not None:
+                # Servers keep one paging state per connection, or few: a client's page would end the gateway's own.
+                yield AwaitTurn()
+            controls: tuple[Control, ...] = ()
+            while search.part < len(plan.parts):
+                answer = yield self._request(left, by_gateway)
+                if not isinstance(answer, Streamed):
+                    raise TypeError("a search was answered by something else")
+                if self._aside.messages and answer.result.code in (ResultCode.success, ResultCode.sizeLimitExceeded):
+                    yield from self._deliver_aside()
+                if answer.result.code != ResultCode.success:
+                    return self._ended(answer)
+                controls = answer.controls
+                search.cookie = self._cookie(controls)
+                if search.cookie and plan.page is None and not by_gateway:
+                    # There is more, and asking once more without pages would give the same again.
+                    text = "the directory sent a page of a result that nobody wanted in pages"
+                    raise _Failed(Reason.server_wrong_response, ResultCode.unavailable, text)
+                if not search.cookie:
+                    search.part += 1
+                if plan.page is None or search.part == len(plan.parts):
+                    continue
+                left -= answer.received
+                if search.cookie or left <= 0:
+                    return self._success(controls, self._context.paged.keep(search))
+            outcome = self._success(controls, b"")
+            if self._policy.settings.shrink.mode is ShrinkMode.off or plan.asked.scope == BASE_OBJECT:
+                return outcome
+            shape = self._policy.shapes.of(plan.asked)
+            remembered = yield ReadSizes(shape)
+            if not isinstance(remembered, Remembered):
+                raise TypeError("sizes were answered by something else")
+            return self._compared(outcome, shape, remembered)
+        except _Failed as failed:
+            return failed.outcome
+        finally:
+            self._aside.clear()
 
-    def _must_page(self) -> Generator[Step, Answer, bool]:
-        """Whether the gateway pages what the client wants in one: the server would stop before the end."""
+    def _must_page(self) -> bool | None:
+        """Whether the gateway pages what the client wants in one: the server would stop before the end. None where
+        it is not known yet whether it would."""
         paging = self._policy.settings.paging
         if paging is Paging.never or all(part.scope == BASE_OBJECT for part in self._plan.parts):
             return False
         if paging is Paging.always:
             return True
-        known = self._context.facts.is_active_directory.get(self._context.server)
-        if known is None:
-            answer = yield Look(_CAPABILITIES, maximum=1)
-            if not isinstance(answer, Found) or answer.result.code != ResultCode.success or not answer.entries:
-                # Not remembered: it may be that this account may not read it.
-                return False
-            known = _is_active_directory(answer.entries[0])
-            self._context.facts.is_active_directory[self._context.server] = known
+        return self._context.facts.is_active_directory.get(self._context.server)
+
+    def _is_active_directory(self) -> Generator[Step, Answer, bool]:
+        answer = yield Look(_CAPABILITIES, maximum=1)
+        if not isinstance(answer, Found) or answer.result.code != ResultCode.success or not answer.entries:
+            # Not remembered: it may be that this account may not read it.
+            return False
+        known = _is_active_directory(answer.entries[0])
+        self._context.facts.is_active_directory[self._context.server] = known
         return known
 
-    def _read(self, left: int, by_gateway: bool) -> Generator[Step, Answer, Streamed]:
-        """The next page of the current part, or all of it."""
+    def _request(self, left: int, by_gateway: bool) -> Stream:
+        """For the next page of the current part, or all of it."""
         plan, search = self._plan, self._search
         request, controls = plan.parts[search.part], plan.controls
         most = search.entries_left()
@@ -177,10 +198,7 @@ class _RunningSearch:
             # Critical, so that no server can take a page of the gateway's for the whole.
             controls = (*controls, page.to_control(critical=by_gateway or plan.page_critical))
             request = replace(request, size_limit=0)
-        answer = yield Stream(request, search.tally, controls, most, self._expanded)
-        if not isinstance(answer, Streamed):
-            raise TypeError("a search was answered by something else")
-        return answer
+        return Stream(request, search.tally, controls, most, self._aside if self._expands else None)
 
     def _cookie(self, controls: tuple[Control, ...]) -> bytes:
         try:
@@ -192,9 +210,9 @@ class _RunningSearch:
 
     def _deliver_aside(self) -> Generator[Step, Answer, None]:
         """Reads what is missing of the entries that were put aside, and sends them whole."""
-        while self.aside.messages:
+        while self._aside.messages:
             try:
-                entry = decode_response(self.aside.messages.popleft()).operation
+                entry = decode_response(self._aside.messages.popleft()).operation
                 if not isinstance(entry, SearchResultEntry):
                     raise TypeError("something else than an entry was put aside")
                 ranged = RangedEntry(entry, self._policy.entries.permits_attribute)
@@ -203,7 +221,7 @@ class _RunningSearch:
                 raise _Failed(Reason.server_undecodable, ResultCode.unavailable, text, str(error)) from None
             while (request := ranged.next_request()) is not None:
                 answer = yield Look(request, maximum=1)
-                if not self.aside.grow(self._add(ranged, answer)):
+                if not self._aside.grow(self._add(ranged, answer)):
                     text = f"entries with ranged attributes need more than {self._context.room.limit} octets"
                     raise _Failed(Reason.expanded_entry_too_large, ResultCode.adminLimitExceeded, text)
             whole = ranged.whole()
@@ -211,7 +229,7 @@ class _RunningSearch:
                 self._search.tally.count(self._policy.entries.attribute_number(attribute.type), len(attribute.values))
             self._search.tally.sent += 1
             yield Deliver(whole, self._search.tally)
-        self.aside.clear()
+        self._aside.clear()
 
     def _add(self, ranged: RangedEntry, answer: Answer) -> int:
         """The octets of the values that an answer added."""
@@ -235,16 +253,9 @@ class _RunningSearch:
         result, reason = relayed(answer.result, self._policy)
         return Outcome(result, self._others(answer.controls), reason)
 
-    def _complete(self, controls: tuple[Control, ...]) -> Steps:
+    def _compared(self, outcome: Outcome, shape: Shape, remembered: Remembered) -> Outcome:
         """Everything was sent; it is a success unless it shrank."""
         settings = self._policy.settings.shrink
-        outcome = self._success(controls, b"")
-        if settings.mode is ShrinkMode.off or self._plan.asked.scope == BASE_OBJECT:
-            return outcome
-        shape = shape_of(self._policy.settings.name, self._plan.asked)
-        remembered = yield ReadSizes(shape)
-        if not isinstance(remembered, Remembered):
-            raise TypeError("sizes were answered by something else")
         if remembered.sizes is None and self._search.tally.sent < settings.minimum:
             # Nothing to compare with, and nothing worth keeping.
             return outcome
@@ -274,6 +285,8 @@ class _RunningSearch:
         return Outcome(LDAPResult(ResultCode.success), (*page, *self._others(controls)), more=bool(cookie))
 
     def _others(self, controls: tuple[Control, ...]) -> tuple[Control, ...]:
+        if not controls:
+            return ()
         permitted = self._policy.entries.filter_response_controls(controls)
         return tuple(control for control in permitted if control.oid != PAGED_RESULTS)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias, final
 
 from gateway.ldap.controls import Control
 from gateway.ldap.entry_stream import Tally
@@ -44,7 +44,8 @@ class Look:
     maximum: int = 2
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Stream:
     """A search whose entries go to the client as they arrive; Streamed comes back.
 
@@ -53,11 +54,25 @@ class Stream:
     attributes in ranges; None where ranges pass as they are.
     """
 
-    request: SearchRequest
-    tally: Tally
-    controls: tuple[Control, ...] = ()
-    most: int | None = None
-    aside: PutAside | None = None
+    request: Final[SearchRequest]
+    tally: Final[Tally]
+    controls: Final[tuple[Control, ...]]
+    most: Final[int | None]
+    aside: Final[PutAside | None]
+
+    def __init__(
+        self,
+        request: SearchRequest,
+        tally: Tally,
+        controls: tuple[Control, ...] = (),
+        most: int | None = None,
+        aside: PutAside | None = None,
+    ) -> None:
+        self.request = request
+        self.tally = tally
+        self.controls = controls
+        self.most = most
+        self.aside = aside
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +121,15 @@ class SamePerson:
     account: GuardedAccount
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class ReadSizes:
     """What the last complete search of this shape gave; Remembered comes back."""
 
-    shape: Shape
+    shape: Final[Shape]
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +141,23 @@ class Found:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Streamed:
     """received: entries of this step. over_limit: the result is the gateway's own, there were more than Stream.most."""
 
-    result: LDAPResult
-    controls: tuple[Control, ...] = ()
-    received: int = 0
-    over_limit: bool = False
+    result: Final[LDAPResult]
+    controls: Final[tuple[Control, ...]]
+    received: Final[int]
+    over_limit: Final[bool]
+
+    def __init__(
+        self, result: LDAPResult, controls: tuple[Control, ...] = (), received: int = 0, over_limit: bool = False
+    ) -> None:
+        self.result = result
+        self.controls = controls
+        self.received = received
+        self.over_limit = over_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +185,8 @@ class Account:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Outcome:
     """How an operation ends.
 
@@ -166,15 +195,37 @@ class Outcome:
     refused or failed. sizes: of a complete search, to be remembered. more: of a success that is not the whole result.
     """
 
-    result: LDAPResult
-    controls: tuple[Control, ...] = ()
-    reason: Reason | None = None
-    detail: str = ""
-    account: Account | None = field(default=None)
-    server_bound: bool = False
-    reported: tuple[Reason, ...] = ()
-    sizes: tuple[Shape, Sizes] | None = None
-    more: bool = False
+    result: Final[LDAPResult]
+    controls: Final[tuple[Control, ...]]
+    reason: Final[Reason | None]
+    detail: Final[str]
+    account: Final[Account | None]
+    server_bound: Final[bool]
+    reported: Final[tuple[Reason, ...]]
+    sizes: Final[tuple[Shape, Sizes] | None]
+    more: Final[bool]
+
+    def __init__(
+        self,
+        result: LDAPResult,
+        controls: tuple[Control, ...] = (),
+        reason: Reason | None = None,
+        detail: str = "",
+        account: Account | None = None,
+        server_bound: bool = False,
+        reported: tuple[Reason, ...] = (),
+        sizes: tuple[Shape, Sizes] | None = None,
+        more: bool = False,
+    ) -> None:
+        self.result = result
+        self.controls = controls
+        self.reason = reason
+        self.detail = detail
+        self.account = account
+        self.server_bound = server_bound
+        self.reported = reported
+        self.sizes = sizes
+        self.more = more
 
 
 ServerStep: TypeAlias = Ask | Look | Stream

@@ -174,6 +174,23 @@ def test_report_mode_relaxes_filters_and_says_so():
     assert decide(filter="(:1.2.3:=x)", mode=Mode.report).reason == "filter-untyped"
 
 
+def test_what_only_report_mode_lets_pass_is_reported_each_time():
+    judge = SearchJudge(policy(mode=Mode.report))
+    request = m.SearchRequest(str(policy().base_dns[0]), 2, parse_filter("(pager=1)"), ("mail",))
+    assert [judge.decide(request, ()).reported for _ in range(2)] == [(Reason.filter_attribute_not_allowed,)] * 2
+
+
+@pytest.mark.parametrize("option", ["x", "x" * 1000])
+def test_filters_without_end_are_not_remembered_without_end(option):
+    judge = SearchJudge(policy())
+    for number in range(300):
+        wanted = Present(f"MAIL;{option}{number}")
+        plan = judge.decide(m.SearchRequest(str(policy().base_dns[0]), 2, wanted, ("mail",)), ())
+        assert plan.parts[0].filter == Present(f"mail;{option}{number}")
+    remembered = judge._filters._permitted
+    assert len(remembered) <= 100 and all(len(name) <= 256 for name in remembered)
+
+
 def test_limits_are_clamped_and_aliases_not_followed():
     request = only_part(decide(limits=(0, 99), size_limit=10, time_limit=5))
     assert (request.size_limit, request.time_limit, request.deref_aliases) == (10, 5, 0)
