@@ -1,4 +1,4 @@
-"""Compiles gateway/ldap, policy and relay with mypyc where that can be done; the same source runs uncompiled.
+"""Compiles what every request passes with mypyc where that can be done; the same source runs uncompiled.
 
 LDAP_GATEWAY_COMPILE: 1 compiles or fails, 0 does not compile. Unset: compiled where a compiler is, except in
 editable installs, where a built module would shadow later edits of its source.
@@ -11,9 +11,19 @@ from pathlib import Path
 from setuptools import setup
 
 WANTED = os.environ.get("LDAP_GATEWAY_COMPILE", "")
-# What every request passes.
 ROOMS = ("ldap", "policy", "relay")
 UNCOMPILED = ("gateway/relay/client.py",)
+# Of other rooms what lies between the sockets and these.
+MODULES = (
+    "gateway/net/client_connection.py",
+    "gateway/net/flow.py",
+    "gateway/net/rates.py",
+    "gateway/net/reading.py",
+    "gateway/net/resumption.py",
+    "gateway/net/server_link.py",
+    "gateway/net/stream.py",
+    "gateway/net/tls_layer.py",
+)
 EDITABLE = any(word in ("develop", "editable_wheel", "dist_info", "egg_info") for word in sys.argv)
 
 
@@ -26,13 +36,8 @@ def extensions() -> list:
         if WANTED == "1":
             raise
         return []
-    sources = sorted(
-        str(path)
-        for room in ROOMS
-        for path in Path("gateway", room).glob("*.py")
-        if path.name != "__init__.py" and str(path) not in UNCOMPILED
-    )
-    found = mypycify(sources, strip_asserts=False)
+    rooms = (path for room in ROOMS for path in Path("gateway", room).glob("*.py") if path.name != "__init__.py")
+    found = mypycify(sorted({*map(str, rooms), *MODULES} - set(UNCOMPILED)), strip_asserts=False)
     for extension in found:
         extension.optional = WANTED != "1"
     return found

@@ -8,7 +8,7 @@ import pytest
 import gateway
 
 SOURCES = sorted(
-    path for room in ("ldap", "policy", "relay") for path in (Path(gateway.__file__).parent / room).glob("*.py")
+    path for room in ("ldap", "policy", "relay", "net") for path in (Path(gateway.__file__).parent / room).glob("*.py")
 )
 
 

@@ -10,7 +10,6 @@ from time import monotonic
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -22,7 +21,6 @@ from gateway.net.reactor import Reactor, Timer, Transport
 from gateway.net.required_certificate import RequiredCertificate
 from gateway.net.secret_verifier import SecretVerifier
 from gateway.net.server_link import ServerLink
-from gateway.net.stream import Stream
 from gateway.net.tls import ListenerTls
 from gateway.net.tls_layer import TlsLayer
 from gateway.policy.credentials import SecretCheck, SecretVerdict
@@ -66,10 +64,10 @@ class ConnectionSettings:
     write_window: int
 
 
-class ClientConnection(Protocol):
+class ClientConnection:
     """refused: is told why TLS did not come up. established: called once it has. ended: called once, at the end."""
 
-    transport: Stream  # type: ignore[assignment]
+    transport: Transport
 
     def __init__(
         self,
@@ -117,7 +115,8 @@ class ClientConnection(Protocol):
 
     # From the client's transport.
 
-    def connectionMade(self) -> None:
+    def makeConnection(self, transport: Transport) -> None:
+        self.transport = transport
         if self._settings.tls_first:
             self._await_handshake()
         else:

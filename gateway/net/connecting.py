@@ -17,11 +17,27 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.net.reactor import Reactor, Timer
+from gateway.net.resumption import ServerTls
+from gateway.net.server_link import ServerLink
 from gateway.net.settings import ServerSettings
 from gateway.net.stream import Stream
 
 # Seconds after which the next address of a name is tried as well (RFC 8305 5: 0.01 to 2).
 NEXT_ADDRESS: Final = 0.1
+
+
+async def open_link(server: ServerSettings, tls: ServerTls, patience: float, reactor: Reactor) -> ServerLink:
+    """A link whose TLS is up and verified. patience: seconds. Raises what failures explains; may be cancelled."""
+    untyped: Any = reactor
+    started = reactor.seconds()
+    stream = await connect(server, patience, reactor)
+    try:
+        link = ServerLink(server, tls, stream, reactor)
+        left = max(0.0, patience - (reactor.seconds() - started))
+        return await link.secured.addTimeout(left, untyped)
+    except BaseException:
+        stream.abortConnection()
+        raise
 
 
 async def connect(server: ServerSettings, patience: float, reactor: Reactor) -> Stream:

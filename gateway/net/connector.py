@@ -11,12 +11,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.net.choosing import in_order, listed
+from gateway.net.connecting import open_link
 from gateway.net.discovery import Found, NotFound, find_servers
 from gateway.net.failures import explain_failure, failure_cause
 from gateway.net.observer import FailureCause, Observer
 from gateway.net.reactor import Reactor
 from gateway.net.resumption import ServerTls
-from gateway.net.server_link import ServerLink, open_link
+from gateway.net.server_link import ServerLink
 from gateway.net.server_state import SLOW_ATTEMPT, DirectoryState, ServerState, Trial
 from gateway.net.settings import Candidate, DirectorySettings, ServerSettings
 from gateway.net.spares import SpareLinks

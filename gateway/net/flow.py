@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from twisted.internet.interfaces import IPushProducer
-from zope.interface import implementer
-
 from gateway.net.reactor import Reactor, Timer, Transport
 
 # What the transport is given at once, in octets; Twisted's own buffer counts as full beyond as much.
 _SHARE: Final = 65_536
 
 
-@implementer(IPushProducer)
 class WriteWindow:
     """Writes to one peer, and is the producer of its transport.
 

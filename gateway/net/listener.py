@@ -10,7 +10,7 @@ from itertools import count
 from time import monotonic
 from typing import Any
 
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from gateway.net.admission import Admission, Place
@@ -26,6 +26,7 @@ from gateway.net.secret_verifier import SecretVerifier
 from gateway.net.settings import ConnectionLimits, ListenerSettings, StartTls
 from gateway.net.shared_addresses import SharedSources, shared_addresses
 from gateway.net.sources import SourceTable, parse_source
+from gateway.net.stream import Served
 from gateway.net.tls import ListenerTls, certificate_expiry
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
@@ -123,7 +124,7 @@ class ListenerFactory(Factory):
         self._registry = registry
         self._reactor = reactor
 
-    def buildProtocol(self, addr: Any) -> Protocol | None:
+    def buildProtocol(self, addr: Any) -> Served | None:  # type: ignore[override]
         """None closes the connection before a byte of it is read."""
         state = self.state
         peer = parse_source(addr.host)
@@ -153,7 +154,7 @@ class ListenerFactory(Factory):
         place: Place,
         proxy: IPv4Address | IPv6Address | None,
         named: IPv4Address | IPv6Address,
-    ) -> Protocol | None:
+    ) -> ClientConnection | None:
         """proxy: who connected for the source, None where the source itself did."""
         # A reload may have come since a proxy connected.
         state = self.state

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from twisted.internet.error import ConnectionDone
-from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
 from gateway.net.admission import Place
+from gateway.net.client_connection import ClientConnection
 from gateway.net.proxy_header import ProxyHeaderError, ProxyHeaderReader
-from gateway.net.reactor import Reactor, Timer, Transport
+from gateway.net.reactor import Reactor, Timer
+from gateway.net.stream import Stream
+from gateway.net.tls_layer import TlsLayer
 from gateway.policy.reasons import Reason
 
 # Takes the source that the header names; None where it may not have a session.
-Serve: TypeAlias = Callable[[IPv4Address | IPv6Address], Protocol | None]
+Serve: TypeAlias = Callable[[IPv4Address | IPv6Address], ClientConnection | None]
 
 
-class ProxiedConnection(Protocol):
+class ProxiedConnection:
     """Reads the header, then hands the transport to the protocol that serves the source, TLS and all.
 
     patience: seconds for the header. refused: is told why nothing came of the connection, unless it was a probe.
     """
 
-    transport: Transport  # type: ignore[assignment]
+    transport: Stream
 
     def __init__(
         self, serve: Serve, place: Place, patience: float, refused: Callable[[Reason, str], None], reactor: Reactor
@@ -39,7 +40,8 @@ class ProxiedConnection(Protocol):
         self._timer: Timer | None = None
         self._done = False
 
-    def connectionMade(self) -> None:
+    def makeConnection(self, transport: Stream) -> None:
+        self.transport = transport
         self._timer = self._reactor.callLater(self._patience, self._late)
 
     def dataReceived(self, data: bytes) -> None:
@@ -58,14 +60,16 @@ class ProxiedConnection(Protocol):
             return
         self._done = True
         self._cancel_timer()
-        # As Twisted's own startTLS does: from here on the transport knows nothing of this protocol.
-        transport: Any = self.transport
-        transport.protocol = protocol
-        protocol.makeConnection(transport)
+        # From here on the transport knows nothing of this one.
+        self.transport.protocol = protocol
+        protocol.makeConnection(self.transport)
         if header.rest:
             protocol.dataReceived(header.rest)
 
-    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
+    def handshakeCompleted(self, layer: TlsLayer) -> None:
+        """TLS is a matter of whom it is handed to."""
+
+    def connectionLost(self, reason: Failure) -> None:
         """A proxy that closes without a word has looked whether somebody listens."""
         self._done = True
         self._cancel_timer()

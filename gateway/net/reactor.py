@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 from twisted.python.failure import Failure
 
+from gateway.net.tls_layer import TlsLayer
+
 
 class Timer(Protocol):
     """twisted.internet.interfaces.IDelayedCall"""
@@ -30,8 +32,9 @@ class Port(Protocol):
 
 
 class Transport(Protocol):
-    """ITransport and IPushProducer of twisted.internet.interfaces"""
+    """ITransport and IPushProducer of twisted.internet.interfaces, and what net/stream has beyond them"""
 
+    def start_tls(self, layer: TlsLayer, received: bytes = b"", /) -> None: ...
     def write(self, data: bytes, /) -> None: ...
     def registerProducer(self, producer: Any, streaming: bool, /) -> None: ...
     def unregisterProducer(self) -> None: ...

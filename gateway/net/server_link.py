@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 
-from gateway.net.connecting import connect
 from gateway.net.failures import explain_failure
 from gateway.net.reactor import Reactor, Timer
 from gateway.net.reading import Reading
@@ -113,17 +112,3 @@ class ServerLink:
         if not self._heard and reason.check(ConnectionDone, ConnectionLost):
             return CLOSED_AT_ONCE
         return "closed by the server" if reason.check(ConnectionDone) else explain_failure(reason)
-
-
-async def open_link(server: ServerSettings, tls: ServerTls, patience: float, reactor: Reactor) -> ServerLink:
-    """A link whose TLS is up and verified. patience: seconds. Raises what failures explains; may be cancelled."""
-    untyped: Any = reactor
-    started = reactor.seconds()
-    stream = await connect(server, patience, reactor)
-    try:
-        link = ServerLink(server, tls, stream, reactor)
-        left = max(0.0, patience - (reactor.seconds() - started))
-        return await link.secured.addTimeout(left, untyped)
-    except BaseException:
-        stream.abortConnection()
-        raise

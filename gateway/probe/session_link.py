@@ -14,6 +14,7 @@ from gateway.net.reactor import Reactor, Transport
 from gateway.net.secret_verifier import SecretVerifier
 from gateway.net.server_link import LinkOwner
 from gateway.net.settings import ClientSettings
+from gateway.net.tls_layer import TlsLayer
 from gateway.policy.policy import Policy
 from gateway.probe.connection import Connection
 from gateway.relay.audit import AuditRecord
@@ -132,6 +133,8 @@ class _End:
             self._lost()
 
     # What only a socket has.
+
+    def start_tls(self, layer: TlsLayer, received: bytes = b"", /) -> None: ...
 
     def registerProducer(self, producer: Any, streaming: bool, /) -> None: ...
 
