@@ -21,6 +21,10 @@ from gateway.net.tls_layer import TlsLayer
 # Seconds after which a server is verified anew, as it would be without resumption.
 LONGEST: Final = 3600.0
 
+# Seconds in which a server that gave no ticket is not expected to give one. To look for it has Python write the whole
+# session down and read it again, certificate and all, at a tenth of the price of a connection.
+NO_TICKETS: Final = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class Verified:
@@ -48,6 +52,7 @@ class ServerTls:
         self._server_name = server_name
         self._clock = clock
         self._kept: tuple[ssl.SSLSession, Verified] | None = None
+        self._no_tickets_until = 0.0
 
     def layer(self) -> ServerLayer:
         """For a new connection. Raises ValueError for a server name that is none."""
@@ -68,11 +73,14 @@ class ServerTls:
 
     def keep(self, layer: ServerLayer) -> None:
         """Something of the server has come, and with it the ticket of a session, if it gives any."""
-        if layer.verified is None or layer.version != "TLSv1.3":
+        now = self._clock()
+        if now < self._no_tickets_until or layer.verified is None or layer.version != "TLSv1.3":
             return
         session = layer.session
         if session is not None and session.has_ticket:
             self._kept = session, layer.verified
+        else:
+            self._no_tickets_until = now + NO_TICKETS
 
     def _holds(self, verified: Verified) -> bool:
         expired = verified.certificate.not_valid_after_utc < datetime.now(UTC)

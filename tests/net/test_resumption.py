@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 
 from gateway.demo.certificates import make_certificates
-from gateway.net.resumption import LONGEST
+from gateway.net.resumption import LONGEST, NO_TICKETS
 from gateway.net.settings import DirectorySettings, ServerSettings
 from gateway.net.tls import ServerTrust
 from gateway.net.tls_layer import TlsLayer
@@ -165,6 +165,17 @@ def test_a_certificate_that_has_expired_since_is_verified_again(peer):
     (old,) = x509.load_pem_x509_certificates(expired.certificate.read_bytes())[:1]
     peer.tls._kept = session, replace(verified, certificate=old)
     assert not peer.connect()
+
+
+def test_a_server_that_gave_no_ticket_is_not_expected_to_give_one_for_a_while(peer):
+    peer.context.num_tickets = 0
+    assert not peer.connect()
+    peer.context.num_tickets = 2
+    assert not peer.connect()
+    assert not peer.connect()
+    peer.clock.now += NO_TICKETS
+    assert not peer.connect()
+    assert peer.connect()
 
 
 def test_what_was_not_verified_is_not_kept(peer):
