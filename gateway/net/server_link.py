@@ -32,8 +32,9 @@ class LinkOwner(Protocol):
 
 
 class ServerLink:
-    """One connection to a server. secured fires once TLS is established and the certificate verified. kept: it was
-    opened before it was needed, and may have broken since. reading: pauses what comes from it."""
+    """One connection to a server. secured fires once TLS is established and the certificate verified; cancelled, it is
+    the end of the connection. kept: it was opened before it was needed, and may have broken since. reading: pauses what
+    comes from it."""
 
     def __init__(self, server: ServerSettings, tls: ServerTls, stream: Stream, reactor: Reactor) -> None:
         """Takes the stream over, and begins TLS. Raises ValueError for a server name that is none."""
@@ -42,7 +43,7 @@ class ServerLink:
         self.reading = Reading(stream, reactor)
         self._tls = tls
         self.kept = False
-        self.secured: Deferred[ServerLink] = Deferred()
+        self.secured: Deferred[ServerLink] = Deferred(lambda _: stream.abortConnection())
         self._owner: LinkOwner | None = None
         self._heard = False
         self._closed = False
@@ -56,8 +57,8 @@ class ServerLink:
     @property
     def certificate_expires(self) -> float | None:
         """Seconds since the epoch; known once it is secured."""
-        certificate = self._layer.peer_certificate
-        return None if certificate is None else certificate_expiry(certificate)
+        verified = self._layer.verified
+        return None if verified is None else certificate_expiry(verified.certificate)
 
     def attach(self, owner: LinkOwner) -> None:
         self._owner = owner
