@@ -44,7 +44,10 @@ def in_order(
             expovariate(weight),
         )
 
-    return sorted(candidates, key=rank)
+    found = list(candidates)
+    if len(found) > 1:
+        found.sort(key=rank)
+    return found
 
 
 def _load(state: ServerState, spares_count: bool) -> int:

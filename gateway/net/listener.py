@@ -159,13 +159,14 @@ class ListenerFactory(Factory):
         # A reload may have come since a proxy connected.
         state = self.state
         source = parse_source(str(named))
-        client = state.clients.find(str(source))
+        host = str(source)
+        client = state.clients.find(host)
         trusted = proxy is None or state.proxies.find(str(proxy)) is not None
         # A proxy is never its own client: its address stands for whoever comes through it.
-        if client is None or not trusted or state.proxies.find(str(source)) is not None:
+        if client is None or not trusted or state.proxies.find(host) is not None:
             self._refuse(Reason.source_not_listed, source, proxy)
             return None
-        reason = place.claim(str(source), state.connections)
+        reason = place.claim(host, state.connections)
         if reason is not None:
             self._refuse(reason, source, proxy)
             return None
@@ -173,8 +174,8 @@ class ListenerFactory(Factory):
             return None
         if proxy is None:
             self._warn_if_shared(source)
-        connection = self._connection(state, place, client, str(source))
-        self._registry.begun(client.policy.settings.name, str(source), connection)
+        connection = self._connection(state, place, client, host)
+        self._registry.begun(client.policy.settings.name, host, connection)
         return connection
 
     def _connection(self, state: ListenerState, place: Place, client: ServedClient, source: str) -> ClientConnection:
