@@ -23,6 +23,11 @@ MODULES = (
     "gateway/net/server_link.py",
     "gateway/net/stream.py",
     "gateway/net/tls_layer.py",
+    "gateway/observe/counts.py",
+    "gateway/observe/histogram.py",
+    "gateway/observe/moment.py",
+    "gateway/observe/record_line.py",
+    "gateway/observe/sync_runs.py",
 )
 EDITABLE = any(word in ("develop", "editable_wheel", "dist_info", "egg_info") for word in sys.argv)
 

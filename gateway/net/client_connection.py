@@ -102,7 +102,9 @@ class ClientConnection:
         self._to_server: WriteWindow | None = None
         self._connecting: Deferred[None] | None = None
         self._give_up_verifying: Callable[[], None] | None = None
+        # Of the session; due on its clock, in seconds.
         self._timer: Timer | None = None
+        self._timer_due = 0.0
         self._closing_timer: Timer | None = None
         self._handshake_timer: Timer | None = None
         # At its end the session had written what its client was slow to take.
@@ -439,12 +441,14 @@ class ClientConnection:
         due = session.deadline() if session is not None else None
         if due is None:
             return
-        delay = max(0.0, due - monotonic())
-        if self._timer is None or not self._timer.active():
-            self._timer = self._reactor.callLater(delay, self._tick)
-        elif self._timer.getTime() > self._reactor.seconds() + delay:
-            self._timer.reset(delay)
+        if self._timer is None:
+            self._timer_due = due
+            self._timer = self._reactor.callLater(max(0.0, due - monotonic()), self._tick)
+        elif self._timer_due > due:
+            self._timer_due = due
+            self._timer.reset(max(0.0, due - monotonic()))
 
     def _tick(self) -> None:
+        self._timer = None
         if self._session is not None:
             self._run(self._session.tick(self._event()))

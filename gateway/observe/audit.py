@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from gateway.ldap.filter_text import filter_text
 from gateway.ldap.results import ResultCode, result_name
-from gateway.observe.moment import moment
+from gateway.observe.moment import milliseconds, moment
 from gateway.observe.sync_runs import SyncRun
 from gateway.policy.decision import Mended
 from gateway.policy.reasons import REASONS, Reason
@@ -67,7 +67,7 @@ def audit_object(record: AuditRecord, filter_values: bool, now: float) -> dict[s
     if record.server_meaning:
         shown["server_meaning"] = record.server_meaning
     shown["bytes"] = record.octets
-    shown["ms"] = round(record.seconds * 1000, 3)
+    shown["ms"] = milliseconds(record.seconds)
     shown["server"] = record.server
     return shown
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import lru_cache
 from math import floor
+from typing import Final
+
+_MILLISECONDS: Final = tuple(f".{number:03}+00:00" for number in range(1000))
 
 
 def moment(seconds: float) -> str:
@@ -13,7 +16,12 @@ def moment(seconds: float) -> str:
     microseconds = round((seconds - second) * 1_000_000)
     if microseconds == 1_000_000:
         second, microseconds = second + 1, 0
-    return f"{_second(second)}.{microseconds // 1000:03}+00:00"
+    return _second(second) + _MILLISECONDS[microseconds // 1000]
+
+
+def milliseconds(seconds: float) -> float:
+    """Of a time that something took, to the microsecond."""
+    return round(seconds * 1_000_000) / 1000
 
 
 # The last seconds only: under load many records share one.

@@ -7,20 +7,19 @@ from functools import lru_cache
 from typing import Final
 
 from gateway.ldap.filter_text import filter_text
-from gateway.ldap.results import ResultCode, result_name
+from gateway.ldap.results import result_name
 from gateway.net.settings import AuditFormat
 from gateway.observe.audit import audit_object
 from gateway.observe.audit_line import AuditLine, audit_line, encode, escaped, octets_of, operation_severity
-from gateway.observe.moment import moment
+from gateway.observe.moment import milliseconds, moment
 from gateway.relay.audit import AuditRecord
 
-_RESULTS: Final = {int(code): encode(code.name) for code in ResultCode}
-
-# What is remembered are the session's fields of as many sessions, and as many lists of at most so many names: some
-# megabytes where each is as long as the limits of messages allow, some kilobytes otherwise.
+# What is remembered are the session's fields of as many sessions, as many lists of at most so many names, and as many
+# of what else recurs: some megabytes where each is as long as the limits of messages allow, some kilobytes otherwise.
 _SESSIONS: Final = 256
 _LISTS: Final = 32
 _NAMES: Final = 64
+_OTHERS: Final = 64
 
 
 def record_line(
@@ -50,21 +49,18 @@ def search_text(record: AuditRecord, filter_values: bool, now: float) -> str | N
         or record.filter is None
     ):
         return None
-    code = record.code
-    result = "null" if code is None else _RESULTS.get(code) or encode(result_name(code))
-    server_code = "" if record.server_code is None else f'"server_code": {record.server_code}, '
+    asked, forwarded, held_back = record.asked or (), record.forwarded, record.held_back
+    few = len(asked) <= _NAMES and len(held_back) <= _NAMES and (forwarded is None or len(forwarded) <= _NAMES)
     return (
         f'{{"time": "{moment(now - record.seconds)}", "record": "operation", '
         f"{_session(record.session, record.client, record.source, record.account)}"
-        f'"operation": "search", "message_id": {record.message_id}, "base": {encode(record.base)}, '
-        f'"scope": {encode(record.scope)}, "filter": {encode(filter_text(record.filter, values=filter_values))}, '
-        f'"asked": {_names(record.asked or ())}, '
-        f'"forwarded": {"null" if record.forwarded is None else _names(record.forwarded)}, '
-        f'"held_back": {_names(record.held_back)}, "pages": {record.pages}, "entries": {record.sent}, '
+        f'"operation": "search", "message_id": {record.message_id}, {_place(record.base, record.scope)}'
+        f'"filter": {encode(filter_text(record.filter, values=filter_values))}, '
+        f"{(_few_lists if few else _lists)(asked, forwarded, held_back)}"
+        f'"pages": {record.pages}, "entries": {record.sent}, '
         f'"entries_held_back": {record.entries_held_back}, "references_dropped": {record.references_dropped}, '
-        f'"decision": {encode(record.decision)}, "reason": {encode(record.reason)}, "result": {result}, '
-        f'"code": {"null" if code is None else code}, {server_code}"bytes": {record.octets}, '
-        f'"ms": {round(record.seconds * 1000, 3)}, "server": {encode(record.server)}}}'
+        f"{_outcome(record.decision, record.reason, record.code, record.server_code)}"
+        f'"bytes": {record.octets}, "ms": {milliseconds(record.seconds)}, {_server(record.server)}}}'
     )
 
 
@@ -76,12 +72,28 @@ def _session(session: str, client: str, source: str, account: str) -> str:
     )
 
 
-def _names(names: tuple[str, ...]) -> str:
-    if not names:
-        return "[]"
-    return _few_names(names) if len(names) <= _NAMES else encode(names)
+@lru_cache(_OTHERS)
+def _place(base: str, scope: str) -> str:
+    return f'"base": {encode(base)}, "scope": {encode(scope)}, '
 
 
-@lru_cache(_LISTS)
-def _few_names(names: tuple[str, ...]) -> str:
-    return encode(names)
+def _lists(asked: tuple[str, ...], forwarded: tuple[str, ...] | None, held_back: tuple[str, ...]) -> str:
+    return f'"asked": {encode(asked)}, "forwarded": {encode(forwarded)}, "held_back": {encode(held_back)}, '
+
+
+_few_lists = lru_cache(_LISTS)(_lists)
+
+
+@lru_cache(_OTHERS)
+def _outcome(decision: str, reason: str, code: int | None, server_code: int | None) -> str:
+    result = None if code is None else result_name(code)
+    said = "" if server_code is None else f'"server_code": {server_code}, '
+    return (
+        f'"decision": {encode(decision)}, "reason": {encode(reason)}, '
+        f'"result": {encode(result)}, "code": {encode(code)}, {said}'
+    )
+
+
+@lru_cache(_OTHERS)
+def _server(server: str) -> str:
+    return f'"server": {encode(server)}'
