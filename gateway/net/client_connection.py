@@ -441,12 +441,13 @@ class ClientConnection:
         due = session.deadline() if session is not None else None
         if due is None:
             return
-        if self._timer is None:
-            self._timer_due = due
-            self._timer = self._reactor.callLater(max(0.0, due - monotonic()), self._tick)
-        elif self._timer_due > due:
-            self._timer_due = due
-            self._timer.reset(max(0.0, due - monotonic()))
+        if self._timer is not None:
+            if self._timer_due <= due:
+                return
+            # To move it would have Twisted look through the timers of all sessions.
+            self._timer.cancel()
+        self._timer_due = due
+        self._timer = self._reactor.callLater(max(0.0, due - monotonic()), self._tick)
 
     def _tick(self) -> None:
         self._timer = None
