@@ -11,9 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from secrets import token_bytes
 from time import time
-from typing import cast
 
-from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger, LogLevel
 
@@ -21,9 +19,9 @@ from gateway.config.load import Configuration, load_configuration
 from gateway.config.problems import ConfigurationError
 from gateway.ldap import COMPILED
 from gateway.net.descriptors import make_room
+from gateway.net.event_loop import reactor
 from gateway.net.inherited import InheritedSocket
 from gateway.net.listening import StartError
-from gateway.net.reactor import Reactor
 from gateway.net.settings import GatewaySettings
 from gateway.observe.audit_log import AuditError, AuditLog
 from gateway.observe.log import begin_logging
@@ -33,7 +31,6 @@ from gateway.state.sizes import SizeMemory, SizesInMemory, SizesOnDisk, StateErr
 from gateway.systemd import ServiceManager
 
 log = Logger()
-installed_reactor = cast(Reactor, _reactor)
 
 EXIT_OK = 0
 EXIT_CONFIGURATION = 2
@@ -63,7 +60,7 @@ def run(config: Path, inherited: tuple[InheritedSocket, ...] = ()) -> int:
         gc.enable()
     begin_logging()
     process.started(configuration)
-    installed_reactor.run(installSignalHandlers=False)
+    reactor.run(installSignalHandlers=False)
     return EXIT_OK
 
 
@@ -81,7 +78,7 @@ class _Process:
         self._state_dir = settings.state_dir
         self._sizes = _open_sizes(settings.state_dir)
         self._gateway = Gateway(
-            settings, self._audit.write, self._sizes, installed_reactor, self._audit.sync_ended, inherited
+            settings, self._audit.write, self._sizes, reactor, self._audit.sync_ended, inherited
         )
         self._gateway.ledger.audit = self._audit.health
         self._stopping = False
@@ -100,7 +97,7 @@ class _Process:
             # Python's handler runs between two bytecodes of whatever happens to run; the reactor's turn is safe.
             signal.signal(
                 number,
-                lambda *_, action=action: installed_reactor.callFromThread(action),
+                lambda *_, action=action: reactor.callFromThread(action),
             )
         self._log_warnings(configuration)
         log.info("codec: {kind}", kind="compiled" if COMPILED else "not compiled (slower)")
@@ -135,7 +132,7 @@ class _Process:
         """As long as the event loop turns."""
         if self._manager.watchdog_step is not None:
             self._manager.alive()
-            installed_reactor.callLater(self._manager.watchdog_step, self._show_life)
+            reactor.callLater(self._manager.watchdog_step, self._show_life)
 
     def _log_warnings(self, configuration: Configuration) -> None:
         for warning in (*configuration.warnings, make_room(configuration.settings.connections.sessions)):
@@ -206,12 +203,12 @@ class _Process:
         if left:
             log.critical("audit: {left} records could not be written before the end", left=left)
         log.info("stopped")
-        installed_reactor.stop()
+        reactor.stop()
 
 
 def _say(level: LogLevel, text: str) -> None:
     """Logs from any thread, and before the reactor runs and logging has begun."""
-    installed_reactor.callFromThread(partial(log.emit, level, "{text}", text=text))
+    reactor.callFromThread(partial(log.emit, level, "{text}", text=text))
 
 
 def _open_sizes(state_dir: Path | None) -> SizeMemory:

@@ -6,9 +6,8 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
-from twisted.internet import reactor as _reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger, LogLevel
@@ -19,13 +18,12 @@ from gateway.demo.connection import ConnectionFailed
 from gateway.demo.stage import Stage
 from gateway.demo.sync import Report, SimulatedSync
 from gateway.ldap.errors import DecodeError
+from gateway.net.event_loop import reactor
 from gateway.net.listening import StartError
-from gateway.net.reactor import Reactor
 from gateway.observe.log import begin_logging
 from gateway.relay.audit import AuditRecord
 
 log = Logger()
-installed_reactor = cast(Reactor, _reactor)
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
@@ -57,10 +55,10 @@ def run(reporter: Reporter, serve: bool) -> int:
     # Before there are files that a signal could leave behind.
     for number in _SIGNALS:
         # Python's handler runs between two bytecodes of whatever happens to run; the reactor's turn is safe.
-        signal.signal(number, lambda *_: installed_reactor.callFromThread(show.stop))
+        signal.signal(number, lambda *_: reactor.callFromThread(show.stop))
     with tempfile.TemporaryDirectory(prefix="ldap-gateway-demo-") as work:
-        installed_reactor.callLater(0, show.begin, Path(work))
-        installed_reactor.run(installSignalHandlers=False)
+        reactor.callLater(0, show.begin, Path(work))
+        reactor.run(installSignalHandlers=False)
     return show.status
 
 
@@ -74,7 +72,7 @@ class _Show:
 
     def begin(self, work: Path) -> None:
         self._running = Deferred.fromCoroutine(self._run(work))
-        self._running.addErrback(self._failed).addBoth(lambda _: installed_reactor.stop())
+        self._running.addErrback(self._failed).addBoth(lambda _: reactor.stop())
         if self._stopping:
             self._running.cancel()
 
@@ -85,11 +83,11 @@ class _Show:
         self._stopping = True
 
     async def _run(self, work: Path) -> None:
-        stage = Stage(work, installed_reactor)
+        stage = Stage(work, reactor)
         try:
             await stage.start()
             self._reporter.opening(stage)
-            report = await SimulatedSync(stage, installed_reactor).run()
+            report = await SimulatedSync(stage, reactor).run()
             self._reporter.report(report)
             if self._serve:
                 await self._until_stopped(stage)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Coroutine
 from threading import Thread
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-from twisted.internet import reactor as _reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.threads import blockingCallFromThread
 
+from gateway.net.event_loop import reactor
 from gateway.net.reactor import Reactor
 
 Result = TypeVar("Result")
@@ -23,19 +23,18 @@ class Interrupted(Exception):
 def run(main: Callable[[Reactor], Coroutine[Any, Any, Result]]) -> Result:
     """Runs main to its end and returns what it returns, or raises what it raises. Once in a process: a reactor
     starts only once. Raises Interrupted where a signal ended it."""
-    installed = cast(Reactor, _reactor)
     outcome: list[Result] = []
     failures: list[BaseException] = []
     running: list[Deferred[None]] = []
 
     async def finish() -> None:
         try:
-            outcome.append(await main(installed))
+            outcome.append(await main(reactor))
         except CancelledError:
             failures.append(Interrupted("interrupted"))
         except BaseException as error:  # noqa: BLE001 - whatever it was, the caller gets it
             failures.append(error)
-        installed.stop()
+        reactor.stop()
 
     def begin() -> None:
         running.append(Deferred.fromCoroutine(finish()))
@@ -46,9 +45,9 @@ def run(main: Callable[[Reactor], Coroutine[Any, Any, Result]]) -> Result:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         # Python's handler runs between two bytecodes of whatever happens to run; the reactor's turn is safe.
-        signal.signal(number, lambda *_: installed.callFromThread(interrupt))
-    installed.callLater(0, begin)
-    installed.run(installSignalHandlers=False)
+        signal.signal(number, lambda *_: reactor.callFromThread(interrupt))
+    reactor.callLater(0, begin)
+    reactor.run(installSignalHandlers=False)
     if failures:
         raise failures[0]
     return outcome[0]
@@ -61,7 +60,7 @@ class Background:
     """
 
     def __init__(self) -> None:
-        self._reactor = cast(Reactor, _reactor)
+        self._reactor = reactor
         self._thread = Thread(target=self._reactor.run, kwargs={"installSignalHandlers": False}, daemon=True)
 
     def __enter__(self) -> Background:

@@ -3,12 +3,12 @@
 import socket
 import time
 
-from twisted.internet.epollreactor import EPollReactor
+from gateway.net.event_loop import EventLoop
 
 PATIENCE = 30.0
 
 
-class Loop(EPollReactor):
+class Loop(EventLoop):
     def until(self, true):
         """Turns until it is true. Fails where that takes longer than PATIENCE."""
         end = time.monotonic() + PATIENCE

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
 from gateway.net.settings import DirectorySettings, ListenerSettings, ServerSettings
@@ -346,3 +347,21 @@ def test_both_sides_of_tls_are_streams(loop, certificates, contexts):
         client.loseConnection()
         loop.until(lambda outer=outer, inner=inner: outer.end and inner.end)
         assert type(outer.end) is type(inner.end) is ConnectionDone
+
+
+def test_an_end_that_fails_is_told_and_nobody_elses_affair(loop, plain):
+    stream, inside, other = plain
+    told = []
+    globalLogPublisher.addObserver(told.append)
+    try:
+        second, third = connected_sockets()
+        heard = Inside()
+        Stream(second, heard, loop)
+        inside.connectionLost = lambda reason: 1 / 0
+        other.close()
+        third.sendall(b"x")
+        loop.until(lambda: heard.data and stream.fileno() == -1)
+    finally:
+        globalLogPublisher.removeObserver(told.append)
+    assert [event["log_failure"].type for event in told if "log_failure" in event] == [ZeroDivisionError]
+    third.close()
