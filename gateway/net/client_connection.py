@@ -266,6 +266,7 @@ class ClientConnection:
         # Each peer gets what an event has for it in one piece, but before any command that may do more than it says.
         to_client: list[bytes] = []
         to_server: list[bytes] = []
+        records: list[AuditRecord] = []
         while waiting:
             command = waiting.popleft()
             if isinstance(command, SendToClient):
@@ -275,14 +276,14 @@ class ClientConnection:
                 to_server.append(command.data)
                 continue
             if isinstance(command, Audit):
-                self._audited(command.record)
+                records.append(command.record)
                 continue
             if isinstance(command, RecallSizes):
                 if self._session is not None:
                     remembered = self._sizes.read(command.shape)
                     waiting.extend(self._session.sizes_recalled(command.shape, remembered, monotonic()))
                 continue
-            self._pass_on(to_client, to_server)
+            self._pass_on(to_client, to_server, records)
             if isinstance(command, ConnectServer):
                 self._connect_server(command)
             elif isinstance(command, CloseServer):
@@ -306,10 +307,10 @@ class ClientConnection:
                     waiting.extend(self._session.secret_verified(command.check, found, monotonic()))
             else:
                 self._attempts.join(command.alias, command.account)
-        self._pass_on(to_client, to_server)
+        self._pass_on(to_client, to_server, records)
 
-    def _pass_on(self, to_client: list[bytes], to_server: list[bytes]) -> None:
-        """Without a connection they are dropped."""
+    def _pass_on(self, to_client: list[bytes], to_server: list[bytes], records: list[AuditRecord]) -> None:
+        """Octets are dropped where there is no connection. They go first: somebody waits for them."""
         if to_server and self._to_server is not None and self._link is not None:
             self._to_server.write(b"".join(to_server))
             self._link.reading.asked()
@@ -317,6 +318,9 @@ class ClientConnection:
             self._to_client.write(b"".join(to_client))
         to_client.clear()
         to_server.clear()
+        for record in records:
+            self._audited(record)
+        records.clear()
 
     def _admitted(self, account: GuardedAccount, admitted: bool) -> None:
         if self._session is not None:
