@@ -14,8 +14,10 @@ from gateway.demo.certificates import make_certificates
 from gateway.ldap.messages import BASE_OBJECT
 from gateway.net.inherited import FIRST
 from gateway.systemd import ServiceManager
+from tests.observe.admin_client import samples
 from tests.servers.gateway_process import PATIENCE, GatewayProcess, configuration, free_port
 from tests.servers.raw_client import RawClient
+from tests.servers.stub_server import StubServer
 
 
 @pytest.fixture
@@ -221,3 +223,26 @@ def test_systemd_itself_passes_a_socket(certificates, config, tmp_path):
     finally:
         running.kill()
         running.wait(PATIENCE)
+
+
+# PR_SET_MDWE of linux/prctl.h, from 6.3 on, and PR_MDWE_REFUSE_EXEC_GAIN; kept by what is executed.
+WITHOUT_WRITABLE_CODE = """
+import ctypes, os, sys
+if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) != 0:
+    sys.exit(3)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_it_serves_where_memory_cannot_be_written_and_executed(config, certificates, tmp_path):
+    """MemoryDenyWriteExecute of the unit."""
+    launcher = (sys.executable, "-c", WITHOUT_WRITABLE_CODE)
+    if subprocess.run([*launcher, "true"], check=False).returncode == 3:
+        pytest.skip("this kernel has no PR_SET_MDWE: 6.3 is the first that has")
+    with StubServer(certificates) as server:
+        config["directories"]["corp"] = server.gateway_directory()
+        config["admin"] = {"address": "127.0.0.1:0"}
+        with GatewayProcess(tmp_path, json.dumps(config, default=str), launcher=launcher) as running:
+            with RawClient(running.port, certificates.ca_file) as client:
+                assert client.bind("svc@corp.example", "Passw0rd") == 0
+            assert samples(running.admin_port)["ldap_gateway_server_up", "corp", f"localhost:{server.port}"] == 1
