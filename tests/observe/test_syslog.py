@@ -133,6 +133,10 @@ def test_a_server_that_goes_and_comes_back_gets_what_waited(server, start):
         messages = server.wait_for(40)
         assert bases(messages) == list(range(40))
         assert [message["sequence"] for message in messages] == list(range(1, 41))
+    # It is said once the server has everything, so perhaps a moment after that.
+    while len(said) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.01)
     assert [level for level, _ in said] == [LogLevel.error, LogLevel.warn]
     assert audit.health.lost == 0
 
