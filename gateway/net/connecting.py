@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
-from errno import EINPROGRESS
+from errno import EINPROGRESS, EINVAL
 from functools import lru_cache
 from typing import Any, Final
 
@@ -107,7 +107,7 @@ class _Attempt:
             self._socket.setblocking(False)
             code = self._socket.connect_ex((address, port))
         except OSError as error:
-            code = error.errno or EINPROGRESS
+            code = error.errno or EINVAL
         if code in (0, EINPROGRESS):
             reactor.addWriter(self)
         else:
