@@ -7,6 +7,7 @@ read, with all its TLS records together, and no layer lies between the socket an
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 from collections import deque
 from contextlib import suppress
@@ -26,7 +27,8 @@ _RESET: Final = struct.pack("ii", 1, 0)
 
 
 class Served(Protocol):
-    """What a stream is for. dataReceived: of one read. handshakeCompleted: TLS is up. connectionLost: the last call."""
+    """What a stream is for. dataReceived: of one read. handshakeCompleted: TLS is up; may raise ssl.SSLError, as its
+    failure. connectionLost: the last call."""
 
     def dataReceived(self, data: bytes, /) -> None: ...
     def handshakeCompleted(self, layer: TlsLayer, /) -> None: ...
@@ -196,7 +198,10 @@ class Stream:
         data = tls.receive(octets)
         self._send(tls.outgoing())
         if began and tls.established and not self._closing:
-            self.protocol.handshakeCompleted(tls)
+            try:
+                self.protocol.handshakeCompleted(tls)
+            except ssl.SSLError as error:
+                return error
         if data and not self._closing:
             self.protocol.dataReceived(data)
         if tls.failure is not None:

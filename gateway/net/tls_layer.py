@@ -17,6 +17,7 @@ from cryptography import x509
 _RECORD: Final = 16_384
 
 HANDSHAKE_CUT_OFF: Final = "the peer closed the connection during the handshake"
+_UNREADABLE: Final = "the peer's certificate cannot be read"
 
 
 @lru_cache(64)
@@ -45,7 +46,7 @@ class TlsLayer:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side, server_name, session)
-        # What was to be sent before TLS was up.
+        # What was to be sent before TLS was up, or while a server of TLS 1.2 renegotiates.
         self._early: list[bytes] = []
         self.established = False
         self.ended = False
@@ -80,14 +81,17 @@ class TlsLayer:
             self.ended = True
         except ssl.SSLError as error:
             self.failure = error
+        if self._early:
+            self._write_early()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def send(self, data: bytes) -> bytes:
         """The octets that carry it to the peer; what is written before TLS is up follows when it is."""
-        if not self.established:
+        if not self.established or self._early:
             self._early.append(data)
             return b""
-        self._write(data)
+        if not self._write(data):
+            self._early.append(data)
         return self._outgoing.read()
 
     def outgoing(self) -> bytes:
@@ -111,9 +115,15 @@ class TlsLayer:
 
     @property
     def peer_certificate(self) -> x509.Certificate | None:
-        """None where the peer showed none."""
+        """None where the peer showed none. Raises ssl.SSLError for one that only OpenSSL can read."""
         shown = self._tls.getpeercert(binary_form=True)
-        return None if shown is None else _parsed(shown)
+        try:
+            return None if shown is None else _parsed(shown)
+        # Not all that it raises is a ValueError.
+        except Exception as error:  # noqa: BLE001
+            failure = ssl.SSLError(ssl.SSLErrorNumber.SSL_ERROR_SSL, _UNREADABLE)
+            failure.reason = f"{_UNREADABLE} ({error})"
+            raise failure from None
 
     @property
     def version(self) -> str | None:
@@ -137,14 +147,20 @@ class TlsLayer:
             self.failure = error
             return
         self.established = True
-        early, self._early = self._early, []
-        for data in early:
-            self._write(data)
+        self._write_early()
 
-    def _write(self, data: bytes) -> None:
+    def _write_early(self) -> None:
+        while self._early and self._write(self._early[0]):
+            del self._early[0]
+
+    def _write(self, data: bytes) -> bool:
+        """Whether that is done with, for better or worse; otherwise it is to be written again, and first."""
         if self.failure is not None or not data:
-            return
+            return True
         try:
             self._tls.write(data)
+        except ssl.SSLWantReadError:
+            return False
         except ssl.SSLError as error:
             self.failure = error
+        return True

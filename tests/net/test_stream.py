@@ -349,6 +349,29 @@ def test_both_sides_of_tls_are_streams(loop, certificates, contexts):
         assert type(outer.end) is type(inner.end) is ConnectionDone
 
 
+def test_what_the_protocol_finds_wrong_with_tls_is_its_failure_and_no_error_of_ours(loop, contexts):
+    listener, context = contexts
+    one, other = connected_sockets()
+    inside, told = Inside(), []
+    wrong = ssl.SSLError(1, "of the test")
+
+    def fail(layer):
+        raise wrong
+
+    inside.handshakeCompleted = fail
+    stream = Stream(one, inside, loop)
+    stream.start_tls(listener.layer())
+    globalLogPublisher.addObserver(told.append)
+    try:
+        client = in_thread(lambda: context.wrap_socket(other, server_hostname="localhost"))
+        loop.until(lambda: inside.end)
+        client().close()
+    finally:
+        globalLogPublisher.removeObserver(told.append)
+    assert inside.end is wrong
+    assert told == []
+
+
 def test_an_end_that_fails_is_told_and_nobody_elses_affair(loop, plain):
     stream, inside, other = plain
     told = []
