@@ -175,7 +175,7 @@ class Stream:
         if self._producer_waits:
             self._producer_waits = False
             self._producer.resumeProducing()
-        if self._closing and not unsent:
+        if self._closing and not unsent and not self._aborted:
             return self._part()
         return None
 
@@ -233,9 +233,12 @@ class Stream:
         """The peer has gone. What it said last, an alert perhaps, is still to be read, and then its end."""
         self._mute = True
         self._unsent.clear()
-        self._reactor.removeWriter(self)
         if self._closing:
+            self._reactor.removeWriter(self)
             self.resumeProducing()
+        else:
+            # One that is not read is told of the end by that alone.
+            self._reactor.addWriter(self)
 
     def _hold_producer(self) -> None:
         if self._producer is not None and not self._producer_waits:
@@ -267,6 +270,8 @@ class Stream:
         """Never from within a call of the protocol's."""
         if not self._aborted:
             self._aborted = self._closing = True
+            # The turn may have come to reading before it comes to writing.
+            self._unsent.clear()
             self._reactor.removeReader(self)
             self._reactor.removeWriter(self)
             self._reactor.callLater(0, self.connectionLost, Failure(reason))

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import struct
 import threading
 from contextlib import suppress
 
@@ -230,6 +231,49 @@ def test_an_abort_from_within_a_read(loop, plain):
     other.sendall(b"x")
     loop.until(lambda: inside.end)
     assert type(inside.end) is ConnectionAborted
+
+
+def test_nothing_is_written_after_an_abort_in_the_same_turn(loop, plain):
+    stream, inside, other = plain
+    inside.heard = lambda data: stream.abortConnection()
+    while not stream._unsent:
+        stream.write(bytes(65_536))
+    other.settimeout(0.5)
+    with suppress(TimeoutError):
+        read_all(other, len(LARGE))
+    # There is something to read, and there is room for what waits.
+    other.sendall(b"x")
+    loop.until(lambda: inside.end)
+    assert type(inside.end) is ConnectionAborted
+
+
+def test_a_producer_that_aborts_when_it_may_go_on(loop, plain):
+    stream, inside, other = plain
+    producer = Producer()
+    producer.resumeProducing = stream.abortConnection
+    stream.registerProducer(producer, True)
+    stream.write(LARGE)
+
+    def take_all():
+        with suppress(OSError):
+            return read_all(other, len(LARGE))
+
+    taken = in_thread(take_all)
+    loop.until(lambda: inside.end)
+    taken()
+    assert type(inside.end) is ConnectionAborted
+
+
+def test_one_that_is_not_read_finds_by_writing_that_the_peer_has_gone(loop, plain):
+    stream, inside, other = plain
+    stream.pauseProducing()
+    other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    other.close()
+    loop.settle()
+    stream.write(b"into the void")
+    assert inside.end is None
+    loop.until(lambda: inside.end)
+    assert type(inside.end) is ConnectionLost
 
 
 @pytest.mark.parametrize("how, reason", [("close", ConnectionDone), ("reset", ConnectionLost)])
