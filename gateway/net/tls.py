@@ -6,6 +6,7 @@ import os
 import ssl
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -17,6 +18,9 @@ from gateway.net.resumption import ServerTls
 from gateway.net.settings import ClientCertificate, DirectorySettings, ListenerSettings, ServerSettings
 from gateway.net.tls_layer import TlsLayer
 from gateway.net.tls_policy import client_context, server_context
+
+# What this process has open, by number.
+_DESCRIPTORS: Final = "/proc/self/fd"
 
 
 class ListenerTls:
@@ -88,24 +92,39 @@ class _Pair:
 
     def __init__(self, files: ListenerSettings | ClientCertificate) -> None:
         self._name = files.certificate
-        pair = files.certificate.read_bytes() + b"\n" + files.private_key.read_bytes()
-        # OpenSSL's chains are read from files alone. This one is in memory, and nobody else's.
-        self._file = os.memfd_create("certificate")
-        with open(self._file, "wb", closefd=False) as file:
-            file.write(pair)
-
-    def __del__(self) -> None:
-        # It has none where it was not made.
-        if hasattr(self, "_file"):
-            os.close(self._file)
+        # Each by itself: either file may have something of the other's kind in it.
+        self._chain = _InMemory(files.certificate)
+        self._key = _InMemory(files.private_key)
 
     def use(self, context: ssl.SSLContext) -> None:
         """Raises ValueError where OpenSSL does not take it, such as for a key or a signature that is too weak."""
         try:
             # Without a password it would ask for that of a key that has one on the terminal.
-            context.load_cert_chain(f"/proc/self/fd/{self._file}", password="")
+            context.load_cert_chain(self._chain.path, self._key.path, password="")
         except ssl.SSLError as error:
             raise ValueError(f"{self._name}: {openssl_reason(error)}") from None
+        except OSError as error:
+            # Python does not say of which file.
+            raise OSError(error.errno, f"{error.strerror} in {_DESCRIPTORS}", str(self._name)) from None
+
+
+class _InMemory:
+    """A file's contents in memory, and nobody else's: OpenSSL's chains are read from files alone. Raises OSError."""
+
+    def __init__(self, path: Path) -> None:
+        octets = path.read_bytes()
+        try:
+            self._descriptor = os.memfd_create("certificate")
+        except OSError as error:
+            raise OSError(error.errno, f"{error.strerror} by memfd_create", str(path)) from None
+        with open(self._descriptor, "wb", closefd=False) as file:
+            file.write(octets)
+        self.path = f"{_DESCRIPTORS}/{self._descriptor}"
+
+    def __del__(self) -> None:
+        # It has none where it was not made.
+        if hasattr(self, "_descriptor"):
+            os.close(self._descriptor)
 
 
 def certificate_expiry(*certificates: x509.Certificate) -> float:

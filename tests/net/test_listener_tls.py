@@ -1,5 +1,7 @@
 """A listener's contexts: no session is resumed under them, whatever OpenSSL remembers."""
 
+import errno
+import resource
 import shutil
 import ssl
 from contextlib import suppress
@@ -84,3 +86,41 @@ def test_files_are_read_once(files, listener, context):
         layer = listener.layer()
         connect(layer, context)
         assert listener.established(layer)
+
+
+def listener_of(certificate, private_key):
+    return ListenerTls(ListenerSettings("127.0.0.1", 0, certificate, private_key))
+
+
+def test_certificate_and_key_may_be_in_one_file(files, context):
+    """The chain is shown as it is in the file, and once."""
+    both = files.certificate
+    both.write_bytes(files.private_key.read_bytes() + files.certificate.read_bytes())
+    client = connect(listener_of(both, both).layer(), context)
+    assert len(client._sslobj.get_unverified_chain()) == 1
+
+
+def test_the_key_is_that_of_its_own_file(files, server_certificates, context):
+    with files.certificate.open("ab") as file:
+        file.write(server_certificates.private_key.read_bytes())
+    connect(listener_of(files.certificate, files.private_key).layer(), context)
+
+
+def test_without_descriptors_left_it_says_what_it_is_about_and_serves_again_later(files, listener, context):
+    listener.established(with_tls_1_2(listener, context))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(OSError) as raised:
+            listener.layer()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert raised.value.errno == errno.EMFILE
+    assert str(files.certificate) in str(raised.value)
+    connect(listener.layer(), context)
+
+
+def with_tls_1_2(listener, context):
+    layer = listener.layer()
+    connect(layer, context)
+    return layer
