@@ -46,10 +46,10 @@ class RequiredCertificate:
 
 
 def alternative_names(certificate: x509.Certificate) -> list[str]:
-    """Those of the known kinds, each with its kind."""
+    """Those of the known kinds, each with its kind; none of a certificate that has others which nobody can read."""
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
         return []
     return [
         *(f"DNS:{name}" for name in extension.get_values_for_type(x509.DNSName)),

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway.ldap.dn import parse
@@ -211,6 +212,14 @@ def test_subjects_are_compared_as_names(authority, tmp_path, subject, same):
 def test_no_certificate_and_no_alternative_names(authority, tmp_path):
     assert alternative_names(certificate(authority, name_of("x"))) == []
     assert RequiredCertificate(tmp_path, alt_names=("DNS:a",)).refusal(None) is not None
+
+
+def test_a_certificate_with_a_name_that_cannot_be_read_is_refused(authority, tmp_path):
+    """An X.400 address, which OpenSSL lets through."""
+    readable = certificate(authority, name_of("x"), ["DNS:sync.example.com"]).public_bytes(Encoding.DER)
+    odd = x509.load_der_x509_certificate(readable.replace(b"\x82\x10sync.example.com", b"\xa3\x10sync.example.com"))
+    assert alternative_names(odd) == []
+    assert RequiredCertificate(tmp_path, alt_names=("DNS:sync.example.com",)).refusal(odd) is not None
 
 
 @pytest.mark.parametrize("name", ["sync.example.com", "DNS:", "dns:sync.example.com", "IP:300.1.1.1", "RID:1.2.3"])
