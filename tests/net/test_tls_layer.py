@@ -95,6 +95,10 @@ def authority(tmp_path_factory):
         ("DC.Corp.Example", ["DNS:dc.corp.example"], True),
         ("dc.corp.example", ["DNS:*.corp.example"], True),
         ("bücher.corp.example", ["DNS:xn--bcher-kva.corp.example"], True),
+        # A wildcard that is a whole label stands for an A-label as well (RFC 9525 6.3).
+        ("bücher.corp.example", ["DNS:*.corp.example"], True),
+        ("dc.corp.example.", ["DNS:dc.corp.example"], False),
+        ("a.dc.corp.example", ["DNS:*.corp.example"], False),
         ("127.0.0.1", ["IP:127.0.0.1"], True),
         ("::1", ["IP:::1"], True),
         ("dc.corp.example", ["DNS:other.corp.example"], False),
