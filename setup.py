@@ -22,6 +22,7 @@ MODULES = (
     "gateway/net/resumption.py",
     "gateway/net/server_link.py",
     "gateway/net/stream.py",
+    "gateway/net/timers.py",
     "gateway/net/tls_layer.py",
     "gateway/observe/counts.py",
     "gateway/observe/histogram.py",

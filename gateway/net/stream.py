@@ -11,14 +11,18 @@ import ssl
 import struct
 from collections import deque
 from contextlib import suppress
+from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
 from typing import Any, Final, Protocol
 
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.net.reactor import Reactor
 from gateway.net.tls_layer import TlsLayer
+
+log = Logger()
 
 # Octets of one read.
 _READ: Final = 65_536
@@ -138,6 +142,23 @@ class Stream:
 
     def logPrefix(self) -> str:
         return "-"
+
+    def happened(self, event: int) -> None:
+        """What epoll has seen (epoll_ctl(2)): in place of what Twisted makes of it for all kinds of descriptors."""
+        reason: BaseException | None = None
+        try:
+            if event & EPOLLIN:
+                reason = self.doRead()
+            elif event & (EPOLLHUP | EPOLLERR):
+                # Nobody reads it.
+                reason = CONNECTION_LOST
+            if reason is None and event & EPOLLOUT and self._descriptor != -1:
+                reason = self.doWrite()
+        except Exception as error:  # noqa: BLE001 - it is the end of this connection, whatever it was
+            log.failure("a connection failed")
+            reason = error
+        if reason is not None:
+            self.connectionLost(Failure(reason))
 
     def doRead(self) -> BaseException | None:
         """The reason, where it is the end."""
