@@ -76,24 +76,20 @@ def _is_address(host: str) -> bool:
 
 def _to_address(address: str, port: int, patience: float, reactor: Reactor) -> Deferred[Stream]:
     opening: Deferred[Stream] = Deferred(lambda _: attempt.fail(CancelledError()))
-
-    def connected(connection: socket.socket) -> None:
-        opening.callback(Stream(connection, _NOBODY, reactor))
-
-    attempt = _Attempt(address, port, patience, connected, opening.errback, reactor)
+    attempt = _Attempt(address, port, patience, opening.callback, opening.errback, reactor)
     return opening
 
 
 class _Attempt:
-    """One address. connected: takes its socket. failed: takes why there is none. One of them is called, once, and not
-    before the reactor's next turn."""
+    """One address. connected: takes its stream, which is nobody's yet. failed: takes why there is none. One of them is
+    called, once, and not before the reactor's next turn."""
 
     def __init__(
         self,
         address: str,
         port: int,
         patience: float,
-        connected: Callable[[socket.socket], None],
+        connected: Callable[[Stream], None],
         failed: Callable[[BaseException], None],
         reactor: Reactor,
     ) -> None:
@@ -143,7 +139,13 @@ class _Attempt:
             self.fail(getConnectError((code, os.strerror(code))))
             return
         self._leave()
-        self._connected(connection)
+        try:
+            stream = Stream(connection, _NOBODY, self._reactor)
+        except OSError as error:
+            connection.close()
+            self._failed(error)
+            return
+        self._connected(stream)
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
         """The reactor's word for an address that refuses."""
@@ -194,8 +196,8 @@ class _Dialler:
         receiver.resolutionComplete()
         return self
 
-    def connectTCP(self, host: str, port: int, factory: Any, timeout: float = 30, **_: Any) -> _Connector:
-        """IReactorTCP. host: an address."""
+    def connectTCP(self, host: str, port: int, factory: Any, timeout: float, **_: Any) -> _Connector:
+        """IReactorTCP, as an endpoint calls it. host: an address."""
         return _Connector(host, port, factory, timeout, self._reactor)
 
 
@@ -206,7 +208,6 @@ class _Connector:
         kind: Any = IPv6Address if ":" in host else IPv4Address
         self._address = kind("TCP", host, port)
         self._factory = factory
-        self._reactor = reactor
         self._attempt = _Attempt(host, port, timeout, self._connected, self._failed, reactor)
         factory.doStart()
         factory.startedConnecting(self)
@@ -220,12 +221,13 @@ class _Connector:
     def getDestination(self) -> Any:
         return self._address
 
-    def _connected(self, connection: socket.socket) -> None:
+    def _connected(self, stream: Stream) -> None:
         protocol = self._factory.buildProtocol(self._address)
         if protocol is None:
-            connection.close()
+            stream.abortConnection()
             return
-        protocol.makeConnection(Stream(connection, protocol, self._reactor))
+        stream.protocol = protocol
+        protocol.makeConnection(stream)
 
     def _failed(self, error: BaseException) -> None:
         self._factory.clientConnectionFailed(self, Failure(error))

@@ -1,5 +1,6 @@
 """The way to a server: one address, several, none that answers."""
 
+import errno
 import socket
 
 import pytest
@@ -28,9 +29,9 @@ def test_an_address_that_is_the_only_one_is_connected_to_at_once(host, addresses
     assert only_address(ServerSettings(host, 636, "dc1.corp.example", addresses)) == only
 
 
-def outcome(server, patience=20.0, after=lambda attempt: None):
+def outcome(server, patience=20.0, after=lambda attempt: None, loop=Loop):
     """The stream, or the exception."""
-    reactor = Loop()
+    reactor = loop()
     found = []
     attempt = connect(server, patience, reactor)
     attempt.addBoth(found.append)
@@ -63,6 +64,26 @@ def test_a_stream_to_who_listens(listening):
         stream.write(b"hello")
         assert accepted.recv(10) == b"hello"
     stream.connectionLost(Failure(ConnectionDone()))
+
+
+class NothingMoreToRead(Loop):
+    """The system watches no further descriptor (epoll_ctl(2))."""
+
+    def addReader(self, reader):
+        if isinstance(reader, Stream):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().addReader(reader)
+
+
+@pytest.mark.parametrize("addresses", [(), ("127.0.0.1", "127.0.0.2")])
+def test_a_connection_that_the_loop_does_not_take_is_no_connection(addresses):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = ServerSettings("127.0.0.1", listening.getsockname()[1], "localhost", addresses)
+        assert not isinstance(outcome(server, loop=NothingMoreToRead), Stream)
+        accepted, _ = listening.accept()
+        with accepted:
+            accepted.settimeout(20)
+            assert accepted.recv(1) == b""
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
