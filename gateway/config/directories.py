@@ -144,4 +144,19 @@ def server_settings(url: str, server_name: str | None) -> ServerSettings:
         raise ValueError("only ldaps:// is served inside: passwords must not cross the network in plain")
     if parts.scheme != "ldaps" or not host or parts.path not in ("", "/") or parts.query or parts.username:
         raise ValueError("a URL like ldaps://dc1.corp.example or ldaps://10.1.2.3:636 is expected")
-    return ServerSettings(host, LDAPS_PORT if port is None else port, server_name or host)
+    return ServerSettings(host, LDAPS_PORT if port is None else port, _name_in_certificate(server_name or host))
+
+
+def _name_in_certificate(name: str) -> str:
+    """Certificates have names without the dot at the end (RFC 5280 4.2.1.6). Raises ValueError for what is none."""
+    name = name.removesuffix(".")
+    try:
+        # As ssl does it, and refuses to, when it comes to a connection.
+        name.encode("idna")
+    except UnicodeError:
+        valid = False
+    else:
+        valid = name.isprintable() and " " not in name and not name.startswith(".")
+    if not valid:
+        raise ValueError(f"server_name {name!r} is no name that a certificate can have")
+    return name

@@ -44,6 +44,26 @@ def test_servers_whose_certificates_carry_one_name_are_told_apart(tmp_path):
     assert [server.label for server in found] == labels
 
 
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("ldaps://dc1.corp.example.", "dc1.corp.example"),
+        ('{url: "ldaps://10.1.2.3", server_name: dc1.corp.example.}', "dc1.corp.example"),
+        ('{url: "ldaps://10.1.2.3", server_name: bücher.corp.example}', "bücher.corp.example"),
+        ('"ldaps://[2001:db8::1]"', "2001:db8::1"),
+    ],
+)
+def test_the_name_that_a_servers_certificate_must_have(tmp_path, written, name):
+    (server,) = directory(tmp_path, servers=f"    servers: [{written}]").servers
+    assert server.server_name == name
+
+
+@pytest.mark.parametrize("name", ['"dc1\\0"', '"dc1 corp"', ".corp.example", "dc1..example", f"{'a' * 64}.example"])
+def test_a_name_that_no_certificate_can_have(tmp_path, name):
+    with pytest.raises(ConfigurationError, match=r"(?s)directories\.corp\.servers.* is no name that a certificate can"):
+        directory(tmp_path, servers=f'    servers: [{{url: "ldaps://10.1.2.3", server_name: {name}}}]')
+
+
 @pytest.mark.parametrize("off", ["off", '"off"'])
 def test_checks_may_be_off(tmp_path, off):
     assert directory(tmp_path, f"health: {off}").health is None
