@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from gateway.net.choosing import in_order
 from gateway.net.reactor import Reactor, Timer
@@ -104,7 +105,7 @@ class SpareLinks:
         state = best[1]
         opening: Deferred[None] = self._opener.open_spare(state).addCallbacks(partial(self._opened, state), _ignore)
         self._opening = opening
-        opening.addErrback(lambda failure: log.failure("a spare connection cannot be kept", failure))
+        opening.addErrback(self._not_kept)
         opening.addBoth(self._done)
 
     def _opened(self, state: ServerState, link: ServerLink) -> None:
@@ -116,6 +117,11 @@ class SpareLinks:
         state.spares.append(link)
         self._ages[link] = self._reactor.callLater(MAXIMUM_AGE, link.close)
         link.when_ended(partial(self._ended, state, link))
+
+    def _not_kept(self, failure: Failure) -> None:
+        log.failure("a spare connection cannot be kept", failure)
+        # The next would not fare better.
+        self._wait = LONGEST_WAIT
 
     def _done(self, _: object) -> None:
         self._opening = None

@@ -6,6 +6,7 @@ import time
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
+from twisted.logger import globalLogPublisher
 
 from gateway.ldap import messages as m
 from gateway.ldap.framing import Framer
@@ -126,6 +127,18 @@ def test_a_server_that_closes_them_early_is_asked_ever_more_rarely():
         seconds += FIRST_WAIT
         counts.append(len(directory.opened) - before)
     assert sum(counts) <= 300 / LONGEST_WAIT + 1
+
+
+def test_a_mistake_of_ours_is_told_and_not_repeated_at_once():
+    directory, told = Directory(), []
+    directory.answer = lambda state: succeed(None)
+    directory.spares.used()
+    globalLogPublisher.addObserver(told.append)
+    try:
+        directory.after(LONGEST_WAIT / 2)
+    finally:
+        globalLogPublisher.removeObserver(told.append)
+    assert directory.wishes == len([event for event in told if "log_failure" in event]) == 1
 
 
 @pytest.mark.parametrize("trouble", ["an octet", "suspected", "down"])
