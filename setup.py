@@ -13,22 +13,36 @@ from setuptools import setup
 WANTED = os.environ.get("LDAP_GATEWAY_COMPILE", "")
 ROOMS = ("ldap", "policy", "relay")
 UNCOMPILED = ("gateway/relay/client.py",)
-# Of other rooms what lies between the sockets and these.
+# Of other rooms what every session passes.
 MODULES = (
+    "gateway/net/admission.py",
+    "gateway/net/choosing.py",
     "gateway/net/client_connection.py",
+    "gateway/net/connecting.py",
+    "gateway/net/connector.py",
     "gateway/net/flow.py",
+    "gateway/net/listener.py",
+    "gateway/net/listening.py",
     "gateway/net/rates.py",
     "gateway/net/reading.py",
     "gateway/net/resumption.py",
     "gateway/net/server_link.py",
+    "gateway/net/server_state.py",
+    "gateway/net/sources.py",
     "gateway/net/stream.py",
     "gateway/net/timers.py",
     "gateway/net/tls_layer.py",
+    "gateway/observe/audit.py",
+    "gateway/observe/audit_line.py",
+    "gateway/observe/audit_log.py",
     "gateway/observe/counts.py",
     "gateway/observe/histogram.py",
+    "gateway/observe/ledger.py",
     "gateway/observe/moment.py",
     "gateway/observe/record_line.py",
     "gateway/observe/sync_runs.py",
+    "gateway/state/attempts.py",
+    "gateway/state/shared_attempts.py",
 )
 # Where it is built for others, the packages that it stands on are not there yet, and their types unknown. What is not
 # compiled is no matter of the build.

@@ -33,7 +33,7 @@ class Call:
         due: float,
         function: Callable[..., object],
         arguments: tuple[object, ...],
-        keywords: dict[str, Any],
+        keywords: dict[str, Any] | None,
     ) -> None:
         self._timers = timers
         self._due = due
@@ -76,7 +76,10 @@ class Call:
         if function is not None:
             self._called = True
             self._forget()
-            function(*arguments, **keywords)
+            if keywords is None:
+                function(*arguments)
+            else:
+                function(*arguments, **keywords)
 
     def _move(self, due: float) -> None:
         self._check()
@@ -94,7 +97,7 @@ class Call:
     def _forget(self) -> None:
         self._function = None
         self._arguments = ()
-        self._keywords = {}
+        self._keywords = None
 
 
 class Timers:
@@ -115,7 +118,7 @@ class Timers:
         """IReactorTime.callLater. delay: seconds. Raises ValueError for less than none."""
         if delay < 0:
             raise ValueError(f"{delay} is less than 0 seconds")
-        call = Call(self, self.clock() + delay, function, arguments, keywords)
+        call = Call(self, self.clock() + delay, function, arguments, keywords or None)
         self.add(call)
         return call
 

@@ -71,12 +71,13 @@ class AttemptsInMemory:
         self._limit = limit
         self._accounts: OrderedDict[GuardedAccount, CountedAccount] = OrderedDict()
         self._aliases: OrderedDict[GuardedAccount, GuardedAccount] = OrderedDict()
-        self._attempts = (f"{name}{number}" for number in count(1))
+        self._name = name
+        self._numbers = count(1)
 
     def begin(self, account: GuardedAccount, settings: LockoutSettings, then: Admit) -> None:
         found = self._account(account)
         found.window = max(found.window, settings.window)
-        found.waiting.append(Waiting(next(self._attempts), settings, then))
+        found.waiting.append(Waiting(f"{self._name}{next(self._numbers)}", settings, then))
         self._admit(found)
 
     def end(self, account: GuardedAccount, verdict: Verdict) -> None:
