@@ -27,7 +27,6 @@ MODULES = (
     "gateway/net/reading.py",
     "gateway/net/resumption.py",
     "gateway/net/server_link.py",
-    "gateway/net/server_state.py",
     "gateway/net/sources.py",
     "gateway/net/stream.py",
     "gateway/net/timers.py",

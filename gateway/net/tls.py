@@ -103,9 +103,9 @@ class _Pair:
             context.load_cert_chain(self._chain.path, self._key.path, password="")
         except ssl.SSLError as error:
             raise ValueError(f"{self._name}: {openssl_reason(error)}") from None
-        except OSError as error:
+        except OSError as trouble:
             # Python does not say of which file.
-            raise OSError(error.errno, f"{error.strerror} in {_DESCRIPTORS}", str(self._name)) from None
+            raise OSError(trouble.errno, f"{trouble.strerror} in {_DESCRIPTORS}", str(self._name)) from None
 
 
 class _InMemory:
