@@ -22,6 +22,9 @@ from gateway.demo.certificates import make_certificates
 from tests.servers.gateway_process import free_port
 from tests.servers.windows import people
 
+# As the image and the unit of systemd run it.
+ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "PYTHONMALLOC": "malloc"}
+
 _PATIENCE = 60.0
 
 
@@ -76,7 +79,7 @@ def gateway(
                 text=True,
                 cwd=directory,
                 # Before the environment's own, which leads to the checkout.
-                env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(code)},
+                env={**os.environ, **ENVIRONMENT, "PYTHONPATH": str(code)},
             )
         reader = threading.Thread(target=_keep_log, args=(process, log, ready), daemon=True)
         reader.start()

@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from bench.gateway_process import ENVIRONMENT
 from gateway.cli import main
 from gateway.cli.options import DEFAULT_CONFIG
 
@@ -86,6 +87,10 @@ def test_every_package_is_installed_from_a_lock_with_its_hashes():
 def test_the_final_stage_neither_builds_nor_installs():
     said = " ".join(rest for word, rest in stages()[-1] if word == "RUN")
     assert not re.search(r"\b(pip|apt-get|gcc|curl)\b", said)
+
+
+def test_the_measurements_are_of_what_it_runs_with():
+    assert set(final("ENV").split()) > {f"{name}={value}" for name, value in ENVIRONMENT.items()}
 
 
 def test_the_user_is_a_number_that_is_not_root():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.gateway_process import ENVIRONMENT
 from gateway.net.listening import BACKLOG
 
 UNITS = Path(__file__).parents[1] / "systemd"
@@ -38,6 +39,11 @@ def test_systemd_reads_them_without_a_complaint(analyze, tmp_path):
     checked = analyze("verify", str(tmp_path / SERVICE.name), str(tmp_path / SOCKET.name))
     ours = [line for line in checked.stderr.splitlines() if "ldap-gateway" in line]
     assert (checked.returncode, ours) == (0, [])
+
+
+def test_the_measurements_are_of_what_the_service_runs_with():
+    (said,) = re.findall(r"^Environment=(.+)$", SERVICE.read_text(), re.MULTILINE)
+    assert set(said.split()) == {f"{name}={value}" for name, value in ENVIRONMENT.items()}
 
 
 def test_as_many_connections_may_wait_as_at_a_socket_of_its_own():
