@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from twisted.logger import Logger
 
 from gateway.net.observer import Observer
@@ -9,9 +11,10 @@ from gateway.policy.reasons import REASONS, Reason
 
 log = Logger()
 
-# Addresses that are remembered so that each is logged once a minute for each reason; beyond it the oldest go.
-REMEMBERED = 10_000
-QUIET_SECONDS = 60.0
+# Each address is named once in so many seconds for each reason, and no more addresses than that: a day's flood from
+# ever new ones writes some 70 MB.
+QUIET_SECONDS: Final = 60.0
+NAMED: Final = 250
 
 
 class Refusals:
@@ -19,33 +22,39 @@ class Refusals:
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
-        self._recent = Recent()
+        self._lines: dict[Reason, _Lines] = {}
 
     def note(self, reason: Reason, address: str, what: str, now: float) -> None:
         """A connection from this address was closed. what: which one it was, and more of why."""
         self._observer.connection_refused(reason)
-        if self._recent.worth_logging(f"{reason} {address}", now):
-            setting = REASONS[reason].setting
+        lines = self._lines.get(reason)
+        if lines is None or now - lines.since >= QUIET_SECONDS:
+            lines = self._lines[reason] = _Lines(now)
+        if address in lines.addresses or len(lines.addresses) > NAMED:
+            return
+        lines.addresses.add(address)
+        if len(lines.addresses) > NAMED:
             log.warn(
-                "{reason}: closed {what}{advice}",
+                "{reason}: closed connections from more than {named} addresses within {seconds:.0f} seconds; further "
+                "ones are counted and not named until {quiet:g} have passed",
                 reason=reason.value,
-                what=what,
-                advice=f"; see {setting}" if setting else "",
+                named=NAMED,
+                seconds=now - lines.since,
+                quiet=QUIET_SECONDS,
             )
+            return
+        setting = REASONS[reason].setting
+        log.warn(
+            "{reason}: closed {what}{advice}",
+            reason=reason.value,
+            what=what,
+            advice=f"; see {setting}" if setting else "",
+        )
 
 
-class Recent:
-    """Says of what happens again and again whether it is time to log it (again)."""
+class _Lines:
+    """since: seconds. addresses: those that were named since."""
 
-    def __init__(self) -> None:
-        self._last: dict[str, float] = {}
-
-    def worth_logging(self, what: str, now: float) -> bool:
-        last = self._last.pop(what, None)
-        if last is not None and now - last < QUIET_SECONDS:
-            self._last[what] = last
-            return False
-        if len(self._last) >= REMEMBERED:
-            del self._last[next(iter(self._last))]
-        self._last[what] = now
-        return True
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.addresses: set[str] = set()

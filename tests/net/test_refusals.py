@@ -1,26 +1,11 @@
 from collections import Counter
 
+import pytest
+from twisted.logger import formatEvent, globalLogPublisher
+
 from gateway.net.observer import Observer
-from gateway.net.refusals import QUIET_SECONDS, REMEMBERED, Recent, Refusals
+from gateway.net.refusals import NAMED, QUIET_SECONDS, Refusals
 from gateway.policy.reasons import Reason
-
-
-def test_what_repeats_is_worth_a_line_once_a_minute():
-    recent = Recent()
-    assert recent.worth_logging("192.0.2.1", 0)
-    assert not recent.worth_logging("192.0.2.1", 1)
-    assert recent.worth_logging("192.0.2.2", 1)
-    assert not recent.worth_logging("192.0.2.1", QUIET_SECONDS - 1)
-    assert recent.worth_logging("192.0.2.1", QUIET_SECONDS)
-    assert not recent.worth_logging("192.0.2.1", QUIET_SECONDS + 1)
-
-
-def test_only_so_much_is_remembered_and_the_oldest_is_forgotten():
-    recent = Recent()
-    for number in range(REMEMBERED + 1):
-        assert recent.worth_logging(f"s{number}", 0)
-    assert recent.worth_logging("s0", 1)
-    assert not recent.worth_logging(f"s{REMEMBERED}", 1)
 
 
 class Counting(Observer):
@@ -31,10 +16,49 @@ class Counting(Observer):
         self.counts[reason] += 1
 
 
-def test_every_refusal_counts_also_where_it_is_not_logged():
-    counting = Counting()
+@pytest.fixture
+def counting():
+    return Counting()
+
+
+@pytest.fixture
+def refuse(counting):
+    """Tells of one; the lines that it was worth."""
     refusals = Refusals(counting)
-    for _ in range(3):
-        refusals.note(Reason.source_not_listed, "192.0.2.1", "a connection", 0)
-    refusals.note(Reason.too_many_sessions, "192.0.2.1", "a connection", 0)
-    assert counting.counts == {Reason.source_not_listed: 3, Reason.too_many_sessions: 1}
+
+    def tell(address, now, reason=Reason.source_not_listed):
+        told = []
+        globalLogPublisher.addObserver(told.append)
+        try:
+            refusals.note(reason, address, f"a connection from {address}", now)
+        finally:
+            globalLogPublisher.removeObserver(told.append)
+        return [formatEvent(event) for event in told]
+
+    return tell
+
+
+def test_an_address_is_named_once_a_minute_for_each_reason(refuse, counting):
+    line = "source-not-listed: closed a connection from 192.0.2.1; see clients.X.sources"
+    assert refuse("192.0.2.1", 0) == [line]
+    assert refuse("192.0.2.1", 1) == []
+    assert len(refuse("192.0.2.1", 1, Reason.too_many_sessions)) == 1
+    assert len(refuse("192.0.2.2", 1)) == 1
+    assert refuse("192.0.2.1", QUIET_SECONDS - 1) == []
+    assert refuse("192.0.2.1", QUIET_SECONDS) == [line]
+    assert refuse("192.0.2.1", QUIET_SECONDS + 1) == []
+    assert counting.counts == {Reason.source_not_listed: 6, Reason.too_many_sessions: 1}
+
+
+def test_a_flood_from_ever_new_addresses_is_worth_so_many_lines_a_minute_and_is_counted(refuse, counting):
+    for number in range(NAMED):
+        assert len(refuse(f"s{number}", 0)) == 1
+    assert refuse("further", 12) == [
+        f"source-not-listed: closed connections from more than {NAMED} addresses within 12 seconds; further ones are "
+        "counted and not named until 60 have passed"
+    ]
+    for number in range(1000):
+        assert refuse(f"t{number}", 13) == []
+    assert len(refuse("192.0.2.1", 13, Reason.tls_failed)) == 1
+    assert counting.counts[Reason.source_not_listed] == NAMED + 1001
+    assert len(refuse("further", QUIET_SECONDS)) == 1
