@@ -38,8 +38,8 @@ class SourceTable(Generic[Client]):
         return None
 
 
-# Each connection asks several times.
-@lru_cache(maxsize=1024)
+# Each connection asks several times, and a client has few sources; those of a flood are not worth remembering.
+@lru_cache(maxsize=64)
 def parse_source(address: str) -> IPv4Address | IPv6Address:
     source = ip_address(address.partition("%")[0])
     if isinstance(source, IPv6Address) and source.ipv4_mapped is not None:
