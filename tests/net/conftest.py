@@ -1,6 +1,7 @@
-"""Certificates for listeners and servers, made once per run."""
+"""Certificates for listeners and servers, made once per run; what the log is told."""
 
 import pytest
+from twisted.logger import globalLogPublisher
 
 from gateway.demo.certificates import make_certificates
 
@@ -15,3 +16,12 @@ def certificates(tmp_path_factory):
 def server_certificates(tmp_path_factory):
     """Of a server, by another authority."""
     return make_certificates(tmp_path_factory.mktemp("certificates"), "server")
+
+
+@pytest.fixture
+def told():
+    """The events of the log, as they come."""
+    events = []
+    globalLogPublisher.addObserver(events.append)
+    yield events
+    globalLogPublisher.removeObserver(events.append)

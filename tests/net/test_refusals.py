@@ -1,7 +1,7 @@
 from collections import Counter
 
 import pytest
-from twisted.logger import formatEvent, globalLogPublisher
+from twisted.logger import formatEvent
 
 from gateway.net.observer import Observer
 from gateway.net.refusals import NAMED, QUIET_SECONDS, Refusals
@@ -22,17 +22,13 @@ def counting():
 
 
 @pytest.fixture
-def refuse(counting):
+def refuse(counting, told):
     """Tells of one; the lines that it was worth."""
     refusals = Refusals(counting)
 
     def tell(address, now, reason=Reason.source_not_listed):
-        told = []
-        globalLogPublisher.addObserver(told.append)
-        try:
-            refusals.note(reason, address, f"a connection from {address}", now)
-        finally:
-            globalLogPublisher.removeObserver(told.append)
+        told.clear()
+        refusals.note(reason, address, f"a connection from {address}", now)
         return [formatEvent(event) for event in told]
 
     return tell

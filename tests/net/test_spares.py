@@ -6,7 +6,6 @@ import time
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
-from twisted.logger import globalLogPublisher
 
 from gateway.ldap import messages as m
 from gateway.ldap.framing import Framer
@@ -129,15 +128,11 @@ def test_a_server_that_closes_them_early_is_asked_ever_more_rarely():
     assert sum(counts) <= 300 / LONGEST_WAIT + 1
 
 
-def test_a_mistake_of_ours_is_told_and_not_repeated_at_once():
-    directory, told = Directory(), []
+def test_a_mistake_of_ours_is_told_and_not_repeated_at_once(told):
+    directory = Directory()
     directory.answer = lambda state: succeed(None)
     directory.spares.used()
-    globalLogPublisher.addObserver(told.append)
-    try:
-        directory.after(LONGEST_WAIT / 2)
-    finally:
-        globalLogPublisher.removeObserver(told.append)
+    directory.after(LONGEST_WAIT / 2)
     assert directory.wishes == len([event for event in told if "log_failure" in event]) == 1
 
 

@@ -8,7 +8,6 @@ from contextlib import suppress
 
 import pytest
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
-from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
 from gateway.net.settings import DirectorySettings, ListenerSettings, ServerSettings
@@ -393,10 +392,10 @@ def test_both_sides_of_tls_are_streams(loop, certificates, contexts):
         assert type(outer.end) is type(inner.end) is ConnectionDone
 
 
-def test_what_the_protocol_finds_wrong_with_tls_is_its_failure_and_no_error_of_ours(loop, contexts):
+def test_what_the_protocol_finds_wrong_with_tls_is_its_failure_and_no_error_of_ours(loop, contexts, told):
     listener, context = contexts
     one, other = connected_sockets()
-    inside, told = Inside(), []
+    inside = Inside()
     wrong = ssl.SSLError(1, "of the test")
 
     def fail(layer):
@@ -405,30 +404,21 @@ def test_what_the_protocol_finds_wrong_with_tls_is_its_failure_and_no_error_of_o
     inside.handshakeCompleted = fail
     stream = Stream(one, inside, loop)
     stream.start_tls(listener.layer())
-    globalLogPublisher.addObserver(told.append)
-    try:
-        client = in_thread(lambda: context.wrap_socket(other, server_hostname="localhost"))
-        loop.until(lambda: inside.end)
-        client().close()
-    finally:
-        globalLogPublisher.removeObserver(told.append)
+    client = in_thread(lambda: context.wrap_socket(other, server_hostname="localhost"))
+    loop.until(lambda: inside.end)
+    client().close()
     assert inside.end is wrong
     assert told == []
 
 
-def test_an_end_that_fails_is_told_and_nobody_elses_affair(loop, plain):
+def test_an_end_that_fails_is_told_and_nobody_elses_affair(loop, plain, told):
     stream, inside, other = plain
-    told = []
-    globalLogPublisher.addObserver(told.append)
-    try:
-        second, third = connected_sockets()
-        heard = Inside()
-        Stream(second, heard, loop)
-        inside.connectionLost = lambda reason: 1 / 0
-        other.close()
-        third.sendall(b"x")
-        loop.until(lambda: heard.data and stream.fileno() == -1)
-    finally:
-        globalLogPublisher.removeObserver(told.append)
+    second, third = connected_sockets()
+    heard = Inside()
+    Stream(second, heard, loop)
+    inside.connectionLost = lambda reason: 1 / 0
+    other.close()
+    third.sendall(b"x")
+    loop.until(lambda: heard.data and stream.fileno() == -1)
     assert [event["log_failure"].type for event in told if "log_failure" in event] == [ZeroDivisionError]
     third.close()
