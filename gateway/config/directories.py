@@ -156,7 +156,7 @@ def _name_in_certificate(name: str) -> str:
     except UnicodeError:
         valid = False
     else:
-        valid = name.isprintable() and " " not in name and not name.startswith(".")
+        valid = name != "" and name.isprintable() and " " not in name
     if not valid:
         raise ValueError(f"server_name {name!r} is no name that a certificate can have")
     return name
