@@ -154,6 +154,15 @@ s.SimulatedSync.run = run
     assert list(tmp_path.iterdir()) == []
 
 
+def test_it_runs_on_the_gateways_own_loop(tmp_path: Path) -> None:
+    """ldaptor wants a reactor when it is imported, and would have Twisted's."""
+    change = """
+import atexit, sys
+atexit.register(lambda: print(type(sys.modules["twisted.internet.reactor"]).__name__))
+"""
+    assert run(tmp_path, *changed(change)).stdout.splitlines()[-1] == "EventLoop"
+
+
 @pytest.mark.parametrize("width", [80, 100, 300])
 def test_a_terminal_gets_tables_that_fit(tmp_path: Path, width: int) -> None:
     ours, theirs = pty.openpty()
