@@ -40,7 +40,7 @@ class EventLoop(EPollReactor):
 
     def getDelayedCalls(self) -> list[Any]:
         """IReactorTime."""
-        return [*self._timers.calls]
+        return self._timers.calls
 
     def timeout(self) -> float | None:
         return self._timers.wait()

@@ -53,7 +53,7 @@ class Refusals:
 
 
 class _Lines:
-    """since: seconds. addresses: those that were named since."""
+    """since: seconds. addresses: those that were named since, and one more once it was told that there are more."""
 
     def __init__(self, since: float) -> None:
         self.since = since
