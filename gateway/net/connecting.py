@@ -76,7 +76,8 @@ def _is_address(host: str) -> bool:
 
 def _to_address(address: str, port: int, patience: float, reactor: Reactor) -> Deferred[Stream]:
     opening: Deferred[Stream] = Deferred(lambda _: attempt.fail(CancelledError()))
-    attempt = _Attempt(address, port, patience, opening.callback, opening.errback, reactor)
+    # Its type is said for where Twisted, and with it the lambda's, is unknown: see setup.py.
+    attempt: _Attempt = _Attempt(address, port, patience, opening.callback, opening.errback, reactor)
     return opening
 
 
