@@ -1,15 +1,21 @@
 """What mypyc would make something else of than Python does, and mypy does not find."""
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
 
 import gateway
 
-SOURCES = sorted(
-    path for room in ("ldap", "policy", "relay", "net") for path in (Path(gateway.__file__).parent / room).glob("*.py")
-)
+ROOT = Path(gateway.__file__).parents[1]
+SOURCES = sorted(path for room in ("ldap", "policy", "relay", "net") for path in (ROOT / "gateway" / room).glob("*.py"))
+# Compiled, each lies beside its source; before that, setup.py says which they will be.
+SETUP = Path(__file__).parents[1] / "setup.py"
+
+
+def name_of(path):
+    return f"{path.parent.name}/{path.name}"
 
 
 def caught(function):
@@ -21,9 +27,50 @@ def caught(function):
     return found
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: f"{path.parent.name}/{path.name}")
+@pytest.mark.parametrize("source", SOURCES, ids=name_of)
 def test_a_name_stands_for_errors_of_one_type(source):
     """Compiled, a name has the type of its first clause, and an error of another one is a TypeError."""
     for node in ast.walk(ast.parse(source.read_text())):
         if isinstance(node, ast.FunctionDef):
             assert [names for names in caught(node).items() if len(names[1]) > 1] == []
+
+
+def compiled_sources():
+    if not SETUP.exists():
+        return sorted(path for path in ROOT.glob("gateway/*/*.py") if [*path.parent.glob(f"{path.stem}.cpython-*.so")])
+    said = {}
+    for node in ast.parse(SETUP.read_text()).body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
+            said[node.targets[0].id] = ast.literal_eval(node.value)
+    rooms = {path for room in said["ROOMS"] for path in ROOT.glob(f"gateway/{room}/*.py")}
+    return sorted(rooms | {ROOT / module for module in said["MODULES"]})
+
+
+def foreign_bases(source):
+    """The classes of a module whose base is neither Python's own nor the gateway's."""
+    tree = ast.parse(source.read_text())
+    origins = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            origins |= {name.asname or name.name: node.module for name in node.names}
+        elif isinstance(node, ast.Import):
+            origins |= {(name.asname or name.name).partition(".")[0]: name.name for name in node.names}
+    return [
+        f"{node.name}({ast.unparse(base)})"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        for base in node.bases
+        for origin in [origins.get(ast.unparse(base).partition("[")[0].partition(".")[0], "gateway")]
+        if origin.partition(".")[0] not in {"gateway", *sys.stdlib_module_names}
+    ]
+
+
+def test_what_is_compiled_is_known():
+    assert {"net/listener.py", "ldap/entries.py", "relay/session.py"} <= set(map(name_of, compiled_sources()))
+
+
+@pytest.mark.parametrize("source", compiled_sources(), ids=name_of)
+def test_a_class_has_no_base_of_another_package(source):
+    """Where that package is not there when the gateway is compiled, such a class would have no place for attributes of
+    its own: SystemError, once somebody looks for one."""
+    assert foreign_bases(source) == []

@@ -56,7 +56,9 @@ def connect(server: ServerSettings, patience: float, reactor: Reactor) -> Deferr
         return _to_address(address, server.port, patience, reactor)
     untyped: Any = reactor
     dialler: Any = _Dialler(reactor, server.addresses)
-    connections: Any = _Connections()
+    # Their protocols hold a stream until somebody takes it over.
+    connections: Any = Factory.forProtocol(Protocol)
+    connections.noisy = False
     named = HostnameEndpoint(dialler, server.host, server.port, timeout=patience, attemptDelay=NEXT_ADDRESS)
     connected: Deferred[Any] = named.connect(connections).addTimeout(patience, untyped)
     return connected.addCallback(lambda protocol: protocol.transport)
@@ -161,13 +163,6 @@ class _Attempt:
         if self._socket is not None:
             self._reactor.removeWriter(self)
             self._socket = None
-
-
-class _Connections(Factory):
-    """Of protocols that hold a stream until somebody takes it over."""
-
-    noisy = False
-    protocol = Protocol
 
 
 @implementer(IReactorPluggableNameResolver, IHostResolution)

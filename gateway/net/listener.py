@@ -10,7 +10,6 @@ from itertools import count
 from time import monotonic
 from typing import Any
 
-from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from gateway.net.admission import Admission, Place
@@ -112,11 +111,12 @@ class SessionRegistry:
         self.observer.session_ended(client)
 
 
-class ListenerFactory(Factory):
+class ListenerFactory:
     """Accepts connections for one listener. state may be replaced at any time and holds for later sessions. closed: the
-    listener is gone, and nothing comes of connections that have not told yet whom they are for."""
+    listener is gone, and nothing comes of connections that have not told yet whom they are for.
 
-    noisy = False
+    An IProtocolFactory: a class of Twisted's cannot be the base of a compiled one, see setup.py.
+    """
 
     def __init__(self, state: ListenerState, registry: SessionRegistry, reactor: Reactor) -> None:
         self.state = state
@@ -124,7 +124,13 @@ class ListenerFactory(Factory):
         self._registry = registry
         self._reactor = reactor
 
-    def buildProtocol(self, addr: Any) -> Served | None:  # type: ignore[override]
+    def doStart(self) -> None:
+        """The listener is open."""
+
+    def doStop(self) -> None:
+        """It is closed."""
+
+    def buildProtocol(self, addr: Any) -> Served | None:
         """None closes the connection before a byte of it is read."""
         state = self.state
         peer = parse_source(addr.host)
