@@ -35,10 +35,9 @@ class ProxyHeaderError(Exception):
 @dataclass(frozen=True, slots=True)
 class ProxyHeader:
     """source: who connected to the proxy; None where the proxy connects for itself (LOCAL, UNKNOWN): a probe.
-    port: of source. rest: what came behind the header."""
+    rest: what came behind the header."""
 
     source: IPv4Address | IPv6Address | None
-    port: int = 0
     rest: bytes = field(default=b"", repr=False)
 
 
@@ -96,7 +95,7 @@ def _parse_v1(line: bytes, rest: bytes) -> ProxyHeader:
         raise ProxyHeaderError("the line of the PROXY header is not ASCII") from None
     if words[1] == "UNKNOWN":
         # 2.1: whatever follows is to be ignored.
-        return ProxyHeader(None, 0, rest)
+        return ProxyHeader(None, rest)
     if len(words) != 6 or words[1] not in ("TCP4", "TCP6"):
         raise ProxyHeaderError("the line of the PROXY header does not have its six words")
     kind = IPv4Address if words[1] == "TCP4" else IPv6Address
@@ -106,19 +105,18 @@ def _parse_v1(line: bytes, rest: bytes) -> ProxyHeader:
         raise ProxyHeaderError(f"the PROXY header has an address that is not of {words[1]}") from None
     if isinstance(source, IPv6Address) and source.scope_id is not None:
         raise ProxyHeaderError("the PROXY header has an address with a zone")
-    port, _ = _port(words[4]), _port(words[5])
-    return ProxyHeader(source, port, rest)
-
-
-def _port(word: str) -> int:
-    if not word.isdigit() or len(word) > 5 or (word[0] == "0" and word != "0") or int(word) > 65_535:
+    if not (_is_port(words[4]) and _is_port(words[5])):
         raise ProxyHeaderError("the PROXY header has a port that is none")
-    return int(word)
+    return ProxyHeader(source, rest)
+
+
+def _is_port(word: str) -> bool:
+    return word.isdigit() and len(word) <= 5 and (word[0] != "0" or word == "0") and int(word) <= 65_535
 
 
 def _parse_v2(command: int, family: int, body: bytes, rest: bytes) -> ProxyHeader:
     if command == _LOCAL or family == _UNSPEC:
-        return ProxyHeader(None, 0, rest)
+        return ProxyHeader(None, rest)
     if family == _TCP4:
-        return ProxyHeader(IPv4Address(body[:4]), int.from_bytes(body[8:10], "big"), rest)
-    return ProxyHeader(IPv6Address(body[:16]), int.from_bytes(body[32:34], "big"), rest)
+        return ProxyHeader(IPv4Address(body[:4]), rest)
+    return ProxyHeader(IPv6Address(body[:16]), rest)
