@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from typing import Final
 
 from twisted.internet import defer
 from twisted.internet.error import (
@@ -16,14 +17,18 @@ from twisted.python.failure import Failure
 
 from gateway.net.observer import FailureCause
 
-# OpenSSL's reason strings (lower case) and what they mean to an administrator.
+# What is shown to a client, and to a server.
+_TO_CLIENTS: Final = "the listener's certificate"
+_TO_SERVERS: Final = "client_certificate"
+
+# OpenSSL's reason strings (lower case) and what they mean to an administrator. ours: what the peer was shown.
 _MEANINGS = (
-    ("unknown ca", "the peer does not trust our issuer: send the intermediate certificate with ours"),
-    ("certificate unknown", "the peer does not accept our certificate: see its chain and its name"),
+    ("unknown ca", "the peer does not trust the issuer of {ours}: are its intermediate certificates sent with it?"),
+    ("certificate unknown", "the peer does not accept {ours}: see its chain and its name"),
     ("certificate required", "the server asks for a client certificate: see client_certificate"),
-    ("bad certificate", "the peer does not accept our certificate: see its chain and its name"),
-    ("certificate expired", "the peer says that our certificate has expired: renew it"),
-    ("certificate revoked", "the peer says that our certificate is revoked: replace it"),
+    ("bad certificate", "the peer does not accept {ours}: see its chain and its name"),
+    ("certificate expired", "the peer says that {ours} has expired: renew it"),
+    ("certificate revoked", "the peer says that {ours} is revoked: replace it"),
     ("did not return a certificate", "the client must show one: see required_certificate"),
     ("certificate verify failed", "its certificate is not issued by a CA in ca_file, or has expired"),
     ("unsupported protocol", "the peer speaks no TLS version from 1.2 on"),
@@ -42,10 +47,10 @@ _WRONG_NAME = (62, 64)
 
 
 def explain_failure(failure: Failure) -> str:
-    """Why a connection or its TLS handshake failed, in words that name what to do where that is known."""
+    """Why a connection to a server or its TLS handshake failed, in words that name what to do where that is known."""
     error = failure.value
     if isinstance(error, ssl.SSLError):
-        return _explain_tls(error)
+        return _explain_tls(error, _TO_SERVERS)
     if isinstance(error, DNSLookupError):
         return "its name does not resolve"
     # The last one is what an endpoint makes of an attempt that is given up because its time is over.
@@ -71,15 +76,15 @@ def failure_cause(failure: Failure) -> FailureCause:
 
 
 def tls_failure(failure: Failure) -> str | None:
-    """The explanation, where it was TLS that failed; None for any other end of a connection."""
-    return _explain_tls(failure.value) if isinstance(failure.value, ssl.SSLError) else None
+    """The explanation, where it was TLS with a client that failed; None for any other end of a connection."""
+    return _explain_tls(failure.value, _TO_CLIENTS) if isinstance(failure.value, ssl.SSLError) else None
 
 
-def explain_reason(said: str) -> str:
-    """said: OpenSSL's reason string."""
+def explain_reason(said: str, ours: str = _TO_SERVERS) -> str:
+    """said: OpenSSL's reason string. ours: what the peer was shown."""
     for reason, meaning in _MEANINGS:
         if reason in said.lower():
-            return f"TLS: {said}: {meaning}"
+            return f"TLS: {said}: {meaning.format(ours=ours)}"
     return f"TLS: {said}"
 
 
@@ -94,7 +99,7 @@ def openssl_reason(error: ssl.SSLError) -> str:
     return error.strerror or "handshake failed"
 
 
-def _explain_tls(error: ssl.SSLError) -> str:
+def _explain_tls(error: ssl.SSLError, ours: str) -> str:
     if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _WRONG_NAME:
         return "its certificate does not carry the expected name: see server_name"
-    return explain_reason(openssl_reason(error))
+    return explain_reason(openssl_reason(error), ours)

@@ -105,7 +105,7 @@ def test_no_server_at_all_is_unavailable_and_says_why_of_each(certificates, tmp_
     "shown, code, said",
     [
         ("gateway", 0, None),
-        ("stranger", 52, "the peer does not trust our issuer"),
+        ("stranger", 52, "the peer does not trust the issuer of client_certificate"),
         (None, 52, "the server asks for a client certificate: see client_certificate"),
     ],
 )
