@@ -20,7 +20,7 @@ def running_samba(users=500):
     if not (LAB / "up.sh").exists():
         pytest.skip("the Samba lab is not beside the project")
     if os.geteuid() != 0 or not shutil.which("samba"):
-        pytest.skip("needs root and: apt-get install samba samba-ad-provision samba-dsdb-modules ldap-utils openssl")
+        pytest.skip("needs root and: apt-get install samba-ad-dc samba-ad-provision ldap-utils openssl")
     address = f"127.{random.randint(20, 250)}.{random.randint(1, 250)}.{random.randint(2, 250)}"
     made = subprocess.run(
         [LAB / "up.sh", "--users", str(users)],
