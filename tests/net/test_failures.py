@@ -1,6 +1,7 @@
-"""The word that metrics and pages have for a failed connection to a server."""
+"""The word that metrics and pages have for a failed connection to a server, and what is said of it."""
 
 import socket
+import ssl
 import threading
 
 import pytest
@@ -14,7 +15,7 @@ from twisted.internet.error import (
 )
 from twisted.python.failure import Failure
 
-from gateway.net.failures import failure_cause
+from gateway.net.failures import explain_failure, failure_cause, tls_failure
 from tests.observe.admin_client import samples
 from tests.servers.gateway_process import GatewayProcess, configuration, free_port
 from tests.servers.raw_client import RawClient
@@ -37,6 +38,23 @@ CLIENT = {"sync_accounts": ["svc@corp.example"], "base_dns": ["DC=corp,DC=exampl
 )
 def test_failures_before_tls(error, cause):
     assert failure_cause(Failure(error)) == cause
+
+
+@pytest.mark.parametrize(
+    "alert",
+    [
+        "TLSV1_ALERT_UNKNOWN_CA",
+        "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+        "SSLV3_ALERT_BAD_CERTIFICATE",
+        "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+        "SSLV3_ALERT_CERTIFICATE_REVOKED",
+    ],
+)
+def test_the_certificate_that_a_peer_does_not_accept_is_named(alert):
+    error = ssl.SSLError(ssl.SSLErrorNumber.SSL_ERROR_SSL, alert)
+    error.reason = alert
+    assert " client_certificate" in explain_failure(Failure(error))
+    assert " the listener's certificate" in tls_failure(Failure(error))
 
 
 @pytest.fixture
