@@ -24,9 +24,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def manifests():
-    return [
-        manifest for file in sorted(MANIFESTS.glob("*.yaml")) for manifest in yaml.safe_load_all(file.read_text())
-    ]
+    return [manifest for file in sorted(MANIFESTS.glob("*.yaml")) for manifest in yaml.safe_load_all(file.read_text())]
 
 
 def manifest(kind, name="ldap-gateway"):

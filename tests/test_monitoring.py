@@ -20,9 +20,7 @@ ALERTS = MONITORING / "alerts.yaml"
 # What Prometheus itself adds.
 OF_PROMETHEUS = {"up"}
 
-pytestmark = pytest.mark.skipif(
-    not MONITORING.is_dir(), reason="the rules lie in the checkout, not in an installation"
-)
+pytestmark = pytest.mark.skipif(not MONITORING.is_dir(), reason="the rules lie in the checkout, not in an installation")
 
 
 @pytest.fixture(scope="module")

@@ -184,9 +184,7 @@ def certificates(tmp_path):
 
 def start(tmp_path, certificates, directory=None, client=None):
     directory = directory or {"servers": ["ldaps://127.0.0.1:1"], "ca_file": certificates.ca_file}
-    text = configuration(
-        certificates, directory, {**CLIENT, **(client or {})}, admin={"address": "127.0.0.1:0"}
-    )
+    text = configuration(certificates, directory, {**CLIENT, **(client or {})}, admin={"address": "127.0.0.1:0"})
     return GatewayProcess(tmp_path, text)
 
 

@@ -32,9 +32,7 @@ MOST_LANES: Final = 16
 
 # The form that argon2 writes (https://github.com/P-H-C/phc-winner-argon2, encoding.c); no other is read.
 _NUMBER: Final = "([1-9][0-9]{0,8})"
-_HASH: Final = re.compile(
-    rf"\$argon2id\$v=19\$m={_NUMBER},t={_NUMBER},p={_NUMBER}\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)"
-)
+_HASH: Final = re.compile(rf"\$argon2id\$v=19\$m={_NUMBER},t={_NUMBER},p={_NUMBER}\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)")
 _SPLIT: Final = re.compile(r"\$argon2id\$v=19\$m=[0-9]+|[tp]=[0-9]+(\$.*)?")
 _LEAST_SALT: Final = 8
 _LEAST_DIGEST: Final = 16
@@ -175,9 +173,7 @@ class CredentialsReader:
                             f"the gateway's own account of clients.{owner}: nobody outside may have its password",
                         )
 
-    def _account(
-        self, at: Location, key: str, directory: str, account: models.MappedAccount
-    ) -> MappedAccount | None:
+    def _account(self, at: Location, key: str, directory: str, account: models.MappedAccount) -> MappedAccount | None:
         read = read_bind_name(key)
         name = str(read) if read is not None else read_bare_name(key)
         if name is None:

@@ -110,9 +110,7 @@ class DirectoryCompiler:
         if health.password_file is not None:
             read = self._secrets.password((*location, "password_file"), self._path(health.password_file))
             password = read or b""
-        return HealthSettings(
-            health.interval, health.timeout, health.rise, health.fall, health.bind_dn or "", password
-        )
+        return HealthSettings(health.interval, health.timeout, health.rise, health.fall, health.bind_dn or "", password)
 
     def _server(self, location: Location, server: models.Server) -> ServerSettings | None:
         try:

@@ -84,9 +84,7 @@ class DN:
         above = len(self.rdns) - len(base.rdns)
         if above < 0:
             return False
-        return all(
-            _loosely_equal(mine, its) for mine, its in zip(self.rdns[above:], base.rdns, strict=True)
-        )
+        return all(_loosely_equal(mine, its) for mine, its in zip(self.rdns[above:], base.rdns, strict=True))
 
     def rebase(self, base: DN) -> DN:
         """This DN with base's own spelling where it is inside base. Raises ValueError elsewhere."""

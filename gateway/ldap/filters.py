@@ -142,16 +142,7 @@ class ExtensibleMatch:
 
 
 Filter: TypeAlias = (
-    And
-    | Or
-    | Not
-    | EqualityMatch
-    | Substrings
-    | GreaterOrEqual
-    | LessOrEqual
-    | Present
-    | ApproxMatch
-    | ExtensibleMatch
+    And | Or | Not | EqualityMatch | Substrings | GreaterOrEqual | LessOrEqual | Present | ApproxMatch | ExtensibleMatch
 )
 
 

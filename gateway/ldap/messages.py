@@ -218,9 +218,7 @@ class IntermediateResponse:
     value: bytes | None = field(default=None, repr=False)
 
 
-Request: TypeAlias = (
-    BindRequest | UnbindRequest | SearchRequest | AbandonRequest | ExtendedRequest | UnservedRequest
-)
+Request: TypeAlias = BindRequest | UnbindRequest | SearchRequest | AbandonRequest | ExtendedRequest | UnservedRequest
 FinalResponse: TypeAlias = BindResponse | SearchResultDone | ExtendedResponse | UnservedResponse
 Response: TypeAlias = FinalResponse | SearchResultEntry | SearchResultReference | IntermediateResponse
 Operation: TypeAlias = Request | Response

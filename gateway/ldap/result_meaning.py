@@ -172,9 +172,7 @@ _CODES: Final[dict[int, Meaning]] = {
     ResultCode.authMethodNotSupported: Meaning(
         "the server takes no simple bind", "permit simple binds over TLS on the server"
     ),
-    ResultCode.strongerAuthRequired: Meaning(
-        "the server wants TLS or signing before this", "connect by LDAPS"
-    ),
+    ResultCode.strongerAuthRequired: Meaning("the server wants TLS or signing before this", "connect by LDAPS"),
     ResultCode.referral: Meaning(
         "the base belongs to another server", "compare naming_contexts and base_dns with the server's root DSE"
     ),
@@ -200,9 +198,7 @@ _CODES: Final[dict[int, Meaning]] = {
         "wrong name or password; the server does not say which",
         "compare both; some servers answer the same for a locked, disabled or expired account",
     ),
-    ResultCode.insufficientAccessRights: Meaning(
-        "the account may not do this", "grant it to read below the base DNs"
-    ),
+    ResultCode.insufficientAccessRights: Meaning("the account may not do this", "grant it to read below the base DNs"),
     ResultCode.busy: Meaning("the server is overloaded", "try again later; look at the server"),
     ResultCode.unavailable: Meaning("the server is stopping or not ready", "try again later; look at the server"),
     ResultCode.unwillingToPerform: Meaning(

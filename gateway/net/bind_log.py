@@ -32,9 +32,7 @@ def log_bind(label: str, record: AuditRecord) -> None:
             account=record.mapped_to,
         )
     elif record.reason == Reason.secret_wrong:
-        log.warn(
-            "{label}: the sync account {account} came with a wrong secret", label=label, account=record.account
-        )
+        log.warn("{label}: the sync account {account} came with a wrong secret", label=label, account=record.account)
     elif record.server_meaning:
         log.warn(
             "{label}: the sync account {account} cannot sign in at {server}: {meaning}",

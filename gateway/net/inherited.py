@@ -45,9 +45,7 @@ def inherited_sockets(environ: MutableMapping[str, str], pid: int) -> tuple[Inhe
     names = environ.pop("LISTEN_FDNAMES", "").split(":")
     if meant_for != str(pid) or not count.isdigit():
         return ()
-    return tuple(
-        _inherited(FIRST + place, names[place] if place < len(names) else "") for place in range(int(count))
-    )
+    return tuple(_inherited(FIRST + place, names[place] if place < len(names) else "") for place in range(int(count)))
 
 
 def _inherited(descriptor: int, name: str) -> InheritedSocket:

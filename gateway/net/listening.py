@@ -33,9 +33,7 @@ class Listeners:
     """Those of the configuration in force. inherited: sockets that are open already; each must be that of a listener,
     for nobody else would answer there."""
 
-    def __init__(
-        self, registry: SessionRegistry, reactor: Reactor, inherited: Sequence[InheritedSocket] = ()
-    ) -> None:
+    def __init__(self, registry: SessionRegistry, reactor: Reactor, inherited: Sequence[InheritedSocket] = ()) -> None:
         self._registry = registry
         self._reactor = reactor
         self._inherited = {(found.host, found.port, 0): found for found in inherited}

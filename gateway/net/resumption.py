@@ -45,9 +45,7 @@ class ServerLayer(TlsLayer):
 class ServerTls:
     """The TLS of one server. context: verifies everything. server_name: whom the certificate must name; sent as SNI."""
 
-    def __init__(
-        self, context: ssl.SSLContext, server_name: str, clock: Callable[[], float] = monotonic
-    ) -> None:
+    def __init__(self, context: ssl.SSLContext, server_name: str, clock: Callable[[], float] = monotonic) -> None:
         self._context = context
         self._server_name = server_name
         self._clock = clock

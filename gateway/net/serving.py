@@ -51,9 +51,7 @@ class Serving:
             own_tls = tls if required is None else ListenerTls(listener, required)
             served = ServedClient(policy, self.connectors[directory], self._facts[directory], own_tls, required)
             clients += [(network, served) for network in client.sources]
-        return ListenerState(
-            listener, tls, SourceTable(clients), self._proxies, settings.limits, settings.connections
-        )
+        return ListenerState(listener, tls, SourceTable(clients), self._proxies, settings.limits, settings.connections)
 
 
 def listener_authorities(settings: GatewaySettings, index: int) -> Iterator[Path]:

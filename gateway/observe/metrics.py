@@ -142,9 +142,7 @@ class _LedgerCollector(Collector):
                 checks.add_metric([*place, "yes" if passed else "no"], number)
             if status.up is not None:
                 up.add_metric(place, status.up)
-        discovered = _gauge(
-            "discovery_success", "1 if DNS named servers when it was last asked for them.", "directory"
-        )
+        discovered = _gauge("discovery_success", "1 if DNS named servers when it was last asked for them.", "directory")
         for directory, discovery in self._ledger.discoveries.items():
             if discovery.ended is not None:
                 discovered.add_metric([directory], not discovery.failure)

@@ -140,9 +140,7 @@ class BindJudge:
         return BindPlan(own, AccountKind.sync, mapped=mapped)
 
     def _is_gateway_account(self, dn: DN) -> bool:
-        return any(
-            len(dn.rdns) == len(own.rdns) and dn.is_inside_loosely(own) for own in self._policy.gateway_accounts
-        )
+        return any(len(dn.rdns) == len(own.rdns) and dn.is_inside_loosely(own) for own in self._policy.gateway_accounts)
 
     def _is_sync_name(self, names: set[str]) -> bool:
         return not self._sync_own_names.isdisjoint(names)

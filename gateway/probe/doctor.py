@@ -63,9 +63,7 @@ def _utc_now() -> datetime:
 class Doctor:
     """say: takes each finding when it is made."""
 
-    def __init__(
-        self, asked: Examination, say: Say, reactor: Reactor, now: Callable[[], datetime] = _utc_now
-    ) -> None:
+    def __init__(self, asked: Examination, say: Say, reactor: Reactor, now: Callable[[], datetime] = _utc_now) -> None:
         self._asked = asked
         self._say = say
         self._reactor = reactor

@@ -202,9 +202,7 @@ class _Reading:
                 kinds.setdefault(name, kind)
         return kinds
 
-    async def _search(
-        self, base: DN, wanted: Filter, attributes: tuple[str, ...], read: EntryReader
-    ) -> SearchAnswer:
+    async def _search(self, base: DN, wanted: Filter, attributes: tuple[str, ...], read: EntryReader) -> SearchAnswer:
         request = SearchRequest(str(base), WHOLE_SUBTREE, wanted, attributes)
         if self._policy.paging is Paging.never or PAGED_RESULTS not in self._policy.controls:
             return await self._connection.search(request, read=read)

@@ -53,9 +53,7 @@ class _SessionLink:
             lambda: Session("preview", "preview", Policy(client.policy), limits, ServerFacts(), monotonic(), tls=True),
             ServerConnector(client.directory, reactor),
             # Within the process there is no TLS to wait for.
-            ConnectionSettings(
-                None, None, False, limits.write_stall, limits.write_stall, limits.write_window
-            ),
+            ConnectionSettings(None, None, False, limits.write_stall, limits.write_stall, limits.write_window),
             audit,
             SizesInMemory(),
             AttemptsInMemory(monotonic),

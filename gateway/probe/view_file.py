@@ -45,9 +45,7 @@ def as_object(view: View, made: str) -> dict[str, Any]:
             }
             for base in view.bases
         ],
-        "attributes": {
-            use.name: {kind.value: count for kind, count in use.holders.items()} for use in view.attributes
-        },
+        "attributes": {use.name: {kind.value: count for kind, count in use.holders.items()} for use in view.attributes},
         "never_filled": list(view.never_filled),
         "shared_addresses": {address: list(names) for address, names in view.shared.items()},
         "entries": [

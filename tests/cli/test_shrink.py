@@ -163,8 +163,11 @@ def test_a_client_that_is_no_longer_configured_can_be_forgotten(config, running)
 @pytest.mark.parametrize("arguments", [("list",), ("accept", "mimecast"), ("reset",)])
 @pytest.mark.parametrize(
     "state_dir, words",
-    [("null", "gateway.yaml: state_dir is not set, so the sizes are in the gateway's memory only"),
-     ("gone", "gone: no such directory"), ("5", "a text is expected")],
+    [
+        ("null", "gateway.yaml: state_dir is not set, so the sizes are in the gateway's memory only"),
+        ("gone", "gone: no such directory"),
+        ("5", "a text is expected"),
+    ],
 )
 def test_a_state_dir_that_is_none(config, arguments, state_dir, words):
     config.write_text(GOOD + f"state_dir: {state_dir}\n")

@@ -51,6 +51,4 @@ def _builder(subject, issuer, key, days=2):
 def _write(directory, name, chain, key):
     pem = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain)
     (directory / f"{name}.pem").write_bytes(pem)
-    (directory / f"{name}.key").write_bytes(
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    )
+    (directory / f"{name}.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))

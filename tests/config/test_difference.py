@@ -154,7 +154,11 @@ def test_a_secret_has_changed_and_no_more(effective, tmp_path):
     "old, new, said",
     [
         ("redis://:OLD@redis/0", "redis://:NEW@redis/0", ["lockout_store.password: changed"]),
-        ("redis://gw:OLD@redis/0", "redis://other:OLD@redis/0", ["lockout_store.url: redis://gw@redis/0 -> redis://other@redis/0"]),
+        (
+            "redis://gw:OLD@redis/0",
+            "redis://other:OLD@redis/0",
+            ["lockout_store.url: redis://gw@redis/0 -> redis://other@redis/0"],
+        ),
         ("redis://:OLD@redis/0", "redis://:OLD@redis2/0", ["lockout_store.url: redis://redis/0 -> redis://redis2/0"]),
         (
             "memory",

@@ -126,11 +126,16 @@ def test_passwords_are_not_printed(report: dict[str, Any]) -> None:
         # One attribute too many on the allowlist, which every other claim agrees with.
         ("import gateway.demo.configuration as c; c.ATTRIBUTES += ('pager',)", ["nothing leaked"]),
         # A unit too few: what comes looks whole.
-        ("import gateway.demo.configuration as c; c.EXCLUDED_BASE_DNS += ('OU=R\\\\+D,OU=Staff,DC=demo,DC=example',)",
-         ["complete"]),
+        (
+            "import gateway.demo.configuration as c; "
+            "c.EXCLUDED_BASE_DNS += ('OU=R\\\\+D,OU=Staff,DC=demo,DC=example',)",
+            ["complete"],
+        ),
         # Nothing excluded: the hidden people come, and their unit can be searched.
-        ("import gateway.demo.configuration as c; c.EXCLUDED_BASE_DNS = ()",
-         ["complete", "nothing leaked", "by the policy"]),
+        (
+            "import gateway.demo.configuration as c; c.EXCLUDED_BASE_DNS = ()",
+            ["complete", "nothing leaked", "by the policy"],
+        ),
         # Answers without the marks would leave the check blind.
         ("import gateway.demo.people as p; p.LEAK_MARKERS = (b'no such mark',)", ["nothing leaked"]),
     ],

@@ -112,5 +112,3 @@ def check_records(records, responses):
 
 def final(message):
     return hasattr(message.operation, "result")
-
-

@@ -66,9 +66,7 @@ def test_a_notice_of_disconnection_is_no_answer_and_the_bind_is_sent_once_more()
     assert served.verdict() == LOST
 
 
-@pytest.mark.parametrize(
-    "octets, verdict", [pytest.param(*row[1:], id=row[0]) for row in WHILE_THE_SYNC_ACCOUNT_BINDS]
-)
+@pytest.mark.parametrize("octets, verdict", [pytest.param(*row[1:], id=row[0]) for row in WHILE_THE_SYNC_ACCOUNT_BINDS])
 def test_while_the_sync_account_binds(octets, verdict):
     served = Served(bound=False)
     served.send(bind(o.SYNC, o.PASSWORD.encode()))

@@ -207,6 +207,8 @@ def read_controls(parts, rules):
 
 def is_oid(oid):
     arcs = oid.split(".")
-    return len(arcs) > 1 and len(oid) <= 256 and all(
-        arc.isascii() and arc.isdigit() and str(int(arc)) == arc for arc in arcs
+    return (
+        len(arcs) > 1
+        and len(oid) <= 256
+        and all(arc.isascii() and arc.isdigit() and str(int(arc)) == arc for arc in arcs)
     )

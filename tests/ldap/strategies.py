@@ -70,16 +70,13 @@ requests = st.one_of(
         m.BindRequest,
         st.integers(1, 127),
         texts,
-        st.builds(m.SimpleAuthentication, values)
-        | st.builds(m.SaslAuthentication, texts, st.none() | values),
+        st.builds(m.SimpleAuthentication, values) | st.builds(m.SaslAuthentication, texts, st.none() | values),
     ),
     st.just(m.UnbindRequest()),
     st.builds(m.AbandonRequest, st.integers(0, 2**31 - 1)),
     st.builds(m.ExtendedRequest, oids, st.none() | values),
 )
-results = st.builds(
-    LDAPResult, st.integers(0, 80), texts, texts, st.lists(texts, max_size=2).map(tuple)
-)
+results = st.builds(LDAPResult, st.integers(0, 80), texts, texts, st.lists(texts, max_size=2).map(tuple))
 attributes = st.builds(m.Attribute, types, st.lists(values, max_size=3).map(tuple))
 entries = st.builds(m.SearchResultEntry, texts, st.lists(attributes, max_size=4).map(tuple))
 responses = st.one_of(

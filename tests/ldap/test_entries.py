@@ -30,9 +30,7 @@ PASSING_CONTROL = "2.16.840.1.113730.3.4.2"
 ALLOWED = ("cn", "mail", "member", "proxyAddresses")
 BASES, EXCLUDED = (parse(STAFF), parse(ONE_PERSON)), (parse(SECRET), parse(f"CN=Krbtgt,{STAFF}"))
 
-SETTINGS = policy(
-    base_dns=BASES, excluded_base_dns=EXCLUDED, attributes=ALLOWED, controls=frozenset({PASSING_CONTROL})
-)
+SETTINGS = policy(base_dns=BASES, excluded_base_dns=EXCLUDED, attributes=ALLOWED, controls=frozenset({PASSING_CONTROL}))
 POLICY = Policy(SETTINGS)
 RULES = reference.Rules([name.lower() for name in ALLOWED], BASES, EXCLUDED, (PASSING_CONTROL.encode(),))
 OUTCOMES = {HELD_BACK: "held back", RANGED: "ranged", TOO_MANY: "too many", TOO_LARGE: "too large"}

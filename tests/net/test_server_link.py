@@ -65,9 +65,7 @@ def test_what_a_server_was_down_for_is_forgotten_when_it_is_trusted_by_another_f
     certificates, server_certificates, tmp_path
 ):
     def config(ca_file):
-        return configuration(
-            certificates, server.gateway_directory(ca_file), CLIENT, admin={"address": "127.0.0.1:0"}
-        )
+        return configuration(certificates, server.gateway_directory(ca_file), CLIENT, admin={"address": "127.0.0.1:0"})
 
     with StubServer(server_certificates) as server, GatewayProcess(tmp_path, config(certificates.ca_file)) as running:
         up = ("ldap_gateway_server_up", "corp", f"localhost:{server.port}")

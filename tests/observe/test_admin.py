@@ -24,9 +24,7 @@ def certificates(tmp_path):
 
 
 def gateway(directory, certificates, server, **others):
-    config = configuration(
-        certificates, server.gateway_directory(), CLIENT, admin={"address": "127.0.0.1:0"}, **others
-    )
+    config = configuration(certificates, server.gateway_directory(), CLIENT, admin={"address": "127.0.0.1:0"}, **others)
     return GatewayProcess(directory, config)
 
 

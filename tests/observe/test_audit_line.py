@@ -39,7 +39,7 @@ def test_letters_of_every_language_stay_readable():
 def test_the_text_format_has_the_order_of_the_record_and_leaves_out_what_is_empty():
     whole = shown(seconds=0.25, held_back=("pager", "info"), server="ldaps://dc1:636", server_code=0, pages=1)
     assert plain_text(whole) == (
-        '2023-11-14T22:13:20.250+00:00 search session=s1 client=mimecast source=198.51.100.7 account=svc@corp.example '
+        "2023-11-14T22:13:20.250+00:00 search session=s1 client=mimecast source=198.51.100.7 account=svc@corp.example "
         'message_id=2 base="OU=Staff,DC=corp,DC=example" scope=sub filter="(mail=*)" asked=mail forwarded=mail '
         "held_back=pager,info pages=1 entries=10 entries_held_back=2 references_dropped=0 decision=permit "
         "result=success code=0 server_code=0 bytes=4321 ms=250.0 server=ldaps://dc1:636"

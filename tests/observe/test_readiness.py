@@ -25,8 +25,7 @@ def test_a_directory_whose_servers_all_failed_is_named_with_the_causes():
     kept.directory_failed(CORP)
     (reason,) = not_ready(kept)
     assert reason == (
-        "directory corp: no server is up: dc1.corp.example:636 (timeout), "
-        "dc2.corp.example:636 (certificate)"
+        "directory corp: no server is up: dc1.corp.example:636 (timeout), dc2.corp.example:636 (certificate)"
     )
     kept.server_connected(CORP, DC2, None)
     assert not_ready(kept) == []

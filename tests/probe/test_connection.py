@@ -151,9 +151,7 @@ def test_nobody_there_is_told_within_the_time(on_reactor, server_certificates):
 
     async def main(reactor):
         server = ServerSettings("127.0.0.1", port, "localhost")
-        await Connection.open(
-            DirectorySettings("corp", (server,), server_certificates.ca_file), server, reactor
-        )
+        await Connection.open(DirectorySettings("corp", (server,), server_certificates.ca_file), server, reactor)
 
     with pytest.raises(ConnectionFailed, match=r"[Rr]efused"):
         on_reactor(main)

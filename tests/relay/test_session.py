@@ -359,7 +359,11 @@ def test_what_is_never_served_gets_its_own_response_type():
     for tag in (0x66, 0x68, 0x4A, 0x6C, 0x6E):
         h.do(h.session.client_data(bytes((0x30, 5, 2, 1, tag, tag, 0)), h.now))
     assert [(x.operation.tag, x.operation.result.code) for x in h.to_client] == [
-        (0x67, 53), (0x69, 53), (0x6B, 53), (0x6D, 53), (0x6F, 53),
+        (0x67, 53),
+        (0x69, 53),
+        (0x6B, 53),
+        (0x6D, 53),
+        (0x6F, 53),
     ]
 
 

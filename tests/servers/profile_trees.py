@@ -32,14 +32,17 @@ def domino_tree():
         contact = _domino_person(name, f"p{number:05}", f"p{number:05}@partner.example", USER_PASSWORD)
         yield f"CN={name}", contact | {"mailAddress": [f"p{number:05}@partner.example"]}
     for name, members in (("Everybody", people), ("Few", [*people[:3], "CN=Partner 00001"]), ("Nobody", ["O=Acme"])):
-        yield f"CN={name}", {
-            "objectClass": ["dominoGroup"],
-            "mail": [f"{name}@acme.example"],
-            "availableForDirSync": ["1"],
-            "member": members,
-            "listOwner": ["LEAK-owner"],
-            "description": ["SECRET-group"],
-        }
+        yield (
+            f"CN={name}",
+            {
+                "objectClass": ["dominoGroup"],
+                "mail": [f"{name}@acme.example"],
+                "availableForDirSync": ["1"],
+                "member": members,
+                "listOwner": ["LEAK-owner"],
+                "description": ["SECRET-group"],
+            },
+        )
 
 
 def _domino_unit(number):
@@ -85,9 +88,7 @@ def google_tree():
         yield f"{unit},{top}", {"objectClass": ["organizationalUnit"], "description": ["SECRET-unit"]}
     yield f"uid=ldap-sync,ou=Services,ou=Users,{top}", _person("Sync", "ldap-sync", SYNC_PASSWORD)
     group = f"cn=everybody,ou=Groups,{top}"
-    people = [
-        f"uid=u{number:05},{'ou=Sales,' if number % 2 else ''}ou=Users,{top}" for number in range(1, PEOPLE + 1)
-    ]
+    people = [f"uid=u{number:05},{'ou=Sales,' if number % 2 else ''}ou=Users,{top}" for number in range(1, PEOPLE + 1)]
     for number, dn in enumerate(people, 1):
         # Google's schema has memberOf, slapd's inetOrgPerson has not.
         person = _person(f"Jürgen {number:05}", f"u{number:05}", USER_PASSWORD)

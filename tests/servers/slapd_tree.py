@@ -22,7 +22,7 @@ DEPARTMENTS = (
     "\\#Ops",
     "\\ Leading",
     "Trailing\\ ",
-    "The \\\"A\\\" Team",
+    'The \\"A\\" Team',
     "Back\\\\slash",
     "A/B Testing",
     "Less\\<Than",
@@ -56,15 +56,18 @@ def make_tree(users=500, contacts=20, photo_every=10, photo_octets=3072):
         yield dn, person
     for number in range(1, contacts + 1):
         name = f"Contact {number:05}"
-        yield f"CN={name},{CONTACTS}", {
-            "objectClass": ["contact"],
-            "sn": [name],
-            "mail": [f"c{number:05}@partner.example"],
-            "proxyAddresses": [f"SMTP:c{number:05}@partner.example"],
-            "objectGUID": [_guid(name)],
-            "pager": ["LEAK-pager"],
-            "description": ["SECRET-contact"],
-        }
+        yield (
+            f"CN={name},{CONTACTS}",
+            {
+                "objectClass": ["contact"],
+                "sn": [name],
+                "mail": [f"c{number:05}@partner.example"],
+                "proxyAddresses": [f"SMTP:c{number:05}@partner.example"],
+                "objectGUID": [_guid(name)],
+                "pager": ["LEAK-pager"],
+                "description": ["SECRET-contact"],
+            },
+        )
     for name, members in (("GG-All", people), ("GG-Few", people[:3]), ("GG-None", [])):
         group = {
             "objectClass": ["group"],

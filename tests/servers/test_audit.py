@@ -258,7 +258,7 @@ def test_a_reload_moves_the_audit_or_leaves_it_where_it_is(certificates, text, t
         assert running.stop() == 0
     assert [record["operation"] for record in records(tmp_path / "first")] == ["bind"] + ["search"] * 9
     for line in (tmp_path / "second").read_text().splitlines():
-        assert f' search session={records(tmp_path / "first")[0]["session"]} client=mimecast ' in line
+        assert f" search session={records(tmp_path / 'first')[0]['session']} client=mimecast " in line
 
 
 def test_the_command_follows_a_gateway_over_a_rotation(certificates, text, tmp_path, open_client):

@@ -79,9 +79,7 @@ def test_pages_of_one(client, direct, base):
 
 
 @pytest.mark.parametrize("expand", [True, False])
-def test_a_large_group_whole_and_in_ranges(
-    certificates, lab, account, open_client, start_gateway, direct, expand
-):
+def test_a_large_group_whole_and_in_ranges(certificates, lab, account, open_client, start_gateway, direct, expand):
     running = start_gateway(gateway_configuration(certificates, lab, expand_ranges=expand))
     client = open_client(running, *account)
     values, descriptions = read_ranges(client, EVERYBODY, "member")
@@ -95,9 +93,7 @@ def test_a_large_group_whole_and_in_ranges(
 
 
 @pytest.mark.parametrize("paging", [(), ("-E", "pr=5000/noprompt")], ids=["unpaged", "paged"])
-def test_ldapsearch_prints_the_same_through_the_gateway_and_directly(
-    certificates, lab, gateway, account, paging
-):
+def test_ldapsearch_prints_the_same_through_the_gateway_and_directly(certificates, lab, gateway, account, paging):
     """The order of entries and values included."""
     for base in BASES:
         what = ("-b", base, "(objectClass=*)", *ATTRIBUTES)

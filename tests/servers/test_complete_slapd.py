@@ -75,9 +75,7 @@ def test_without_pages_the_servers_limit_is_an_error_at_the_client(
     assert whole.entries.items() < direct.items()
 
 
-def test_searches_of_one_session_that_the_gateway_pages_are_each_complete(
-    limited, direct, gateway_before, open_client
-):
+def test_searches_of_one_session_that_the_gateway_pages_are_each_complete(limited, direct, gateway_before, open_client):
     """slapd keeps one paged search of a connection."""
     client = open_client(gateway_before(limited, paging="always", page_size=100), *ACCOUNT)
     wanted = [STAFF, SUFFIX, CONTACTS, STAFF]
@@ -89,9 +87,7 @@ def test_searches_of_one_session_that_the_gateway_pages_are_each_complete(
         assert sorted(names) == sorted(below(base, direct))
 
 
-def test_a_paged_search_beside_one_that_the_gateway_pages_leaves_it_whole(
-    limited, direct, gateway_before, open_client
-):
+def test_a_paged_search_beside_one_that_the_gateway_pages_leaves_it_whole(limited, direct, gateway_before, open_client):
     client = open_client(gateway_before(limited, paging="always", page_size=100), *ACCOUNT)
     ids = [
         client.search(STAFF, attributes=["mail"]),
@@ -112,9 +108,7 @@ def test_paged_searches_of_one_session_that_take_turns_are_whole_or_fail(
     client = open_client(gateway_before(limited, paging="always"), *ACCOUNT)
     wanted = (STAFF, second)
     wholes = [Whole(), Whole()]
-    steps = [
-        read_pages(client, whole, base, ATTRIBUTES, page=10) for base, whole in zip(wanted, wholes, strict=True)
-    ]
+    steps = [read_pages(client, whole, base, ATTRIBUTES, page=10) for base, whole in zip(wanted, wholes, strict=True)]
     while sum(next(each, None) is not None for each in steps):
         pass
     assert sorted(whole.code for whole in wholes) == [0, 53]

@@ -125,9 +125,7 @@ def test_short_lengths_of_primitive_elements_make_no_difference(certificates, op
 
 
 @pytest.mark.parametrize("expand", [True, False])
-def test_a_large_group_whole_and_in_ranges(
-    certificates, windows, open_client, start_gateway, whole_directory, expand
-):
+def test_a_large_group_whole_and_in_ranges(certificates, windows, open_client, start_gateway, whole_directory, expand):
     running = start_gateway(windows_configuration(certificates, windows, client={"expand_ranges": expand}))
     client = open_client(running, *ACCOUNT)
     for step in (1499, 5000):
@@ -165,9 +163,7 @@ def test_paged_searches_of_one_session_may_take_turns(client, whole_directory):
     """The client's pages of three searches, and between them one that the gateway pages."""
     wanted = (STAFF, SUFFIX, STAFF)
     wholes = [Whole() for _ in wanted]
-    steps = [
-        read_pages(client, whole, base, LISTED, page=300) for base, whole in zip(wanted, wholes, strict=True)
-    ]
+    steps = [read_pages(client, whole, base, LISTED, page=300) for base, whole in zip(wanted, wholes, strict=True)]
     for turn in itertools.count():
         # Every one takes its turn, also behind one that goes on.
         if not sum(next(each, None) is not None for each in steps):
@@ -288,9 +284,7 @@ def test_a_group_that_goes_between_its_ranges_is_an_error_at_the_client(small, o
     assert running.wait_for_audit(operation="search", code=52)[-1]["reason"] == "entry-changed"
 
 
-def test_without_pages_the_servers_limit_is_an_error_at_the_client(
-    certificates, windows, open_client, start_gateway
-):
+def test_without_pages_the_servers_limit_is_an_error_at_the_client(certificates, windows, open_client, start_gateway):
     running = start_gateway(windows_configuration(certificates, windows, {"paging": "never"}))
     for bases in ((STAFF,), (SUFFIX,)):
         whole = read(open_client(running, *ACCOUNT), bases, LISTED)

@@ -122,9 +122,7 @@ def test_a_server_that_had_less_than_its_time_is_not_blamed(pair, certificates, 
         assert f"{pair[0].url} is down" not in running.log()
 
 
-def test_sign_ins_that_come_while_the_first_one_waits_do_not_wait_as_long(
-    pair, certificates, start_gateway, tmp_path
-):
+def test_sign_ins_that_come_while_the_first_one_waits_do_not_wait_as_long(pair, certificates, start_gateway, tmp_path):
     running = start(start_gateway, certificates, of(pair, tmp_path, health="off"))
     pair[0].freeze()
     with concurrent.futures.ThreadPoolExecutor(1) as pool:

@@ -158,9 +158,7 @@ def own_account_refused(running):
     return samples(running.admin_port)["ldap_gateway_own_account_refused", "mimecast"]
 
 
-def test_the_own_account_refused_is_unavailable_and_loud_until_it_is_put_right(
-    certificates, start_gateway, inside, at
-):
+def test_the_own_account_refused_is_unavailable_and_loud_until_it_is_put_right(certificates, start_gateway, inside, at):
     inside.give("Old-Passw0rd")
     running = start_gateway(inside.text(admin={"address": "127.0.0.1:0"}))
     assert own_account_refused(running) == 0
@@ -233,9 +231,7 @@ def stub_certificates(tmp_path_factory):
     return make_certificates(tmp_path_factory.mktemp("certificates"), "server")
 
 
-def test_a_session_that_began_before_does_not_try_the_replaced_password(
-    tmp_path, certificates, stub_certificates, at
-):
+def test_a_session_that_began_before_does_not_try_the_replaced_password(tmp_path, certificates, stub_certificates, at):
     with StubServer(stub_certificates) as server:
         inside = Mapped(tmp_path, certificates, server.gateway_directory())
         with GatewayProcess(tmp_path, inside.text()) as running:

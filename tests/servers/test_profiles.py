@@ -204,9 +204,7 @@ def read(connection, base, text, attributes, scope=ldap3.SUBTREE):
 
 
 def read_paged(connection, base, text, attributes, size):
-    pages = connection.extend.standard.paged_search(
-        base, text, attributes=attributes, paged_size=size, generator=True
-    )
+    pages = connection.extend.standard.paged_search(base, text, attributes=attributes, paged_size=size, generator=True)
     return entries(pages)
 
 
@@ -346,9 +344,7 @@ def test_who_is_not_for_foreign_directories_can_be_kept_inside(domino):
 
 
 @pytest.mark.parametrize("page", [None, 100], ids=["unpaged", "paged"])
-def test_slapds_own_limit_is_an_error_where_it_is_not_lifted(
-    certificates, start_slapd, start_gateway, tmp_path, page
-):
+def test_slapds_own_limit_is_an_error_where_it_is_not_lifted(certificates, start_slapd, start_gateway, tmp_path, page):
     server = start_slapd(OPENLDAP.tree(), **OPENLDAP.slapd | {"database_settings": "sizelimit 500\noverlay memberof"})
     gateway = start_gateway(configuration(OPENLDAP, server, certificates, tmp_path))
     connection = connect("127.0.0.1", gateway.port, certificates.ca_file, OPENLDAP.account, SYNC_PASSWORD)
@@ -363,9 +359,7 @@ def test_slapds_own_limit_is_an_error_where_it_is_not_lifted(
 
 
 @pytest.mark.parametrize("shown", ["none", "another"])
-def test_a_server_that_asks_for_a_certificate_gets_no_password_without_it(
-    certificates, start_gateway, tmp_path, shown
-):
+def test_a_server_that_asks_for_a_certificate_gets_no_password_without_it(certificates, start_gateway, tmp_path, shown):
     with start_server(GOOGLE, tmp_path) as server:
         text = configuration(GOOGLE, server, certificates, tmp_path)
         if shown == "none":

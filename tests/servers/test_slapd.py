@@ -217,9 +217,7 @@ def test_who_may_sign_in(through, name, password, code):
 
 def test_a_name_that_slapd_knows_no_way_to_bind_is_no_success(certificates, slapd, start_gateway):
     running = start_gateway(gateway_configuration(certificates, slapd, {"login_domains": ["corp.example"]}))
-    connection = connect(
-        "127.0.0.1", running.port, certificates.ca_file, "u00001@corp.example", USER_PASSWORD
-    )
+    connection = connect("127.0.0.1", running.port, certificates.ca_file, "u00001@corp.example", USER_PASSWORD)
     # slapd takes nothing but DNs.
     assert connection.result["description"] == "invalidDNSyntax"
     connection.search(STAFF, "(objectClass=*)")

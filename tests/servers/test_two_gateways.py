@@ -192,9 +192,7 @@ def test_two_wrong_passwords_at_one_gateway_and_one_at_the_other_guard_the_accou
     assert PASSWORD not in said and "wrong" not in redis.contents()
 
 
-def test_without_redis_sign_ins_go_on_and_what_was_wrong_meanwhile_counts_afterwards(
-    pair, redis, connect, sources_of
-):
+def test_without_redis_sign_ins_go_on_and_what_was_wrong_meanwhile_counts_afterwards(pair, redis, connect, sources_of):
     first, second = sources_of(PEOPLE)
     dn = user_dn(9)
     assert connect(first).bind(dn, "wrong") == 49

@@ -122,6 +122,4 @@ def parse_ldif(ldif):
             entry = entries.setdefault(value.decode(), {})
         else:
             entry.setdefault(name.decode(), set()).add(value)
-    return {
-        dn: {name: frozenset(values) for name, values in attributes.items()} for dn, attributes in entries.items()
-    }
+    return {dn: {name: frozenset(values) for name, values in attributes.items()} for dn, attributes in entries.items()}

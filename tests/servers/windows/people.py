@@ -117,9 +117,7 @@ def _user(number: int) -> Entry:
 
 def _person(dn: str, account: str, number: int, given: str, surname: str, password: str) -> Entry:
     mail = f"{account}@{DOMAIN}"
-    attributes = _common(
-        dn, dn[3:].split(",")[0], "Person", "person", "organizationalPerson", "user"
-    ) | _values(
+    attributes = _common(dn, dn[3:].split(",")[0], "Person", "person", "organizationalPerson", "user") | _values(
         {
             "givenName": given,
             "sn": surname,
