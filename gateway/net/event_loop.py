@@ -46,9 +46,10 @@ class EventLoop(EPollReactor):
         return self._timers.wait()
 
     def runUntilCurrent(self) -> None:
+        self._timers.run()
+        # Behind the timers: one of them may have stopped the reactor, which must not wait for the next one then.
         if self.threadCallQueue or self._justStopped:
             super().runUntilCurrent()
-        self._timers.run()
 
     def doPoll(self, timeout: float | None) -> None:
         """IReactorCore. timeout: seconds, None for ever."""
