@@ -1,11 +1,14 @@
 """For all tests: the reactor in a thread of its own, for coroutines that are called from tests, which a process has
-once; and that no password of theirs is in anything that the gateway emits (tests/emitted.py)."""
+once; that no password of theirs is in anything that the gateway emits (tests/emitted.py); which skips are permitted
+(tests/skips.py); how the tests are spread over processes (tests/spreading.py)."""
 
 import threading
 
 import pytest
 
-from tests.emitted import EMITTED, watch
+from tests.emitted import EMITTED, Leak, watch
+from tests.skips import SKIPS
+from tests.spreading import is_worker, spread
 
 
 @pytest.fixture(scope="session")
@@ -37,22 +40,47 @@ def pytest_configure(config):
     watch()
 
 
+# First, because the choice by `-m` and the distribution over processes read the marks.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    spread(items)
+
+
+def pytest_collectreport(report):
+    SKIPS.note(report)
+
+
 def pytest_runtest_logreport(report):
-    for title, text in report.sections:
-        EMITTED.note("printed", text, f"{report.nodeid}: {title}")
-    if report.when == "teardown":
-        EMITTED.search_files(report.nodeid)
+    # The process that distributes the tests sees the reports of the others a second time.
+    if not hasattr(report, "node"):
+        for title, text in report.sections:
+            EMITTED.note("printed", text, f"{report.nodeid}: {title}")
+        if report.when == "teardown":
+            EMITTED.search_files(report.nodeid)
+    if not is_worker():
+        SKIPS.note(report)
 
 
 def pytest_sessionfinish(session):
     EMITTED.search_files()
-    if EMITTED.leaks:
+    if is_worker():
+        session.config.workeroutput["leaks"] = [(leak.test, leak.channel, leak.around) for leak in EMITTED.leaks]
+    elif EMITTED.leaks or SKIPS.found:
         session.exitstatus = 1
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """A process of pytest-xdist has ended; one that has died told nothing, and its tests have failed."""
+    EMITTED.leaks += [Leak(*found) for found in getattr(node, "workeroutput", {}).get("leaks", [])]
+
+
 def pytest_terminal_summary(terminalreporter):
-    if not EMITTED.leaks:
-        return
-    terminalreporter.section("passwords that the gateway emitted")
-    for leak in EMITTED.leaks:
-        terminalreporter.line(f"{leak.test}: {leak.channel}: ...{leak.around!r}...")
+    if EMITTED.leaks:
+        terminalreporter.section("passwords that the gateway emitted")
+        for leak in EMITTED.leaks:
+            terminalreporter.line(f"{leak.test}: {leak.channel}: ...{leak.around!r}...")
+    if SKIPS.found:
+        terminalreporter.section("skipped although nothing of the kernel is missing")
+        for line in SKIPS.found:
+            terminalreporter.line(line)

@@ -1,6 +1,7 @@
 """A password that is emitted anywhere fails the run, with the test and the channel: each channel is given one."""
 
 import base64
+import os
 import subprocess
 import sys
 
@@ -8,6 +9,8 @@ import pytest
 
 from tests.emitted import EMITTED, MARKS, disguises
 from tests.servers.gateway_process import ROOT
+
+pytestmark = pytest.mark.servers
 
 # GATEWAY is a command that looks like the gateway's, and prints the password where it is told to.
 PLANTED = {
@@ -64,6 +67,8 @@ def run(tmp_path, planted):
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path],
         cwd=ROOT,
+        # It is a run of its own, also where this one is a process of pytest-xdist.
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
         capture_output=True,
         text=True,
         timeout=120,

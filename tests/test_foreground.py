@@ -17,6 +17,8 @@ from tests.servers.gateway_process import PATIENCE, GatewayProcess, configuratio
 from tests.servers.raw_client import RawClient
 from tests.servers.stub_server import StubServer, accept_binds
 
+pytestmark = pytest.mark.servers
+
 ACCOUNT = ("svc@corp.example", "Passw0rd")
 BASE = "DC=corp,DC=example"
 CLIENT = {"sync_accounts": [ACCOUNT[0]], "base_dns": [BASE], "attributes": ["cn"]}

@@ -19,10 +19,6 @@ from gateway.cli.options import DEFAULT_CONFIG
 ROOT = Path(__file__).parents[1]
 DOCKER = ROOT / "docker"
 
-pytestmark = pytest.mark.skipif(
-    not (ROOT / "gateway").is_dir(), reason="the image's files lie in the checkout, not in an installation"
-)
-
 
 def stages():
     """The instructions of each stage as (word, rest), continuation lines joined, comments left out."""
@@ -123,7 +119,9 @@ def test_what_is_copied_exists_and_is_not_ignored_and_keys_are_ignored():
         for source in rest.split()[:-1]
     ]
     assert sorted(copied) == sorted(admitted)
-    assert all((ROOT / source).exists() for source in copied)
+    # The package is where it is installed; its source may lie elsewhere.
+    assert all((ROOT / source).exists() for source in copied if source != "gateway")
+    assert "gateway" in copied
     assert not any(fnmatch(path, source) for path in ("certs", ".git", "gateway.yaml", "docker") for source in admitted)
 
 

@@ -18,6 +18,9 @@ from tests.observe.admin_client import samples
 from tests.servers.gateway_process import PATIENCE, GatewayProcess, configuration, free_port
 from tests.servers.raw_client import RawClient
 from tests.servers.stub_server import StubServer
+from tests.skips import KernelFeature
+
+pytestmark = pytest.mark.servers
 
 
 @pytest.fixture
@@ -238,7 +241,7 @@ def test_it_serves_where_memory_cannot_be_written_and_executed(config, certifica
     """MemoryDenyWriteExecute of the unit."""
     launcher = (sys.executable, "-c", WITHOUT_WRITABLE_CODE)
     if subprocess.run([*launcher, "true"], check=False).returncode == 3:
-        pytest.skip("this kernel has no PR_SET_MDWE: 6.3 is the first that has")
+        KernelFeature.deny_write_execute.skip()
     with StubServer(certificates) as server:
         config["directories"]["corp"] = server.gateway_directory()
         config["admin"] = {"address": "127.0.0.1:0"}

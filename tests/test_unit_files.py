@@ -17,7 +17,7 @@ SERVICE, SOCKET = UNITS / "ldap-gateway.service", UNITS / "ldap-gateway.socket"
 # Tenths of systemd's points for what a service may do beyond its work; one without any hardening has 96.
 EXPOSURE = 15
 
-pytestmark = pytest.mark.skipif(not UNITS.is_dir(), reason="the units lie in the checkout, not in an installation")
+pytestmark = pytest.mark.servers
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ import pytest
 from gateway.demo.people import LEAK_MARKERS, STAFF, SYNC_ACCOUNT, a_person
 from tests.demo.clients import connect
 
+pytestmark = pytest.mark.servers
+
 DEMO = [sys.executable, "-m", "gateway", "demo"]
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 

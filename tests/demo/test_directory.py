@@ -26,6 +26,8 @@ from gateway.demo.people import (
 from gateway.ldap.dn import key, parse
 from tests.demo.clients import connect
 
+pytestmark = pytest.mark.servers
+
 ENTRIES = make_directory()
 
 

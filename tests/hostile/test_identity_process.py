@@ -16,6 +16,8 @@ from tests.hostile.at_work import RawConnection, gateway_configuration, results
 from tests.servers.gateway_process import PATIENCE
 from tests.servers.stub_server import StubServer
 
+pytestmark = pytest.mark.servers
+
 ACCOUNTS = tuple(f"svc-{letter}@corp.example" for letter in "abcd")
 SLOW = f"OU=Slow,{o.BASE}"
 ENTRIES = 20

@@ -8,6 +8,8 @@ from tests.hostile.at_work import HostileServer, RawConnection, entries, gateway
 from tests.hostile.test_from_clients import CASES as CLIENT_CASES
 from tests.hostile.test_from_servers import CASES as SERVER_CASES
 
+pytestmark = pytest.mark.servers
+
 
 class Site:
     """The gateway, the server, and a session that is open all the time."""

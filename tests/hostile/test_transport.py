@@ -14,6 +14,8 @@ from gateway.ldap import messages as m
 from tests.hostile import octets as o
 from tests.hostile.at_work import HostileServer, RawConnection, gateway_configuration, plain_connection, results
 
+pytestmark = pytest.mark.servers
+
 # Two listeners must differ in more than their free ports.
 STARTTLS_HOST = "127.0.0.2"
 PROXY, LISTED, UNLISTED = "127.0.0.9", "198.51.100.7", "198.51.100.8"

@@ -12,6 +12,7 @@ from gateway.net.settings import ServerSettings
 from gateway.net.stream import Stream
 from tests.net.loop import Loop
 from tests.servers.gateway_process import free_port
+from tests.skips import KernelFeature
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,9 @@ def listening(request):
     try:
         server = socket.create_server((request.param, 0), family=family)
     except OSError:
-        pytest.skip(f"no {request.param} on this machine")
+        if family == socket.AF_INET6:
+            KernelFeature.ipv6.skip()
+        raise
     with server:
         yield server
 

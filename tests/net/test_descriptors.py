@@ -17,6 +17,9 @@ from tests.net.test_listener import CLIENT
 from tests.servers.gateway_process import PATIENCE, GatewayProcess, configuration
 from tests.servers.raw_client import RawClient
 from tests.servers.stub_server import StubServer
+from tests.skips import KernelFeature
+
+pytestmark = pytest.mark.servers
 
 SCRIPT = """
 import resource, sys
@@ -81,7 +84,7 @@ def test_accepting_goes_on_once_there_are_descriptors_again(certificates, server
 def test_a_start_that_cannot_have_enough_says_so(certificates, tmp_path):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if not 0 < hard < 2**31:
-        pytest.skip("no limit of open files here that a configuration could reach")
+        KernelFeature.open_files.skip()
     directory = {"servers": ["ldaps://127.0.0.1:1"], "ca_file": certificates.ca_file}
     config = json.loads(configuration(certificates, directory, CLIENT))
     config["limits"] = {"sessions": hard}

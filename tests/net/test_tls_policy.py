@@ -13,7 +13,10 @@ from tests.servers.gateway_process import PATIENCE, GatewayProcess, configuratio
 from tests.servers.raw_client import RawClient
 from tests.servers.stub_server import StubServer
 
-pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl's command is not installed")
+pytestmark = [
+    pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl's command is not installed"),
+    pytest.mark.servers,
+]
 
 # Without this a client of today would not even offer what must be refused.
 WEAK = ":@SECLEVEL=0"

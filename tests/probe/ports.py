@@ -4,7 +4,7 @@ import contextlib
 import socket
 import threading
 
-import pytest
+from tests.skips import KernelFeature
 
 
 @contextlib.contextmanager
@@ -21,7 +21,7 @@ def black_hole():
             except TimeoutError:
                 break
         else:
-            pytest.skip("the kernel's queue does not fill")
+            KernelFeature.small_backlog.skip()
         yield listening.getsockname()[1]
 
 

@@ -10,6 +10,8 @@ from gateway.state.redis_settings import RedisSettings
 from tests.probe.said import Said
 from tests.servers.redis_server import PASSWORD, RedisServer
 
+pytestmark = pytest.mark.servers
+
 
 @pytest.fixture
 def redis():

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -17,6 +18,13 @@ from tests.servers.gateway_process import PATIENCE, ROOT
 
 # CSI sequences of ECMA-48, and the end of a line that was overwritten.
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+
+
+def _as_on_a_terminal():
+    """Makes standard input the controlling terminal, so that Ctrl-C and the prompt for a password find the command."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    # A shell that runs the tests in the background has them, and what they start, ignore it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Terminal:
@@ -34,8 +42,7 @@ class Terminal:
             cwd=ROOT,
             env={**kept, "TERM": "xterm-256color", "LANG": "C.UTF-8", **environment},
             start_new_session=True,
-            # So that Ctrl-C and the prompt for a password find it.
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_as_on_a_terminal,
         )
         os.close(theirs)
         self.raw = ""

@@ -26,6 +26,7 @@ from tests.servers.gateway_process import PATIENCE, ROOT, GatewayProcess, config
 from tests.servers.raw_client import RawClient
 from tests.servers.stub_server import StubServer, accept_binds
 from tests.servers.terminal import Terminal
+from tests.skips import KernelFeature
 
 ACCOUNT = ("svc@corp.example", "Passw0rd")
 BASE = "DC=corp,DC=example"
@@ -173,7 +174,7 @@ def small_disk(tmp_path):
         ["mount", "-t", "tmpfs", "-o", "size=256k", "none", place], capture_output=True, text=True, timeout=PATIENCE
     )
     if mounted.returncode != 0:
-        pytest.skip(f"needs the right to mount: {mounted.stderr}")
+        KernelFeature.mount.skip()
     yield place
     subprocess.run(["umount", "--lazy", place], check=True, timeout=PATIENCE)
 

@@ -24,8 +24,6 @@ from tests.servers.sync_client import connect
 
 CONF = Path(__file__).parents[2] / "conf"
 
-pytestmark = pytest.mark.skipif(not CONF.is_dir(), reason="the profiles lie in the checkout, not in an installation")
-
 
 @dataclass(frozen=True)
 class Profile:

@@ -16,10 +16,6 @@ from tests.servers.redis_server import PASSWORD, RedisServer
 from tests.servers.slapd import Slapd
 from tests.servers.slapd_tree import GROUPS, STAFF, SYNC_ACCOUNT, SYNC_PASSWORD, USER_PASSWORD, user_dn
 
-pytestmark = pytest.mark.skipif(
-    not CONFIGURATION.is_file(), reason="HAProxy's configuration lies in the checkout, not in an installation"
-)
-
 SYNCS, PEOPLE, NOBODY = "127.0.1", "127.0.2", "127.0.3.1"
 USERS = 1500
 SMALL_BUFFER = 65_536

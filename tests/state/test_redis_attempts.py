@@ -21,6 +21,8 @@ from tests.servers.gateway_process import free_port
 from tests.servers.redis_server import PASSWORD, RedisServer
 from tests.state.turns import Turns
 
+pytestmark = pytest.mark.servers
+
 # No sum of whole seconds is a window, which Redis knows to the millisecond only.
 THREE = LockoutSettings(3, 100.5)
 NEVER = 10_000.0
@@ -355,7 +357,6 @@ def test_a_unix_socket_and_another_database(start, server):
         assert client.config_get("databases") and client.info("keyspace")["db3"]["keys"] == 2
 
 
-@pytest.mark.skipif(not ACL.is_file(), reason="the example lies in the checkout, not in an installation")
 def test_the_shipped_rights_are_enough_and_no_more_than_that(start, tmp_path):
     users = tmp_path / "users.acl"
     users.write_text(ACL.read_text().replace("PASSWORD_SHA256", hashlib.sha256(PASSWORD.encode()).hexdigest()))

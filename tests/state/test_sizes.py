@@ -17,6 +17,7 @@ from gateway.state import sizes as module
 from gateway.state.size_database import FILE_NAME, SizeDatabase, UnusableDatabase, set_aside
 from gateway.state.sizes import MAX_DESCRIPTION, RecentShapes, Remembered, SizesInMemory, SizesOnDisk, StateError
 from gateway.state.sizes import stored_shape as stored
+from tests.skips import KernelFeature
 
 NOTHING = Remembered(None, False)
 PATIENCE = 30
@@ -504,7 +505,7 @@ def small_disk(tmp_path):
     mounted.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(mounted)]
     if subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("no right to mount a small file system")
+        KernelFeature.mount.skip()
     try:
         yield mounted
     finally:
