@@ -40,10 +40,11 @@ def pytest_configure(config):
     watch()
 
 
-# First, because the choice by `-m` and the distribution over processes read the marks.
-@pytest.hookimpl(tryfirst=True)
+# A wrapper comes before all others: the choice by `-m` reads the marks.
+@pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items):
     spread(items)
+    return (yield)
 
 
 def pytest_collectreport(report):

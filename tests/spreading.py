@@ -1,7 +1,6 @@
-"""How the tests are spread over the processes of pytest-xdist, and which of them are fast.
+"""How the tests are spread over the processes of pytest-xdist, and which of them start servers.
 
-The tests of a module go to one process, because they share servers and gateways. So do all modules that use the Samba
-domain of the whole run: starting another one takes longer than their tests.
+A module goes to one process as a whole (`--dist loadfile`), because its tests share servers and gateways.
 """
 
 import os
@@ -18,10 +17,8 @@ def is_worker():
 
 
 def spread(items):
-    """Marks the tests, and puts those that start servers first: they wait while the others compute."""
-    with_samba = {item.path for item in items if "samba" in item.fixturenames}
+    """Marks the tests that start servers, and puts them first: they wait while the others compute."""
     for item in items:
-        item.add_marker(pytest.mark.xdist_group("samba" if item.path in with_samba else str(item.path)))
         if str(item.path).startswith(_SERVERS) or "start_gateway" in item.fixturenames:
             item.add_marker(pytest.mark.servers)
     items.sort(key=lambda item: item.get_closest_marker("servers") is None)
