@@ -7,14 +7,14 @@ import pytest
 from gateway.demo.certificates import LOOPBACK_NAMES, make_certificates
 from tests.servers.gateway_process import PATIENCE, GatewayProcess
 from tests.servers.raw_client import RawClient
-from tests.servers.samba import running_samba
+from tests.servers.samba_domain import running_samba
 from tests.servers.slapd import Slapd
 
 
 @pytest.fixture(scope="session")
-def samba():
-    """The settings of the Samba lab; nothing in it may be changed by a test."""
-    with running_samba() as settings:
+def samba(pytestconfig):
+    """The settings of a Samba domain of 500 people; nothing in it may be changed by a test."""
+    with running_samba(pytestconfig.cache.mkdir("samba")) as settings:
         yield settings
 
 

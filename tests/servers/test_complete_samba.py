@@ -3,7 +3,7 @@
 import pytest
 
 from tests.servers.ldapsearch import ldapsearch
-from tests.servers.samba import running_samba
+from tests.servers.samba_domain import running_samba
 from tests.servers.test_samba import ATTRIBUTES, BASES, SUFFIX, gateway_configuration
 from tests.servers.whole_reads import read, read_directly, read_ranges
 
@@ -16,10 +16,9 @@ FROM = {"the bases": BASES, "the domain": [SUFFIX], "the root": [""]}
 
 
 @pytest.fixture(scope="module")
-def lab():
-    """Provisioning 5,000 people takes half a minute; with the readers of these tests, an own lab for them costs the
-    whole suite less than all the others on one of that size."""
-    with running_samba(USERS) as settings:
+def lab(pytestconfig):
+    """The settings of a domain of its own for these tests: on one of that size the other tests would take longer."""
+    with running_samba(pytestconfig.cache.mkdir("samba"), USERS) as settings:
         yield settings
 
 

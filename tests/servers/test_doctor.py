@@ -12,7 +12,7 @@ from gateway.ldap.results import LDAPResult
 from tests.net.dns_server import DnsServer
 from tests.servers import slapd_tree
 from tests.servers.gateway_process import ROOT, configuration
-from tests.servers.samba import USER_PASSWORD
+from tests.servers.samba_domain import USER_PASSWORD
 from tests.servers.slapd import Slapd
 from tests.servers.stub_server import StubServer
 from tests.servers.sync_client import connect

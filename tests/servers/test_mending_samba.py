@@ -9,7 +9,7 @@ from gateway.ldap.messages import BASE_OBJECT
 from tests.policy.mistypes import NAMES, STAFF, WAYS, right, typed
 from tests.servers.gateway_process import configuration
 from tests.servers.raw_client import RawClient
-from tests.servers.samba import USER_PASSWORD
+from tests.servers.samba_domain import USER_PASSWORD
 
 TEST_ACCOUNTS = "OU=Test Accounts,DC=corp,DC=example"
 GROUP = r"CN=R\+D\, \"Core\" \<Team\>\; #1,OU=Groups,DC=corp,DC=example"

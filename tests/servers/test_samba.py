@@ -1,10 +1,10 @@
-"""A whole sync through the gateway, against a real Active Directory (Samba) from the lab beside the project."""
+"""A whole sync through the gateway, against a real Active Directory (Samba)."""
 
 import ldap3
 import pytest
 
 from tests.servers.gateway_process import configuration
-from tests.servers.samba import USER_PASSWORD
+from tests.servers.samba_domain import USER_PASSWORD
 from tests.servers.sync_client import connect, sync
 
 SUFFIX = "DC=corp,DC=example"
