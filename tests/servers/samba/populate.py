@@ -116,15 +116,15 @@ class Company:
         # Making the keys of a password takes 20 ms, too long for everybody.
         signs_in = number <= 10
         disabled = number % 20 == 0
-        control = NORMAL | (NO_EXPIRY if signs_in else DISABLED if disabled else 0)
+        control = NORMAL | (NO_EXPIRY if signs_in else 0) | (DISABLED if disabled else 0)
         has_photo = number % 10 == 1
         hidden_text = number % 4 == 0
         self.counts["staff"] += 1
-        self.counts["staff_disabled"] += disabled and not signs_in
+        self.counts["staff_disabled"] += disabled
         self.counts["staff_with_mail"] += mail is not None
         self.counts["staff_with_photo"] += has_photo
         self.counts["staff_hidden_text"] += hidden_text
-        return self.domain.add_entry(
+        dn: str = self.domain.add_entry(
             f"CN={rdn_value(f'{family}, {given}{suffix}' if number % 3 == 1 else full)},{unit}",
             "user",
             sAMAccountName=name,
@@ -149,6 +149,7 @@ class Company:
             pager=f"LEAK-PGR-{number:05}",
             description=f"SECRET-NOTE-{number:05} salary band {number % 9}" if hidden_text else None,
         )
+        return dn
 
     def addresses_of_person(self, number: int, local_part: str, initials: str) -> tuple[str | None, list[str]]:
         """The values of mail and proxyAddresses."""

@@ -9,6 +9,7 @@ import inspect
 import logging
 import os
 import sys
+from typing import Any
 
 from samba.auth import system_session
 from samba.dcerpc import security
@@ -23,7 +24,7 @@ def main() -> None:
     settings.load(smb_conf)
     logging.basicConfig(level=logging.INFO)
     # Samba 4.22 would make a domain for Windows 2016 with another schema than 4.17. Both shall make the same one.
-    same_domain = {"base_schema": "2012_R2"}
+    same_domain: dict[str, Any] = {"base_schema": "2012_R2"}
     if "adprep_level" in inspect.signature(provision).parameters:
         same_domain["adprep_level"] = None
     provision(
