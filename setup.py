@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Extension, setup
 
 WANTED = os.environ.get("LDAP_GATEWAY_COMPILE", "")
 ROOMS = ("ldap", "policy", "relay")
@@ -50,7 +50,7 @@ _MYPY = ("--config-file=", "--no-site-packages", "--ignore-missing-imports", "--
 EDITABLE = any(word in ("develop", "editable_wheel", "dist_info", "egg_info") for word in sys.argv)
 
 
-def extensions() -> list:
+def extensions() -> list[Extension]:
     if WANTED == "0" or (EDITABLE and WANTED != "1"):
         return []
     try:

@@ -109,21 +109,22 @@ class _Held:
                 continue
             opened.setblocking(False)
             self._open.add(opened)
-            self._waiting.register(opened, selectors.EVENT_READ)
+            self._waiting.register(opened, selectors.EVENT_READ, opened)
             self.outcome["opened"] += 1
             self.outcome["most at once"] = max(self.outcome["most at once"], len(self._open))
             self._drop_closed(0)
 
     def _drop_closed(self, seconds: float) -> None:
         for key, _ in self._waiting.select(seconds):
+            opened: socket.socket = key.data
             try:
-                if key.fileobj.recv(65_536):
+                if opened.recv(65_536):
                     continue
             except (BlockingIOError, ssl.SSLWantReadError):
                 continue
             except OSError:
                 pass
-            self._drop(key.fileobj)
+            self._drop(opened)
 
     def _drop(self, closed: socket.socket) -> None:
         self._open.discard(closed)

@@ -4,6 +4,7 @@ import resource
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 
 from bench.gateway_process import Running, gateway
 from bench.lab import Lab
@@ -63,7 +64,7 @@ def measure_memory(lab: Lab, results: Results, rounds: int) -> None:
     _with_gateway(lab, results, SLOW_CASE, lambda: stream_server(person, copies), WHOLE, _read_slowly)
     photo = SearchResultEntry(person.dn, (Attribute(PHOTO, (b"\x5a" * LARGE_ENTRY,)),))
     for case, piece in ((SMALL_READS_CASE, 1000), (LARGE_READS_CASE, 16 * 1024)):
-        _with_gateway(lab, results, case, lambda piece=piece: stream_server(photo, 1, piece), (PHOTO,), _read, 1)
+        _with_gateway(lab, results, case, partial(stream_server, photo, 1, piece), (PHOTO,), _read, 1)
     units = len(people.UNITS)
     _with_gateway(lab, results, UNPAGED_CASE, lambda: slapd(100_000), ATTRIBUTES, _read, 100_000 + units)
     _with_gateway(lab, results, STAND_IN_CASE, lambda: windows_like(20_000), WHOLE, _stall_and_read, 20_000 + units)

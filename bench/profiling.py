@@ -23,6 +23,8 @@ from bench.wire import drive
 
 SECONDS = 6.0
 FUNCTIONS = 30
+# By file, line and function: the calls without and with recursions, the own time, the time with callees, the callers.
+_Stats = dict[tuple[str, int, str], tuple[int, int, float, float, object]]
 _PROFILED = Path(__file__).with_name("profiled_process.py")
 _LIBRARIES = 12
 _SYMBOLS = 30
@@ -69,7 +71,7 @@ def _perf(name: str, lab: Lab, target: Target) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="bench-profile-") as made:
         data = Path(made) / "perf.data"
         WORK[name](lab, target)
-        command = ["perf", "record", "-q", "-F", "499", "-p", str(target.pid), "-o", data]
+        command = ["perf", "record", "-q", "-F", "499", "-p", str(target.pid), "-o", str(data)]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as recording:
             _keep_busy(name, lab, target)
             recording.send_signal(signal.SIGINT)
@@ -102,9 +104,9 @@ def _cprofile(name: str, lab: Lab) -> Figure:
             WORK[name](lab, target)
             os.kill(target.pid, signal.SIGUSR2)
             _keep_busy(name, lab, target)
-        stats = pstats.Stats(str(file))
-    total = sum(own for _, _, own, _, _ in stats.stats.values())
-    rows = sorted(stats.stats.items(), key=lambda item: item[1][2], reverse=True)
+        stats: _Stats = vars(pstats.Stats(str(file)))["stats"]
+    total = sum(own for _, _, own, _, _ in stats.values())
+    rows = sorted(stats.items(), key=lambda item: item[1][2], reverse=True)
     return Figure(
         f"{name}: functions",
         "By cProfile, which makes each call slower: calls, own time, and time with what it calls, in % of the work.",

@@ -56,7 +56,7 @@ def slapd(users: int) -> Iterator[Server]:
             # A domain, a unit or a contact has more attributes here than slapd's own classes of that name allow.
             checked=False,
         ) as running:
-            yield Server("slapd", running.port, str(running.certificates.ca_file), running.process.pid)
+            yield Server("slapd", running.port, str(running.certificates.ca_file), running.pid)
 
 
 def write_schema(directory: Path, entries: list[people.Entry]) -> Path:
@@ -66,7 +66,7 @@ def write_schema(directory: Path, entries: list[people.Entry]) -> Path:
     return file
 
 
-def stopped(process: "subprocess.Popen[bytes]", patience: float = 30) -> None:
+def stopped(process: "subprocess.Popen[bytes] | subprocess.Popen[str]", patience: float = 30) -> None:
     """Ends a process of ours, in the end by force."""
     process.terminate()
     try:
