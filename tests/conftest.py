@@ -2,7 +2,12 @@
 once; that no password of theirs is in anything that the gateway emits (tests/emitted.py); which skips are permitted
 (tests/skips.py); how the tests are spread over processes (tests/spreading.py)."""
 
+from __future__ import annotations
+
 import threading
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -10,11 +15,18 @@ from tests.emitted import EMITTED, Leak, watch
 from tests.skips import SKIPS
 from tests.spreading import is_worker, spread
 
+if TYPE_CHECKING:
+    from gateway.net.reactor import Reactor
+
+
+def the_reactor() -> Reactor:
+    """Not imported before a test needs it: the first import decides which one it is."""
+    return cast("Reactor", import_module("twisted.internet.reactor"))
+
 
 @pytest.fixture(scope="session")
-def reactor_thread():
-    from twisted.internet import reactor
-
+def reactor_thread() -> Iterator[None]:
+    reactor = the_reactor()
     thread = threading.Thread(target=reactor.run, kwargs={"installSignalHandlers": False})
     thread.start()
     yield
@@ -23,35 +35,36 @@ def reactor_thread():
 
 
 @pytest.fixture
-def on_reactor(reactor_thread):
+def on_reactor(reactor_thread: None) -> Callable[[Callable[[Reactor], Coroutine[Any, Any, object]]], object]:
     """A function that takes an async function of the reactor, and returns or raises what that does."""
-
-    from twisted.internet import reactor
     from twisted.internet.defer import Deferred
     from twisted.internet.threads import blockingCallFromThread
 
-    def call(main):
-        return blockingCallFromThread(reactor, lambda: Deferred.fromCoroutine(main(reactor)))
+    reactor = the_reactor()
+    untyped: Any = blockingCallFromThread
+
+    def call(main: Callable[[Reactor], Coroutine[Any, Any, object]]) -> object:
+        return untyped(reactor, lambda: Deferred.fromCoroutine(main(reactor)))
 
     return call
 
 
-def pytest_configure(config):
+def pytest_configure() -> None:
     watch()
 
 
 # A wrapper comes before all others: the choice by `-m` reads the marks.
 @pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     spread(items)
     return (yield)
 
 
-def pytest_collectreport(report):
+def pytest_collectreport(report: pytest.CollectReport) -> None:
     SKIPS.note(report)
 
 
-def pytest_runtest_logreport(report):
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     # The process that distributes the tests sees the reports of the others a second time.
     if not hasattr(report, "node"):
         for title, text in report.sections:
@@ -62,21 +75,23 @@ def pytest_runtest_logreport(report):
         SKIPS.note(report)
 
 
-def pytest_sessionfinish(session):
+def pytest_sessionfinish(session: pytest.Session) -> None:
     EMITTED.search_files()
     if is_worker():
-        session.config.workeroutput["leaks"] = [(leak.test, leak.channel, leak.around) for leak in EMITTED.leaks]
+        # pytest-xdist puts this on the configuration of its processes.
+        untyped: Any = session.config
+        untyped.workeroutput["leaks"] = [(leak.test, leak.channel, leak.around) for leak in EMITTED.leaks]
     elif EMITTED.leaks or SKIPS.found:
         session.exitstatus = 1
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node):
+def pytest_testnodedown(node: object) -> None:
     """A process of pytest-xdist has ended; one that has died told nothing, and its tests have failed."""
     EMITTED.leaks += [Leak(*found) for found in getattr(node, "workeroutput", {}).get("leaks", [])]
 
 
-def pytest_terminal_summary(terminalreporter):
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if EMITTED.leaks:
         terminalreporter.section("passwords that the gateway emitted")
         for leak in EMITTED.leaks:

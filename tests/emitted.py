@@ -14,12 +14,16 @@ import itertools
 import os
 import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Any, cast
 
 import click.testing
 import pytest
-from twisted.logger import eventAsText, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogPublisher
 
 MARKS = ("Passw0rd", "LEAK-sync-password", "LEAK-password-", "hunter2", "pÄss wörd")
 
@@ -27,7 +31,7 @@ MARKS = ("Passw0rd", "LEAK-sync-password", "LEAK-password-", "hunter2", "pÄss w
 _OVERLAP = 64
 
 
-def disguises(mark):
+def disguises(mark: str) -> Iterator[str]:
     """A mark as it is, in hexadecimal digits, with escapes, and in Base64 at each of its three alignments."""
     octets = mark.encode()
     yield mark
@@ -53,12 +57,12 @@ class Emitted:
     """leaks: all that were found. octets: that were searched, by channel. A followed file is searched after each test,
     what it has had since the last time; other texts are searched as they come."""
 
-    def __init__(self):
-        self.leaks = []
-        self.octets = {}
-        self._followed = {}
+    def __init__(self) -> None:
+        self.leaks: list[Leak] = []
+        self.octets: dict[str, int] = {}
+        self._followed: dict[Path, int] = {}
 
-    def note(self, channel, text, test=None):
+    def note(self, channel: str, text: str | bytes, test: str | None = None) -> None:
         """test: whose it is; by default the one that runs."""
         if isinstance(text, bytes):
             text = text.decode("utf-8", "replace")
@@ -67,10 +71,10 @@ class Emitted:
             around = text[max(0, found.start() - 60) : found.end() + 20]
             self.leaks.append(Leak(test or _running_test(), channel, around))
 
-    def follow(self, path):
+    def follow(self, path: str | Path) -> None:
         self._followed.setdefault(Path(path), 0)
 
-    def search_files(self, test=None):
+    def search_files(self, test: str | None = None) -> None:
         for path, read in list(self._followed.items()):
             try:
                 size = path.stat().st_size
@@ -85,86 +89,104 @@ class Emitted:
 
 
 EMITTED = Emitted()
+# What is put in the place of others' functions, for the whole run.
+_REPLACED = pytest.MonkeyPatch()
 
 
-def _running_test():
+def _running_test() -> str:
     return os.environ.get("PYTEST_CURRENT_TEST", "between tests").rpartition(" (")[0] or "between tests"
 
 
-def watch():
+def watch() -> None:
     """From here on everything is noted in EMITTED."""
     _watch_processes()
     _watch_commands()
     _watch_expected_exceptions()
-    globalLogPublisher.addObserver(lambda event: EMITTED.note("Twisted's log", eventAsText(event)))
+    # Twisted declares what an observer is in a way that mypy cannot read.
+    globalLogPublisher.addObserver(cast(ILogObserver, _note_event))
 
 
-def _is_gateway(arguments):
+def _note_event(event: LogEvent) -> None:
+    EMITTED.note("Twisted's log", eventAsText(event))
+
+
+def _words(command: Any) -> list[str]:
+    """Of what subprocess.Popen takes as a command."""
+    if isinstance(command, str):
+        return command.split()
+    single = isinstance(command, bytes | os.PathLike)
+    return [os.fsdecode(each) for each in ([command] if single else command)]
+
+
+def _is_gateway(words: list[str]) -> bool:
     """By the command's name; its files may be arguments of other commands as well."""
-    words = arguments.split() if isinstance(arguments, str) else [os.fsdecode(each) for each in arguments]
     return any(Path(word).name == "ldap-gateway" for word in words) or ("-m", "gateway") in itertools.pairwise(words)
 
 
-def _watch_processes():
+def _watch_processes() -> None:
     begin, communicate = subprocess.Popen.__init__, subprocess.Popen.communicate
 
     @functools.wraps(begin)
-    def noted_begin(self, arguments, *others, **keywords):
+    def noted_begin(self: subprocess.Popen[Any], arguments: Any, *others: Any, **keywords: Any) -> None:
         begin(self, arguments, *others, **keywords)
-        if not _is_gateway(arguments):
+        words = _words(arguments)
+        if not _is_gateway(words):
             return
-        EMITTED.note("command line", " ".join(map(str, arguments)))
+        EMITTED.note("command line", " ".join(words))
         with contextlib.suppress(OSError):
             EMITTED.note("command line", Path(f"/proc/{self.pid}/cmdline").read_bytes())
         for stream in (keywords.get("stdout"), keywords.get("stderr")):
-            if isinstance(getattr(stream, "name", None), str | Path):
-                EMITTED.follow(stream.name)
+            name = getattr(stream, "name", None)
+            if isinstance(name, str | Path):
+                EMITTED.follow(name)
 
     @functools.wraps(communicate)
-    def noted_communicate(self, *arguments, **keywords):
+    def noted_communicate(self: subprocess.Popen[Any], *arguments: Any, **keywords: Any) -> tuple[Any, Any]:
         found = communicate(self, *arguments, **keywords)
-        if _is_gateway(self.args):
+        if _is_gateway(_words(self.args)):
             for text in found:
                 EMITTED.note("output", text or "")
         return found
 
-    subprocess.Popen.__init__ = noted_begin
-    subprocess.Popen.communicate = noted_communicate
+    _REPLACED.setattr(subprocess.Popen, "__init__", noted_begin)
+    _REPLACED.setattr(subprocess.Popen, "communicate", noted_communicate)
 
 
-def _watch_commands():
+def _watch_commands() -> None:
     invoke = click.testing.CliRunner.invoke
 
     @functools.wraps(invoke)
-    def noted_invoke(*arguments, **keywords):
+    def noted_invoke(*arguments: Any, **keywords: Any) -> click.testing.Result:
         result = invoke(*arguments, **keywords)
         EMITTED.note("output", result.output)
         return result
 
-    click.testing.CliRunner.invoke = noted_invoke
+    _REPLACED.setattr(click.testing.CliRunner, "invoke", noted_invoke)
 
 
 class _NotedRaises:
     """What pytest.raises gives, which notes the exception once it was raised."""
 
-    def __init__(self, context):
+    def __init__(self, context: AbstractContextManager[pytest.ExceptionInfo[BaseException]]) -> None:
         self._context = context
 
-    def __enter__(self):
+    def __enter__(self) -> pytest.ExceptionInfo[BaseException]:
         return self._context.__enter__()
 
-    def __exit__(self, kind, value, traceback):
-        if value is not None and kind.__module__.startswith("gateway"):
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        if value is not None and type(value).__module__.startswith("gateway"):
             EMITTED.note("exception", f"{value!r} {value}")
         return self._context.__exit__(kind, value, traceback)
 
 
-def _watch_expected_exceptions():
+def _watch_expected_exceptions() -> None:
     raises = pytest.raises
 
     @functools.wraps(raises)
-    def noted_raises(*arguments, **keywords):
+    def noted_raises(*arguments: Any, **keywords: Any) -> object:
         context = raises(*arguments, **keywords)
         return _NotedRaises(context) if hasattr(context, "__exit__") else context
 
-    pytest.raises = noted_raises
+    _REPLACED.setattr(pytest, "raises", noted_raises)

@@ -6,6 +6,7 @@ it a skip is an offer: a developer without root sees which package is missing.
 
 import os
 from enum import Enum
+from typing import NoReturn
 
 import pytest
 
@@ -22,7 +23,7 @@ class KernelFeature(Enum):
     small_backlog = "a queue of connections that fills"
     open_files = "a hard limit of open files below 2**31"
 
-    def skip(self):
+    def skip(self) -> NoReturn:
         """Skips the test that runs, or the one whose fixture calls this."""
         pytest.skip(_KERNEL + self.value)
 
@@ -33,11 +34,11 @@ _PERMITTED = frozenset(_KERNEL + feature.value for feature in KernelFeature)
 class Skips:
     """The skipped tests of this run that must not be skipped, as lines for a reader."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.forbidden = os.environ.get("LDAP_GATEWAY_SKIPS") == "fail"
-        self.found = []
+        self.found: list[str] = []
 
-    def note(self, report):
+    def note(self, report: pytest.TestReport | pytest.CollectReport) -> None:
         """report: of a test or of a module's collection, as pytest gives it."""
         if not (self.forbidden and report.skipped):
             return

@@ -11,14 +11,14 @@ import pytest
 _SERVERS = f"{Path(__file__).with_name('servers')}{os.sep}"
 
 
-def is_worker():
+def is_worker() -> bool:
     """Whether this process runs tests that another one hands out."""
     return "PYTEST_XDIST_WORKER" in os.environ
 
 
-def spread(items):
+def spread(items: list[pytest.Item]) -> None:
     """Marks the tests that start servers, and puts them first: they wait while the others compute."""
     for item in items:
-        if str(item.path).startswith(_SERVERS) or "start_gateway" in item.fixturenames:
+        if str(item.path).startswith(_SERVERS) or "start_gateway" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.servers)
     items.sort(key=lambda item: item.get_closest_marker("servers") is None)

@@ -1,5 +1,7 @@
 """A configuration on disk for the commands to read."""
 
+from pathlib import Path
+
 from gateway.demo.certificates import make_certificates
 
 TEXT = """\
@@ -26,7 +28,7 @@ state_dir: .
 """
 
 
-def write_configuration(directory, *changes):
+def write_configuration(directory: Path, *changes: tuple[str, str]) -> Path:
     """The path of a configuration that serves; changes: (old text, new text) pairs."""
     make_certificates(directory, "gateway")
     text = TEXT

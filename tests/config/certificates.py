@@ -1,6 +1,8 @@
 """Certificates for tests, made in a moment."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -8,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 
-def write_pair(directory, name="gateway", days=2):
+def write_pair(directory: Path, name: str = "gateway", days: int = 2) -> None:
     """NAME.pem, self-signed for localhost, and NAME.key."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = _subject("localhost")
@@ -17,7 +19,7 @@ def write_pair(directory, name="gateway", days=2):
     _write(directory, name, [certificate], key)
 
 
-def write_chain(directory, name="gateway"):
+def write_chain(directory: Path, name: str = "gateway") -> Path:
     """NAME.pem, a certificate and the intermediate one that issued it, and NAME.key; returns the root's file."""
     root_key, middle_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
     root_name, middle_name = _subject("root"), _subject("intermediate")
@@ -31,11 +33,13 @@ def write_chain(directory, name="gateway"):
     return root_file
 
 
-def _subject(common_name):
+def _subject(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
 
 
-def _builder(subject, issuer, key, days=2):
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: int = 2
+) -> x509.CertificateBuilder:
     end = datetime.now(UTC) + timedelta(days=days)
     return (
         x509.CertificateBuilder()
@@ -48,7 +52,7 @@ def _builder(subject, issuer, key, days=2):
     )
 
 
-def _write(directory, name, chain, key):
+def _write(directory: Path, name: str, chain: Iterable[x509.Certificate], key: ec.EllipticCurvePrivateKey) -> None:
     pem = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain)
     (directory / f"{name}.pem").write_bytes(pem)
     (directory / f"{name}.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))

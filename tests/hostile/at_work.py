@@ -1,10 +1,14 @@
 """A gateway process, the server behind it and raw connections to it, for the cases that are run for real."""
 
 import socket
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
 
+from gateway.demo.certificates import CertificateFiles
 from gateway.ldap import messages as m
 from gateway.ldap.framing import Framer
 from tests.hostile import octets as o
+from tests.hostile.answers import results
 from tests.hostile.from_servers import FIRST, LARGEST, SECOND
 from tests.servers.gateway_process import configuration
 from tests.servers.raw_client import RawClient
@@ -20,7 +24,9 @@ CLIENT = {
 }
 
 
-def gateway_configuration(certificates, server, client=None, **others):
+def gateway_configuration(
+    certificates: CertificateFiles, server: StubServer, client: Mapping[str, object] | None = None, **others: Any
+) -> str:
     """As the sessions without sockets have it: tests.policy.policies.POLICY."""
     directory = {**server.gateway_directory(), "paging": "auto"}
     limits = {"response_message": LARGEST, **others.pop("limits", {})}
@@ -31,9 +37,9 @@ class HostileServer(StubServer):
     """Answers like a kind one while octets is None. Otherwise it sends them once a connection has both searches of a
     case, and then the results of both."""
 
-    octets = None
+    octets: bytes | None = None
 
-    def answers(self, message):
+    def answers(self, message: m.LDAPMessage) -> Iterator[bytes]:
         request, id = message.operation, message.message_id
         if isinstance(request, m.BindRequest):
             yield o.result(0x61, id=id)
@@ -42,6 +48,7 @@ class HostileServer(StubServer):
         elif isinstance(request, m.SearchRequest) and self.octets is None:
             yield o.entry(request.base, o.attribute("mail", "a"), id=id) + o.done(id=id)
         elif isinstance(request, m.SearchRequest) and id == SECOND:
+            assert self.octets is not None
             yield self.octets
             yield o.done(id=FIRST) + o.done(id=SECOND)
 
@@ -49,18 +56,18 @@ class HostileServer(StubServer):
 class RawConnection(RawClient):
     """Octets as they are, and what comes back."""
 
-    def __init__(self, *arguments, **keywords):
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self._framer = Framer(1 << 26)
 
-    def send(self, octets):
+    def send(self, octets: bytes) -> None:
         # The other side may have had enough, and closed with much still to be read.
         try:
             self.socket.sendall(octets)
         except OSError:
             return
 
-    def message(self):
+    def message(self) -> m.LDAPMessage | None:
         """The next one; None once the other side has closed."""
         while (octets := self._framer.next_message()) is None:
             try:
@@ -73,40 +80,28 @@ class RawConnection(RawClient):
             self._framer.feed(data)
         return m.decode_response(octets)
 
-    def until_results(self, count):
+    def until_results(self, count: int) -> list[m.LDAPMessage]:
         """What comes up to so many results; less where the other side closes before."""
-        found = []
+        found: list[m.LDAPMessage] = []
         while len(results(found)) < count and (message := self.message()) is not None:
             found.append(message)
         return found
 
-    def signed_in(self):
+    def signed_in(self) -> Self:
         self.send(o.bind(id=1))
         (answer,) = self.until_results(1)
-        assert answer.operation.result.code == 0
+        assert results([answer]) == ((1, 0),)
         return self
 
-    def silent(self):
+    def silent(self) -> bool:
         """Neither closed nor anything there to be read."""
         self.socket.settimeout(0.05)
         try:
-            return self.socket.recv(1) is None
+            self.socket.recv(1)
         except TimeoutError:
             return True
+        return False
 
 
-def results(messages):
-    return tuple((x.message_id, x.operation.result.code) for x in messages if hasattr(x.operation, "result"))
-
-
-def entries(messages):
-    """Their message IDs and attribute types."""
-    return tuple(
-        (x.message_id, tuple(attribute.type for attribute in x.operation.attributes))
-        for x in messages
-        if isinstance(x.operation, m.SearchResultEntry)
-    )
-
-
-def plain_connection(port, source="127.0.0.1"):
+def plain_connection(port: int, source: str = "127.0.0.1") -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), 30, source_address=(source, 0))

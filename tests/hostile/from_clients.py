@@ -41,7 +41,7 @@ SEARCH = search()
 BODY = SEARCH[2:]
 
 
-def inner(octets):
+def inner(octets: bytes) -> bytes:
     """A whole message with these contents."""
     return sequence(octets)
 

@@ -7,10 +7,12 @@ with success, if it can still be heard.
 
 from dataclasses import dataclass
 
+from tests.hostile.answers import Entry, Result
 from tests.hostile.octets import (
     BASE,
     NOTICE,
     PAGED,
+    Text,
     abandon,
     attribute,
     bind,
@@ -38,37 +40,37 @@ LARGEST = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """results: the searches' codes by the client's message ID. entries: (message ID, attribute types) of those that the
-    client gets. ends: with a notice of disconnection, unavailable."""
+class SearchVerdict:
+    """results: the searches' codes by the client's message ID. entries: those that the client
+    gets. ends: with a notice of disconnection, unavailable."""
 
-    results: tuple
-    entries: tuple = ()
+    results: tuple[Result, ...]
+    entries: tuple[Entry, ...] = ()
     ends: bool = False
 
 
-def fails(code, *entries):
+def fails(code: int, *entries: Entry) -> SearchVerdict:
     """The first search ends with this code; the second knows nothing of it."""
-    return Verdict(((5, code), (6, 0)), entries)
+    return SearchVerdict(((5, code), (6, 0)), entries)
 
 
-def passes(*entries):
-    return Verdict(((5, 0), (6, 0)), entries)
+def passes(*entries: Entry) -> SearchVerdict:
+    return SearchVerdict(((5, 0), (6, 0)), entries)
 
 
 IGNORED = passes()
 ENTRY = passes((5, ("mail",)))
 UNREADABLE = fails(52)
 # The connection is of no use any more.
-LOST = Verdict(((5, 52), (6, 52)), (), True)
+LOST = SearchVerdict(((5, 52), (6, 52)), (), True)
 EMPTY_ENTRY = passes((5, ()))
 
 
-def whole(*parts):
+def whole(*parts: bytes) -> bytes:
     return sequence(integer(FIRST), *parts)
 
 
-def entry_of(*parts):
+def entry_of(*parts: bytes) -> bytes:
     return whole(tlv(0x64, *parts))
 
 
@@ -145,12 +147,12 @@ FRAMING = [
     (
         "a response larger than the limit",
         b"\x30\x84" + (LARGEST - 5).to_bytes(4, "big") + b"\x02\x01\x02\x64",
-        Verdict(((5, 11), (6, 52)), (), True),
+        SearchVerdict(((5, 11), (6, 52)), (), True),
     ),
     (
         "a response of 4 GiB less one",
         b"\x30\x84\xff\xff\xff\xff\x02\x01\x02\x64",
-        Verdict(((5, 11), (6, 52)), (), True),
+        SearchVerdict(((5, 11), (6, 52)), (), True),
     ),
     ("a response larger than the limit for an unknown message ID", b"\x30\x84\xff\xff\xff\xff\x02\x01\x63\x64", LOST),
     ("a response larger than the limit without a message ID", b"\x30\x84\xff\xff\xff\xff\x64\x84" + bytes(12), LOST),
@@ -299,7 +301,7 @@ RESULTS = [
 ]
 
 
-def notification(oid, code=52):
+def notification(oid: Text, code: int = 52) -> bytes:
     return result(0x78, code, b"", b"", text(oid, 0x8A), id=0)
 
 

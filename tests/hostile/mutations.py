@@ -1,5 +1,8 @@
 """Real messages, and what becomes of them when their BER is bent: the grammar of the fuzz tests."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -18,21 +21,21 @@ class Node:
     """One element. parts: its elements, or its octets where it is primitive; announced: those of a wrong length."""
 
     tag: int
-    parts: list | bytes
+    parts: list[Node] | bytes
     announced: bytes | None = None
 
-    def encode(self):
+    def encode(self) -> bytes:
         contents = self.parts if isinstance(self.parts, bytes) else b"".join(part.encode() for part in self.parts)
         return octets.tlv(self.tag, contents, announced=self.announced)
 
-    def nodes(self):
+    def nodes(self) -> Iterator[Node]:
         yield self
         if isinstance(self.parts, list):
             for part in self.parts:
                 yield from part.nodes()
 
 
-def parse(data):
+def parse(data: bytes) -> list[Node]:
     """The elements of data, which are right and have definite lengths below 4 GiB."""
     found = []
     while data:
@@ -61,7 +64,7 @@ contents = st.one_of(
 
 
 @st.composite
-def bent(draw, message):
+def bent(draw: st.DrawFn, message: st.SearchStrategy[bytes]) -> bytes:
     """A strategy's messages with one to three mutations."""
     roots = parse(draw(message))
     for _ in range(draw(st.integers(1, 3))):
@@ -113,7 +116,7 @@ permitted = st.one_of(
 )
 
 
-def corpus(families):
+def corpus(families: Mapping[str, Sequence[tuple[str, bytes, object]]]) -> st.SearchStrategy[bytes]:
     """The short cases; by number, so that Hypothesis does not show all of them when one fails."""
     cases = [row[1] for rows in families.values() for row in rows if len(row[1]) < 2_000]
     return st.integers(0, len(cases) - 1).map(lambda number: cases[number])

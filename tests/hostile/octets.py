@@ -3,6 +3,12 @@
 It shares nothing with the gateway's own codec, so that both cannot be wrong in the same way.
 """
 
+from collections.abc import Iterable
+from typing import TypedDict, Unpack
+
+# What is written as a string: its octets, or a text whose UTF-8 they are.
+Text = str | bytes
+
 BASE = "OU=Staff,DC=corp,DC=example"
 SYNC = "svc-sync@corp.example"
 PASSWORD = "Hostile-Passw0rd-3f9c"
@@ -12,7 +18,7 @@ START_TLS = "1.3.6.1.4.1.1466.20037"
 NOTICE = "1.3.6.1.4.1.1466.20036"
 
 
-def length(size, octets=0):
+def length(size: int, octets: int = 0) -> bytes:
     """octets: of the long form; 0 for the shortest form."""
     if not octets and size < 0x80:
         return bytes((size,))
@@ -20,36 +26,36 @@ def length(size, octets=0):
     return bytes((0x80 | octets,)) + size.to_bytes(octets, "big")
 
 
-def tlv(tag, *contents, announced=None):
+def tlv(tag: int, *contents: bytes, announced: bytes | None = None) -> bytes:
     """announced: the octets that stand in place of the true length."""
     joined = b"".join(contents)
     return bytes((tag,)) + (length(len(joined)) if announced is None else announced) + joined
 
 
-def integer(value, tag=0x02):
+def integer(value: int, tag: int = 0x02) -> bytes:
     size = 1
     while not -(1 << 8 * size - 1) <= value < 1 << 8 * size - 1:
         size += 1
     return tlv(tag, value.to_bytes(size, "big", signed=True))
 
 
-def enumerated(value):
+def enumerated(value: int) -> bytes:
     return integer(value, 0x0A)
 
 
-def boolean(value):
+def boolean(value: bool) -> bytes:
     return tlv(0x01, b"\xff" if value else b"\0")
 
 
-def text(value, tag=0x04):
+def text(value: Text, tag: int = 0x04) -> bytes:
     return tlv(tag, value if isinstance(value, bytes) else value.encode())
 
 
-def sequence(*parts):
+def sequence(*parts: bytes) -> bytes:
     return tlv(0x30, *parts)
 
 
-def control(oid, critical=None, value=None):
+def control(oid: Text, critical: bool | None = None, value: Text | None = None) -> bytes:
     """critical: None where the field is left out."""
     parts = [text(oid)]
     if critical is not None:
@@ -59,94 +65,120 @@ def control(oid, critical=None, value=None):
     return sequence(*parts)
 
 
-def page(size, cookie=b"", critical=True):
+def page(size: int, cookie: Text = b"", critical: bool = True) -> bytes:
     return control(PAGED, critical, sequence(integer(size), text(cookie)))
 
 
-def message(operation, *controls, id=7):
+def message(operation: bytes, *controls: bytes, id: int = 7) -> bytes:
     rest = [tlv(0xA0, *controls)] if controls else []
     return sequence(integer(id), operation, *rest)
 
 
-def present(attribute="objectClass"):
+def present(attribute: Text = "objectClass") -> bytes:
     return text(attribute, 0x87)
 
 
-def equal(attribute, value):
+def equal(attribute: Text, value: Text) -> bytes:
     return tlv(0xA3, text(attribute), text(value))
 
 
-def substrings(attribute, *parts):
+def substrings(attribute: Text, *parts: bytes) -> bytes:
     return tlv(0xA4, text(attribute), sequence(*parts))
 
 
-def all_of(*filters):
+def all_of(*filters: bytes) -> bytes:
     return tlv(0xA0, *filters)
 
 
-def any_of(*filters):
+def any_of(*filters: bytes) -> bytes:
     return tlv(0xA1, *filters)
 
 
-def negated(filter_):
+def negated(filter_: bytes) -> bytes:
     return tlv(0xA2, filter_)
 
 
-def nested(tag, depth, inner):
+def nested(tag: int, depth: int, inner: bytes) -> bytes:
     """One filter inside another, depth times; without building each layer of a deep one anew."""
-    headers, size = [], len(inner)
+    headers: list[bytes] = []
+    size = len(inner)
     for _ in range(depth):
         headers.append(bytes((tag,)) + length(size))
         size += len(headers[-1])
     return b"".join(reversed(headers)) + inner
 
 
-def search_contents(base=BASE, filter_=None, attributes=("mail",), **changed):
-    """The fields in their order; changed: the octets of one of scope, deref, size, time, types."""
-    fields = {
-        "base": text(base),
-        "scope": enumerated(2),
-        "deref": enumerated(0),
-        "size": integer(0),
-        "time": integer(0),
-        "types": boolean(False),
-        "filter": present() if filter_ is None else filter_,
-        "attributes": sequence(*map(text, attributes)),
-    }
-    return [changed.get(name, octets) for name, octets in fields.items()]
+_WHOLE_SUBTREE, _NEVER, _UNLIMITED, _FALSE = enumerated(2), enumerated(0), integer(0), boolean(False)
 
 
-def search(*controls, id=7, **fields):
+class SearchFields(TypedDict, total=False):
+    """The fields of a search that are other than usual: of five of them the whole elements."""
+
+    base: Text
+    filter_: bytes | None
+    attributes: Iterable[Text]
+    scope: bytes
+    deref: bytes
+    size: bytes
+    time: bytes
+    types: bytes
+
+
+def search_contents(
+    base: Text = BASE,
+    filter_: bytes | None = None,
+    attributes: Iterable[Text] = ("mail",),
+    *,
+    scope: bytes = _WHOLE_SUBTREE,
+    deref: bytes = _NEVER,
+    size: bytes = _UNLIMITED,
+    time: bytes = _UNLIMITED,
+    types: bytes = _FALSE,
+) -> list[bytes]:
+    """The fields in their order, as SearchFields has them."""
+    tested = present() if filter_ is None else filter_
+    return [text(base), scope, deref, size, time, types, tested, sequence(*map(text, attributes))]
+
+
+def search(*controls: bytes, id: int = 7, **fields: Unpack[SearchFields]) -> bytes:
     return message(tlv(0x63, *search_contents(**fields)), *controls, id=id)
 
 
-def bind(name=SYNC, password=PASSWORD, id=7, version=3):
+def bind(name: Text = SYNC, password: Text = PASSWORD, id: int = 7, version: int = 3) -> bytes:
     return message(tlv(0x60, integer(version), text(name), text(password, 0x80)), id=id)
 
 
-def unbind(id=9):
+def unbind(id: int = 9) -> bytes:
     return message(tlv(0x42), id=id)
 
 
-def abandon(of, id=9):
+def abandon(of: int, id: int = 9) -> bytes:
     return message(integer(of, 0x50), id=id)
 
 
-def extended(oid, value=None, id=7):
+def extended(oid: Text, value: Text | None = None, id: int = 7) -> bytes:
     return message(tlv(0x77, text(oid, 0x80), *([] if value is None else [text(value, 0x81)])), id=id)
 
 
-def result(tag, code=0, matched=b"", diagnostic=b"", *more, id=7, controls=()):
+def result(
+    tag: int,
+    code: int = 0,
+    matched: Text = b"",
+    diagnostic: Text = b"",
+    *more: bytes,
+    id: int = 7,
+    controls: Iterable[bytes] = (),
+) -> bytes:
     return message(tlv(tag, enumerated(code), text(matched), text(diagnostic), *more), *controls, id=id)
 
 
-def attribute(name, *values):
+def attribute(name: Text, *values: Text) -> bytes:
     return sequence(text(name), tlv(0x31, *map(text, values)))
 
 
-def entry(dn, *attributes, id=7, controls=()):
+def entry(dn: Text, *attributes: bytes, id: int = 7, controls: Iterable[bytes] = ()) -> bytes:
     return message(tlv(0x64, text(dn), sequence(*attributes)), *controls, id=id)
 
 
-def done(code=0, id=7, controls=()):
+def done(code: int = 0, id: int = 7, controls: Iterable[bytes] = ()) -> bytes:
     return result(0x65, code, id=id, controls=controls)

@@ -1,8 +1,11 @@
 """What holds of every octet that leaves a session, whatever came in: written here without the policy's own code."""
 
+from collections.abc import Callable, Iterable
+
 from gateway.ldap import messages as m
-from gateway.ldap.filters import And, ExtensibleMatch, Not, Or
+from gateway.ldap.filters import And, ExtensibleMatch, Filter, Not, Or
 from gateway.ldap.framing import Framer
+from gateway.relay.audit import AuditRecord
 from tests.hostile.octets import BASE, PAGED
 
 # Of tests.policy.policies.POLICY, in lower case.
@@ -16,9 +19,10 @@ OWN = {"tokengroups", "userprincipalname", "samaccountname", "supportedcapabilit
 OWN_FILTER = {"userprincipalname", "samaccountname"}
 
 
-def whole(octets, decode):
+def whole(octets: bytes, decode: Callable[[bytes], m.LDAPMessage]) -> list[m.LDAPMessage]:
     """The messages in octets: nothing but whole ones, and each in its canonical form."""
-    framer, found = Framer(1 << 26), []
+    framer = Framer(1 << 26)
+    found: list[m.LDAPMessage] = []
     framer.feed(octets)
     while (message := framer.next_message()) is not None:
         found.append(decode(message))
@@ -27,11 +31,11 @@ def whole(octets, decode):
     return found
 
 
-def base_type(description):
+def base_type(description: str) -> str:
     return description.partition(";")[0].lower()
 
 
-def below(dn, base):
+def below(dn: str, base: str) -> bool:
     """At the base or under it: its text ends the DN's, behind a comma that is not escaped."""
     rest = dn.lower().removesuffix(base)
     if rest == dn.lower():
@@ -40,21 +44,23 @@ def below(dn, base):
     return not rest or (rest.endswith(",") and (len(rest) - 1 - len(before)) % 2 == 0)
 
 
-def inside(dn):
+def inside(dn: str) -> bool:
     return any(below(dn, base) for base in BASES) and not below(dn, EXCLUDED)
 
 
-def filter_types(filter_):
+def filter_types(filter_: Filter) -> set[str]:
     if isinstance(filter_, And | Or):
         return {name for part in filter_.filters for name in filter_types(part)}
     if isinstance(filter_, Not):
         return filter_types(filter_.filter)
     if isinstance(filter_, ExtensibleMatch):
         assert filter_.rule in RULES and not filter_.dn_attributes
-    return {base_type(filter_.attribute)}
+    attribute = filter_.attribute
+    assert attribute is not None
+    return {base_type(attribute)}
 
 
-def check_forwarded(octets):
+def check_forwarded(octets: bytes) -> list[m.LDAPMessage]:
     """Requests to a server; returns them."""
     found = whole(octets, m.decode_request)
     for message in found:
@@ -72,7 +78,7 @@ def check_forwarded(octets):
     return found
 
 
-def check_search(request):
+def check_search(request: m.SearchRequest) -> None:
     asked = {base_type(name) for name in request.attributes}
     if asked <= OWN or (asked == {"1.1"} and filter_types(request.filter) <= OWN_FILTER):
         return
@@ -82,7 +88,7 @@ def check_search(request):
     assert filter_types(request.filter) <= FILTER_ATTRIBUTES
 
 
-def check_answered(octets):
+def check_answered(octets: bytes) -> list[m.LDAPMessage]:
     """Responses to the client; returns them."""
     found = whole(octets, m.decode_response)
     for message in found:
@@ -92,23 +98,23 @@ def check_answered(octets):
             assert inside(response.dn), response.dn
             assert {base_type(attribute.type) for attribute in response.attributes} <= ATTRIBUTES
         assert not isinstance(response, m.SearchResultReference | m.IntermediateResponse)
-        if hasattr(response, "result"):
+        if isinstance(response, m.FinalResponse):
             assert not response.result.matched_dn and not response.result.referral
         if message.message_id == 0:
-            assert response.oid == m.NOTICE_OF_DISCONNECTION
+            assert isinstance(response, m.ExtendedResponse) and response.oid == m.NOTICE_OF_DISCONNECTION
     return found
 
 
-def check_records(records, responses):
+def check_records(records: Iterable[AuditRecord], responses: Iterable[m.LDAPMessage]) -> None:
     """Each answer has its audit record, and each record its answer."""
-    answered = sorted((x.message_id, x.operation.result.code) for x in responses if x.message_id and final(x))
+    answered = sorted(
+        (x.message_id, x.operation.result.code)
+        for x in responses
+        if x.message_id and isinstance(x.operation, m.FinalResponse)
+    )
     recorded = sorted(
         (record.message_id, record.code)
         for record in records
         if record.code is not None and record.operation not in ("malformed", "session")
     )
     assert answered == recorded
-
-
-def final(message):
-    return hasattr(message.operation, "result")

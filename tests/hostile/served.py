@@ -1,5 +1,8 @@
 """A session without sockets whose server answers at once, watched for what must hold whatever comes."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from gateway.ldap import messages as m
 from gateway.relay import commands as c
 from tests.hostile.octets import PASSWORD, SYNC
@@ -13,10 +16,10 @@ BIND_ID = 1
 class Served(Harness):
     """Bound, unless it is told not to. forwarded: requests that the server was sent since then."""
 
-    def __init__(self, bound=True, **settings):
+    def __init__(self, bound: bool = True, **settings: Any) -> None:
         super().__init__(**settings)
-        self.forwarded = []
-        self.answered = []
+        self.forwarded: list[m.Operation] = []
+        self.answered: list[m.LDAPMessage] = []
         self.over = False
         self._doing = 0
         if bound:
@@ -26,7 +29,7 @@ class Served(Harness):
             self.to_client.clear()
             self.forwarded.clear()
 
-    def do(self, commands):
+    def do(self, commands: Iterable[c.Command]) -> None:
         """The promises, checked on every command before it counts."""
         for command in commands:
             assert not self.over, "a command behind the end"
@@ -45,7 +48,7 @@ class Served(Harness):
         if not self._doing:
             check_records(self.audit, self.answered)
 
-    def serve(self):
+    def serve(self) -> None:
         """The server answers what has come to it, and what comes because of that."""
         while True:
             if c.ConnectServer in self.other:
@@ -57,7 +60,7 @@ class Served(Harness):
             for request in requests:
                 self._answer(request)
 
-    def _answer(self, request):
+    def _answer(self, request: m.LDAPMessage) -> None:
         operation = request.operation
         if not isinstance(operation, m.AbandonRequest | m.UnbindRequest):
             self.forwarded.append(operation)
@@ -66,16 +69,16 @@ class Served(Harness):
         elif isinstance(operation, m.SearchRequest):
             self.answer(request.message_id, entry(operation.base, "mail"), m.SearchResultDone(OK))
 
-    def receive(self, octets, piece=None):
+    def receive(self, octets: bytes, piece: int | None = None) -> None:
         """From the client; piece: so many octets at a time, None for all at once."""
         piece = piece or len(octets) or 1
         for at in range(0, len(octets), piece):
             self.do(self.session.client_data(octets[at : at + piece], self.now))
             self.serve()
 
-    def verdict(self):
+    def verdict(self) -> Verdict:
         results = tuple((number, code) for number, code in self.results() if number)
-        notices = [x.operation.result.code for x in self.to_client if x.message_id == 0]
+        notices = [code for number, code in self.results() if not number]
         assert len(notices) <= 1
         if self.session.closed:
             assert self.other[-1] is c.CloseClient

@@ -13,8 +13,9 @@ import pytest
 
 from gateway.ldap import messages as m
 from tests.hostile import octets as o
+from tests.hostile.answers import results
 from tests.hostile.asking import Asking
-from tests.hostile.at_work import HostileServer, RawConnection, gateway_configuration, results
+from tests.hostile.at_work import HostileServer, RawConnection, gateway_configuration
 from tests.hostile.from_servers import DN, FIRST
 from tests.hostile.served import Served
 

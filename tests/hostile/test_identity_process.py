@@ -12,7 +12,8 @@ import pytest
 
 from gateway.ldap import messages as m
 from tests.hostile import octets as o
-from tests.hostile.at_work import RawConnection, gateway_configuration, results
+from tests.hostile.answers import results
+from tests.hostile.at_work import RawConnection, gateway_configuration
 from tests.servers.gateway_process import PATIENCE
 from tests.servers.stub_server import StubServer
 

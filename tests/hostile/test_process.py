@@ -4,7 +4,8 @@ import pytest
 
 from gateway.ldap import messages as m
 from tests.hostile import octets as o
-from tests.hostile.at_work import HostileServer, RawConnection, entries, gateway_configuration, results
+from tests.hostile.answers import entries, results
+from tests.hostile.at_work import HostileServer, RawConnection, gateway_configuration
 from tests.hostile.test_from_clients import CASES as CLIENT_CASES
 from tests.hostile.test_from_servers import CASES as SERVER_CASES
 

@@ -26,7 +26,8 @@ from gateway.relay import commands as c
 from gateway.relay.client import Client
 from gateway.relay.steps import Ask
 from tests.hostile import octets as o
-from tests.hostile.at_work import HostileServer, RawConnection, gateway_configuration, results
+from tests.hostile.answers import results
+from tests.hostile.at_work import HostileServer, RawConnection, gateway_configuration
 from tests.hostile.from_clients import FAMILIES
 from tests.relay.harness import Harness, bind
 

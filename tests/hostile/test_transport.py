@@ -12,7 +12,8 @@ import pytest
 
 from gateway.ldap import messages as m
 from tests.hostile import octets as o
-from tests.hostile.at_work import HostileServer, RawConnection, gateway_configuration, plain_connection, results
+from tests.hostile.answers import results
+from tests.hostile.at_work import HostileServer, RawConnection, gateway_configuration, plain_connection
 
 pytestmark = pytest.mark.servers
 

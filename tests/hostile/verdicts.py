@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from tests.hostile.answers import Result
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -9,27 +11,27 @@ class Verdict:
     end: "open" - the session goes on, "notice" - it ended with a notice of disconnection, "closed" - without one,
     "waits" - it is open and waits for the rest of a message. notice: the code of the notice."""
 
-    results: tuple = ()
+    results: tuple[Result, ...] = ()
     forwarded: int = 0
     end: str = "open"
     notice: int | None = None
 
 
-def refused(code, id=7):
+def refused(code: int, id: int = 7) -> Verdict:
     """The operation gets this code, nothing reaches the server, and the session goes on."""
     return Verdict(((id, code),))
 
 
-def answered(*results, forwarded):
+def answered(*results: Result, forwarded: int) -> Verdict:
     return Verdict(results, forwarded)
 
 
-def ended(*results, forwarded=0, code=2):
+def ended(*results: Result, forwarded: int = 0, code: int = 2) -> Verdict:
     """These answers, then a notice of disconnection."""
     return Verdict(results, forwarded, "notice", code)
 
 
-def closed(*results, forwarded=0):
+def closed(*results: Result, forwarded: int = 0) -> Verdict:
     return Verdict(results, forwarded, "closed")
 
 

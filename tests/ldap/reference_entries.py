@@ -4,12 +4,17 @@ It reads BER into nested values, decides on values, and writes everything anew.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gateway.ldap.dn import DNError, parse
+from gateway.ldap.dn import DN, DNError, parse
 
 OPTION = re.compile(r"[a-z0-9-]+|range=[0-9]{1,10}-([0-9]{1,10}|\*)", re.ASCII)
 SEQUENCE, SET, INTEGER, BOOLEAN, OCTETS, ENTRY, CONTROLS = 0x30, 0x31, 0x02, 0x01, 0x04, 0x64, 0xA0
+
+
+# A tag and contents.
+Element = tuple[int, bytes]
 
 
 class Unreadable(Exception):
@@ -41,17 +46,17 @@ class Rules:
     controls: OIDs that pass."""
 
     attributes: list[str]
-    bases: list
-    excluded: list
+    bases: list[DN]
+    excluded: list[DN]
     controls: tuple[bytes, ...] = ()
 
-    def number(self, description):
+    def number(self, description: str) -> int:
         kind, *options = description.lower().split(";")
         if not all(OPTION.fullmatch(option) for option in options):
             return -1
         return self.attributes.index(kind) if kind in self.attributes else -1
 
-    def permits(self, text):
+    def permits(self, text: str) -> bool:
         try:
             dn = parse(text)
         except DNError:
@@ -60,8 +65,8 @@ class Rules:
         return inside and not any(dn.is_inside_loosely(base) for base in self.excluded)
 
 
-def first(octets):
-    """(tag, contents) of the element that octets begin with, and what is behind it."""
+def first(octets: bytes) -> tuple[Element, bytes]:
+    """The element that octets begin with, and what is behind it."""
     if len(octets) < 2 or octets[0] & 0x1F == 0x1F:
         raise Unreadable
     tag, length, octets = octets[0], octets[1], octets[2:]
@@ -77,8 +82,8 @@ def first(octets):
     return (tag, octets[:length]), octets[length:]
 
 
-def elements(octets):
-    """[(tag, contents)] of what fills octets."""
+def elements(octets: bytes) -> list[Element]:
+    """What fills octets."""
     found = []
     while octets:
         element, octets = first(octets)
@@ -86,7 +91,7 @@ def elements(octets):
     return found
 
 
-def the(octets, *tags):
+def the(octets: bytes, *tags: int) -> list[bytes]:
     """The contents of exactly these elements."""
     found = elements(octets)
     if tuple(tag for tag, _ in found) != tags:
@@ -94,7 +99,7 @@ def the(octets, *tags):
     return [contents for _, contents in found]
 
 
-def write(tag, contents):
+def write(tag: int, contents: bytes) -> bytes:
     size = len(contents)
     if size < 0x80:
         return bytes((tag, size)) + contents
@@ -102,14 +107,14 @@ def write(tag, contents):
     return bytes((tag, 0x80 + len(length))) + length + contents
 
 
-def text(octets):
+def text(octets: bytes) -> str:
     try:
         return octets.decode()
     except UnicodeDecodeError:
         raise Unreadable from None
 
 
-def number(octets):
+def number(octets: bytes) -> int:
     """An INTEGER from 0 on in its shortest form."""
     value = int.from_bytes(octets, "big", signed=True)
     if not 0 < len(octets) <= 4 or value < 0 or value.to_bytes(value.bit_length() // 8 + 1, "big") != octets:
@@ -117,19 +122,18 @@ def number(octets):
     return value
 
 
-def written_number(value):
+def written_number(value: int) -> bytes:
     return write(INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big"))
 
 
-def rewrite(message, searches, rules):
+def rewrite(message: bytes, searches: Mapping[int, Search], rules: Rules) -> str | tuple[str, bytes]:
     """What becomes of one whole message: ("sent", octets), or one of the words "held back", "ranged", "too many" and
     "too large". searches: by the server's message IDs. Raises Unreadable, NotForIt."""
     (tag, message_id), rest = first(the(message, SEQUENCE)[0])
     if tag != INTEGER:
         raise Unreadable
-    message_id = number(message_id)
+    search = searches.get(number(message_id))
     (tag, entry), rest = first(rest)
-    search = searches.get(message_id)
     if search is None or tag != ENTRY:
         raise NotForIt
     search.received += 1
@@ -163,7 +167,7 @@ def rewrite(message, searches, rules):
     return "sent", whole
 
 
-def read_attribute(tag, contents):
+def read_attribute(tag: int, contents: bytes) -> tuple[bytes, list[bytes]]:
     if tag != SEQUENCE:
         raise Unreadable
     description, values = the(contents, OCTETS, SET)
@@ -173,7 +177,7 @@ def read_attribute(tag, contents):
     return description, [value for _, value in found]
 
 
-def read_controls(parts, rules):
+def read_controls(parts: list[Element], rules: Rules) -> bytes:
     """What passes of an entry's controls, written anew."""
     if not parts:
         return b""
@@ -205,7 +209,7 @@ def read_controls(parts, rules):
     return write(CONTROLS, kept) if kept else b""
 
 
-def is_oid(oid):
+def is_oid(oid: str) -> bool:
     arcs = oid.split(".")
     return (
         len(arcs) > 1

@@ -21,7 +21,7 @@ oids = st.sampled_from(["1.2.840.113556.1.4.319", "1.3.6.1.4.1.1466.20037", "2.1
 
 
 @st.composite
-def substrings(draw):
+def substrings(draw: st.DrawFn) -> f.Filter:
     found = f.Substrings(
         draw(filter_types), draw(st.none() | parts), tuple(draw(st.lists(parts, max_size=3))), draw(st.none() | parts)
     )
@@ -29,7 +29,7 @@ def substrings(draw):
 
 
 @st.composite
-def extensible(draw):
+def extensible(draw: st.DrawFn) -> f.ExtensibleMatch:
     rule = draw(st.none() | oids)
     attribute = draw(filter_types) if rule is None else draw(st.none() | filter_types)
     return f.ExtensibleMatch(rule, attribute, draw(values), draw(st.booleans()))

@@ -1,5 +1,6 @@
 """Certificates for clients of TLS, as a private authority issues them."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -7,15 +8,17 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-KINDS = {
+KINDS: dict[str, Callable[[str], x509.GeneralName]] = {
     "DNS": x509.DNSName,
     "email": x509.RFC822Name,
     "URI": x509.UniformResourceIdentifier,
     "IP": lambda text: x509.IPAddress(ip_address(text)),
 }
+# An extension, and whether it is critical.
+Extension = tuple[x509.ExtensionType, bool]
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class ClientFiles:
     private_key: Path
 
 
-def name_of(common_name, organisation=None):
+def name_of(common_name: str, organisation: str | None = None) -> x509.Name:
     attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
     if organisation is not None:
         attributes.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation))
@@ -34,7 +37,7 @@ def name_of(common_name, organisation=None):
 class Authority:
     """ca_file: its certificate."""
 
-    def __init__(self, directory, stem):
+    def __init__(self, directory: Path, stem: str) -> None:
         self._directory = directory
         self._key = generate_private_key(SECP256R1())
         self._name = name_of(f"{stem} CA")
@@ -44,9 +47,17 @@ class Authority:
         self.ca_file = directory / f"{stem}-ca.pem"
         self.ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, stem, subject, alt_names=(), *, usage=ExtendedKeyUsageOID.CLIENT_AUTH, valid=timedelta(days=1)):
+    def issue(
+        self,
+        stem: str,
+        subject: x509.Name,
+        alt_names: Iterable[str] = (),
+        *,
+        usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.CLIENT_AUTH,
+        valid: timedelta = timedelta(days=1),
+    ) -> ClientFiles:
         key = generate_private_key(SECP256R1())
-        extensions = [(x509.ExtendedKeyUsage([usage]), False)]
+        extensions: list[Extension] = [(x509.ExtendedKeyUsage([usage]), False)]
         if alt_names:
             names = [KINDS[kind](value) for kind, _, value in (name.partition(":") for name in alt_names)]
             extensions.append((x509.SubjectAlternativeName(names), False))
@@ -60,7 +71,9 @@ class Authority:
         )
         return files
 
-    def _sign(self, subject, key, extensions, valid):
+    def _sign(
+        self, subject: x509.Name, key: EllipticCurvePrivateKey, extensions: Iterable[Extension], valid: timedelta
+    ) -> x509.Certificate:
         now = datetime.now(UTC)
         builder = (
             x509.CertificateBuilder()

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Callable
 
 from gateway.net.event_loop import EventLoop
 
@@ -9,20 +10,20 @@ PATIENCE = 30.0
 
 
 class Loop(EventLoop):
-    def until(self, true):
+    def until(self, true: Callable[[], object]) -> None:
         """Turns until it is true. Fails where that takes longer than PATIENCE."""
         end = time.monotonic() + PATIENCE
         while not true():
             assert time.monotonic() < end, "it does not come"
             self.iterate(0.01)
 
-    def settle(self):
+    def settle(self) -> None:
         """Everything that is ready and due now is done."""
         for _ in range(5):
             self.iterate(0)
 
 
-def connected_sockets():
+def connected_sockets() -> tuple[socket.socket, socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         one = socket.create_connection(listening.getsockname(), PATIENCE)
         other, _ = listening.accept()

@@ -2,6 +2,7 @@
 
 import urllib.error
 import urllib.request
+from email.message import Message
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -10,7 +11,7 @@ from tests.emitted import EMITTED
 PATIENCE = 30
 
 
-def get(port, path="/healthz", **headers):
+def get(port: int, path: str = "/healthz", **headers: str) -> tuple[int, Message, str]:
     """Status, headers and text."""
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
     try:
@@ -23,7 +24,7 @@ def get(port, path="/healthz", **headers):
             return error.code, error.headers, error.read().decode()
 
 
-def samples(port):
+def samples(port: int) -> dict[tuple[str, ...], float]:
     """The value of each sample of /metrics by its name and the values of its labels, in the order of their names."""
     status, headers, text = get(port, "/metrics")
     assert (status, headers["content-type"].split(";")[0]) == (200, "text/plain")

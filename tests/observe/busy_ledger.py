@@ -1,28 +1,32 @@
 """A ledger of a gateway that has seen a good deal: what the status page has to cope with."""
 
 from dataclasses import replace
+from typing import Any
 
 from gateway.net.observer import FailureCause
 from gateway.net.settings import DiscoverySettings
-from gateway.observe.ledger import DAY, HOUR, ListenerStatus
+from gateway.observe.ledger import DAY, HOUR, Ledger, ListenerStatus
 from gateway.policy.reasons import Reason
-from tests.observe.ledgers import CORP, DC1, DC2, NOW, ledger, settings
+from tests.observe.ledgers import CORP, DC1, DC2, NOW, clock_of, ledger, settings
 from tests.observe.records import record
 from tests.policy.mapped import OWN_DN, mapped_account, mapped_changes
 
 GAP = 60.0
 
 
-def run(kept, *searches):
+def run(kept: Ledger, *searches: dict[str, Any]) -> None:
+    clock = clock_of(kept)
     for fields in searches:
-        kept.clock.now += fields.get("seconds", 1)
-        kept.add(record(**{"server": "ldaps://dc1", "own_seconds": 0.004, "server_seconds": 0.03} | fields))
-    kept.clock.now += GAP
+        clock.now += fields.get("seconds", 1)
+        usual: dict[str, Any] = {"server": "ldaps://dc1", "own_seconds": 0.004, "server_seconds": 0.03}
+        kept.add(record(**usual | fields))
+    clock.now += GAP
     kept.pass_time(0.002, ())
 
 
-def busy_ledger():
+def busy_ledger() -> Ledger:
     kept = ledger()
+    clock = clock_of(kept)
     listeners = tuple(
         ListenerStatus(f"{address} ({kind})", NOW + days * DAY)
         for address, kind, days in (
@@ -47,8 +51,8 @@ def busy_ledger():
         )
         if i % 3 == 0:
             run(kept, {"client": names[1], "sent": 800 + i, "received": 900, "seconds": 7})
-        kept.clock.now += 2 * HOUR
-    refused = {"decision": "refuse", "code": 50}
+        clock.now += 2 * HOUR
+    refused: dict[str, Any] = {"decision": "refuse", "code": 50}
     run(
         kept,
         {"client": "signatures", "sent": 4000, "received": 4000, "seconds": 21},
@@ -63,13 +67,13 @@ def busy_ledger():
     for reason, count in (("base-not-allowed", 17), ("login-outside-base", 4), ("operation-not-allowed", 1)):
         for _ in range(count):
             kept.add(record("bind", client="mimecast", **refused, reason=reason))
-    kept.server_connected(CORP, DC1, kept.clock.now + 180 * DAY)
+    kept.server_connected(CORP, DC1, clock.now + 180 * DAY)
     kept.server_failed(CORP, DC2, FailureCause.certificate)
     kept.lockout_store_changed("redis://redis.corp.example:6379/0")
     kept.lockout_store_state("Connection refused.")
     kept.server_fell(CORP, DC2, FailureCause.certificate)
     for _ in range(3):
         kept.session_opened("mimecast")
-    kept.clock.now += 2 * HOUR + 40 * 60
+    clock.now += 2 * HOUR + 40 * 60
     kept.add(record(client="mimecast", sent=6200, received=6200, seconds=20.0, more=True))
     return kept

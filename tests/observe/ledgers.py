@@ -1,10 +1,13 @@
 """Ledgers with a clock that the test moves, and the configuration that they are told of."""
 
+from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 from gateway.net.settings import ClientSettings, DirectorySettings, GatewaySettings, ServerSettings
 from gateway.observe.ledger import Ledger, ListenerStatus
+from gateway.observe.sync_runs import SyncRun
 from gateway.relay.settings import SessionLimits
 from tests.policy.policies import policy
 
@@ -16,14 +19,22 @@ LISTENER = ListenerStatus("192.0.2.1:636 (ldaps)", NOW + 40 * 86_400)
 
 
 class Clock:
-    def __init__(self):
+    def __init__(self) -> None:
         self.now = NOW
 
-    def __call__(self):
+    def __call__(self) -> float:
         return self.now
 
 
-def settings(*clients, directory=CORP, sync_gap=60.0, **changes):
+def clock_of(ledger: Ledger) -> Clock:
+    """The clock of one that ledger() made."""
+    assert isinstance(ledger.clock, Clock)
+    return ledger.clock
+
+
+def settings(
+    *clients: str, directory: DirectorySettings = CORP, sync_gap: float = 60.0, **changes: Any
+) -> GatewaySettings:
     """A configuration with these clients. changes: of their policies."""
     served = tuple(
         ClientSettings(policy(name=name, **changes), (ip_network("198.51.100.0/24"),), directory, sync_gap=sync_gap)
@@ -32,8 +43,8 @@ def settings(*clients, directory=CORP, sync_gap=60.0, **changes):
     return GatewaySettings((), served, SessionLimits())
 
 
-def ledger(*clients, **keywords):
+def ledger(*clients: str, run_ended: Callable[[SyncRun], None] = lambda run: None) -> Ledger:
     """One that serves these clients, or mimecast; its clock can be moved."""
-    made = Ledger(Clock(), **keywords)
+    made = Ledger(Clock(), run_ended)
     made.serve(settings(*(clients or ("mimecast",))), (LISTENER,))
     return made

@@ -1,12 +1,14 @@
 """Audit records for the tests of what is made of them."""
 
+from typing import Any
+
 from gateway.ldap.filters import Present
 from gateway.relay.audit import AuditRecord
 
 STAFF = "OU=Staff,DC=corp,DC=example"
 
 
-def record(operation="search", *, client="mimecast", code=0, **fields):
+def record(operation: str = "search", *, client: str = "mimecast", code: int | None = 0, **fields: Any) -> AuditRecord:
     """A search of STAFF that a sync account made with success, unless fields say otherwise."""
     if operation == "search":
         whole = {"base": STAFF, "scope": "sub", "filter": Present("mail"), "asked": ("mail",), "forwarded": ("mail",)}

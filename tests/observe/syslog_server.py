@@ -6,6 +6,11 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+from gateway.demo.certificates import CertificateFiles
 
 PATIENCE = 30
 
@@ -17,13 +22,16 @@ _MESSAGE = re.compile(
 )
 
 
-def parse(message):
+def parse(message: bytes) -> dict[str, str | int]:
     """The parts of a message by name; a ValueError where it is not one by the RFC."""
     match = _MESSAGE.fullmatch(message)
     if match is None:
         raise ValueError(message)
-    parts = {name: value.decode() for name, value in match.groupdict().items()}
-    parts["sequence"] = int(re.search(r'\[meta sequenceId="([0-9]+)"\]', parts["data"])[1])
+    parts: dict[str, str | int] = {name: value.decode() for name, value in match.groupdict().items()}
+    sequence = re.search(rb'\[meta sequenceId="([0-9]+)"\]', match["data"])
+    if sequence is None:
+        raise ValueError(message)
+    parts["sequence"] = int(sequence[1])
     return parts
 
 
@@ -33,31 +41,32 @@ class SyslogServer:
     messages: everything that came, over all times that it was there.
     """
 
-    def __init__(self, transport, place=None, certificates=None):
+    def __init__(self, transport: str, place: Path | None = None, certificates: CertificateFiles | None = None) -> None:
         self.transport = transport
-        self.messages = []
-        self._place = place
-        self._tls = None
+        self.messages: list[bytes] = []
+        assert transport != "unix" or place is not None
+        self._place = place if transport == "unix" else None
+        self._tls: ssl.SSLContext | None = None
         if certificates is not None:
             self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._tls.load_cert_chain(certificates.certificate, certificates.private_key)
-        self._open = []
-        self._threads = []
+        self._open: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
         self._port = 0
         self.come()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.go()
 
     @property
-    def address(self):
+    def address(self) -> str:
         return str(self._place) if self.transport == "unix" else f"{self.transport}://localhost:{self._port}"
 
-    def come(self):
-        if self.transport == "unix":
+    def come(self) -> None:
+        if self._place is not None:
             self._place.unlink(missing_ok=True)
             listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             listening.bind(str(self._place))
@@ -66,7 +75,7 @@ class SyslogServer:
             listening.bind(("127.0.0.1", self._port))
         else:
             listening = socket.create_server(("127.0.0.1", self._port))
-        if self.transport != "unix":
+        if self._place is None:
             self._port = listening.getsockname()[1]
         self._open.append(listening)
         stream = self.transport in ("tcp", "tls")
@@ -75,7 +84,7 @@ class SyslogServer:
             listening.settimeout(0.05)
         self._start(self._accept if stream else self._receive, listening)
 
-    def go(self):
+    def go(self) -> None:
         for each in self._open:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
@@ -84,10 +93,10 @@ class SyslogServer:
         for thread in self._threads:
             thread.join(PATIENCE)
         self._threads.clear()
-        if self.transport == "unix":
+        if self._place is not None:
             self._place.unlink(missing_ok=True)
 
-    def wait_for(self, count):
+    def wait_for(self, count: int) -> list[dict[str, str | int]]:
         """Until that many messages are there; all of them, parsed."""
         until = time.monotonic() + PATIENCE
         while len(self.messages) < count:
@@ -95,11 +104,11 @@ class SyslogServer:
             time.sleep(0.005)
         return [parse(message) for message in self.messages]
 
-    def _start(self, target, *arguments):
+    def _start(self, target: Callable[..., None], *arguments: Any) -> None:
         self._threads.append(threading.Thread(target=target, args=arguments, daemon=True))
         self._threads[-1].start()
 
-    def _receive(self, listening):
+    def _receive(self, listening: socket.socket) -> None:
         while True:
             try:
                 self.messages.append(listening.recv(70_000))
@@ -108,7 +117,7 @@ class SyslogServer:
             except OSError:
                 return
 
-    def _accept(self, listening):
+    def _accept(self, listening: socket.socket) -> None:
         while True:
             try:
                 connection, _ = listening.accept()
@@ -117,7 +126,7 @@ class SyslogServer:
             self._open.append(connection)
             self._start(self._read, connection)
 
-    def _read(self, connection):
+    def _read(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError):
             if self._tls is not None:
                 connection = self._tls.wrap_socket(connection, server_side=True)

@@ -1,7 +1,10 @@
 """Mapped accounts as the tests of policy and relay use them: nothing of theirs is verified there."""
 
+from typing import Any
+
 from gateway.ldap.dn import parse
 from gateway.policy.credentials import MappedAccount, OwnPassword
+from gateway.policy.settings import ClientPolicy
 from tests.policy.policies import policy
 
 OWN_DN = "CN=svc-gateway,OU=Staff,DC=corp,DC=example"
@@ -9,11 +12,11 @@ OWN_PASSWORD = b"Inner-Passw0rd"
 OUTER_DN = "CN=service,O=Outside"
 
 
-def mapped_account(name, *hashes, password=OWN_PASSWORD):
+def mapped_account(name: str, *hashes: str, password: bytes = OWN_PASSWORD) -> MappedAccount:
     return MappedAccount(name, hashes or ("hash",), OWN_DN, OwnPassword(password))
 
 
-def mapped_changes(*accounts, **changes):
+def mapped_changes(*accounts: MappedAccount, **changes: Any) -> dict[str, Any]:
     """Of policy(): these are its only sync accounts."""
     return {
         "sync_accounts": tuple(account.name for account in accounts),
@@ -24,5 +27,5 @@ def mapped_changes(*accounts, **changes):
     }
 
 
-def mapped_policy(*accounts, **changes):
+def mapped_policy(*accounts: MappedAccount, **changes: Any) -> ClientPolicy:
     return policy(**mapped_changes(*accounts, **changes))

@@ -1,8 +1,9 @@
 """Names of containers that matter for RFC 4514, as the Samba lab has them, and the ways in which people mistype DNs."""
 
 import unicodedata
+from collections.abc import Callable
 
-from gateway.ldap.dn import DN, escape_value, parse, portable
+from gateway.ldap.dn import DN, HexValue, escape_value, parse, portable
 
 STAFF = "OU=Staff,DC=corp,DC=example"
 NAMES = [
@@ -25,28 +26,33 @@ NAMES = [
 ]
 
 
-def right(name):
+def right(name: str) -> str:
     """The DN of the container; the last one lies below the first."""
     above = rf"OU=Sales\, EMEA,{STAFF}" if name == NAMES[-1] else STAFF
     return f"OU={escape_value(name)},{above}"
 
 
-def _rdns(dn):
-    return [(ava.type, ava.value) for (ava,) in dn.rdns]
+def _rdns(dn: DN) -> list[tuple[str, str]]:
+    """The types and values of a DN whose RDNs have one value each, in no hexadecimal digits."""
+    found = []
+    for (ava,) in dn.rdns:
+        assert not isinstance(ava.value, HexValue)
+        found.append((ava.type, ava.value))
+    return found
 
 
-def _bare(dn):
+def _bare(dn: DN) -> str:
     return ",".join(f"{kind}={value}" for kind, value in _rdns(dn))
 
 
-def _each(dn, write):
+def _each(dn: DN, write: Callable[[str], str]) -> str:
     return ",".join(f"{kind}={write(value)}" for kind, value in _rdns(dn))
 
 
 _LONG = {"OU": "organizationalUnitName", "DC": "domainComponent", "CN": "commonName"}
 _FILTER = str.maketrans({"(": "\\28", ")": "\\29", "*": "\\2a", "\\": "\\5c"})
 # Each takes a DN and gives it as somebody typed it.
-WAYS = {
+WAYS: dict[str, Callable[[DN], str]] = {
     "nothing escaped": _bare,
     "nothing escaped, in capitals": lambda dn: _bare(dn).upper(),
     "nothing escaped, blanks around separators": lambda dn: " , ".join(f"{k} = {v}" for k, v in _rdns(dn)),
@@ -66,6 +72,6 @@ WAYS = {
 }
 
 
-def typed(way, dn):
+def typed(way: str, dn: DN | str) -> str:
     """A right DN in one of the WAYS."""
     return WAYS[way](dn if isinstance(dn, DN) else parse(dn))

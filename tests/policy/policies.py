@@ -1,6 +1,7 @@
 """A client block as the tests of policy and relay use it."""
 
 from dataclasses import replace
+from typing import Any
 
 from gateway.ldap.dn import parse
 from gateway.policy.settings import ClientPolicy
@@ -17,5 +18,6 @@ POLICY = ClientPolicy(
 )
 
 
-def policy(**changes):
+def policy(**changes: Any) -> ClientPolicy:
+    """POLICY, with other values in these of its fields."""
     return replace(POLICY, **changes)

@@ -3,12 +3,13 @@
 import contextlib
 import socket
 import threading
+from collections.abc import Callable, Iterator
 
 from tests.skips import KernelFeature
 
 
 @contextlib.contextmanager
-def black_hole():
+def black_hole() -> Iterator[int]:
     """A port whose queue of connections is full, so that the kernel drops each further one like a firewall."""
     with socket.socket() as listening, contextlib.ExitStack() as waiting:
         listening.bind(("127.0.0.1", 0))
@@ -26,11 +27,11 @@ def black_hole():
 
 
 @contextlib.contextmanager
-def serving(reply):
+def serving(reply: Callable[[socket.socket], object]) -> Iterator[int]:
     """A port where reply takes each connection, in a thread of its own."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
-        def accept():
+        def accept() -> None:
             with contextlib.suppress(OSError), listening.accept()[0] as connection:
                 connection.settimeout(20)
                 reply(connection)

@@ -1,12 +1,18 @@
 """A session with both its peers played by the test."""
 
+from collections.abc import Callable, Iterable
+from typing import Any, Self
+
 from gateway.ldap import messages as m
 from gateway.ldap.filters import Present
 from gateway.ldap.framing import Framer
 from gateway.ldap.results import LDAPResult
+from gateway.policy.credentials import SecretCheck, SecretVerdict
 from gateway.policy.policy import Policy
-from gateway.policy.shrink import Remembered
+from gateway.policy.shrink import Remembered, Shape
 from gateway.relay import commands as c
+from gateway.relay.audit import AuditRecord
+from gateway.relay.pace import Rates
 from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
 from gateway.relay.settings import SessionLimits
@@ -20,7 +26,15 @@ OK = LDAPResult(0)
 class Harness:
     """Time stands still unless it is moved."""
 
-    def __init__(self, *, tls=True, needs_tls=False, limits=None, rates=None, **changes):
+    def __init__(
+        self,
+        *,
+        tls: bool = True,
+        needs_tls: bool = False,
+        limits: SessionLimits | None = None,
+        rates: Rates | None = None,
+        **changes: Any,
+    ) -> None:
         self.now = 100.0
         self.facts = ServerFacts()
         self.facts.is_active_directory["ldaps://dc1"] = False
@@ -35,12 +49,17 @@ class Harness:
             needs_tls=needs_tls,
             rates=rates,
         )
-        self.to_client, self.to_server, self.other, self.audit = [], [], [], []
-        self.sizes = {}
-        self.verifying = []
-        self.guarded, self.attempts, self.joined = set(), [], []
+        self.to_client: list[m.LDAPMessage] = []
+        self.to_server: list[m.LDAPMessage] = []
+        self.other: list[type[c.Command]] = []
+        self.audit: list[AuditRecord] = []
+        self.sizes: dict[Shape, Remembered] = {}
+        self.verifying: list[SecretCheck] = []
+        self.guarded: set[str] = set()
+        self.attempts: list[tuple[str, str]] = []
+        self.joined: list[tuple[str, str]] = []
 
-    def do(self, commands):
+    def do(self, commands: Iterable[c.Command]) -> None:
         for command in commands:
             if isinstance(command, c.SendToClient):
                 self.to_client += split(command.data, m.decode_response)
@@ -66,26 +85,26 @@ class Harness:
             else:
                 self.other.append(type(command))
 
-    def send(self, *requests, start=1):
+    def send(self, *requests: m.Operation, start: int = 1) -> None:
         data = b"".join(m.encode(m.LDAPMessage(start + i, r)) for i, r in enumerate(requests))
         self.do(self.session.client_data(data, self.now))
 
-    def answer(self, message_id, *operations):
+    def answer(self, message_id: int, *operations: m.Operation) -> None:
         data = b"".join(m.encode(m.LDAPMessage(message_id, o)) for o in operations)
         self.do(self.session.server_data(data, self.now))
 
-    def connected(self):
+    def connected(self) -> None:
         self.do(self.session.server_connected("ldaps://dc1", self.now))
 
-    def verified(self, verdict):
+    def verified(self, verdict: SecretVerdict) -> None:
         """Of the secret that came first."""
         self.do(self.session.secret_verified(self.verifying.pop(0), verdict, self.now))
 
-    def tick(self, seconds):
+    def tick(self, seconds: float) -> None:
         self.now += seconds
         self.do(self.session.tick(self.now))
 
-    def bound(self):
+    def bound(self) -> Self:
         self.send(bind("svc-sync@corp.example"))
         self.connected()
         self.answer(1, m.BindResponse(OK))
@@ -93,29 +112,35 @@ class Harness:
         self.to_server.clear()
         return self
 
-    def results(self):
-        return [(x.message_id, x.operation.result.code) for x in self.to_client if hasattr(x.operation, "result")]
+    def results(self) -> list[tuple[int, int]]:
+        """Of the final responses that the client was sent: message IDs and codes."""
+        return [
+            (x.message_id, x.operation.result.code) for x in self.to_client if isinstance(x.operation, m.FinalResponse)
+        ]
 
 
-def split(data, decode):
-    framer, found = Framer(1 << 26), []
+def split(data: bytes, decode: Callable[[bytes], m.LDAPMessage]) -> list[m.LDAPMessage]:
+    framer = Framer(1 << 26)
+    found: list[m.LDAPMessage] = []
     framer.feed(data)
     while (message := framer.next_message()) is not None:
         found.append(decode(message))
     return found
 
 
-def bind(name, password=b"Harness-Passw0rd"):
+def bind(name: str, password: bytes = b"Harness-Passw0rd") -> m.BindRequest:
     return m.BindRequest(3, name, m.SimpleAuthentication(password))
 
 
-def search(base=BASE, **more):
-    return m.SearchRequest(base, 2, Present("objectClass"), ("mail", "pager"), **more)
+def search(base: str = BASE, *, size_limit: int = 0) -> m.SearchRequest:
+    return m.SearchRequest(base, 2, Present("objectClass"), ("mail", "pager"), size_limit=size_limit)
 
 
-def entry(dn, *attributes):
+def entry(dn: str, *attributes: str) -> m.SearchResultEntry:
     return m.SearchResultEntry(dn, tuple(m.Attribute(name, (b"v",)) for name in attributes))
 
 
-def done(code=0, **more):
-    return m.SearchResultDone(LDAPResult(code, **more))
+def done(
+    code: int = 0, *, matched_dn: str = "", diagnostic: str = "", referral: tuple[str, ...] = ()
+) -> m.SearchResultDone:
+    return m.SearchResultDone(LDAPResult(code, matched_dn, diagnostic, referral))
