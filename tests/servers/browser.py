@@ -17,18 +17,19 @@ onload = () => {{ document.documentElement.dataset.width = frame.contentDocument
 class Browser:
     """Each look is a process and a profile of its own. Skips the test where there is no Chromium."""
 
-    def __init__(self):
-        self._program = shutil.which("chromium")
-        if self._program is None:
+    def __init__(self) -> None:
+        program = shutil.which("chromium")
+        if program is None:
             pytest.skip("needs a browser: apt-get install chromium")
+        self._program = program
 
-    def read(self, url):
+    def read(self, url: str) -> tuple[str, list[str]]:
         """The document as the browser has it after loading, and what it complained of."""
         ended = self._run("--dump-dom", "--enable-logging=stderr", url)
         complaints = [line for line in ended.stderr.splitlines() if "CONSOLE" in line]
         return ended.stdout, complaints
 
-    def width(self, html, window):
+    def width(self, html: str, window: int) -> int:
         """How wide the page gets in a window of this width, in CSS pixels; more, and a reader has to scroll aside."""
         with tempfile.TemporaryDirectory() as directory:
             page = Path(directory) / "page.html"
@@ -36,7 +37,7 @@ class Browser:
             ended = self._run("--dump-dom", "--hide-scrollbars", page.as_uri())
         return int(ended.stdout.split('data-width="')[1].split('"')[0])
 
-    def _run(self, *arguments):
+    def _run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
             # Its sandbox works for no root; what it shows is our own page.
             fixed = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]

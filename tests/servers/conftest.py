@@ -1,10 +1,12 @@
 """Real servers and the gateway before them. What takes long to set up is set up once per run."""
 
 import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from gateway.demo.certificates import LOOPBACK_NAMES, make_certificates
+from gateway.demo.certificates import LOOPBACK_NAMES, CertificateFiles, make_certificates
 from tests.servers.gateway_process import PATIENCE, GatewayProcess
 from tests.servers.raw_client import RawClient
 from tests.servers.samba_domain import running_samba
@@ -12,25 +14,25 @@ from tests.servers.slapd import Slapd
 
 
 @pytest.fixture(scope="session")
-def samba(pytestconfig):
+def samba(pytestconfig: pytest.Config) -> Iterator[dict[str, str]]:
     """The settings of a Samba domain of 500 people; nothing in it may be changed by a test."""
     with running_samba(pytestconfig.cache.mkdir("samba")) as settings:
         yield settings
 
 
 @pytest.fixture(scope="session")
-def slapd():
+def slapd() -> Iterator[Slapd]:
     """slapd with slapd_tree's company of 500 people; for tests that stop or change it there is start_slapd."""
     with Slapd() as running:
         yield running
 
 
 @pytest.fixture
-def start_slapd():
+def start_slapd() -> Iterator[Callable[..., Slapd]]:
     """A function that takes Slapd's arguments; what it started is gone after the test."""
-    started = []
+    started: list[Slapd] = []
 
-    def start(*arguments, **keywords):
+    def start(*arguments: Any, **keywords: Any) -> Slapd:
         started.append(Slapd(*arguments, **keywords))
         return started[-1]
 
@@ -40,19 +42,19 @@ def start_slapd():
 
 
 @pytest.fixture(scope="session")
-def certificates(tmp_path_factory):
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
     """CertificateFiles of the gateway's listeners, for localhost, 127.0.0.1 and 127.0.0.2."""
     directory = tmp_path_factory.mktemp("certificates")
     return make_certificates(directory, "gateway", (*LOOPBACK_NAMES, "127.0.0.2"))
 
 
 @pytest.fixture
-def open_client(certificates):
+def open_client(certificates: CertificateFiles) -> Iterator[Callable[..., RawClient]]:
     """A function that takes a GatewayProcess, a name and a password, and RawClient's keywords; the client is bound,
     and closed after the test."""
-    opened = []
+    opened: list[RawClient] = []
 
-    def open_(running, name, password, **keywords):
+    def open_(running: GatewayProcess, name: str, password: str, **keywords: Any) -> RawClient:
         opened.append(RawClient(running.port, certificates.ca_file, **keywords))
         assert opened[-1].bind(name, password) == 0
         return opened[-1]
@@ -63,16 +65,16 @@ def open_client(certificates):
 
 
 @pytest.fixture(scope="module")
-def start_gateway(tmp_path_factory):
+def start_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], GatewayProcess]]:
     """A function that takes a configuration's text and returns a GatewayProcess.
 
     At the end of the module each must stop with status 0 on SIGTERM, unless the test has stopped it, and none may
     have met an error that nobody caught.
     """
-    started = []
+    started: list[GatewayProcess] = []
     numbers = itertools.count()
 
-    def start(config):
+    def start(config: str) -> GatewayProcess:
         started.append(GatewayProcess(tmp_path_factory.mktemp(f"gateway{next(numbers)}"), config))
         return started[-1]
 

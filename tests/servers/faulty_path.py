@@ -6,6 +6,8 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
+from typing import Any, Self
 
 # Of the server's octets: enough for its whole handshake, so that what comes behind is LDAP.
 HANDSHAKE = 16_384
@@ -24,34 +26,35 @@ class FaultyPath:
     connections.
     """
 
-    def __init__(self, port):
+    def __init__(self, port: int) -> None:
         self._port = port
         self._listening = socket.create_server(("127.0.0.1", 0))
-        self._open = set()
-        self._threads = []
+        self._open: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
         self._closed = threading.Event()
         self.kind, self.after = "none", 0
         self.happened = self.passed = 0
         self._start(self._accept)
 
     @property
-    def port(self):
-        return self._listening.getsockname()[1]
+    def port(self) -> int:
+        port: int = self._listening.getsockname()[1]
+        return port
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._closed.set()
         _end(self._listening, *self._open)
         for thread in self._threads:
             thread.join(30)
 
-    def _start(self, target, *arguments):
+    def _start(self, target: Callable[..., None], *arguments: Any) -> None:
         self._threads.append(threading.Thread(target=target, args=arguments, daemon=True))
         self._threads[-1].start()
 
-    def _accept(self):
+    def _accept(self) -> None:
         while not self._closed.is_set():
             try:
                 client, _ = self._listening.accept()
@@ -72,7 +75,7 @@ class FaultyPath:
             self._open |= {client, server}
             self._start(self._lead, client, server, self.kind, self.after)
 
-    def _lead(self, client, server, kind, after):
+    def _lead(self, client: socket.socket, server: socket.socket, kind: str, after: int) -> None:
         passed, reads = 0, [client, server]
         with contextlib.suppress(OSError, ValueError):
             while True:
@@ -98,7 +101,7 @@ class FaultyPath:
         _end(client, server)
 
 
-def _break(kind, client, later):
+def _break(kind: str, client: socket.socket, later: bytes) -> None:
     """later: what is to come from the server now."""
     if kind == "garble":
         client.sendall(bytes([later[0] ^ 1]) + later[1:])
@@ -116,7 +119,7 @@ def _break(kind, client, later):
         _end(client)
 
 
-def _end(*connections):
+def _end(*connections: socket.socket) -> None:
     for connection in connections:
         with contextlib.suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)

@@ -9,9 +9,12 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Self
 from urllib.request import urlopen
 
+from gateway.demo.certificates import CertificateFiles
 from tests.emitted import EMITTED
 
 ROOT = Path(__file__).parents[2]
@@ -28,12 +31,20 @@ class GatewayProcess:
     Leaving the context kills what still runs.
     """
 
-    def __init__(self, directory, config, *, launcher=(), environment=None, descriptors=()):
+    def __init__(
+        self,
+        directory: Path,
+        config: str,
+        *,
+        launcher: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        descriptors: Collection[int] = (),
+    ) -> None:
         self.config = directory / "gateway.yaml"
         self.config.write_text(config)
         self._log = directory / "log"
         self._audit = directory / "audit"
-        self.admin_port = None
+        self.admin_port: int | None = None
         self._ending = False
         with self._log.open("w") as log, self._audit.open("w") as audit:
             self.process = subprocess.Popen(
@@ -56,19 +67,19 @@ class GatewayProcess:
         self.ports = [int(line.split("listening on ")[1].split()[0].rpartition(":")[2]) for line in listening]
 
     @property
-    def port(self):
+    def port(self) -> int:
         return self.ports[0]
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.kill()
 
-    def log(self):
+    def log(self) -> str:
         return self._log.read_text()
 
-    def wait_for(self, text, after=0):
+    def wait_for(self, text: str, after: int = 0) -> str:
         """Until a whole line of the log has text, behind its first characters, whose number is after; returns what is
         there."""
         until = time.monotonic() + PATIENCE
@@ -78,7 +89,7 @@ class GatewayProcess:
             time.sleep(0.02)
         return found
 
-    def audit_text(self):
+    def audit_text(self) -> str:
         """With the records of all operations that have ended by now."""
         # A thread writes them; where it stands, the log says after this signal.
         before = len(self.log())
@@ -89,11 +100,11 @@ class GatewayProcess:
             time.sleep(0.005)
         return self._audit.read_text()
 
-    def audit(self, **wanted):
+    def audit(self, **wanted: object) -> list[dict[str, Any]]:
         """The records of operations so far that have these fields; of other kinds only if `record` is one of these."""
         return _matching(self.audit_text(), wanted)
 
-    def wait_for_audit(self, count=1, **wanted):
+    def wait_for_audit(self, count: int = 1, **wanted: object) -> list[dict[str, Any]]:
         """Until there are count records with these fields; returns them, with those of all operations that have
         ended by now."""
         until = time.monotonic() + PATIENCE
@@ -103,13 +114,14 @@ class GatewayProcess:
             time.sleep(0.02)
         return found
 
-    def resident_octets(self):
+    def resident_octets(self) -> int:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0]) * 1024
 
-    def wait_until_still(self):
+    def wait_until_still(self) -> None:
         """Until the process spends no time for a while: where a client does not read, every buffer is full."""
-        spent, since = None, time.monotonic()
+        spent: list[str] | None = None
+        since = time.monotonic()
         until = since + PATIENCE
         while time.monotonic() - since < 0.5:
             assert time.monotonic() < until
@@ -118,24 +130,24 @@ class GatewayProcess:
                 spent, since = now, time.monotonic()
             time.sleep(0.05)
 
-    def reload(self, config):
+    def reload(self, config: str) -> str:
         """Puts the text in the file and sends SIGHUP; returns what the log says of it."""
         before = len(self.log())
         self.config.write_text(config)
         self.send("SIGHUP")
         return self.wait_for("reload", before)
 
-    def send(self, name):
+    def send(self, name: str) -> None:
         """name: of the signal."""
         self.process.send_signal(getattr(signal, name))
 
-    def terminate(self):
+    def terminate(self) -> None:
         self._note_pages()
         # Python takes a second one, once it is about to exit, for its end.
         self._ending = True
         self.send("SIGTERM")
 
-    def _note_pages(self):
+    def _note_pages(self) -> None:
         """What the admin pages say in the end, to be searched for passwords."""
         if self.admin_port is None or self.process.poll() is not None:
             return
@@ -144,27 +156,27 @@ class GatewayProcess:
             with contextlib.suppress(OSError), urlopen(f"http://127.0.0.1:{self.admin_port}{path}", timeout=2) as page:
                 EMITTED.note("admin page", page.read())
 
-    def stop(self):
+    def stop(self) -> int:
         """Ends it by SIGTERM, if it is not ending already; returns the exit status."""
         if not self._ending:
             self.terminate()
         return self.process.wait(PATIENCE)
 
-    def kill(self):
+    def kill(self) -> None:
         self._note_pages()
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(PATIENCE)
 
 
-def _matching(text, wanted):
+def _matching(text: str, wanted: Mapping[str, object]) -> list[dict[str, Any]]:
     records = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
     if "record" not in wanted:
         records = [record for record in records if record["record"] in ("operation", "sign-in")]
     return [record for record in records if wanted.items() <= record.items()]
 
 
-def free_port():
+def free_port() -> int:
     """Of loopback; nobody listens there until somebody else takes it. Systems give none of these to clients."""
     while True:
         port = random.randint(20_000, 32_000)
@@ -173,7 +185,9 @@ def free_port():
             return port
 
 
-def configuration(certificates, directory, client, **others):
+def configuration(
+    certificates: CertificateFiles, directory: Mapping[str, object], client: Mapping[str, object], **others: object
+) -> str:
     """A configuration's text: one LDAPS listener on a free port of loopback, one directory, one client.
 
     certificates: demo.certificates.CertificateFiles of the listener. directory, client: what their blocks hold

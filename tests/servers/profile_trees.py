@@ -4,14 +4,16 @@ In each, hundreds of people, some groups and things that must stay inside; every
 slapd_tree.HIDDEN_MARKS. Passwords are slapd_tree's.
 """
 
-from tests.servers.slapd_tree import SYNC_PASSWORD, USER_PASSWORD
+from collections.abc import Iterator
+
+from tests.servers.slapd_tree import SYNC_PASSWORD, USER_PASSWORD, Attributes, Entry
 
 # More than slapd gives without being told to.
 PEOPLE = 520
 CONTACTS = 20
 
 
-def domino_tree():
+def domino_tree() -> Iterator[Entry]:
     """Names with and without an organizational unit, flat ones, and groups with nothing above them.
 
     Every tenth person is not for foreign directories.
@@ -20,7 +22,11 @@ def domino_tree():
     for unit in ("OU=Sales,O=Acme", "OU=East,OU=Sales,O=Acme"):
         yield unit, {"objectClass": ["organizationalUnit"], "description": ["SECRET-unit"]}
     yield "CN=Mimecast Sync,O=Acme", _domino_person("Mimecast Sync", "sync", "sync@acme.example", SYNC_PASSWORD)
-    server = {"objectClass": ["dominoServer"], "mail": ["mail1@acme.example"], "description": ["SECRET-server"]}
+    server: Attributes = {
+        "objectClass": ["dominoServer"],
+        "mail": ["mail1@acme.example"],
+        "description": ["SECRET-server"],
+    }
     yield "CN=mail1,O=Acme", server
     people = [f"CN=Jürgen O'Neil {number:05},{_domino_unit(number)}" for number in range(1, PEOPLE + 1)]
     for number, dn in enumerate(people, 1):
@@ -45,11 +51,11 @@ def domino_tree():
         )
 
 
-def _domino_unit(number):
+def _domino_unit(number: int) -> str:
     return ("O=Acme", "OU=Sales,O=Acme", "OU=East,OU=Sales,O=Acme")[number % 3]
 
 
-def _domino_person(name, short, mail, password):
+def _domino_person(name: str, short: str, mail: str, password: str) -> Attributes:
     return {
         "objectClass": ["dominoPerson"],
         "sn": [name.split()[-1]],
@@ -65,7 +71,7 @@ def _domino_person(name, short, mail, password):
     }
 
 
-def openldap_tree():
+def openldap_tree() -> Iterator[Entry]:
     top = "dc=acme,dc=example"
     yield top, {"objectClass": ["domain"]}
     for unit in ("People", "Groups", "Contacts", "Services"):
@@ -81,7 +87,7 @@ def openldap_tree():
         yield dn, {"objectClass": ["groupOfNames"], "member": members, "description": ["SECRET-group"]}
 
 
-def google_tree():
+def google_tree() -> Iterator[Entry]:
     top = "dc=example,dc=com"
     yield top, {"objectClass": ["domain"]}
     for unit in ("ou=Users", "ou=Sales,ou=Users", "ou=Services,ou=Users", "ou=Groups"):
@@ -96,7 +102,7 @@ def google_tree():
     yield group, {"objectClass": ["groupOfNames"], "member": people, "description": ["SECRET-group"]}
 
 
-def _person(name, uid, password):
+def _person(name: str, uid: str, password: str) -> Attributes:
     return {
         "objectClass": ["inetOrgPerson"],
         "cn": [name],

@@ -4,19 +4,42 @@ import contextlib
 import socket
 import ssl
 import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol, Self
 
+from gateway.ldap.controls import Control
 from gateway.ldap.filter_text import parse_filter
 from gateway.ldap.messages import WHOLE_SUBTREE, SearchRequest
-from gateway.relay.client import BindResult, Client, Disconnection, Entry, SearchDone
+from gateway.ldap.results import LDAPResult
+from gateway.relay.client import BindResult, Client, Disconnection, Entry, Event, SearchDone
 
 PATIENCE = 60
 
 
+class ShownCertificate(Protocol):
+    """The files of a certificate that a client shows."""
+
+    @property
+    def certificate(self) -> Path: ...
+    @property
+    def private_key(self) -> Path: ...
+
+
 class RawClient:
     """A connection over LDAPS, not bound. source: the address it comes from. receive_buffer: octets that the kernel
-    may hold for it. before: what is sent ahead of TLS, each piece by itself. certificate: ClientFiles that it shows."""
+    may hold for it. before: what is sent ahead of TLS, each piece by itself. certificate: what it shows."""
 
-    def __init__(self, port, ca_file, *, source="127.0.0.1", receive_buffer=None, before=(), certificate=None):
+    def __init__(
+        self,
+        port: int,
+        ca_file: str | Path,
+        *,
+        source: str = "127.0.0.1",
+        receive_buffer: int | None = None,
+        before: Iterable[bytes] = (),
+        certificate: ShownCertificate | None = None,
+    ) -> None:
         plain = socket.socket()
         plain.bind((source, 0))
         if receive_buffer is not None:
@@ -32,32 +55,39 @@ class RawClient:
             context.load_cert_chain(certificate.certificate, certificate.private_key)
         self.socket = context.wrap_socket(plain, server_hostname="localhost")
         self.client = Client()
-        self._events = []
+        self._events: list[Event] = []
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.socket.close()
 
-    def bind(self, name, password):
+    def bind(self, name: str, password: str) -> int:
         """The result code."""
         self.socket.sendall(self.client.bind(name, password.encode()).data)
         event = self.event()
         assert isinstance(event, BindResult)
         return event.result.code
 
-    def search(self, base, text="(objectClass=*)", attributes=(), controls=(), scope=WHOLE_SUBTREE):
+    def search(
+        self,
+        base: str,
+        text: str = "(objectClass=*)",
+        attributes: Iterable[str] = (),
+        controls: tuple[Control, ...] = (),
+        scope: int = WHOLE_SUBTREE,
+    ) -> int:
         """Sends the request; returns its message ID."""
         request = SearchRequest(base, scope, parse_filter(text), tuple(attributes))
         sent = self.client.search(request, controls)
         self.socket.sendall(sent.data)
         return sent.message_id
 
-    def abandon(self, message_id):
+    def abandon(self, message_id: int) -> None:
         self.socket.sendall(self.client.abandon(message_id))
 
-    def event(self):
+    def event(self) -> Event | None:
         """The next event; None once the other side has closed."""
         while not self._events:
             data = self.socket.recv(65_536)
@@ -66,10 +96,10 @@ class RawClient:
             self._events.extend(self.client.receive(data))
         return self._events.pop(0)
 
-    def results(self, *message_ids):
+    def results(self, *message_ids: int) -> dict[int, tuple[list[str], LDAPResult]]:
         """Reads until each search has its result: (DNs, result) by message ID. Entries of others count as well."""
-        names = {message_id: [] for message_id in message_ids}
-        results = {}
+        names: dict[int, list[str]] = {message_id: [] for message_id in message_ids}
+        results: dict[int, LDAPResult] = {}
         while len(results) < len(message_ids):
             event = self.event()
             assert event is not None, "closed without a result"
@@ -80,10 +110,10 @@ class RawClient:
                 results[event.message_id] = event.result
         return {message_id: (names[message_id], result) for message_id, result in results.items()}
 
-    def result(self, message_id):
+    def result(self, message_id: int) -> tuple[list[str], LDAPResult]:
         return self.results(message_id)[message_id]
 
-    def die(self):
+    def die(self) -> None:
         """Closes with a reset, as a killed peer's system may do."""
         plain = socket.socket(fileno=self.socket.detach())
         with contextlib.suppress(OSError):

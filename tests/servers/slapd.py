@@ -8,7 +8,9 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Self
 
 import pytest
 
@@ -18,6 +20,9 @@ from tests.servers import slapd_tree
 SCHEMAS = Path("/etc/ldap/schema")
 MODULES = Path("/usr/lib/ldap")
 AD_SCHEMA = Path(__file__).with_name("active_directory.schema")
+
+# (DN, attributes) pairs.
+Entries = Iterable[tuple[str, Mapping[str, Sequence[str | bytes]]]]
 
 CONFIGURATION = """
 {includes}
@@ -46,7 +51,7 @@ access to * by users read by * none
 """
 
 
-def slapd_binaries():
+def slapd_binaries() -> tuple[str, str]:
     """The paths of slapd and slapadd; skips the test where they, or ldapsearch, are missing."""
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
     slapd, slapadd, ldapsearch = (shutil.which(name, path=path) for name in ("slapd", "slapadd", "ldapsearch"))
@@ -66,21 +71,21 @@ class Slapd:
 
     def __init__(
         self,
-        entries=None,
+        entries: Entries | None = None,
         *,
-        suffix=slapd_tree.SUFFIX,
-        settings="",
-        database_settings="",
-        schemas=(AD_SCHEMA,),
-        indexed="objectClass,sAMAccountName,userPrincipalName,mail",
-        names=("localhost", "127.0.0.1"),
-        checked=True,
-    ):
+        suffix: str = slapd_tree.SUFFIX,
+        settings: str = "",
+        database_settings: str = "",
+        schemas: Iterable[Path] = (AD_SCHEMA,),
+        indexed: str = "objectClass,sAMAccountName,userPrincipalName,mail",
+        names: tuple[str, ...] = ("localhost", "127.0.0.1"),
+        checked: bool = True,
+    ) -> None:
         self._slapd, slapadd = slapd_binaries()
         self._made = tempfile.TemporaryDirectory(prefix="slapd-")
         self.directory = Path(self._made.name)
         self._suffix = suffix
-        self.process = None
+        self.process: subprocess.Popen[bytes] | None = None
         self.port = self.plain_port = 0
         try:
             (self.directory / "data").mkdir()
@@ -102,7 +107,7 @@ class Slapd:
             )
             ldif = self.directory / "entries.ldif"
             write_ldif(ldif, slapd_tree.make_tree() if entries is None else entries)
-            load = [slapadd, "-q", *([] if checked else ["-s"]), "-f", self._configuration, "-l", ldif]
+            load = [slapadd, "-q", *([] if checked else ["-s"]), "-f", str(self._configuration), "-l", str(ldif)]
             loaded = subprocess.run(load, capture_output=True, text=True, timeout=240)
             assert loaded.returncode == 0, loaded.stderr
             self.start()
@@ -110,18 +115,18 @@ class Slapd:
             self.close()
             raise
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
-    def url(self):
+    def url(self) -> str:
         return f"ldaps://127.0.0.1:{self.port}"
 
     @property
-    def gateway_directory(self):
+    def gateway_directory(self) -> dict[str, Any]:
         """The keys of a directory block that leads to it."""
         return {
             "servers": [{"url": self.url, "server_name": "localhost"}],
@@ -129,7 +134,16 @@ class Slapd:
             "naming_contexts": [self._suffix],
         }
 
-    def start(self):
+    @property
+    def pid(self) -> int:
+        return self._started.pid
+
+    @property
+    def _started(self) -> "subprocess.Popen[bytes]":
+        assert self.process is not None
+        return self.process
+
+    def start(self) -> None:
         """Starts it, or starts it again on the ports that it had: port for LDAPS, plain_port for LDAP and StartTLS."""
         first = self.port == 0
         for attempt in range(5):
@@ -149,29 +163,29 @@ class Slapd:
             # Another program may have taken a port in the meantime.
             assert attempt < 4, output.read_text()
 
-    def freeze(self):
+    def freeze(self) -> None:
         """From here on it does nothing, until it is thawed or killed."""
-        self.process.send_signal(signal.SIGSTOP)
+        self._started.send_signal(signal.SIGSTOP)
         # A signal comes to a process of several threads in its own time.
-        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
 
-    def thaw(self):
+    def thaw(self) -> None:
         """Goes on where freeze stopped it."""
-        self.process.send_signal(signal.SIGCONT)
+        self._started.send_signal(signal.SIGCONT)
 
-    def kill(self):
+    def kill(self) -> None:
         """As kill -9 does: its connections end without a word."""
         if self.process is not None:
             self.process.kill()
             self.process.wait(30)
 
-    def close(self):
+    def close(self) -> None:
         self.kill()
         self._made.cleanup()
 
-    def _wait_until_it_listens(self):
+    def _wait_until_it_listens(self) -> bool:
         until = time.monotonic() + 30
-        while self.process.poll() is None and time.monotonic() < until:
+        while self._started.poll() is None and time.monotonic() < until:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 5).close()
                 return True
@@ -180,18 +194,19 @@ class Slapd:
         return False
 
 
-def write_ldif(file, entries):
+def write_ldif(file: Path, entries: Entries) -> None:
     """RFC 2849, with every value in base64."""
     with file.open("w") as ldif:
         for dn, attributes in entries:
-            lines = [("dn", dn)] + [(name, value) for name, values in attributes.items() for value in values]
+            lines: list[tuple[str, str | bytes]] = [("dn", dn)]
+            lines += [(name, value) for name, values in attributes.items() for value in values]
             for name, value in lines:
                 octets = value.encode() if isinstance(value, str) else value
                 ldif.write(f"{name}:: {base64.b64encode(octets).decode()}\n")
             ldif.write("\n")
 
 
-def _free_ports(count):
+def _free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:

@@ -1,6 +1,11 @@
 """A made-up company as entries for slapadd: what Active Directory would hold of it, awkward names included."""
 
 import hashlib
+from collections.abc import Iterator, Sequence
+
+# The values of an entry, by attribute; and an entry with its DN.
+Attributes = dict[str, Sequence[str | bytes]]
+Entry = tuple[str, Attributes]
 
 SUFFIX = "DC=corp,DC=example"
 STAFF = f"OU=Staff,{SUFFIX}"
@@ -34,8 +39,8 @@ DEPARTMENTS = (
 )
 
 
-def make_tree(users=500, contacts=20, photo_every=10, photo_octets=3072):
-    """(DN, attributes) of each entry, parents first; attributes: names to lists of str or bytes.
+def make_tree(users: int = 500, contacts: int = 20, photo_every: int = 10, photo_octets: int = 3072) -> Iterator[Entry]:
+    """Each entry, parents first.
 
     photo_every: which users have a thumbnailPhoto, of photo_octets octets.
     Every user's and contact's pager and every user's employeeID begin with LEAK-, every description with SECRET-.
@@ -69,23 +74,25 @@ def make_tree(users=500, contacts=20, photo_every=10, photo_octets=3072):
             },
         )
     for name, members in (("GG-All", people), ("GG-Few", people[:3]), ("GG-None", [])):
-        group = {
+        group: Attributes = {
             "objectClass": ["group"],
             "mail": [f"{name}@corp.example"],
             "objectGUID": [_guid(name)],
             "groupType": ["-2147483646"],
             "description": ["SECRET-group"],
         }
-        yield f"CN={name},{GROUPS}", group | ({"member": members} if members else {})
+        if members:
+            group["member"] = members
+        yield f"CN={name},{GROUPS}", group
 
 
-def user_dn(number):
+def user_dn(number: int) -> str:
     below = BOARD if number % 25 == 0 else f"OU={DEPARTMENTS[number % len(DEPARTMENTS)]},{STAFF}"
     name = f"Fámily\\, Given {number:05}" if number % 3 == 0 else f"User {number:05}"
     return f"CN={name},{below}"
 
 
-def make_user(number):
+def make_user(number: int) -> Entry:
     """The DN and attributes of a user; they can bind with USER_PASSWORD."""
     account = f"u{number:05}"
     person = _person(account, f"Family {number:05}", USER_PASSWORD)
@@ -93,7 +100,7 @@ def make_user(number):
     return user_dn(number), person
 
 
-def _person(account, family, password):
+def _person(account: str, family: str, password: str) -> Attributes:
     return {
         "objectClass": ["user"],
         "sn": [family],
@@ -111,9 +118,9 @@ def _person(account, family, password):
     }
 
 
-def _unit():
+def _unit() -> Attributes:
     return {"objectClass": ["organizationalUnit"], "description": ["SECRET-unit"]}
 
 
-def _guid(name):
+def _guid(name: str) -> bytes:
     return hashlib.sha256(name.encode()).digest()[:16]

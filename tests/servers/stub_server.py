@@ -4,13 +4,17 @@ import contextlib
 import socket
 import ssl
 import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Self
 
+from gateway.demo.certificates import CertificateFiles
 from gateway.ldap import messages as m
 from gateway.ldap.framing import Framer
 from gateway.ldap.results import LDAPResult
 
 
-def accept_binds(request):
+def accept_binds(request: m.Operation) -> list[m.Operation]:
     """An answer for StubServer: every bind succeeds, every search finds nothing."""
     if isinstance(request, m.BindRequest):
         return [m.BindResponse(LDAPResult(0))]
@@ -30,12 +34,12 @@ class StubServer:
 
     def __init__(
         self,
-        certificates,
-        answer=accept_binds,
-        client_ca_file=None,
-        configure=lambda context: None,
-        address=("127.0.0.1", 0),
-    ):
+        certificates: CertificateFiles,
+        answer: Callable[[m.Operation], Iterable[m.Operation]] = accept_binds,
+        client_ca_file: Path | None = None,
+        configure: Callable[[ssl.SSLContext], object] = lambda context: None,
+        address: tuple[str, int] = ("127.0.0.1", 0),
+    ) -> None:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if client_ca_file is not None:
             self._context.verify_mode = ssl.CERT_REQUIRED
@@ -44,18 +48,18 @@ class StubServer:
         configure(self._context)
         self._answer = answer
         self._listening = socket.create_server(address)
-        self._open = set()
+        self._open: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept)]
         self._closed = False
         self.ca_file = certificates.ca_file
-        self.requests = []
+        self.requests: list[m.Operation] = []
         self.received = bytearray()
         self._threads[0].start()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._closed = True
         with contextlib.suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
@@ -64,7 +68,7 @@ class StubServer:
         for thread in self._threads:
             thread.join(30)
 
-    def drop_connections(self):
+    def drop_connections(self) -> None:
         """Ends them all, whatever is still to be said on them; it goes on accepting."""
         while self._open:
             # Below TLS, whose object another thread is reading with; that thread closes it then.
@@ -72,14 +76,15 @@ class StubServer:
                 socket.socket.shutdown(self._open.pop(), socket.SHUT_RDWR)
 
     @property
-    def port(self):
-        return self._listening.getsockname()[1]
+    def port(self) -> int:
+        port: int = self._listening.getsockname()[1]
+        return port
 
     @property
-    def url(self):
+    def url(self) -> str:
         return f"ldaps://127.0.0.1:{self.port}"
 
-    def gateway_directory(self, ca_file=None, server_name="localhost"):
+    def gateway_directory(self, ca_file: Path | None = None, server_name: str = "localhost") -> dict[str, Any]:
         """The keys of a directory block that leads to it."""
         return {
             "servers": [{"url": self.url, "server_name": server_name}],
@@ -91,7 +96,7 @@ class StubServer:
             "spares": 0,
         }
 
-    def _accept(self):
+    def _accept(self) -> None:
         while not self._closed:
             try:
                 plain, _ = self._listening.accept()
@@ -101,7 +106,7 @@ class StubServer:
             self._threads.append(threading.Thread(target=self._serve, args=(plain,)))
             self._threads[-1].start()
 
-    def _serve(self, plain):
+    def _serve(self, plain: socket.socket) -> None:
         # A peer that gives up, in its handshake or later, is what some tests want.
         with contextlib.suppress(OSError), self._context.wrap_socket(plain, server_side=True) as connection:
             self._open.add(connection)
@@ -116,6 +121,6 @@ class StubServer:
                         connection.sendall(answer if isinstance(answer, bytes) else m.encode(answer))
         plain.close()
 
-    def answers(self, message):
+    def answers(self, message: m.LDAPMessage) -> Iterable[m.LDAPMessage | bytes]:
         """The messages in answer to one, or octets; for a subclass that needs more than operations."""
         return (m.LDAPMessage(message.message_id, operation) for operation in self._answer(message.operation))

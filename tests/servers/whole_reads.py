@@ -1,36 +1,44 @@
 """Whole results of a search as they came, to be compared octet for octet: entries with their values as sets."""
 
 import base64
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from gateway.ldap.results import LDAPResult
-from gateway.relay.client import Disconnection, Entry, Reference, SearchDone, next_page, page_control
+from gateway.relay.client import Disconnection, Entry, Event, Reference, SearchDone, next_page, page_control
 from tests.servers.ldapsearch import ldapsearch
+from tests.servers.raw_client import RawClient
 
 ALL = "(objectClass=*)"
 
 
+# Values by attribute by DN.
+Entries = dict[str, dict[str, frozenset[bytes]]]
+
+
 @dataclass
 class Whole:
-    """What a search gave: values by attribute by DN, in the spelling that came. pages: entries in each."""
+    """What a search gave, in the spelling that came. pages: entries in each."""
 
     result: LDAPResult | None = None
-    entries: dict[str, dict[str, frozenset[bytes]]] = field(default_factory=dict)
+    entries: Entries = field(default_factory=dict)
     references: list[tuple[str, ...]] = field(default_factory=list)
     pages: list[int] = field(default_factory=list)
 
     @property
-    def code(self):
+    def code(self) -> int:
         assert self.result is not None, "no result yet"
         return self.result.code
 
-    def take(self, event):
+    def take(self, event: Event) -> None:
         """An entry comes once, an attribute once in an entry, a value once in an attribute."""
         if isinstance(event, Reference):
             self.references.append(event.uris)
             return
         assert isinstance(event, Entry), event
-        attributes = {}
+        attributes: dict[str, frozenset[bytes]] = {}
         for attribute in event.entry.attributes:
             assert attribute.type not in attributes, attribute.type
             attributes[attribute.type] = frozenset(attribute.values)
@@ -39,7 +47,7 @@ class Whole:
         self.entries[event.entry.dn] = attributes
 
 
-def read(client, bases, attributes, **how):
+def read(client: RawClient, bases: Iterable[str], attributes: Iterable[str], **how: Any) -> Whole:
     """Reads the subtrees one after another; ends at the first result that is no success.
 
     client: a RawClient that is bound. how: as for read_pages.
@@ -53,13 +61,23 @@ def read(client, bases, attributes, **how):
     return whole
 
 
-def read_pages(client, whole, base, attributes, *, page=None, text=ALL, critical=True, watch=None):
+def read_pages(
+    client: RawClient,
+    whole: Whole,
+    base: str,
+    attributes: Iterable[str],
+    *,
+    page: int | None = None,
+    text: str = ALL,
+    critical: bool = True,
+    watch: Callable[[int], object] | None = None,
+) -> Iterator[SearchDone]:
     """Adds a subtree to whole; a generator that stops after each page.
 
     page: the size that is asked for, None to ask for no pages. critical: of the paged results control. watch: called
     with the number of entries, after each.
     """
-    cookie = None
+    cookie: bytes | None = None
     while cookie != b"":
         controls = () if page is None else (page_control(page, cookie or b"", critical),)
         done = finish(client, whole, client.search(base, text, attributes, controls), watch)
@@ -68,7 +86,9 @@ def read_pages(client, whole, base, attributes, *, page=None, text=ALL, critical
         yield done
 
 
-def finish(client, whole, message_id, watch=None):
+def finish(
+    client: RawClient, whole: Whole, message_id: int, watch: Callable[[int], object] | None = None
+) -> SearchDone:
     """Takes what comes of one search up to its SearchDone, which it returns."""
     before = len(whole.entries)
     while True:
@@ -85,9 +105,10 @@ def finish(client, whole, message_id, watch=None):
             watch(len(whole.entries))
 
 
-def read_ranges(client, dn, name, step=1499):
+def read_ranges(client: RawClient, dn: str, name: str, step: int = 1499) -> tuple[set[bytes], list[str]]:
     """The values of an attribute of one entry, asked for so many at a time, and the descriptions that came."""
-    values, descriptions = set(), []
+    values: set[bytes] = set()
+    descriptions: list[str] = []
     while not descriptions or not descriptions[-1].endswith("-*"):
         whole = Whole()
         asked = f"{name};range={len(values)}-{len(values) + step - 1}"
@@ -100,9 +121,16 @@ def read_ranges(client, dn, name, step=1499):
     return values, descriptions
 
 
-def read_directly(url, ca_file, account, bases, attributes, page=500):
+def read_directly(
+    url: str,
+    ca_file: str | Path,
+    account: tuple[str, str],
+    bases: Iterable[str],
+    attributes: Iterable[str],
+    page: int = 500,
+) -> Entries:
     """The entries of a paged read with OpenLDAP's ldapsearch: neither the gateway nor its codec has seen them."""
-    entries = {}
+    entries: Entries = {}
     for base in bases:
         done = ldapsearch(url, ca_file, account, "-E", f"pr={page}/noprompt", "-b", base, ALL, *attributes)
         assert done.returncode == 0, done.stderr
@@ -110,9 +138,9 @@ def read_directly(url, ca_file, account, bases, attributes, page=500):
     return entries
 
 
-def parse_ldif(ldif):
+def parse_ldif(ldif: bytes) -> Entries:
     """As ldapsearch prints it, without folded lines (RFC 2849)."""
-    entries = {}
+    entries: dict[str, dict[str, set[bytes]]] = {}
     for line in ldif.split(b"\n"):
         if not line or line.startswith(b"#"):
             continue
