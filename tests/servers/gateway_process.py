@@ -135,7 +135,8 @@ class GatewayProcess:
         before = len(self.log())
         self.config.write_text(config)
         self.send("SIGHUP")
-        return self.wait_for("reload", before)
+        # The beginning of a message: the paths of many tests have the word in them.
+        return self.wait_for("] reload", before)
 
     def send(self, name: str) -> None:
         """name: of the signal."""
