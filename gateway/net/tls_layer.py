@@ -131,7 +131,8 @@ class TlsLayer:
 
     @property
     def session(self) -> ssl.SSLSession | None:
-        """Of the client's side: what a later connection may resume."""
+        """Of the client's side: what a later connection may resume. Some versions of Python leak it at each reading:
+        see resumption."""
         return self._tls.session
 
     @property

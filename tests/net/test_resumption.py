@@ -6,9 +6,11 @@ from datetime import timedelta
 
 import pytest
 from cryptography import x509
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.demo.certificates import make_certificates
-from gateway.net.resumption import LONGEST, NO_TICKETS
+from gateway.net.resumption import LONGEST, READ_EVERY, READING_LEAKS, ServerLayer, ServerTls
 from gateway.net.settings import DirectorySettings, ServerSettings
 from gateway.net.tls import ServerTrust
 from gateway.net.tls_layer import TlsLayer
@@ -105,21 +107,31 @@ class Clock:
 
 
 class Peer:
-    """The two ends in memory."""
+    """The two ends in memory. readings: when the gateway's end read a session, on the clock."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, read_every=LONGEST):
         self.directory = directory
-        shown = make_certificates(directory, "dc")
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(shown.certificate, shown.private_key)
+        self.shown = make_certificates(directory, "dc")
         self.clock = Clock()
-        trust = ServerTrust(DirectorySettings("corp", (), shown.ca_file))
-        self.tls = trust.of(ServerSettings("127.0.0.1", 636, "localhost"))
-        self.tls._clock = self.clock
+        self.read_every = read_every
+        self.restart()
+        self.begin()
 
-    def connect(self, heard=True):
-        """Whether a session was resumed, as both sides see it."""
-        client, server = self.tls.layer(), TlsLayer(self.context, server_side=True)
+    def restart(self):
+        """The server forgets the key of its tickets."""
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(self.shown.certificate, self.shown.private_key)
+
+    def begin(self):
+        """The gateway knows nothing of the server."""
+        trust = ServerTrust(DirectorySettings("corp", (), self.shown.ca_file))
+        whole = trust.of(ServerSettings("127.0.0.1", 636, "localhost"))
+        self.tls = ServerTls(whole._context, "localhost", self.clock, self.read_every)
+        self.readings = []
+
+    def connect(self, heard=True, layer=None):
+        """Whether a session was resumed, as both sides see it. layer: of a connection that began earlier."""
+        client, server = layer or self.tls.layer(), TlsLayer(self.context, server_side=True)
         octets = client.begin()
         while octets:
             server.receive(octets)
@@ -129,23 +141,41 @@ class Peer:
         self.tls.established(client)
         if heard:
             assert client.receive(server.send(b"x")) == b"x"
+            client.read_by = self.readings
             self.tls.keep(client)
         assert client.resumed == server.resumed
         return client.resumed
 
 
+@pytest.fixture(scope="module")
+def module_peer(tmp_path_factory):
+    class Noting(ServerLayer):
+        __slots__ = ("read_by",)
+
+        @property
+        def session(self):
+            self.read_by.append(None)
+            return super().session
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("gateway.net.resumption.ServerLayer", Noting)
+        yield Peer(tmp_path_factory.mktemp("peer"))
+
+
 @pytest.fixture
-def peer(tmp_path):
-    return Peer(tmp_path)
+def peer(module_peer):
+    module_peer.restart()
+    module_peer.begin()
+    return module_peer
 
 
-def test_a_session_is_offered_once_and_each_connection_gives_another(peer):
+def test_one_session_serves_all_connections_of_an_hour_and_is_read_once(peer):
     assert not peer.connect()
+    for _ in range(5):
+        assert peer.connect()
+        peer.clock.now += LONGEST / 6
     assert peer.connect()
-    assert peer.connect(heard=False)
-    assert not peer.connect(heard=False)
-    assert not peer.connect()
-    assert peer.connect()
+    assert len(peer.readings) == 1
 
 
 def test_after_an_hour_all_is_verified_again_however_often_it_was_resumed(peer):
@@ -156,6 +186,7 @@ def test_after_an_hour_all_is_verified_again_however_often_it_was_resumed(peer):
     peer.clock.now += LONGEST / 4
     assert not peer.connect()
     assert peer.connect()
+    assert len(peer.readings) == 2
 
 
 def test_a_certificate_that_has_expired_since_is_verified_again(peer):
@@ -167,15 +198,82 @@ def test_a_certificate_that_has_expired_since_is_verified_again(peer):
     assert not peer.connect()
 
 
-def test_a_server_that_gave_no_ticket_is_not_expected_to_give_one_for_a_while(peer):
+def test_a_session_that_the_server_refuses_is_offered_no_second_time(peer):
+    assert not peer.connect()
+    peer.restart()
+    assert not peer.connect()
+    assert peer.tls.layer().offered is None
+
+
+def test_a_session_whose_handshake_fails_is_offered_no_second_time(peer):
+    assert not peer.connect()
+    broken = peer.tls.layer()
+    broken.begin()
+    broken.cut_off()
+    assert broken.failure is not None
+    assert peer.tls.layer().offered is None
+
+
+def test_a_server_that_gives_no_ticket_is_asked_for_one_again_only_after_the_pause(peer):
     peer.context.num_tickets = 0
     assert not peer.connect()
     peer.context.num_tickets = 2
     assert not peer.connect()
     assert not peer.connect()
-    peer.clock.now += NO_TICKETS
+    assert len(peer.readings) == 1
+    peer.clock.now += LONGEST
     assert not peer.connect()
     assert peer.connect()
+
+
+def test_a_python_that_does_not_leak_reads_a_new_session_as_soon_as_one_is_needed(peer):
+    peer.tls._read_every = 0
+    assert not peer.connect()
+    peer.restart()
+    assert not peer.connect()
+    assert peer.connect()
+
+
+def test_a_python_that_leaks_reads_a_session_once_an_hour():
+    assert (LONGEST if READING_LEAKS else 0) == READ_EVERY
+
+
+# Seconds that pass, or what happens.
+_EVENTS = st.lists(
+    st.one_of(
+        st.floats(0, 2 * LONGEST),
+        st.sampled_from(["connect", "connect, hear nothing", "begin", "finish", "fail", "restart", "no tickets"]),
+    ),
+    max_size=30,
+)
+
+
+@given(_EVENTS)
+def test_sessions_are_read_once_an_hour_whatever_happens(module_peer, events):
+    """And no connection fails, nor resumes what was verified more than an hour ago (Peer.connect, _holds)."""
+    peer = module_peer
+    peer.restart()
+    peer.begin()
+    passed, begun = 0.0, []
+    for event in events:
+        if isinstance(event, float):
+            peer.clock.now += event
+            passed += event
+        elif event == "begin":
+            begun.append((peer.clock.now, peer.tls.layer()))
+        elif event == "finish" and begun:
+            since, layer = begun.pop()
+            peer.connect(layer=layer)
+            assert layer.verified.at > since - LONGEST
+        elif event == "fail" and begun:
+            begun.pop()
+        elif event == "restart":
+            peer.restart()
+        elif event == "no tickets":
+            peer.context.num_tickets = 0
+        elif event.startswith("connect"):
+            peer.connect(heard=event == "connect")
+        assert len(peer.readings) <= 1 + passed / LONGEST
 
 
 def test_what_was_not_verified_is_not_kept(peer):
@@ -183,3 +281,4 @@ def test_what_was_not_verified_is_not_kept(peer):
     client = peer.tls.layer()
     peer.tls.keep(client)
     assert peer.tls._kept is None
+    assert peer.readings == []

@@ -102,6 +102,8 @@ class StubServer:
                 plain, _ = self._listening.accept()
             except OSError:
                 return
+            # An answer behind the tickets of TLS would wait 40 ms for the gateway's acknowledgement of these.
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._open.add(plain)
             self._threads.append(threading.Thread(target=self._serve, args=(plain,)))
             self._threads[-1].start()
