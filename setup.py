@@ -31,6 +31,7 @@ MODULES = (
     "gateway/net/stream.py",
     "gateway/net/timers.py",
     "gateway/net/tls_layer.py",
+    "gateway/net/waiting.py",
     "gateway/observe/audit.py",
     "gateway/observe/audit_line.py",
     "gateway/observe/audit_log.py",

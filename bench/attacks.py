@@ -22,6 +22,10 @@ from tests.hostile.from_clients import FAMILIES
 # Connections that are opened within a second, where nothing else is said.
 _PACE = 500
 _PATIENCE = 20.0
+# Where the sync comes from.
+OWN = "127.0.0.1"
+# Seconds until the connections from there are more than one source may have.
+_FILLING = 5.0
 # Seconds that those have that are many before they count as under way.
 GETTING_READY = 60.0
 
@@ -142,6 +146,29 @@ def silent(port: int, seconds: float, count: int) -> Counter[str]:
     return held.outcome
 
 
+def own(port: int, seconds: float, rate: int) -> Counter[str]:
+    """So many connections a second from the sync's own address, that stay: without an octet, with half a hello of TLS,
+    and with TLS and nothing behind it, in turn."""
+    context = _context()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context.wrap_bio(incoming, outgoing).do_handshake()
+    hello = outgoing.read()
+
+    def begin_hello() -> socket.socket:
+        connection = _open(port, OWN)
+        connection.sendall(hello[: len(hello) // 2])
+        return connection
+
+    kinds = itertools.cycle((lambda: _open(port, OWN), begin_hello, lambda: context.wrap_socket(_open(port, OWN))))
+    # The gateway closes some, and as many more come: there are never so many at once.
+    held = _Held(rate * 3600, lambda: next(kinds)(), rate)
+    held.hold(_FILLING)
+    print("under way", flush=True)
+    held.hold(seconds)
+    return held.outcome
+
+
 def loris(port: int, seconds: float, count: int) -> Counter[str]:
     """So many sessions over TLS that send a bind request by single octets, 5 seconds apart."""
     sources = _sources(60)
@@ -207,7 +234,7 @@ def _insist(port: int, until: float, number: int, outcome: Counter[str]) -> None
 
 
 ATTACKS: dict[str, Callable[[int, float, int], Counter[str]]] = {
-    each.__name__: each for each in (silent, loris, unlisted, hostile)
+    each.__name__: each for each in (silent, own, loris, unlisted, hostile)
 }
 
 

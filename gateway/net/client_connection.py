@@ -13,6 +13,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gateway.net.admission import Place
 from gateway.net.bind_log import log_bind
 from gateway.net.connector import ServerConnector
 from gateway.net.failures import tls_failure
@@ -25,7 +26,7 @@ from gateway.net.tls import ListenerTls
 from gateway.net.tls_layer import TlsLayer
 from gateway.policy.credentials import SecretCheck, SecretVerdict
 from gateway.policy.lockout import GuardedAccount, Verdict
-from gateway.policy.reasons import Reason
+from gateway.policy.reasons import REASONS, Reason
 from gateway.relay.audit import AuditRecord
 from gateway.relay.commands import (
     AdmitAttempt,
@@ -65,7 +66,11 @@ class ConnectionSettings:
 
 
 class ClientConnection:
-    """refused: is told why TLS did not come up. established: called once it has. ended: called once, at the end."""
+    """A session's two connections, and the state machine between them.
+
+    place: among all connections; it learns how TLS and binds go. refused: is told why the connection was closed before
+    it had a session, or without one that had bound. ended: called once, at the end.
+    """
 
     transport: Transport
 
@@ -79,7 +84,7 @@ class ClientConnection:
         attempts: Attempts,
         verifier: SecretVerifier,
         refused: Callable[[Reason, str], None],
-        established: Callable[[], None],
+        place: Place,
         ended: Callable[[ClientConnection], None],
         reactor: Reactor,
         label: str,
@@ -92,7 +97,11 @@ class ClientConnection:
         self._attempts = attempts
         self._verifier = verifier
         self._refused = refused
-        self._established = established
+        self._place = place
+        place.displace = self._displaced
+        # What the place has been told of.
+        self._binding = False
+        self._has_bound = False
         self._ended = ended
         self._reactor = reactor
         self._label = label
@@ -140,7 +149,7 @@ class ClientConnection:
             self._refused(Reason.client_certificate_not_listed, refusal)
             self.transport.abortConnection()
             return
-        self._established()
+        self._place.established()
         if self._session is None:
             self._begin()
 
@@ -170,6 +179,7 @@ class ClientConnection:
             if timer is not None and timer.active():
                 timer.cancel()
         self._timer = self._closing_timer = None
+        self._place.leave()
         self._ended(self)
 
     # From the server's link.
@@ -241,6 +251,13 @@ class ClientConnection:
         )
         self.transport.abortConnection()
 
+    def _displaced(self, limit: str) -> None:
+        """Another connection has got the place. What this one is told has to be taken at once or not at all."""
+        self._refused(Reason.displaced, f"no bind has succeeded on it, and limits.{limit} was reached")
+        self._stop_handshake_timer()
+        self.abort(Reason.displaced, REASONS[Reason.displaced].meaning)
+        self.transport.abortConnection()
+
     # Commands.
 
     def _event(self) -> float:
@@ -257,8 +274,18 @@ class ClientConnection:
         self._execute(commands)
         self._count_work()
         if self._session is not None:
+            if not self._has_bound:
+                self._tell_place(self._session)
             self._arm()
             self._apply_flow(self._session)
+
+    def _tell_place(self, session: Session) -> None:
+        if session.has_bound or not session.binding:
+            if self._binding or session.has_bound:
+                self._place.bind_ended(session.has_bound, monotonic())
+        else:
+            self._place.bind_begun(session.binds, monotonic())
+        self._binding, self._has_bound = session.binding, session.has_bound
 
     def _execute(self, commands: list[Command]) -> None:
         # A command may be answered at once; what follows from the answer comes behind what was to be done before.

@@ -138,7 +138,9 @@ class ListenerFactory:
         if not proxied and state.clients.find(addr.host) is None:
             self._refuse(Reason.source_not_listed, peer, None)
             return None
-        place = self._registry.admission.enter(state.connections)
+        place = self._registry.admission.enter(
+            str(peer), state.connections, state.limits.bind, monotonic(), proxied=proxied
+        )
         if isinstance(place, Reason):
             self._refuse(place, peer, None)
             return None
@@ -172,7 +174,7 @@ class ListenerFactory:
         if client is None or not trusted or state.proxies.find(host) is not None:
             self._refuse(Reason.source_not_listed, source, proxy)
             return None
-        reason = place.claim(host, state.connections)
+        reason = place.claim(host, state.connections, monotonic())
         if reason is not None:
             self._refuse(reason, source, proxy)
             return None
@@ -208,7 +210,6 @@ class ListenerFactory:
 
         def ended(connection: ClientConnection) -> None:
             self._registry.ended(name, connection)
-            place.leave()
 
         label = f"session {session_id} of client {name} from {source}"
         return ClientConnection(
@@ -227,7 +228,7 @@ class ListenerFactory:
             self._registry.attempts,
             self._registry.verifier,
             refused,
-            place.established,
+            place,
             ended,
             self._reactor,
             label,

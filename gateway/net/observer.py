@@ -32,7 +32,8 @@ class Observer:
         """The connection is gone."""
 
     def connection_refused(self, reason: Reason) -> None:
-        """A connection was closed before there was a session, or before its TLS was up."""
+        """A connection was closed before there was a session, before its TLS was up, or before a bind had succeeded on
+        it, because a new one needed its place."""
 
     def server_connected(
         self, directory: DirectorySettings, server: ServerSettings, certificate_expires: float | None

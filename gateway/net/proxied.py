@@ -33,6 +33,7 @@ class ProxiedConnection:
     ) -> None:
         self._serve = serve
         self._place = place
+        place.displace = self._displaced
         self._patience = patience
         self._refused = refused
         self._reactor = reactor
@@ -77,6 +78,13 @@ class ProxiedConnection:
 
     def _late(self) -> None:
         self._refuse(Reason.proxy_header_timeout, f"no whole PROXY header within {self._patience:g} seconds")
+
+    def _displaced(self, limit: str) -> None:
+        """Another connection has got the place."""
+        self._refused(Reason.displaced, f"no PROXY header has come on it, and limits.{limit} was reached")
+        self._done = True
+        self._cancel_timer()
+        self.transport.abortConnection()
 
     def _refuse(self, reason: Reason, detail: str) -> None:
         self._refused(reason, detail)

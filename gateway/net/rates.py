@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.net.settings import ConnectionLimits
 from gateway.policy.reasons import Reason
+from gateway.policy.source_network import source_network
 
 # How many sources and how many accounts are remembered; the longest unused go first, and begin anew.
 REMEMBERED = 10_000
@@ -39,13 +40,13 @@ class RequestRates:
 
 
 class SessionRates:
-    """What a session sees of them. client: whose accounts are meant."""
+    """What a session sees of them. client: whose accounts are meant. source: its address."""
 
     def __init__(self, rates: RequestRates, limits: ConnectionLimits, client: str, source: str) -> None:
         self._rates = rates
         self._limits = limits
         self._client = client
-        self._source = source
+        self._source = source_network(source)
 
     def admit(self, account: str, now: float) -> Reason | None:
         if not self._rates.sources.take(self._source, self._limits.requests_per_source, now):

@@ -8,11 +8,12 @@ from twisted.logger import Logger
 
 from gateway.net.observer import Observer
 from gateway.policy.reasons import REASONS, Reason
+from gateway.policy.source_network import source_network
 
 log = Logger()
 
-# Each address is named once in so many seconds for each reason, and no more addresses than that: a day's flood from
-# ever new ones writes some 70 MB.
+# One address of each source (policy.source_network) is named in so many seconds for each reason, and no more addresses
+# than that: a day's flood from ever new ones writes some 70 MB.
 QUIET_SECONDS: Final = 60.0
 NAMED: Final = 250
 
@@ -30,10 +31,11 @@ class Refusals:
         lines = self._lines.get(reason)
         if lines is None or now - lines.since >= QUIET_SECONDS:
             lines = self._lines[reason] = _Lines(now)
-        if address in lines.addresses or len(lines.addresses) > NAMED:
+        source = source_network(address)
+        if source in lines.sources or len(lines.sources) > NAMED:
             return
-        lines.addresses.add(address)
-        if len(lines.addresses) > NAMED:
+        lines.sources.add(source)
+        if len(lines.sources) > NAMED:
             log.warn(
                 "{reason}: closed connections from more than {named} addresses within {seconds:.0f} seconds; further "
                 "ones are counted and not named until {quiet:g} have passed",
@@ -53,8 +55,9 @@ class Refusals:
 
 
 class _Lines:
-    """since: seconds. addresses: those that were named since, and one more once it was told that there are more."""
+    """since: seconds. sources: those of which one address was named since, and one more once it was told that there are
+    more."""
 
     def __init__(self, since: float) -> None:
         self.since = since
-        self.addresses: set[str] = set()
+        self.sources: set[str] = set()

@@ -130,8 +130,8 @@ class Ledger(Observer):
         self.checked: frozenset[str] = frozenset()
         self.discoveries: dict[str, DiscoveryStatus] = {}
         self.shrink_alerts: deque[ShrinkAlert] = deque(maxlen=KEPT_ALERTS)
-        # Connections that became no session; strangers are told of from the start.
-        self.refused_connections = Counter({Reason.source_not_listed: 0})
+        # Connections that were closed before a bind. Those for which there are alerts are told of from the start.
+        self.refused_connections = Counter({Reason.source_not_listed: 0, Reason.displaced: 0})
         self.reloaded = True
         self.reload_time = self.started
         self.files_waiting: dict[str, str] = {}

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from enum import Enum
-from ipaddress import ip_address, ip_network
 
 from gateway.ldap.dn import DN, DNError, key, parse
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.bind_name import read_bind_name
 from gateway.policy.decision import AccountKind, BindPlan, LoginName
+from gateway.policy.source_network import source_network
 
 # AD's sub-code of a refused bind: 52e is a wrong name or password. The others (disabled, expired, locked ...) are
 # given for the right password as well, and AD does not count them.
@@ -77,15 +77,9 @@ def guarded_account(directory: str, plan: BindPlan) -> GuardedAccount | None:
 
 
 def guarded_source(directory: str, source: str) -> GuardedAccount:
-    """An address as its wrong passwords are counted; who has one of IPv6 has all of its /64 (RFC 4291 2.5.4)."""
-    try:
-        address = ip_address(source)
-        source = str(ip_network((address, 64 if address.version == 6 else 32), strict=False))
-    except ValueError:
-        # A preview's sessions are of this process, and come from no address.
-        pass
+    """A source as the wrong passwords that come from it are counted."""
     # No name has these brackets.
-    return GuardedAccount(directory, f"<{source}>")
+    return GuardedAccount(directory, f"<{source_network(source)}>")
 
 
 def gateway_account(directory: str, bind_dn: DN) -> GuardedAccount:

@@ -53,7 +53,7 @@ class Reason(StrEnum):
     tls_handshake_timeout = "tls-handshake-timeout"
     too_many_sessions = "too-many-sessions"
     too_many_sessions_of_source = "too-many-sessions-of-source"
-    too_many_handshakes = "too-many-handshakes"
+    displaced = "displaced"
     too_many_operations = "too-many-operations"
     too_many_requests_of_source = "too-many-requests-of-source"
     too_many_requests_of_account = "too-many-requests-of-account"
@@ -182,7 +182,10 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.too_many_sessions_of_source: ReasonDoc(
         "too many sessions of one source address are open", "limits.sessions_per_source"
     ),
-    Reason.too_many_handshakes: ReasonDoc("too many connections have no TLS yet", "limits.handshakes"),
+    Reason.displaced: ReasonDoc(
+        "no bind had succeeded on the connection, and a new one needed its place",
+        "limits.sessions_per_source, limits.handshakes or limits.sessions",
+    ),
     Reason.too_many_operations: ReasonDoc("too many operations of one session are open", "limits.operations"),
     Reason.too_many_requests_of_source: ReasonDoc(
         "too many requests in a second from one source address", "limits.requests_per_source"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, Final
 
+from gateway.net.admission import Admission
 from gateway.net.client_connection import ClientConnection, ConnectionSettings
 from gateway.net.connector import ServerConnector
 from gateway.net.reactor import Reactor, Transport
@@ -59,7 +60,8 @@ class _SessionLink:
             AttemptsInMemory(monotonic),
             SecretVerifier(reactor),
             lambda reason, detail: None,
-            lambda: None,
+            # Of no service's connections, so that nobody takes it.
+            Admission().admit("preview", limits.bind),
             lambda connection: None,
             reactor,
             name,

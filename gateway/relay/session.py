@@ -76,6 +76,8 @@ class Session:
         self._output = Output()
         self._exchange = Exchange(policy, limits, facts, self._output, self, now)
         self._binding: Operation | None = None
+        self._binds = 0
+        self._has_bound = False
         self._account: Account | None = None
         self._closed = False
         self._draining = False
@@ -92,6 +94,21 @@ class Session:
     def busy(self) -> bool:
         """Whether an operation is open."""
         return bool(self._exchange.open)
+
+    @property
+    def binding(self) -> bool:
+        """Whether a bind is under way."""
+        return self._binding is not None
+
+    @property
+    def binds(self) -> int:
+        """How many binds have been under way so far, with that which is."""
+        return self._binds
+
+    @property
+    def has_bound(self) -> bool:
+        """Whether any bind has succeeded so far that needs an account: an anonymous one does not."""
+        return self._has_bound
 
     @property
     def reads_client(self) -> bool:
@@ -289,7 +306,7 @@ class Session:
         if isinstance(decision, Refuse):
             if decision.code == ResultCode.invalidCredentials and self.policy.settings.decoy_hashes:
                 check = SecretCheck(self.policy.settings.decoy_hashes, offered_secret(request))
-                self._binding = operation
+                self._begin_bind(operation)
                 self._exchange.begin(operation, refused_bind_steps(check, decision), "refuse")
             else:
                 self._refuse(operation, decision)
@@ -297,12 +314,16 @@ class Session:
         operation.record.account = decision.account
         operation.record.sync_bind = decision.kind is AccountKind.sync
         operation.record.mended = decision.mended
-        self._binding = operation
+        self._begin_bind(operation)
         if decision.mapped is None:
             self._exchange.begin(operation, bind_steps(self.policy, decision, self._source))
         else:
             operation.record.mapped_to = decision.request.name
             self._exchange.begin(operation, mapped_bind_steps(self.policy, decision, decision.mapped, self._source))
+
+    def _begin_bind(self, operation: Operation) -> None:
+        self._binding = operation
+        self._binds += 1
 
     def _search(self, operation: Operation, request: SearchRequest, controls: tuple[Control, ...]) -> None:
         decision = self.policy.search.decide(request, controls)
@@ -385,6 +406,8 @@ class Session:
         if operation is self._binding:
             self._account = outcome.account
             bound = outcome.account is not None
+            if outcome.account is not None and outcome.account.kind is not AccountKind.anonymous:
+                self._has_bound = True
             self._client.limit = self._limits.message_after_bind if bound else self._limits.message_before_bind
             self._clocks.bind_ended(bound, self._now)
 

@@ -1,107 +1,570 @@
-"""How many connections there may be, and for how long without TLS."""
+"""How many connections there may be, and which of them goes for a new one; who loses its place is told why."""
 
 import contextlib
 import socket
+import threading
+from contextlib import ExitStack
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from gateway.ldap.messages import BASE_OBJECT
-from gateway.net.admission import Admission, Place
+from gateway.ldap.messages import BASE_OBJECT, BindRequest, BindResponse
+from gateway.ldap.results import LDAPResult
+from gateway.net.admission import TRIES, Admission, Place
 from gateway.net.settings import ConnectionLimits
 from gateway.policy.reasons import Reason
+from gateway.policy.source_network import source_network
+from gateway.relay.client import Disconnection
 from tests.net.test_listener import CLIENT, closed_without_an_octet
+from tests.observe.admin_client import samples
 from tests.servers.gateway_process import GatewayProcess, configuration
 from tests.servers.raw_client import PATIENCE, RawClient
+from tests.servers.stub_server import StubServer
 
 LIMITS = ConnectionLimits(sessions=4, sessions_per_source=2, handshakes=3)
+A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.3"
+BIND = 30.0
 
 
-def enter(admission, source, limits=LIMITS):
-    place = admission.enter(limits)
-    return place if isinstance(place, Reason) else (place.claim(source, limits) or place)
+class Lab:
+    """An admission, and who has lost a place by which limit."""
+
+    def __init__(self, limits=LIMITS):
+        self.admission, self.limits, self.displaced = Admission(), limits, []
+
+    def enter(self, source, now=0.0, proxied=False):
+        place = self.admission.enter(source, self.limits, BIND, now, proxied=proxied)
+        if isinstance(place, Place):
+            place.displace = lambda limit: self.displaced.append((place, limit))
+        return place
+
+    def bound(self, source, now=0.0):
+        place = self.enter(source, now)
+        place.established()
+        place.bind_begun(1, now)
+        place.bind_ended(True, now)
+        return place
 
 
-def test_places_are_counted_by_source_in_all_and_until_tls_is_up():
-    admission = Admission()
-    first, second = enter(admission, "a"), enter(admission, "a")
-    assert enter(admission, "a") is Reason.too_many_sessions_of_source
-    # The refused connection is closed by whoever asked; until then it counts.
-    assert admission.enter(LIMITS) is Reason.too_many_handshakes
+def test_at_the_limit_of_a_source_its_oldest_connection_without_a_bind_goes():
+    lab = Lab()
+    first, second = lab.enter(A), lab.enter(A)
     first.established()
-    third = enter(admission, "b")
-    assert isinstance(third, Place)
-    assert admission.enter(LIMITS) is Reason.too_many_sessions
-    second.leave()
-    second.leave()
-    assert (admission.open, admission.handshakes, admission.by_source) == (3, 2, {"a": 1, "b": 1})
+    third = lab.enter(A)
+    assert lab.displaced == [(first, "sessions_per_source")]
+    lab.enter(A)
+    assert lab.displaced[1:] == [(second, "sessions_per_source")]
+    assert lab.admission.by_source == {source_network(A): 2}
+    assert lab.admission.open == 2
+    third.leave()
+    third.leave()
+    assert (lab.admission.open, lab.admission.handshakes) == (1, 1)
+
+
+def test_where_all_of_a_source_have_bound_it_gets_no_further_one_and_another_source_does():
+    lab = Lab()
+    lab.bound(A), lab.bound(A)
+    assert lab.enter(A) is Reason.too_many_sessions_of_source
+    assert isinstance(lab.enter(B), Place)
+    assert lab.displaced == []
+
+
+def test_at_the_limit_of_sessions_the_source_that_has_most_without_a_bind_loses_its_oldest():
+    lab = Lab(ConnectionLimits(sessions=4, sessions_per_source=3, handshakes=9))
+    lab.bound(B), lab.enter(B)
+    oldest = lab.enter(A)
+    lab.enter(A)
+    lab.enter(C)
+    assert lab.displaced == [(oldest, "sessions")]
+    assert lab.admission.open == 4
+
+
+def test_where_all_sessions_have_bound_there_is_no_further_one():
+    lab = Lab()
+    for source in (A, A, B, B):
+        lab.bound(source)
+    assert lab.enter(C) is Reason.too_many_sessions
+
+
+def test_at_the_limit_of_handshakes_the_source_that_has_most_of_them_loses_its_oldest():
+    lab = Lab(ConnectionLimits(sessions=9, sessions_per_source=9, handshakes=3))
+    lab.enter(B)
+    for _ in range(3):
+        lab.enter(B).established()
+    oldest = lab.enter(A)
+    lab.enter(A)
+    assert lab.displaced == []
+    lab.enter(C)
+    assert lab.displaced == [(oldest, "handshakes")]
+    assert lab.admission.handshakes == 3
+
+
+def test_a_wrong_bind_does_not_make_a_connection_younger():
+    lab = Lab()
+    first, second = lab.enter(A), lab.enter(A)
+    first.bind_begun(1, 0.0)
+    lab.enter(A)
+    assert lab.displaced == [(second, "sessions_per_source")]
+    first.bind_ended(False, 1.0)
+    lab.enter(A)
+    assert lab.displaced[1:] == [(first, "sessions_per_source")]
+
+
+def test_who_sends_wrong_binds_all_the_time_keeps_a_place_for_the_time_of_one_bind():
+    lab = Lab()
+    lab.bound(A)
+    busy = lab.enter(A)
+    for tries in range(1, 5):
+        now = tries * BIND / 4
+        busy.bind_begun(tries, now)
+        assert lab.enter(A, now) is Reason.too_many_sessions_of_source
+        busy.bind_ended(False, now + BIND / 4)
+        # The next one has come behind it.
+    busy.bind_begun(5, now + BIND / 4)
+    assert isinstance(lab.enter(A, now + BIND / 4), Place)
+    assert lab.displaced == [(busy, "sessions_per_source")]
+
+
+def test_who_sends_wrong_binds_all_the_time_keeps_a_place_for_so_many_of_them():
+    lab = Lab()
+    lab.bound(A)
+    busy = lab.enter(A)
+    for tries in range(1, TRIES + 1):
+        busy.bind_begun(tries, 0.0)
+        assert lab.enter(A, 0.0) is Reason.too_many_sessions_of_source
+        busy.bind_ended(False, 0.0)
+    busy.bind_begun(TRIES + 1, 0.0)
+    assert isinstance(lab.enter(A, 0.0), Place)
+    assert lab.displaced == [(busy, "sessions_per_source")]
+
+
+def test_a_bind_that_takes_longer_than_its_clock_keeps_the_place_no_longer():
+    lab = Lab()
+    lab.bound(A)
+    slow = lab.enter(A)
+    slow.bind_begun(1, 5.0)
+    assert lab.enter(A, 5.0 + BIND - 0.1) is Reason.too_many_sessions_of_source
+    assert isinstance(lab.enter(A, 5.0 + BIND), Place)
+    assert lab.displaced == [(slow, "sessions_per_source")]
+    # Its session is told that it has ended, and may have bound meanwhile.
+    slow.bind_ended(True, 5.0 + BIND)
+    slow.leave()
+    assert lab.admission.open == 2
+
+
+def test_who_has_bound_keeps_the_place_whatever_it_does_then():
+    lab = Lab()
+    lab.bound(A)
+    second = lab.bound(A)
+    second.bind_begun(2, 1.0)
+    second.bind_ended(False, 2.0)
+    assert lab.enter(A, 1000.0) is Reason.too_many_sessions_of_source
+
+
+def test_connections_of_a_proxy_count_for_nobody_until_it_names_the_source():
+    lab = Lab()
+    first, second = lab.enter(A, proxied=True), lab.enter(A, proxied=True)
+    assert first.claim(B, LIMITS, 0.0) is None
+    assert lab.admission.by_source == {source_network(B): 1}
+    lab.bound(B)
+    # Its own place cannot be what it takes; the other one of the source can.
+    assert second.claim(B, LIMITS, 0.0) is None
+    assert lab.displaced == [(first, "sessions_per_source")]
+    # At a limit of all it is the proxy that has most of those that nobody has named.
+    third = lab.enter(C, proxied=True)
+    lab.enter(C, proxied=True)
+    lab.enter(A)
+    assert lab.displaced[1:] == [(third, "sessions")]
+
+
+def test_a_lower_limit_after_a_reload_is_reached_by_the_next_connection():
+    lab = Lab(ConnectionLimits(sessions=9, sessions_per_source=5, handshakes=9))
+    five = [lab.enter(A) for _ in range(5)]
+    lab.limits = LIMITS
+    lab.enter(A)
+    assert [place for place, _ in lab.displaced] == five[:4]
+    assert lab.admission.open == 2
+
+
+@pytest.mark.parametrize("source", ["2001:db8::1", "2001:db8::ffff:1", "::ffff:192.0.2.1"])
+def test_a_source_of_ipv6_is_its_64(source):
+    lab = Lab()
+    lab.bound(source), lab.bound("192.0.2.1" if "192" in source else "2001:db8::2")
+    assert lab.enter(source) is Reason.too_many_sessions_of_source
+    assert isinstance(lab.enter("2001:db8:0:1::1"), Place)
 
 
 def test_nothing_is_remembered_of_sources_that_have_left():
     admission = Admission()
     for number in range(100):
-        place = enter(admission, f"s{number}")
+        place = admission.enter(f"192.0.2.{number}", LIMITS, BIND, 0.0)
         place.established()
+        place.bind_begun(1, 0.0)
         place.leave()
-    assert (admission.open, admission.handshakes, len(admission.by_source)) == (0, 0, 0)
+    assert (admission.open, admission.handshakes, len(admission.by_source), len(admission._kept)) == (0, 0, 0, 0)
 
 
-def gateway_with(certificates, tmp_path, **limits):
-    directory = {"servers": ["ldaps://127.0.0.1:1"], "ca_file": certificates.ca_file}
-    client = {**CLIENT, "sources": ["127.0.0.0/8"]}
-    return GatewayProcess(tmp_path, configuration(certificates, directory, client, limits=limits))
+class Model:
+    """What is admitted and who goes, by lists that are looked through from end to end."""
+
+    def __init__(self, limits):
+        self.limits, self.open = limits, []
+
+    def candidates(self, now, source=None, handshaking=False):
+        return [
+            each
+            for each in self.open
+            if not each["bound"]
+            and not (each["until"] is not None and now < each["until"])
+            and (source is None or each["source"] == source)
+            and (not handshaking or each["handshaking"])
+        ]
+
+    def may_go(self, source, now):
+        """By each limit that is reached, in this order: all connections of which one may go. None where there is no
+        such one, and the new one is not admitted."""
+        left, goes = list(self.open), []
+        if sum(each["source"] == source for each in left) >= self.limits.sessions_per_source:
+            own = self.candidates(now, source)
+            if not own:
+                return None
+            goes.append([own[0]])
+            left.remove(own[0])
+        for limit, handshaking in ((self.limits.sessions, False), (self.limits.handshakes, True)):
+            if sum(each["handshaking"] or not handshaking for each in left) < limit:
+                continue
+            found = [each for each in self.candidates(now, handshaking=handshaking) if each in left]
+            if not found:
+                return None
+            sources = [each["source"] for each in found]
+            most = max(map(sources.count, sources))
+            oldest = {each["source"]: each for each in reversed(found)}
+            goes.append([each for source, each in oldest.items() if sources.count(source) == most])
+            if len(goes[-1]) > 1:
+                # Which one of them it is changes what the other limit meets.
+                return goes, True
+            left.remove(goes[-1][0])
+        return goes, False
+
+
+EVENTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("enter"), st.integers(0, 2), st.booleans()),
+        st.tuples(st.just("enter"), st.integers(0, 2), st.just(False)),
+        st.tuples(
+            st.sampled_from(["tls", "begin", "succeed", "anonymous", "fail", "leave"]), st.integers(0, 99), st.none()
+        ),
+        st.tuples(st.just("wait"), st.floats(0, 40), st.none()),
+    ),
+    max_size=80,
+)
+
+
+@settings(max_examples=400)
+@given(
+    EVENTS,
+    st.builds(
+        ConnectionLimits,
+        sessions=st.integers(1, 8),
+        sessions_per_source=st.integers(1, 5),
+        handshakes=st.integers(1, 6),
+    ),
+)
+def test_a_new_connection_is_admitted_wherever_one_may_go_and_none_goes_with_a_bind_under_way_or_behind_it(
+    events, limits
+):
+    lab, model, now = Lab(limits), Model(limits), 0.0
+    for event, which, proxied in events:
+        if event == "wait":
+            now += which
+        elif event == "enter":
+            source, before = f"192.0.2.{which}", len(lab.displaced)
+            if proxied:
+                place = lab.enter("198.51.100.1", now, proxied=True)
+                gone = [each for each, _ in lab.displaced[before:]]
+                assert not any(each["bound"] for each in model.open if each["place"] in gone)
+                model.open = [each for each in model.open if each["place"] not in gone]
+                if not isinstance(place, Place):
+                    assert len(model.open) >= limits.sessions and not model.candidates(now)
+                    continue
+                before = len(lab.displaced)
+                expected = bool(model.candidates(now, source)) or (
+                    sum(each["source"] == source for each in model.open) < limits.sessions_per_source
+                )
+                refused = place.claim(source, limits, now)
+                assert (refused is None) == expected
+                if refused is not None:
+                    place.leave()
+            else:
+                expected = model.may_go(source, now)
+                place = lab.enter(source, now)
+                assert isinstance(place, Place) == (expected is not None)
+                if expected is not None and not expected[1]:
+                    assert len(lab.displaced) - before == len(expected[0])
+                    for (gone, _), possible in zip(lab.displaced[before:], expected[0], strict=True):
+                        assert gone in [each["place"] for each in possible]
+            gone = [each for each, _ in lab.displaced[before:]]
+            protected = [each for each in model.open if each not in model.candidates(now)]
+            assert not [each for each in protected if each["place"] in gone]
+            model.open = [each for each in model.open if each["place"] not in gone]
+            if isinstance(place, Place) and not place._left:
+                fresh = {"bound": False, "until": None, "left": BIND, "since": 0.0, "tries": 0, "handshaking": True}
+                model.open.append({"place": place, "source": source, "binding": False, **fresh})
+        elif model.open:
+            one = model.open[which % len(model.open)]
+            place = one["place"]
+            if event == "tls":
+                place.established()
+                one["handshaking"] = False
+            elif event == "leave":
+                place.leave()
+                model.open.remove(one)
+            elif event == "begin" and not one["binding"]:
+                # Nobody binds before TLS.
+                place.established()
+                one["binding"], one["since"], one["handshaking"] = True, now, False
+                one["tries"] += 1
+                if one["tries"] <= TRIES and one["left"] > 0:
+                    one["until"] = now + one["left"]
+                place.bind_begun(one["tries"], now)
+            elif event in ("succeed", "anonymous", "fail") and one["binding"]:
+                if one["until"] is not None:
+                    one["left"] -= now - one["since"]
+                one["binding"], one["until"] = False, None
+                one["bound"] = one["bound"] or event == "succeed"
+                place.bind_ended(one["bound"], now)
+        assert lab.admission.open == len(model.open)
+        assert lab.admission.handshakes == sum(each["handshaking"] for each in model.open)
+        assert lab.admission.open <= limits.sessions
+        assert lab.admission.handshakes <= limits.handshakes
+        assert all(count <= limits.sessions_per_source for count in lab.admission.by_source.values())
+
+
+def gateway_with(certificates, tmp_path, server=None, client=(), **limits):
+    nobody = {"servers": ["ldaps://127.0.0.1:1"], "ca_file": certificates.ca_file}
+    directory = nobody if server is None else server.gateway_directory()
+    client = {**CLIENT, "sources": ["127.0.0.0/8"], **dict(client)}
+    return GatewayProcess(
+        tmp_path, configuration(certificates, directory, client, limits=limits, admin={"address": "127.0.0.1:0"})
+    )
 
 
 def root_dse(client):
     return client.result(client.search("", scope=BASE_OBJECT))[1].code
 
 
-def test_one_source_too_many_times_is_closed_and_another_is_served(certificates, tmp_path):
-    with gateway_with(certificates, tmp_path, sessions_per_source=2) as gateway:
-        with (
-            RawClient(gateway.port, certificates.ca_file),
-            RawClient(gateway.port, certificates.ca_file),
-        ):
-            assert closed_without_an_octet(gateway.port, "127.0.0.1")
-            with RawClient(gateway.port, certificates.ca_file, source="127.0.0.2") as other:
-                assert root_dse(other) == 0
-            assert "limits.sessions_per_source" in gateway.wait_for("too-many-sessions-of-source")
+class BindServer(StubServer):
+    """Takes every password but "wrong-Passw0rd"; with "slow-Passw0rd" only once the test lets it, in which case the
+    request has come when asked is set."""
+
+    def __init__(self, certificates):
+        self.asked, self.answered = threading.Event(), threading.Event()
+        super().__init__(certificates, self._answer_bind)
+
+    def _answer_bind(self, request):
+        if not isinstance(request, BindRequest):
+            return []
+        password = request.authentication.password
+        if password == b"slow-Passw0rd":
+            self.asked.set()
+            assert self.answered.wait(PATIENCE)
+        return [BindResponse(LDAPResult(49 if password == b"wrong-Passw0rd" else 0))]
+
+
+@pytest.fixture
+def server(server_certificates):
+    with BindServer(server_certificates) as running:
+        yield running
+        running.answered.set()
+
+
+NAME = CLIENT["sync_accounts"][0]
+
+
+@pytest.fixture
+def connect(certificates):
+    """A function that opens a RawClient over TLS, and binds where it gets a password; closed after the test."""
+    with ExitStack() as opened:
+
+        def connect(gateway, password=None, **keywords):
+            client = opened.enter_context(RawClient(gateway.port, certificates.ca_file, **keywords))
+            if password is not None:
+                assert client.bind(NAME, password) == (49 if password == "wrong-Passw0rd" else 0)
+            return client
+
+        yield connect
+
+
+@pytest.fixture
+def silent():
+    """A function that opens a connection that says what it is given, at most; closed after the test."""
+    with ExitStack() as opened:
+
+        def open_(gateway, octets=b"", source="127.0.0.1"):
+            address = ("127.0.0.1", gateway.port)
+            plain = opened.enter_context(socket.create_connection(address, PATIENCE, source_address=(source, 0)))
+            plain.sendall(octets)
+            return plain
+
+        yield open_
+
+
+def is_closed(plain):
+    """Waits for the other side to close."""
+    with contextlib.suppress(ConnectionResetError):
+        while plain.recv(1000):
+            pass
+    return True
+
+
+def test_one_source_too_many_times_is_closed_and_another_is_served(certificates, tmp_path, server, connect):
+    with gateway_with(certificates, tmp_path, server, sessions_per_source=2) as gateway:
+        connect(gateway, "Passw0rd")
+        leaving = connect(gateway, "Passw0rd")
+        assert closed_without_an_octet(gateway.port, "127.0.0.1")
+        assert root_dse(connect(gateway, source="127.0.0.2")) == 0
+        assert "limits.sessions_per_source" in gateway.wait_for("too-many-sessions-of-source")
+        leaving.socket.close()
         # A place becomes free when a session ends, which the gateway hears of a moment later.
         for _ in range(100):
-            try:
-                with RawClient(gateway.port, certificates.ca_file) as again:
-                    assert root_dse(again) == 0
-                    break
-            except OSError:
-                continue
+            with contextlib.suppress(OSError):
+                assert root_dse(connect(gateway)) == 0
+                break
         else:
             pytest.fail("no place became free")
 
 
-def test_too_many_sessions_in_all(certificates, tmp_path):
-    with (
-        gateway_with(certificates, tmp_path, sessions=1) as gateway,
-        RawClient(gateway.port, certificates.ca_file) as only,
-    ):
+def test_too_many_sessions_in_all(certificates, tmp_path, server, connect):
+    with gateway_with(certificates, tmp_path, server, sessions=1) as gateway:
+        only = connect(gateway, "Passw0rd")
         assert closed_without_an_octet(gateway.port, "127.0.0.2")
         assert "see limits.sessions" in gateway.wait_for("too-many-sessions:")
         assert root_dse(only) == 0
 
 
-def test_who_is_silent_before_tls_keeps_nobody_out_for_longer_than_that_may_last(certificates, tmp_path):
-    with (
-        gateway_with(certificates, tmp_path, handshakes=2, tls_handshake=0.5) as gateway,
-        socket.create_connection(("127.0.0.1", gateway.port), PATIENCE) as one,
-        socket.create_connection(("127.0.0.1", gateway.port), PATIENCE) as two,
-    ):
-        two.sendall(b"\x16\x03\x01")
-        assert closed_without_an_octet(gateway.port, "127.0.0.2")
-        gateway.wait_for("too-many-handshakes")
-        for silent in (one, two):
-            with contextlib.suppress(ConnectionResetError):
-                assert silent.recv(1) == b""
+@pytest.mark.parametrize("limit", [{"sessions": 2}, {"handshakes": 2}, {"sessions_per_source": 2}], ids=str)
+@pytest.mark.parametrize("octets", [b"", bytes.fromhex("1603010200")], ids=["nothing", "the beginning of a hello"])
+def test_who_is_silent_makes_room_for_whoever_comes_then(
+    certificates, tmp_path, server, silent, connect, limit, octets
+):
+    with gateway_with(certificates, tmp_path, server, **limit) as gateway:
+        one, two = silent(gateway, octets), silent(gateway, octets)
+        client = connect(gateway, "Passw0rd")
+        assert is_closed(one)
+        three = silent(gateway)
+        if limit != {"handshakes": 2}:
+            assert is_closed(two)
+        assert root_dse(client) == 0
+        log = gateway.wait_for("displaced:")
+        assert f"no bind has succeeded on it, and limits.{next(iter(limit))} was reached" in log
+        three.close()
+        assert "Traceback" not in gateway.log()
+
+
+def test_who_is_silent_behind_tls_is_told_why_it_has_to_go(certificates, tmp_path, server, connect):
+    with gateway_with(certificates, tmp_path, server, sessions_per_source=2) as gateway:
+        one, two = connect(gateway), connect(gateway, "Passw0rd")
+        connect(gateway)
+        notice = one.event()
+        assert isinstance(notice, Disconnection)
+        assert (notice.result.code, notice.result.diagnostic.partition(":")[0]) == (52, "displaced")
+        with contextlib.suppress(OSError):
+            assert one.event() is None
+        assert root_dse(two) == 0
+
+
+def test_a_plain_connection_before_starttls_makes_room_as_well(certificates, tmp_path, server, silent):
+    listener = {
+        "address": "127.0.0.1:0",
+        "certificate": str(certificates.certificate),
+        "private_key": str(certificates.private_key),
+        "starttls": "required",
+    }
+    config = configuration(
+        certificates, server.gateway_directory(), CLIENT, listeners=[listener], limits={"sessions_per_source": 1}
+    )
+    with GatewayProcess(tmp_path, config) as gateway:
+        one = silent(gateway)
+        silent(gateway)
+        assert is_closed(one)
+
+
+def test_a_bind_under_way_and_one_that_succeeded_keep_the_place(certificates, tmp_path, server, silent, connect):
+    with gateway_with(certificates, tmp_path, server, sessions_per_source=2) as gateway:
+        client = connect(gateway)
+        client.socket.sendall(client.client.bind(NAME, b"slow-Passw0rd").data)
+        assert server.asked.wait(PATIENCE)
+        last = silent(gateway)
+        for _ in range(5):
+            last, before = silent(gateway), last
+            assert is_closed(before)
+        server.answered.set()
+        assert client.event().result.code == 0
+        for _ in range(5):
+            last, before = silent(gateway), last
+            assert is_closed(before)
+        # Even where it fails from then on.
+        assert client.bind(NAME, "wrong-Passw0rd") == 49
+        for _ in range(5):
+            last, before = silent(gateway), last
+            assert is_closed(before)
+        assert root_dse(client) == 0
+        assert len([line for line in gateway.log().splitlines() if "displaced" in line]) == 1
+        assert samples(gateway.admin_port)["ldap_gateway_refusals_total", "", "displaced"] == 15
+        assert "Traceback" not in gateway.log()
+
+
+def test_where_binds_are_under_way_or_done_on_all_of_a_source_it_gets_no_further_one(
+    certificates, tmp_path, server, connect
+):
+    with gateway_with(certificates, tmp_path, server, sessions_per_source=2) as gateway:
+        bound, binding = connect(gateway, "Passw0rd"), connect(gateway)
+        binding.socket.sendall(binding.client.bind(NAME, b"slow-Passw0rd").data)
+        assert server.asked.wait(PATIENCE)
+        assert closed_without_an_octet(gateway.port, "127.0.0.1")
+        server.answered.set()
+        assert binding.event().result.code == 0
+        assert root_dse(bound) == 0
+
+
+@pytest.mark.parametrize("kind", ["wrong", "anonymous", "refused by the policy"])
+def test_other_binds_keep_no_place(certificates, tmp_path, server, connect, kind):
+    name, password, code = {
+        "wrong": (NAME, b"wrong-Passw0rd", 49),
+        "anonymous": ("", b"", 0),
+        "refused by the policy": ("svc@elsewhere.example", b"Passw0rd", 49),
+    }[kind]
+    with gateway_with(certificates, tmp_path, server, {"allow_anonymous": True}, sessions_per_source=2) as gateway:
+        one, bound = connect(gateway), connect(gateway, "Passw0rd")
+        one.socket.sendall(one.client.bind(name, password).data)
+        assert one.event().result.code == code
+        connect(gateway, "Passw0rd")
+        assert isinstance(one.event(), Disconnection)
+        assert root_dse(bound) == 0
+
+
+def test_a_proxy_that_sends_no_header_makes_room_as_well(certificates, tmp_path, server, silent):
+    config = configuration(
+        certificates,
+        server.gateway_directory(),
+        {**CLIENT, "sources": ["198.51.100.7"]},
+        trusted_proxies=["127.0.0.1"],
+        limits={"sessions": 2},
+    )
+    with GatewayProcess(tmp_path, config) as gateway:
+        one = silent(gateway)
+        silent(gateway, b"PROXY TCP4 198.51.100.7 127.0.0.1 40000 636\r\n")
+        silent(gateway)
+        assert is_closed(one)
+        assert "no PROXY header has come on it" in gateway.wait_for("displaced:")
+
+
+def test_who_is_silent_before_tls_is_closed_after_a_while(certificates, tmp_path, silent):
+    with gateway_with(certificates, tmp_path, tls_handshake=0.5) as gateway:
+        for connection in (silent(gateway), silent(gateway, b"\x16\x03\x01")):
+            assert is_closed(connection)
         assert "see limits.tls_handshake" in gateway.wait_for("tls-handshake-timeout")
-        with RawClient(gateway.port, certificates.ca_file) as client:
-            assert root_dse(client) == 0
         assert "Traceback" not in gateway.log()
 
 

@@ -42,3 +42,13 @@ def test_sessions_of_one_source_and_of_one_account_share_what_they_have():
     assert other.admit("svc", 0) is Reason.too_many_requests_of_account
     assert SessionRates(rates, limits, "other client", "c").admit("svc", 0) is None
     assert [one.admit("", 0) for _ in range(6)] == [None] * 5 + [Reason.too_many_requests_of_source]
+
+
+def test_the_addresses_of_one_64_of_ipv6_are_one_source():
+    rates, limits = RequestRates(), ConnectionLimits(requests_per_source=1, requests_per_account=100)
+    one, same, other = (
+        SessionRates(rates, limits, "mimecast", source) for source in ("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1")
+    )
+    assert [one.admit("", 0), same.admit("", 0)] == [None, None]
+    assert same.admit("", 0) is Reason.too_many_requests_of_source
+    assert other.admit("", 0) is None

@@ -58,3 +58,11 @@ def test_a_flood_from_ever_new_addresses_is_worth_so_many_lines_a_minute_and_is_
     assert len(refuse("192.0.2.1", 13, Reason.tls_failed)) == 1
     assert counting.counts[Reason.source_not_listed] == NAMED + 1001
     assert len(refuse("further", QUIET_SECONDS)) == 1
+
+
+def test_of_one_64_of_ipv6_one_address_is_named(refuse, counting):
+    assert len(refuse("2001:db8::1", 0)) == 1
+    for number in range(2, 1000):
+        assert refuse(f"2001:db8::{number:x}", 0) == []
+    assert len(refuse("2001:db8:0:1::1", 0)) == 1
+    assert counting.counts[Reason.source_not_listed] == 1000
