@@ -160,7 +160,12 @@ def own(port: int, seconds: float, rate: int) -> Counter[str]:
         connection.sendall(hello[: len(hello) // 2])
         return connection
 
-    kinds = itertools.cycle((lambda: _open(port, OWN), begin_hello, lambda: context.wrap_socket(_open(port, OWN))))
+    def be_silent_in_tls() -> socket.socket:
+        return context.wrap_socket(_open(port, OWN))
+
+    kinds: Iterator[Callable[[], socket.socket]] = itertools.cycle(
+        (lambda: _open(port, OWN), begin_hello, be_silent_in_tls)
+    )
     # The gateway closes some, and as many more come: there are never so many at once.
     held = _Held(rate * 3600, lambda: next(kinds)(), rate)
     held.hold(_FILLING)

@@ -17,7 +17,7 @@ from gateway.net.admission import Place
 from gateway.net.bind_log import log_bind
 from gateway.net.connector import ServerConnector
 from gateway.net.failures import tls_failure
-from gateway.net.flow import WriteWindow
+from gateway.net.flow import Watch, WriteWindow
 from gateway.net.reactor import Reactor, Timer, Transport
 from gateway.net.required_certificate import RequiredCertificate
 from gateway.net.secret_verifier import SecretVerifier
@@ -54,14 +54,15 @@ log = Logger()
 class ConnectionSettings:
     """tls: None where there never is any. certificate: which one the client must show. tls_first: TLS begins with the
     first octet, and the session behind it. tls_handshake: seconds for TLS to come up. write_stall: seconds that a peer
-    may take nothing of what waits for it. write_window: octets that may wait for one peer before reading from the other
-    pauses."""
+    may take nothing of what waits for it. closing: seconds for all that waits once the session has ended. write_window:
+    octets that may wait for one peer before reading from the other pauses."""
 
     tls: ListenerTls | None
     certificate: RequiredCertificate | None
     tls_first: bool
     tls_handshake: float
     write_stall: float
+    closing: float
     write_window: int
 
 
@@ -114,7 +115,7 @@ class ClientConnection:
         # Of the session; due on its clock, in seconds.
         self._timer: Timer | None = None
         self._timer_due = 0.0
-        self._closing_timer: Timer | None = None
+        self._closing: Watch | None = None
         self._handshake_timer: Timer | None = None
         # At its end the session had written what its client was slow to take.
         self._leaves_octets = False
@@ -175,10 +176,11 @@ class ClientConnection:
         if session is not None:
             self._execute(session.client_lost(self._event()))
         self._close_server()
-        for timer in (self._timer, self._closing_timer):
-            if timer is not None and timer.active():
-                timer.cancel()
-        self._timer = self._closing_timer = None
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+        if self._closing is not None:
+            self._closing.end()
         self._place.leave()
         self._ended(self)
 
@@ -411,7 +413,10 @@ class ClientConnection:
         # A paused socket would not notice that the other side closes as well.
         self.transport.resumeProducing()
         self.transport.loseConnection()
-        self._closing_timer = self._reactor.callLater(self._settings.write_stall, self.transport.abortConnection)
+        settings = self._settings
+        abort = self.transport.abortConnection
+        self._closing = Watch(self.transport, settings.write_stall, abort, self._reactor, settings.closing)
+        self._closing.begin()
 
     # Flow and clocks.
 

@@ -3,34 +3,109 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Final
 
 from gateway.net.reactor import Reactor, Timer, Transport
 
-# What the transport is given at once, in octets; Twisted's own buffer counts as full beyond as much.
+# What the transport is given at once, in octets.
 _SHARE: Final = 65_536
+
+# How often within its patience a watch looks whether a peer goes on taking: so much later than due, in parts of it, is
+# the end of one that has stopped.
+LOOKS: Final = 4
+
+
+class Watch:
+    """Whether a peer goes on taking what waits for it.
+
+    It takes what its system acknowledges. That the kernel has room for more shows only once a third of its buffer is
+    free, which may be megabytes, and a slow reader needs minutes for these. patience: seconds that it may take nothing;
+    longest: that all may last; stalled: called once it has not, or it has.
+    """
+
+    __slots__ = (
+        "_acknowledged",
+        "_begun",
+        "_longest",
+        "_patience",
+        "_reactor",
+        "_stalled",
+        "_taken",
+        "_timer",
+        "_transport",
+        "_watching",
+    )
+
+    def __init__(
+        self,
+        transport: Transport,
+        patience: float,
+        stalled: Callable[[], object],
+        reactor: Reactor,
+        longest: float = inf,
+    ) -> None:
+        self._transport = transport
+        self._patience = patience
+        self._longest = longest
+        self._stalled = stalled
+        self._reactor = reactor
+        self._watching = False
+        self._begun = 0.0
+        # When it was last seen to have taken something, and how much it had taken then.
+        self._taken = 0.0
+        self._acknowledged = 0
+        self._timer: Timer | None = None
+
+    def begin(self) -> None:
+        """From now on something waits for it."""
+        self._watching = True
+        self._begun = self._taken = self._reactor.seconds()
+        self._acknowledged = self._transport.acknowledged
+        if self._timer is None:
+            self._timer = self._reactor.callLater(self._patience / LOOKS, self._look)
+
+    def rest(self) -> None:
+        """Nothing waits for it for a while: cheaper than end, since the timer is left to itself."""
+        self._watching = False
+
+    def end(self) -> None:
+        self._watching = False
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def _look(self) -> None:
+        self._timer = None
+        if not self._watching:
+            return
+        now, acknowledged = self._reactor.seconds(), self._transport.acknowledged
+        if acknowledged > self._acknowledged:
+            self._acknowledged, self._taken = acknowledged, now
+        left = min(self._taken + self._patience, self._begun + self._longest) - now
+        if left > 0:
+            self._timer = self._reactor.callLater(min(left, self._patience / LOOKS), self._look)
+        else:
+            self._watching = False
+            self._stalled()
 
 
 class WriteWindow:
-    """Writes to one peer, and is the producer of its transport.
+    """The octets that wait for one peer; the producer of its transport.
 
-    What the transport cannot take waits here, and goes on in shares: each one that the peer has taken shows that it is
-    still there. window: octets that may wait before full. changed: called when full has changed. patience: seconds that
-    a peer may take nothing of what waits for it; stalled: called once it has not.
+    What the transport cannot take waits here, and goes on in shares. window: octets that may wait before full. changed:
+    called when full has changed. patience: seconds that a peer may take nothing of what waits for it; stalled: called
+    once it has not.
     """
 
     __slots__ = (
         "_begun",
         "_changed",
         "_has_room",
-        "_patience",
         "_queue",
-        "_reactor",
-        "_stalled",
-        "_taken",
-        "_timer",
         "_transport",
         "_waiting",
+        "_watch",
         "_window",
         "full",
     )
@@ -48,17 +123,12 @@ class WriteWindow:
         self._transport = transport
         self._window = window
         self._changed = changed
-        self._patience = patience
-        self._stalled = stalled
-        self._reactor = reactor
+        self._watch = Watch(transport, patience, stalled, reactor)
         self._queue: list[bytes] = []
         # Octets of the queue, and those of its first piece that are gone.
         self._waiting = 0
         self._begun = 0
         self._has_room = True
-        # When the peer last took something while the transport had no room.
-        self._taken = 0.0
-        self._timer: Timer | None = None
         transport.registerProducer(self, True)
 
     def write(self, data: bytes) -> None:
@@ -88,21 +158,18 @@ class WriteWindow:
 
     def pauseProducing(self) -> None:
         self._has_room = False
-        self._taken = self._reactor.seconds()
-        if self._timer is None:
-            self._timer = self._reactor.callLater(self._patience, self._look)
+        self._watch.begin()
 
     def resumeProducing(self) -> None:
         self._has_room = True
+        self._watch.rest()
         self._go_on()
         if self.full and self._waiting <= self._window // 2:
             self.full = False
             self._changed()
 
     def stopProducing(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
+        self._watch.end()
 
     def _go_on(self) -> None:
         while self._queue and self._has_room:
@@ -124,14 +191,3 @@ class WriteWindow:
             self._begun = 0
         self._waiting -= len(share)
         return share
-
-    def _look(self) -> None:
-        """One timer, moved only forward in time: that the peer took something is noticed when it fires."""
-        self._timer = None
-        if self._has_room:
-            return
-        left = self._taken + self._patience - self._reactor.seconds()
-        if left > 0:
-            self._timer = self._reactor.callLater(left, self._look)
-        else:
-            self._stalled()

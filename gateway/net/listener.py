@@ -221,6 +221,7 @@ class ListenerFactory:
                 encrypted,
                 state.connections.tls_handshake,
                 state.limits.write_stall,
+                state.limits.search,
                 state.limits.write_window,
             ),
             self._registry.audit,

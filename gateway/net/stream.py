@@ -9,8 +9,10 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
+import termios
 from collections import deque
 from contextlib import suppress
+from fcntl import ioctl
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
 from typing import Any, Final, Protocol
 
@@ -28,6 +30,8 @@ log = Logger()
 _READ: Final = 65_536
 # SO_LINGER with 0 seconds: the peer is told at once, and what it has not taken is dropped.
 _RESET: Final = struct.pack("ii", 1, 0)
+# SIOCOUTQ of tcp(7), which is the same number: octets in the kernel's queue that the peer has not acknowledged.
+_UNACKNOWLEDGED: Final = termios.TIOCOUTQ
 
 
 class Served(Protocol):
@@ -54,6 +58,7 @@ class Stream:
         "_producer",
         "_producer_waits",
         "_reactor",
+        "_sent",
         "_socket",
         "_unsent",
         "protocol",
@@ -69,8 +74,9 @@ class Stream:
         self._socket = connection
         self._descriptor = connection.fileno()
         self._reactor = reactor
-        # What the kernel has not taken yet.
+        # What the kernel has not taken yet, and how many octets it has.
         self._unsent: deque[memoryview] = deque()
+        self._sent = 0
         self._producer: Any = None
         self._producer_waits = False
         # Closing: nothing is written or delivered any more. Farewell: the end of our side was sent. Mute: the peer has
@@ -101,6 +107,14 @@ class Stream:
         self._send(tls.send(data))
         if tls.failure is not None:
             self._end_soon(tls.failure)
+
+    @property
+    def acknowledged(self) -> int:
+        """Octets, those of TLS included, that the peer's system has taken so far."""
+        if self._descriptor == -1:
+            return self._sent
+        (waiting,) = struct.unpack("i", ioctl(self._descriptor, _UNACKNOWLEDGED, bytes(4)))
+        return self._sent - int(waiting)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """It is paused as long as the kernel takes no more, and never asked for single pieces."""
@@ -188,6 +202,7 @@ class Stream:
             except OSError:
                 self._fall_mute()
                 return None
+            self._sent += sent
             if sent < len(piece):
                 unsent[0] = piece[sent:]
                 return None
@@ -244,6 +259,7 @@ class Stream:
             except OSError:
                 self._fall_mute()
                 return
+            self._sent += sent
             if sent == len(octets):
                 return
             self._reactor.addWriter(self)

@@ -54,7 +54,7 @@ class _SessionLink:
             lambda: Session("preview", "preview", Policy(client.policy), limits, ServerFacts(), monotonic(), tls=True),
             ServerConnector(client.directory, reactor),
             # Within the process there is no TLS to wait for.
-            ConnectionSettings(None, None, False, limits.write_stall, limits.write_stall, limits.write_window),
+            ConnectionSettings(None, None, False, *3 * (limits.write_stall,), limits.write_window),
             audit,
             SizesInMemory(),
             AttemptsInMemory(monotonic),
@@ -133,6 +133,10 @@ class _End:
             self._lost()
 
     # What only a socket has.
+
+    @property
+    def acknowledged(self) -> int:
+        return 0
 
     def start_tls(self, layer: TlsLayer, received: bytes = b"", /) -> None: ...
 

@@ -1,5 +1,7 @@
 """What a session's holder does with a client that misbehaves."""
 
+import time
+
 import pytest
 
 from gateway.ldap.filters import Present
@@ -129,6 +131,26 @@ def test_a_client_that_takes_nothing_any_more_is_ended(certificates, server_cert
                 assert "a peer takes none of what waits for it" in running.wait_for("session ended")
                 assert other.result(other.search("", scope=BASE_OBJECT))[1].code == 0
             stalled.die()
+
+
+def test_a_client_that_takes_its_results_slowly_and_steadily_is_not_ended(certificates, server_certificates, tmp_path):
+    """The kernel's buffer has no room for more in all that time."""
+    client = {"sync_accounts": ["svc@corp.example"], "base_dns": ["DC=corp,DC=example"], "attributes": ["cn"]}
+    with StubServer(server_certificates, endless) as server:
+        config = configuration(certificates, server.gateway_directory(), client, limits={"write_stall": 4})
+        with (
+            GatewayProcess(tmp_path, config) as running,
+            RawClient(running.port, certificates.ca_file, receive_buffer=65_536) as slow,
+        ):
+            assert slow.bind("svc@corp.example", "Passw0rd") == 0
+            slow.search("DC=corp,DC=example")
+            running.wait_until_still()
+            until = time.monotonic() + 12
+            while time.monotonic() < until:
+                assert slow.socket.recv(4000)
+                # That is how it reads: 100 kB a second.
+                time.sleep(0.04)
+            assert "session ended" not in running.log()
 
 
 def test_a_message_that_is_not_finished_in_time_ends_that_session(certificates, tmp_path):

@@ -1,10 +1,15 @@
-"""What waits for a peer, against a transport that takes as much as the test says."""
+"""What waits for a peer, against a transport that takes as much as the test says, and against real sockets."""
 
+import socket
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from gateway.net.flow import WriteWindow
+from gateway.net.flow import LOOKS, Watch, WriteWindow
+from gateway.net.stream import Stream
+from tests.net.loop import Loop, connected_sockets
 
 WINDOW, PATIENCE, ROOM = 1_000_000, 60, 65_536
 
@@ -17,6 +22,10 @@ class Transport:
         self.held = self.taken = b""
         self.most = 0
         self.paused = False
+
+    @property
+    def acknowledged(self):
+        return len(self.taken)
 
     def registerProducer(self, producer, streaming):
         assert streaming
@@ -132,3 +141,98 @@ def test_nobody_waits_for_a_peer_whose_connection_was_closed():
     lab.window.write(bytes(5 * ROOM))
     lab.window.close()
     assert lab.clock.getDelayedCalls() == []
+
+
+def test_a_reader_that_takes_an_octet_now_and_then_is_not_stalled():
+    lab = Lab()
+    lab.window.write(bytes(20 * ROOM))
+    for _ in range(100):
+        lab.clock.pump([PATIENCE / 10] * 9)
+        lab.transport.take(1)
+    assert lab.stalls == []
+    assert lab.transport.paused
+
+
+@given(st.lists(st.floats(0.1, 2 * PATIENCE), max_size=10))
+def test_who_has_taken_nothing_for_the_patience_is_ended_soon_after_that_and_nobody_else(pauses):
+    lab, taken = Lab(), 0.0
+    lab.window.write(bytes(20 * ROOM))
+    for pause in pauses:
+        for _ in range(100):
+            lab.clock.advance(pause / 100)
+            if lab.stalls:
+                break
+        if lab.stalls:
+            break
+        assert lab.clock.seconds() - taken < PATIENCE * (1 + 1 / LOOKS) + 3
+        lab.transport.take(1)
+        taken = lab.clock.seconds()
+    else:
+        lab.clock.pump([1] * (2 * PATIENCE))
+    (stalled,) = lab.stalls
+    assert PATIENCE <= stalled - taken + 1e-6 <= PATIENCE * (1 + 1 / LOOKS) + 3
+
+
+def test_what_waits_at_the_end_has_a_limit_however_steadily_it_is_taken():
+    clock, transport, ends = Clock(), Transport(), []
+    watch = Watch(transport, PATIENCE, lambda: ends.append(clock.seconds()), clock, 5 * PATIENCE)
+    transport.write(bytes(1000))
+    watch.begin()
+    for _ in range(10 * PATIENCE):
+        clock.advance(1)
+        transport.take(1)
+    assert ends == [5 * PATIENCE]
+    watch.end()
+    assert clock.getDelayedCalls() == []
+
+
+@pytest.fixture
+def peers():
+    """A stream with its window, whose clock the test turns, and the socket at its other end."""
+    loop, clock, stalls = Loop(), Clock(), []
+    one, other = connected_sockets()
+    # As little as a system has for a peer that never was fast.
+    other.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+    stream = Stream(one, Served(), loop)
+    window = WriteWindow(stream, WINDOW, lambda: None, PATIENCE, lambda: stalls.append(clock.seconds()), clock)
+    yield loop, clock, stream, window, other, stalls
+    stream.abortConnection()
+    loop.settle()
+    other.close()
+
+
+class Served:
+    def dataReceived(self, data): ...
+    def handshakeCompleted(self, layer): ...
+    def connectionLost(self, reason): ...
+
+
+def test_a_real_reader_that_is_slow_and_steady_is_not_stalled_and_one_that_stops_is(peers):
+    loop, clock, stream, window, other, stalls = peers
+    window.write(bytes(30_000_000))
+    loop.settle()
+    rounds = 40
+    for _ in range(rounds):
+        before, reads = stream.acknowledged, 0
+        # Its system tells of free room by the kilobyte or more.
+        while stream.acknowledged == before:
+            assert other.recv(1000)
+            loop.settle()
+            reads += 1
+            assert reads < 1000
+        assert not window.drained
+        clock.pump([PATIENCE / 10] * 9)
+    assert stalls == []
+    # That is much longer than the patience, and the kernel has had no room for more in all that time.
+    assert clock.seconds() > 30 * PATIENCE
+    clock.pump([PATIENCE / 10] * 20)
+    assert len(stalls) == 1
+
+
+def test_what_a_peer_has_taken_counts_until_and_behind_its_end(peers):
+    loop, _, stream, _, other, _ = peers
+    stream.write(bytes(1000))
+    loop.until(lambda: stream.acknowledged == 1000)
+    other.close()
+    loop.until(lambda: stream.fileno() == -1)
+    assert stream.acknowledged == 1000
