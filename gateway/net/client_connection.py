@@ -237,7 +237,13 @@ class ClientConnection:
         if self._to_client is not None:
             self._to_client.close()
         self._to_client = self._window(self.transport)
-        self.transport.start_tls(tls.layer(), received)
+        try:
+            layer = tls.layer()
+        except OSError as error:
+            self._refused(Reason.tls_failed, str(error))
+            self.transport.abortConnection()
+            return
+        self.transport.start_tls(layer, received)
 
     def _await_handshake(self) -> None:
         self._handshake_timer = self._reactor.callLater(self._settings.tls_handshake, self._handshake_late)

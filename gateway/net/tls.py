@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -39,6 +41,7 @@ class ListenerTls:
         self._used = False
 
     def layer(self) -> TlsLayer:
+        """For a new connection. Raises OSError where the process has no descriptor left for a new context."""
         if self._used:
             self._context, self._used = self._new_context(), False
         return TlsLayer(self._context, server_side=True)
@@ -88,43 +91,40 @@ class ServerTrust:
 
 class _Pair:
     """A certificate, its intermediate certificates, and its key, as they were when they were read: the files may be
-    renewed one after the other. Raises OSError."""
+    renewed one after the other. It holds no descriptor, because sessions keep it over any number of reloads. Raises
+    OSError."""
 
     def __init__(self, files: ListenerSettings | ClientCertificate) -> None:
         self._name = files.certificate
         # Each by itself: either file may have something of the other's kind in it.
-        self._chain = _InMemory(files.certificate)
-        self._key = _InMemory(files.private_key)
+        self._chain = files.certificate.read_bytes()
+        self._key = files.private_key.read_bytes()
 
     def use(self, context: ssl.SSLContext) -> None:
-        """Raises ValueError where OpenSSL does not take it, such as for a key or a signature that is too weak."""
+        """Raises ValueError where OpenSSL does not take it, such as for a key or a signature that is too weak, and
+        OSError."""
         try:
-            # Without a password it would ask for that of a key that has one on the terminal.
-            context.load_cert_chain(self._chain.path, self._key.path, password="")
+            with _as_file(self._chain) as chain, _as_file(self._key) as key:
+                # Without a password it would ask for that of a key that has one on the terminal.
+                context.load_cert_chain(chain, key, password="")
         except ssl.SSLError as error:
             raise ValueError(f"{self._name}: {openssl_reason(error)}") from None
         except OSError as trouble:
             # Python does not say of which file.
-            raise OSError(trouble.errno, f"{trouble.strerror} in {_DESCRIPTORS}", str(self._name)) from None
+            raise OSError(trouble.errno, f"{trouble.strerror} in memory (memfd_create)", str(self._name)) from None
 
 
-class _InMemory:
-    """A file's contents in memory, and nobody else's: OpenSSL's chains are read from files alone. Raises OSError."""
-
-    def __init__(self, path: Path) -> None:
-        octets = path.read_bytes()
-        try:
-            self._descriptor = os.memfd_create("certificate")
-        except OSError as error:
-            raise OSError(error.errno, f"{error.strerror} by memfd_create", str(path)) from None
-        with open(self._descriptor, "wb", closefd=False) as file:
+@contextmanager
+def _as_file(octets: bytes) -> Iterator[str]:
+    """The path of a file in memory that this process alone has: OpenSSL reads chains from files alone. Raises
+    OSError."""
+    descriptor = os.memfd_create("certificate")
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
             file.write(octets)
-        self.path = f"{_DESCRIPTORS}/{self._descriptor}"
-
-    def __del__(self) -> None:
-        # It has none where it was not made.
-        if hasattr(self, "_descriptor"):
-            os.close(self._descriptor)
+        yield f"{_DESCRIPTORS}/{descriptor}"
+    finally:
+        os.close(descriptor)
 
 
 def certificate_expiry(*certificates: x509.Certificate) -> float:

@@ -81,6 +81,28 @@ def test_accepting_goes_on_once_there_are_descriptors_again(certificates, server
                 time.sleep(0.05)
 
 
+def test_sessions_over_many_reloads_hold_two_descriptors_each(certificates, server_certificates, tmp_path):
+    reloads = 50
+    with StubServer(server_certificates) as server:
+        client = {**CLIENT, "sources": ["127.0.0.0/8"]}
+        directory = server.gateway_directory()
+        # The gateway shows a certificate of its own, so that each reload reads that as well.
+        directory |= {"client_certificate": {"certificate": str(certificates.certificate)}}
+        directory["client_certificate"]["private_key"] = str(certificates.private_key)
+        config = configuration(certificates, directory, client)
+        with GatewayProcess(tmp_path, config) as gateway, contextlib.ExitStack() as opened:
+
+            def used():
+                return len(list(Path(f"/proc/{gateway.process.pid}/fd").iterdir()))
+
+            before = used()
+            for _ in range(reloads):
+                session = opened.enter_context(RawClient(gateway.port, certificates.ca_file))
+                assert session.bind("svc@corp.example", "Passw0rd") == 0
+                assert "reloaded" in gateway.reload(config)
+            assert used() - before <= 2 * reloads
+
+
 def test_a_start_that_cannot_have_enough_says_so(certificates, tmp_path):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if not 0 < hard < 2**31:

@@ -13,6 +13,8 @@ from tests.servers.stub_server import StubServer
 
 ACCOUNT = ("svc@corp.example", b"Passw0rd")
 CLIENT = {"sync_accounts": [ACCOUNT[0]], "base_dns": ["DC=corp,DC=example"], "attributes": ["cn"]}
+pytestmark = pytest.mark.servers
+
 SESSIONS, MOST = 3000, 3_000_000
 # Before memory is measured: buffers, caches and the parts of libraries that are loaded late are there then.
 FIRST = 400
