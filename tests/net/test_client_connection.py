@@ -1,10 +1,14 @@
 """What a session's holder does with a client that misbehaves."""
 
+import contextlib
+import socket
+import ssl
 import time
 
 import pytest
 
 from gateway.ldap.filters import Present
+from gateway.ldap.framing import Framer
 from gateway.ldap.messages import (
     BASE_OBJECT,
     NOTICE_OF_DISCONNECTION,
@@ -12,13 +16,17 @@ from gateway.ldap.messages import (
     BindRequest,
     BindResponse,
     ExtendedResponse,
+    LDAPMessage,
     SearchRequest,
+    SearchResultDone,
     SearchResultEntry,
+    SimpleAuthentication,
     decode_response,
+    encode,
 )
 from gateway.ldap.results import LDAPResult
 from gateway.relay.client import Disconnection, Entry
-from tests.servers.gateway_process import GatewayProcess, configuration
+from tests.servers.gateway_process import PATIENCE, GatewayProcess, configuration
 from tests.servers.raw_client import RawClient
 from tests.servers.stub_server import StubServer, accept_binds
 
@@ -151,6 +159,48 @@ def test_a_client_that_takes_its_results_slowly_and_steadily_is_not_ended(certif
                 # That is how it reads: 100 kB a second.
                 time.sleep(0.04)
             assert "session ended" not in running.log()
+
+
+@pytest.mark.parametrize("ends", ["FIN", "close_notify"])
+def test_who_closes_its_side_gets_what_the_gateway_says_itself_and_waits_for_no_server(
+    certificates, server_certificates, tmp_path, ends
+):
+    client = {"sync_accounts": ["svc@corp.example"], "base_dns": ["DC=corp,DC=example"], "attributes": ["cn"]}
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context(cafile=str(certificates.ca_file))
+    tls = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with (
+        StubServer(server_certificates, lambda request: []) as server,
+        GatewayProcess(tmp_path, configuration(certificates, server.gateway_directory(), client)) as running,
+        socket.create_connection(("127.0.0.1", running.port), PATIENCE) as plain,
+    ):
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                plain.sendall(outgoing.read())
+                incoming.write(plain.recv(65_536))
+        bind = BindRequest(3, "svc@corp.example", SimpleAuthentication(b"Passw0rd"))
+        tls.write(encode(LDAPMessage(1, ROOT_DSE)) + encode(LDAPMessage(2, bind)))
+        if ends == "close_notify":
+            with contextlib.suppress(ssl.SSLWantReadError):
+                tls.unwrap()
+        plain.sendall(outgoing.read())
+        plain.shutdown(socket.SHUT_WR)
+        while data := plain.recv(65_536):
+            incoming.write(data)
+        incoming.write_eof()
+        received = b""
+        with contextlib.suppress(ssl.SSLError):
+            while data := tls.read(65_536):
+                received += data
+        framer = Framer(1_000_000)
+        framer.feed(received)
+        answers = [decode_response(octets) for octets in iter(framer.next_message, None)]
+        assert isinstance(answers[-1].operation, SearchResultDone)
+        (record,) = running.wait_for_audit(operation="bind")
+        assert (record["reason"], record["code"]) == ("client-gone", None)
 
 
 def test_a_message_that_is_not_finished_in_time_ends_that_session(certificates, tmp_path):
