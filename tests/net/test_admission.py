@@ -560,6 +560,26 @@ def test_a_proxy_that_sends_no_header_makes_room_as_well(certificates, tmp_path,
         assert "no PROXY header has come on it" in gateway.wait_for("displaced:")
 
 
+def test_two_addresses_of_one_64_of_ipv6_have_the_places_of_one(certificates, tmp_path, server, connect):
+    config = configuration(
+        certificates,
+        server.gateway_directory(),
+        {**CLIENT, "sources": ["2001:db8::/32"]},
+        trusted_proxies=["127.0.0.1"],
+        limits={"sessions_per_source": 1},
+    )
+
+    def header(source):
+        return [f"PROXY TCP6 {source} 2001:db8::636 40000 636\r\n".encode()]
+
+    with GatewayProcess(tmp_path, config) as gateway:
+        connect(gateway, "Passw0rd", before=header("2001:db8::1"))
+        with pytest.raises(OSError):
+            connect(gateway, before=header("2001:db8::ffff:2"))
+        assert "from 2001:db8::ffff:2" in gateway.wait_for("too-many-sessions-of-source")
+        connect(gateway, "Passw0rd", before=header("2001:db8:0:1::1"))
+
+
 def test_who_is_silent_before_tls_is_closed_after_a_while(certificates, tmp_path, silent):
     with gateway_with(certificates, tmp_path, tls_handshake=0.5) as gateway:
         for connection in (silent(gateway), silent(gateway, b"\x16\x03\x01")):

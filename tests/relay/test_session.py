@@ -237,6 +237,32 @@ def test_a_guarded_account_is_refused_like_a_wrong_password_and_nothing_is_sent(
     assert h.audit[-1].reason == Reason.account_guarded
 
 
+def test_it_tells_of_binds_under_way_and_whether_one_that_needs_an_account_ever_succeeded():
+    h = Harness(allow_anonymous=True)
+
+    def told():
+        return h.session.binds, h.session.binding, h.session.has_bound
+
+    assert told() == (0, False, False)
+    h.send(m.BindRequest(3, "", m.SimpleAuthentication(b"")))
+    h.connected()
+    assert told() == (1, True, False)
+    h.answer(1, m.BindResponse(OK))
+    assert told() == (1, False, False)
+    h.send(bind("svc-sync@corp.example"), bind("svc-sync@corp.example"), start=2)
+    assert told() == (2, True, False)
+    h.answer(2, m.BindResponse(LDAPResult(49)))
+    assert told() == (3, True, False)
+    h.answer(3, m.BindResponse(OK))
+    assert told() == (3, False, True)
+    h.send(bind("svc-sync@corp.example"), start=4)
+    h.answer(4, m.BindResponse(LDAPResult(49)))
+    assert told() == (4, False, True)
+    # What the policy refuses is under way for nobody.
+    h.send(bind("elsewhere@evil.example"), start=5)
+    assert told() == (4, False, True)
+
+
 PER_SOURCE = LockoutSettings(3, 100, per_source=5)
 
 
