@@ -28,6 +28,7 @@ def session_limits(limits: models.Limits) -> SessionLimits:
         message=limits.message,
         unbound=limits.unbound,
         idle=limits.idle,
+        refusal_floor=limits.refusal_floor,
         bind=limits.bind,
         silence=limits.silence,
         search=limits.search,

@@ -212,6 +212,7 @@ class Limits(Model):
     message: Seconds = _SESSION.message
     unbound: Seconds = _SESSION.unbound
     idle: Seconds = _SESSION.idle
+    refusal_floor: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = _SESSION.refusal_floor
     bind: Seconds = _SESSION.bind
     silence: Seconds = _SESSION.silence
     search: Seconds = _SESSION.search

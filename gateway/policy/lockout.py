@@ -106,8 +106,19 @@ def _account_of_dn(directory: str, dn: DN) -> GuardedAccount:
     return GuardedAccount(directory, ",".join(parts))
 
 
+def verdict_of_sign_in(code: int) -> Verdict:
+    """What the result of a person's sign-in says, once it is known whether that person may sign in.
+
+    Whoever may not (a person outside login_base_dns, whose account is disabled, or who has to change the password)
+    counts like a wrong password: by a count that leaves these out anybody could try whether a password is right.
+    """
+    if code == ResultCode.success:
+        return Verdict.right
+    return Verdict.wrong if code == ResultCode.invalidCredentials else Verdict.neither
+
+
 def verdict(result: LDAPResult) -> Verdict:
-    """Of a server's answer to a bind."""
+    """What a server's answer to the bind of a sync account, or of the gateway's own account, says of the password."""
     if result.code == ResultCode.success:
         return Verdict.right
     if result.code != ResultCode.invalidCredentials:

@@ -152,6 +152,11 @@ class AuditRecord:
         self.own_seconds = own_seconds
         self.server = server
 
+    def add_detail(self, detail: str) -> None:
+        """Behind what detail says already."""
+        if detail:
+            self.detail = f"{self.detail}; {detail}" if self.detail else detail
+
     @property
     def entries_held_back(self) -> int:
         """Entries of the server that the client was not sent. One that the gateway read for itself and passed on is

@@ -14,10 +14,18 @@ from gateway.ldap.messages import (
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy import login
 from gateway.policy.decision import AccountKind, BindPlan, LoginName
-from gateway.policy.lockout import account_of_entry, guarded_account, guarded_source, of_source, verdict
+from gateway.policy.lockout import (
+    GuardedAccount,
+    account_of_entry,
+    guarded_account,
+    guarded_source,
+    of_source,
+    verdict,
+    verdict_of_sign_in,
+)
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
-from gateway.relay.results import relayed_bind
+from gateway.relay.results import REFUSED, relayed_bind, relayed_sign_in
 from gateway.relay.steps import (
     Account,
     Admitted,
@@ -32,9 +40,6 @@ from gateway.relay.steps import (
     Step,
     Steps,
 )
-
-# Every refusal of a person looks like a wrong password (docs/decisions.md).
-REFUSED = LDAPResult(ResultCode.invalidCredentials)
 
 
 def bind_steps(policy: Policy, plan: BindPlan, source: str) -> Steps:
@@ -55,23 +60,45 @@ def bind_steps(policy: Policy, plan: BindPlan, source: str) -> Steps:
     answer = yield Ask(plan.request)
     if not isinstance(answer, BindResponse):
         raise TypeError("a bind was answered by something else")
-    found = verdict(answer.result)
+    if plan.kind is AccountKind.login:
+        outcome = yield from _signed_in(policy, plan, answer.result, account)
+        found = verdict_of_sign_in(outcome.result.code)
+    else:
+        outcome = _bound(policy, plan, answer.result)
+        found = verdict(answer.result)
     if account is not None:
         yield EndAttempt(account, found)
     if address is not None:
         yield EndAttempt(address, of_source(found))
-    if answer.result.code != ResultCode.success:
-        result, reason = relayed_bind(answer.result, policy)
+    return outcome
+
+
+def _bound(policy: Policy, plan: BindPlan, said: LDAPResult) -> Outcome:
+    """Of a sync account or an anonymous bind. said: what the server answered."""
+    if said.code != ResultCode.success:
+        result, reason = relayed_bind(said, policy)
+        return Outcome(result, reason=reason)
+    return _success(plan)
+
+
+def _signed_in(policy: Policy, plan: BindPlan, said: LDAPResult, account: GuardedAccount | None) -> Steps:
+    """Of a person. said: what the server answered; account: under which the attempt is counted, None for none."""
+    if said.code != ResultCode.success:
+        result, reason = relayed_sign_in(said)
         return Outcome(result, reason=reason)
     if plan.look_up is not None:
         dn = yield from _bound_person(policy, plan.look_up)
-        alias = account_of_entry(directory, dn) if dn is not None else None
+        alias = account_of_entry(policy.settings.directory, dn) if dn is not None else None
         if account is not None and alias is not None:
             yield SamePerson(alias, account)
         if dn is None:
-            return Outcome(REFUSED, reason=Reason.login_identity_unknown, server_bound=True)
+            return Outcome(REFUSED, reason=Reason.login_identity_unknown)
         if not policy.bind.person_may_login(dn):
-            return Outcome(REFUSED, reason=Reason.login_outside_base, server_bound=True)
+            return Outcome(REFUSED, reason=Reason.login_outside_base)
+    return _success(plan)
+
+
+def _success(plan: BindPlan) -> Outcome:
     return Outcome(LDAPResult(ResultCode.success), account=Account(plan.kind, plan.request.name))
 
 

@@ -97,7 +97,8 @@ class Exchange:
         self._held = 0.0
 
     def deadline(self) -> float | None:
-        """When the first of the awaited answers is overdue, or an operation takes too long; None for never."""
+        """When the first of the awaited answers is overdue, an operation takes too long, or a refused bind may be
+        answered; None for never."""
         first = self._answers_due()
         for operation in self.open.values():
             if operation.ends_by is not None and (first is None or operation.ends_by < first):
@@ -114,7 +115,11 @@ class Exchange:
             if not kept or not self._bind_again(None, silent):
                 self.server_gone(Reason.server_silent, silent, "")
         for operation in list(self.open.values()):
-            if operation.ends_by is not None and operation.ends_by <= self.now:
+            if operation.ends_by is None or operation.ends_by > self.now:
+                continue
+            if operation.withheld is not None:
+                self._answer_client(operation, operation.withheld)
+            else:
                 text = REASONS[Reason.search_timeout].meaning
                 self._fail(operation, Reason.search_timeout, ResultCode.timeLimitExceeded, text, "")
 
@@ -325,13 +330,30 @@ class Exchange:
         )
 
     def finish(self, operation: Operation, outcome: Outcome) -> None:
-        """Gives the operation's one final answer."""
-        self._owner.operation_ends(operation, outcome)
-        if outcome.server_bound and isinstance(operation.request, BindRequest):
+        """Ends an operation with its one final answer, which is sent at once, or at the floor of a refused bind."""
+        if isinstance(operation.request, BindRequest) and outcome.account is None:
+            # The session is anonymous now (RFC 4511 4.2.1), so the connection must not keep anybody's identity. It goes
+            # after a wrong password as well: else the next bind would be faster there, and tell the two apart.
             self.drop_server()
-        if outcome.detail:
-            said = operation.record.detail
-            operation.record.detail = f"{said}; {outcome.detail}" if said else outcome.detail
+            if outcome.result.code == ResultCode.invalidCredentials and self._withhold(operation, outcome):
+                return
+        self._answer_client(operation, outcome)
+
+    def _withhold(self, operation: Operation, outcome: Outcome) -> bool:
+        """Keeps a refused bind open until its floor, so that nobody learns from the time how far it came. False where
+        that has passed already."""
+        floor = operation.record.started + self._limits.refusal_floor
+        if floor <= self.now:
+            return False
+        self._end_step(operation)
+        operation.withheld = outcome
+        operation.ends_by = floor
+        self.open[operation.message_id] = operation
+        return True
+
+    def _answer_client(self, operation: Operation, outcome: Outcome) -> None:
+        self._owner.operation_ends(operation, outcome)
+        operation.record.add_detail(outcome.detail)
         if outcome.reported:
             operation.record.reported = (*operation.record.reported, *outcome.reported)
         operation.record.more = outcome.more
@@ -347,6 +369,12 @@ class Exchange:
         sent = operation.upstream_id is not None or (operation.sent_again and operation.first_answer is None)
         operation.end()
         self._end_step(operation)
+        withheld = operation.withheld
+        if withheld is not None and withheld.reason is not None and withheld.reason is not reason:
+            # Why the bind was refused says more than why nobody was told.
+            operation.record.add_detail(withheld.detail)
+            operation.record.add_detail("" if reason is None else REASONS[reason].meaning)
+            reason = withheld.reason
         self.open.pop(operation.message_id, None)
         if operation in self._turns:
             self._turns.remove(operation)
@@ -363,7 +391,7 @@ class Exchange:
         """Ends an operation with an error of the gateway's own; never with a short success."""
         self._give_up(operation)
         result = LDAPResult(code, "", f"{reason}: {text}; the result is not complete")
-        self.finish(operation, Outcome(result, reason=reason, detail=detail, server_bound=True))
+        self.finish(operation, Outcome(result, reason=reason, detail=detail))
 
     def _give_up(self, operation: Operation) -> None:
         """Tells the server that an answer is no longer wanted; what still comes is dropped."""
@@ -439,14 +467,25 @@ class Exchange:
             response = messages.decode_enveloped(data, envelope)
             answer = operation.answer(response)
         except DecodeError as error:
-            self._undecodable(operation, error)
+            if not self._look_up_fails(operation):
+                self._undecodable(operation, error)
             return
         if isinstance(step, Stream) and isinstance(response.operation, messages.SearchResultReference):
             self._relay_reference(operation, response.operation)
         elif isinstance(answer, Refuse):
-            self._fail(operation, answer.reason, answer.code, answer.text, answer.detail)
+            if not self._look_up_fails(operation):
+                self._fail(operation, answer.reason, answer.code, answer.text, answer.detail)
         elif answer is not None and not self._answered_for_now(answer):
             self._step_answered(operation, answer)
+
+    def _look_up_fails(self, operation: Operation) -> bool:
+        """Of a server's answer that cannot be used: whether it was to the look-up behind an accepted bind. That goes on
+        without it. To end with an error of its own would show that the password was right."""
+        instead = operation.look_up_failed()
+        if instead is None:
+            return False
+        self._step_answered(operation, instead)
+        return True
 
     def _answered_for_now(self, answer: Answer) -> bool:
         """Whether a bind was answered with what says nothing of it, so that another server is asked."""

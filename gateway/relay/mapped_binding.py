@@ -13,8 +13,7 @@ from gateway.policy.decision import BindPlan, Refuse
 from gateway.policy.lockout import Verdict, gateway_account, guarded_account, guarded_source, of_source, verdict
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import REASONS, Reason
-from gateway.relay.binding import REFUSED
-from gateway.relay.results import relayed_bind
+from gateway.relay.results import REFUSED, relayed_bind
 from gateway.relay.steps import (
     Account,
     Admitted,
@@ -41,9 +40,7 @@ def refused_bind_steps(check: SecretCheck, refusal: Refuse) -> Steps:
     are mapped accounts. check: of what came, against decoys."""
     if (yield from _tried(check)) is SecretVerdict.undecided:
         return _unverified()
-    return Outcome(
-        LDAPResult(refusal.code, "", refusal.text), reason=refusal.reason, detail=refusal.detail, server_bound=True
-    )
+    return Outcome(LDAPResult(refusal.code, "", refusal.text), reason=refusal.reason, detail=refusal.detail)
 
 
 def mapped_bind_steps(policy: Policy, plan: BindPlan, mapped: MappedBind, source: str) -> Steps:
@@ -67,7 +64,7 @@ def mapped_bind_steps(policy: Policy, plan: BindPlan, mapped: MappedBind, source
     if tried is SecretVerdict.undecided:
         return _unverified()
     if tried is not SecretVerdict.right:
-        return Outcome(REFUSED, reason=Reason.secret_wrong, server_bound=True)
+        return Outcome(REFUSED, reason=Reason.secret_wrong)
     return (yield from _own_bind(policy, plan, mapped))
 
 
@@ -99,7 +96,7 @@ def _own_bind(policy: Policy, plan: BindPlan, mapped: MappedBind) -> Steps:
         return Outcome(LDAPResult(ResultCode.success), account=Account(plan.kind, plan.account))
     if response.result.code in (ResultCode.busy, ResultCode.unavailable):
         result, reason = relayed_bind(response.result, policy)
-        return Outcome(result, reason=reason, server_bound=True)
+        return Outcome(result, reason=reason)
     return _own_failure(Reason.gateway_account_refused)
 
 
@@ -118,4 +115,4 @@ def _own_failure(reason: Reason) -> Outcome:
 
 def _failure(reason: Reason, code: ResultCode) -> Outcome:
     text = f"{reason}: {REASONS[reason].meaning}"
-    return Outcome(LDAPResult(code, "", text), reason=reason, server_bound=True)
+    return Outcome(LDAPResult(code, "", text), reason=reason)

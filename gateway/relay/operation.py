@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gateway.ldap import messages
 from gateway.ldap.entry_stream import EntryStream
 from gateway.ldap.messages import (
     BindRequest,
     BindResponse,
+    ExtendedRequest,
     ExtendedResponse,
     FinalResponse,
     IntermediateResponse,
@@ -24,13 +27,17 @@ from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
 from gateway.relay.steps import Answer, Ask, Found, Look, Outcome, Step, Steps, Streamed
 
+# Of an answer to a look-up that cannot be read, or is none to it.
+_UNUSABLE: Final = LDAPResult(ResultCode.other)
+
 
 class Operation:
     """step: what is done now. upstream_id: under which message ID the server was asked, None until it was.
     asked_at: when, on the session's clock; waits_since: the same on the clock of the server's time. ends_by: when it
-    must have ended, None for never. stream: of a Stream's entries, from its request on. attempts: the account whose
-    password is being tried, and the address that it comes from where these are counted. sent_again: a bind that went to
-    a second server; first_answer: what the first one said of it, None for nothing."""
+    must have ended, or when what is withheld is answered; None for never. withheld: how a refused bind ended, while its
+    answer waits. stream: of a Stream's entries, from its request on. attempts: the account whose password is being
+    tried, and the address that it comes from where these are counted. sent_again: a bind that went to a second server;
+    first_answer: what the first one said of it, None for nothing."""
 
     __slots__ = (
         "_found",
@@ -48,6 +55,7 @@ class Operation:
         "stream",
         "upstream_id",
         "waits_since",
+        "withheld",
     )
 
     def __init__(self, message_id: int, request: Request, record: AuditRecord) -> None:
@@ -63,6 +71,7 @@ class Operation:
         self.attempts: list[GuardedAccount] = []
         self.sent_again = False
         self.first_answer: BindResponse | None = None
+        self.withheld: Outcome | None = None
         self._steps: Steps | None = None
         self._found: list[SearchResultEntry] = []
         self._received = 0
@@ -127,6 +136,17 @@ class Operation:
             return Found(received.result, tuple(self._found), self._received)
         return Streamed(received.result, response.controls, 0 if self.stream is None else self.stream.received)
 
+    def look_up_failed(self) -> Answer | None:
+        """What the step is answered with where the server's answer is of no use; None where the operation has to fail.
+        Only the look-up behind a bind can do without one."""
+        if not isinstance(self.request, BindRequest):
+            return None
+        if isinstance(self.step, Look):
+            return Found(_UNUSABLE, (), 0)
+        if isinstance(self.step, Ask) and isinstance(self.step.request, ExtendedRequest):
+            return ExtendedResponse(_UNUSABLE)
+        return None
+
     def _asked(self, step: Ask, received: messages.Operation) -> Answer | Refuse:
         expected = BindResponse if isinstance(step.request, BindRequest) else ExtendedResponse
         if not isinstance(received, BindResponse | ExtendedResponse) or not isinstance(received, expected):
@@ -145,7 +165,9 @@ class Operation:
         code = int(ResultCode.unavailable)
         if isinstance(received, FinalResponse):
             self._note(received.result)
-            if received.result.code not in (ResultCode.success, ResultCode.referral):
+            # Of a bind the code would be taken for the server's word on the password.
+            of_bind = isinstance(self.request, BindRequest)
+            if not of_bind and received.result.code not in (ResultCode.success, ResultCode.referral):
                 code = received.result.code
         text = "the directory answered with a response that does not belong to the request"
         return Refuse(Reason.server_wrong_response, code, text)

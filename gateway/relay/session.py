@@ -371,8 +371,7 @@ class Session:
 
     def _refuse(self, operation: Operation, refusal: Refuse) -> None:
         if isinstance(operation.request, BindRequest):
-            # The server connection may carry the identity of an earlier bind, which this session has lost.
-            self._exchange.drop_server()
+            self._binding = operation
         record = operation.record
         record.decision = "refuse"
         self._exchange.finish(

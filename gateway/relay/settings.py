@@ -17,6 +17,7 @@ class SessionLimits:
     first_request: from connecting to the first whole request. message: from a request's first octet to its last.
     unbound: without a successful bind while no operation is open. idle: without a request while none is open.
     search: from a search's request to its result.
+    refusal_floor: from a bind to its answer, where that is invalidCredentials, at least; 0 for none.
     bind: an answer to a bind, or to one step of the look-up behind it. silence: no byte from the server
     while a search is open; it stands still while the gateway itself has paused reading.
     expanded_entry: entries of a session that wait for the rest of their ranged attributes.
@@ -34,6 +35,7 @@ class SessionLimits:
     message: float = 30
     unbound: float = 60
     idle: float = 600
+    refusal_floor: float = 0.25
     bind: float = 30
     silence: float = 150
     search: float = 3600

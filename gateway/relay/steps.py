@@ -190,8 +190,7 @@ class Account:
 class Outcome:
     """How an operation ends.
 
-    account: of a bind that succeeded. server_bound: the server accepted a bind that the client is not told
-    of, so the connection carries an identity that the session does not have. reported: what would have been
+    account: of a bind that succeeded; a bind without one leaves its session anonymous. reported: what would have been
     refused or failed. sizes: of a complete search, to be remembered. more: of a success that is not the whole result.
     """
 
@@ -200,7 +199,6 @@ class Outcome:
     reason: Final[Reason | None]
     detail: Final[str]
     account: Final[Account | None]
-    server_bound: Final[bool]
     reported: Final[tuple[Reason, ...]]
     sizes: Final[tuple[Shape, Sizes] | None]
     more: Final[bool]
@@ -212,7 +210,6 @@ class Outcome:
         reason: Reason | None = None,
         detail: str = "",
         account: Account | None = None,
-        server_bound: bool = False,
         reported: tuple[Reason, ...] = (),
         sizes: tuple[Shape, Sizes] | None = None,
         more: bool = False,
@@ -222,7 +219,6 @@ class Outcome:
         self.reason = reason
         self.detail = detail
         self.account = account
-        self.server_bound = server_bound
         self.reported = reported
         self.sizes = sizes
         self.more = more

@@ -129,7 +129,8 @@ def test_a_failed_bind_begins_that_time_anew_and_a_good_one_ends_it():
     h.tick(59)
     assert not h.session.closed
     h.send(bind("svc-sync@corp.example"), start=2)
-    h.answer(h.to_server[-1].message_id, m.BindResponse(OK))
+    h.connected()
+    h.answer(1, m.BindResponse(OK))
     due_and_past(h, 600)
     assert notice(h) == (52, "idle")
 
