@@ -31,6 +31,7 @@ SECTIONS = {
     "star": Section((), interleaved=bulk.measure_star),
     "small": Section(lookups.GOALS, interleaved=lookups.measure_lookups, tables=lookups.tables),
     "connect": Section(signin.GOALS, interleaved=signin.measure_signin, tables=signin.tables),
+    "people": Section((), interleaved=signin.measure_people),
     "memory": Section(memory.GOALS, alone=memory.measure_memory, tables=memory.tables),
     "fallback": Section((), alone=bulk.measure_fallback),
 }

@@ -128,6 +128,7 @@ def _configuration(
                 "sources": ["127.0.0.0/16"],
                 "directory": "corp",
                 "sync_accounts": [server.sync_name],
+                "login_base_dns": [people.STAFF],
                 "base_dns": [people.STAFF, people.GROUPS, people.CONTACTS],
                 "attributes": list(attributes),
             }

@@ -146,8 +146,13 @@ class Connection:
         self.socket.close()
 
     def bind(self, name: str, password: str) -> None:
+        if self.bind_code(name, password) != 0:
+            raise RuntimeError(f"{name} cannot sign in")
+
+    def bind_code(self, name: str, password: str) -> int:
+        """The result code of a bind."""
         self.ask(BindRequest(3, name, SimpleAuthentication(password.encode())))
-        self.result()
+        return result_code(self._answer())
 
     def unbind(self) -> None:
         self.ask(UnbindRequest())
@@ -159,10 +164,13 @@ class Connection:
 
     def result(self) -> bytes:
         """Reads to the end of one operation."""
+        return successful(self._answer())
+
+    def _answer(self) -> bytes:
         while True:
             found = self.scanner.feed(self.read())
             if found:
-                return successful(found[0])
+                return found[0]
 
     def read(self, size: int = _READ) -> bytes:
         data = self.socket.recv(size)
