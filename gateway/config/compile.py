@@ -83,6 +83,9 @@ class Compiler:
             if (served := self._client(name, client, file, directories, starttls)) is not None
         )
         self._check_sources(clients, file)
+        if file.limits.refusal_floor == 0 and any(client.policy.login_base_dns for client in clients):
+            advice = "0: the time of an answer tells strangers the right password of somebody who may not sign in"
+            self._warning(("limits", "refusal_floor"), advice)
         state_dir = None if file.state_dir is None else self._path(file.state_dir)
         if state_dir is None:
             self._warn_of_forgetting(clients)

@@ -41,6 +41,7 @@ _NOT_OF_THE_PERSON: Final = frozenset(
         ResultCode.strongerAuthRequired,
         ResultCode.adminLimitExceeded,
         ResultCode.confidentialityRequired,
+        ResultCode.invalidDNSyntax,
         ResultCode.busy,
         ResultCode.unavailable,
         ResultCode.other,

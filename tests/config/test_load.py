@@ -87,6 +87,10 @@ def test_a_good_file_becomes_settings(tmp_path):
         ("[mail, cn]", "[mail, cn]\n\tmode: x", 17, "blanks, not tabs"),
         ("[mail, cn]", "[mail, cn]\nadmin: {address: '0.0.0.0:80'}", 17, "a loopback address"),
         ("[mail, cn]", "[mail, cn]\nlimits: {idel: 5}", 17, 'did you mean "idle"'),
+        ("[mail, cn]", "[mail, cn]\nlimits: {refusal_floor: -1}", 17, "greater than or equal to 0"),
+        ("[mail, cn]", "[mail, cn]\nlimits: {refusal_floor: 10.5}", 17, "less than or equal to 10"),
+        ("[mail, cn]", "[mail, cn]\nlimits: {refusal_floor: .nan}", 17, "finite"),
+        ("[mail, cn]", "[mail, cn]\nlimits: {refusal_floor: 250ms}", 17, "a number"),
         ("[mail, cn]", "[mail, cn]\n    shrink_guard: {mod: off}", 17, 'did you mean "mode"'),
         ("[mail, cn]", "[mail, cn]\n    shrink_guard: off", 17, "a mapping of keys is expected"),
         ("[mail, cn]", "[mail, cn]\n    shrink_guard: {mode: true}", 17, "'enforce', 'report' or 'off'"),
@@ -225,6 +229,14 @@ def test_state_dir_is_relative_to_the_file(tmp_path):
     assert loaded.settings.state_dir == tmp_path / "state"
     assert loaded.warnings == ()
     assert load(tmp_path, GOOD).settings.state_dir is None
+
+
+def test_no_floor_is_warned_of_where_people_sign_in(tmp_path):
+    people = GOOD + '    login_base_dns: ["OU=Staff,DC=corp,DC=example"]\n'
+    text = "limits: {refusal_floor: 0}\n"
+    (warning, *_) = load(tmp_path, people + text).warnings
+    assert "gateway.yaml:18: limits.refusal_floor: 0: the time of an answer tells strangers" in warning
+    assert not any("refusal_floor" in warning for warning in load(tmp_path, GOOD + text).warnings)
 
 
 def test_a_guard_that_forgets_and_a_missing_state_dir_are_warned_of(tmp_path):

@@ -191,6 +191,6 @@ REFUSED = {
     },
     **{
         f"code {code}": (Person(m.BindResponse(LDAPResult(code, diagnostic="Account inactivated."))), "")
-        for code in (19, 32, 34, 48, 49, 50, 53)
+        for code in (19, 32, 48, 49, 50, 53)
     },
 }

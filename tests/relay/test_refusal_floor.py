@@ -81,7 +81,7 @@ def test_the_right_password_of_somebody_who_may_sign_in_is_answered_at_once_and_
 
 
 def test_an_answer_that_says_nothing_of_the_person_is_passed_at_once_without_its_text_and_counts_nothing():
-    for code in (1, 2, 3, 7, 8, 11, 13, 51, 52, 80):
+    for code in (1, 2, 3, 7, 8, 11, 13, 34, 51, 52, 80):
         made = world(Person(m.BindResponse(LDAPResult(code, diagnostic="dc1 says"))), pass_diagnostics=True)
         for number in range(1, 5):
             if code in (51, 52):
@@ -149,6 +149,10 @@ def test_a_name_that_no_server_is_asked_about_is_answered_at_the_same_time(name)
     assert [at for at, _ in made.seen] == pytest.approx([0.25 * number for number in range(1, 6)])
     assert made.asked == []
     assert {record.reason for record in made.audit} != {Reason.account_guarded}
+    # And what comes meanwhile waits for that as well.
+    made.send(bind(name, PASSWORD), m.SearchRequest("", 0, Present("objectClass")), start=10)
+    made.run(1)
+    assert {at for at, _ in made.seen[5:]} == {1.5}
 
 
 def test_so_is_a_sync_account_so_that_nobody_learns_which_names_are_one():
