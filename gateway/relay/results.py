@@ -31,7 +31,7 @@ def relayed(result: LDAPResult, policy: Policy) -> tuple[LDAPResult, Reason | No
 REFUSED: Final = LDAPResult(ResultCode.invalidCredentials)
 
 # RFC 4511 appendix A: what a server says of itself or of the request. Any other answer to a bind may depend on the
-# person: 389 Directory Server, for one, answers unwillingToPerform to the right password of an inactivated account.
+# person: 389 Directory Server, for one, answers unwillingToPerform where the account is inactivated.
 _NOT_OF_THE_PERSON: Final = frozenset(
     {
         ResultCode.operationsError,
