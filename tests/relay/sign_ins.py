@@ -3,16 +3,23 @@
 The world moves from one event to the next: an answer of the server, a deadline of the session, an octet of the client.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 from gateway.ldap import messages as m
 from gateway.ldap.results import LDAPResult
+from gateway.policy.lockout import GuardedAccount
 from gateway.policy.policy import Policy
 from gateway.relay import commands as c
+from gateway.relay.audit import AuditRecord
 from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
 from gateway.relay.settings import SessionLimits
-from gateway.state.attempts import AttemptsInMemory
+from gateway.state.attempts import Attempts, AttemptsInMemory
 from tests.policy.policies import policy
 from tests.relay.harness import OK, bind, done, split
 
@@ -24,7 +31,7 @@ PASSWORD = b"Sign-In-Passw0rd"
 WRONG = b"Sign-In-Wrong-Passw0rd"
 
 
-def sub_code(number):
+def sub_code(number: str) -> m.BindResponse:
     """A refusal as Active Directory words it."""
     text = f"80090308: LdapErr: DSID-0C09042A, comment: AcceptSecurityContext error, data {number}, v3839"
     return m.BindResponse(LDAPResult(49, diagnostic=text))
@@ -41,7 +48,7 @@ class Person:
     dns: tuple[str, ...] = (INSIDE,)
     raw: bytes | None = None
 
-    def answers(self, request):
+    def answers(self, request: m.SearchRequest | m.ExtendedRequest) -> Sequence[m.Operation]:
         """To one step of the look-up."""
         if isinstance(request, m.ExtendedRequest):
             named = self.way == "who am I" and self.dns
@@ -69,7 +76,15 @@ class World:
     """people: by their names, all with PASSWORD. seen: what the client got, as (seconds since the begin, octets).
     asked: binds of people that reached a server."""
 
-    def __init__(self, people, times=Times(), floor=0.25, attempts=None, start=100.0, **changes):
+    def __init__(
+        self,
+        people: dict[str, Person],
+        times: Times = Times(),
+        floor: float = 0.25,
+        attempts: Attempts | None = None,
+        start: float = 100.0,
+        **changes: Any,
+    ) -> None:
         self.now = self.start = start
         self.people, self.times = people, times
         self.attempts = attempts or AttemptsInMemory(lambda: self.now)
@@ -77,13 +92,17 @@ class World:
         facts = ServerFacts()
         facts.is_active_directory["ldaps://dc1"] = False
         self.session = Session("s1", "198.51.100.1", Policy(policy(**changes)), limits, facts, start, tls=True)
-        self.seen, self.audit, self.asked, self.events = [], [], [], []
+        self.seen: list[tuple[float, bytes]] = []
+        self.audit: list[AuditRecord] = []
+        self.asked: list[tuple[str, bytes]] = []
+        # When, in which order, on which connection, and what.
+        self._events: list[tuple[float, int, int, Callable[[], list[c.Command]]]] = []
         self._connection = 0
-        self._name = None
+        self._name = ""
 
     # The session's commands.
 
-    def do(self, commands):
+    def do(self, commands: list[c.Command]) -> None:
         for command in commands:
             if isinstance(command, c.SendToClient):
                 self.seen.append((round(self.now - self.start, 6), command.data))
@@ -98,14 +117,7 @@ class World:
             elif isinstance(command, c.Audit):
                 self.audit.append(command.record)
             elif isinstance(command, c.AdmitAttempt):
-                account = command.account
-                self.attempts.begin(
-                    account,
-                    command.settings,
-                    lambda admitted, account=account: self.do(
-                        self.session.attempt_admitted(account, admitted, self.now)
-                    ),
-                )
+                self.attempts.begin(command.account, command.settings, partial(self._admitted, command.account))
             elif isinstance(command, c.AttemptEnded):
                 self.attempts.end(command.account, command.verdict)
             elif isinstance(command, c.JoinAccounts):
@@ -113,53 +125,62 @@ class World:
             elif isinstance(command, c.CloseClient):
                 self.seen.append((round(self.now - self.start, 6), b"closed"))
 
-    def _later(self, seconds, event):
-        connection = self._connection
-        self.events.append((self.now + seconds, len(self.events), connection, event))
+    def _admitted(self, account: GuardedAccount, admitted: bool) -> None:
+        self.do(self.session.attempt_admitted(account, admitted, self.now))
 
-    def _ask(self, message):
+    def _later(self, seconds: float, event: Callable[[], list[c.Command]]) -> None:
+        self._events.append((self.now + seconds, len(self._events), self._connection, event))
+
+    def _ask(self, message: m.LDAPMessage) -> None:
         request = message.operation
         if isinstance(request, m.UnbindRequest | m.AbandonRequest):
             return
         if isinstance(request, m.BindRequest):
             self._name = request.name
             person = self.people.get(request.name, Person(sub_code("52e")))
-            right = request.authentication.password == PASSWORD
+            assert isinstance(request.authentication, m.SimpleAuthentication)
+            password = request.authentication.password
             if "svc" not in request.name:
-                self.asked.append((request.name, request.authentication.password))
-            answers = [person.bound if right else sub_code("52e")]
+                self.asked.append((request.name, password))
+            answers: Sequence[m.Operation] = [person.bound if password == PASSWORD else sub_code("52e")]
         else:
+            assert isinstance(request, m.SearchRequest | m.ExtendedRequest)
             person = self.people[self._name]
             if person.raw is not None and message.message_id == 2:
-                self._later(self.times.answer, lambda: self.session.server_data(person.raw, self.now))
+                self._answer(person.raw)
                 return
             answers = person.answers(request)
         data = b"".join(m.encode(m.LDAPMessage(message.message_id, answer)) for answer in answers)
+        self._answer(data)
+
+    def _answer(self, data: bytes) -> None:
         self._later(self.times.answer, lambda: self.session.server_data(data, self.now))
 
     # What the client does.
 
-    def send(self, *requests, start=1):
+    def send(self, *requests: m.Operation, start: int = 1) -> None:
         data = b"".join(m.encode(m.LDAPMessage(start + i, r)) for i, r in enumerate(requests))
         self.do(self.session.client_data(data, self.now))
 
-    def sign_in(self, name="jane@corp.example", password=PASSWORD, start=1, patience=5.0):
+    def sign_in(
+        self, name: str = "jane@corp.example", password: bytes = PASSWORD, start: int = 1, patience: float = 5.0
+    ) -> list[tuple[float, bytes]]:
         """Until it is answered, or patience has passed."""
         before = len(self.seen)
         self.send(bind(name, password), start=start)
         self.run(patience, until=lambda: len(self.seen) > before)
         return self.seen[before:]
 
-    def run(self, seconds, until=lambda: False):
+    def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
         """Moves the clock from event to event, and to the end of these seconds unless until is so before."""
         end = self.now + seconds
         while not until():
             due = self.session.deadline()
-            events = sorted(event for event in self.events if event[2] == self._connection)
+            events = sorted(event for event in self._events if event[2] == self._connection)
             first = min([end, *(event[0] for event in events[:1]), *([] if due is None else [due])])
             self.now = max(self.now, first)
             if events and events[0][0] <= self.now:
-                self.events.remove(events[0])
+                self._events.remove(events[0])
                 self.do(events[0][3]())
             elif due is not None and due <= self.now:
                 self.do(self.session.tick(self.now))
