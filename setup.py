@@ -42,6 +42,10 @@ MODULES = (
     "gateway/observe/record_line.py",
     "gateway/observe/sync_runs.py",
     "gateway/state/attempts.py",
+    "gateway/state/counted_account.py",
+    "gateway/state/counted_accounts.py",
+    "gateway/state/failures.py",
+    "gateway/state/joins.py",
     "gateway/state/shared_attempts.py",
 )
 # Where it is built for others, the packages that it stands on are not there yet, and their types unknown: so wherever

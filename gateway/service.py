@@ -107,7 +107,7 @@ class Gateway:
                 self._listeners.close()
                 raise StartError(f"admin.address {host}:{port}: {listen_failure(error)}") from None
         self._tell_ledger()
-        self._counts.keep_in(self._settings.lockout_store)
+        self._counts.keep_in(self._settings.lockout_store, self._settings.counted_accounts)
         self._watch_from(self._reactor.seconds())
         self._files_watch = self._reactor.callLater(FILES_STEP, self._look_at_files)
 
@@ -121,7 +121,7 @@ class Gateway:
             log.warn("admin.address has changed: it is used from the next start on")
         self._settings = settings
         self._tell_ledger()
-        self._counts.keep_in(settings.lockout_store)
+        self._counts.keep_in(settings.lockout_store, settings.counted_accounts)
         self._departures.apply(self._listeners.states, settings.drain_timeout)
 
     def stop(self) -> Deferred[None]:

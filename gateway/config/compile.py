@@ -102,6 +102,7 @@ class Compiler:
             drain_timeout=file.drain_timeout,
             state_dir=state_dir,
             lockout_store=lockout_store(file.lockout_store, self._path, self._problem, self._warning),
+            counted_accounts=file.limits.counted_accounts,
         )
 
     def _problem(self, location: Location, message: str) -> None:

@@ -22,6 +22,7 @@ from gateway.policy.settings import (
 )
 from gateway.policy.shrink import ShrinkSettings
 from gateway.relay.settings import SessionLimits
+from gateway.state.attempts import MAX_ACCOUNTS
 
 _SESSION = SessionLimits()
 _REQUEST = RequestLimits()
@@ -203,6 +204,7 @@ class Limits(Model):
     proxy_header: Seconds = _CONNECTIONS.proxy_header
     requests_per_source: Count = _CONNECTIONS.requests_per_source
     requests_per_account: Count = _CONNECTIONS.requests_per_account
+    counted_accounts: Annotated[int, Field(ge=1000, le=10_000_000, strict=True)] = MAX_ACCOUNTS
     message_before_bind: Count = _SESSION.message_before_bind
     message_after_bind: Count = _SESSION.message_after_bind
     response_message: Count = _SESSION.response_message

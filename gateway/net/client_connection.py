@@ -25,7 +25,7 @@ from gateway.net.server_link import ServerLink
 from gateway.net.tls import ListenerTls
 from gateway.net.tls_layer import TlsLayer
 from gateway.policy.credentials import SecretCheck, SecretVerdict
-from gateway.policy.lockout import GuardedAccount, Verdict
+from gateway.policy.lockout import GuardedAccount, GuardRefusal, Verdict
 from gateway.policy.reasons import REASONS, Reason
 from gateway.relay.audit import AuditRecord
 from gateway.relay.commands import (
@@ -45,6 +45,7 @@ from gateway.relay.commands import (
 )
 from gateway.relay.session import Session
 from gateway.state.attempts import Attempts
+from gateway.state.counted_account import Attempt
 from gateway.state.sizes import SizeMemory
 
 log = Logger()
@@ -112,6 +113,8 @@ class ClientConnection:
         self._to_server: WriteWindow | None = None
         self._connecting: Deferred[None] | None = None
         self._give_up_verifying: Callable[[], None] | None = None
+        # Each with the account that the session knows it by.
+        self._under_way: list[tuple[GuardedAccount, Attempt]] = []
         # Of the session; due on its clock, in seconds.
         self._timer: Timer | None = None
         self._timer_due = 0.0
@@ -333,7 +336,7 @@ class ClientConnection:
             elif isinstance(command, AdmitAttempt):
                 self._attempts.begin(command.account, command.settings, partial(self._admitted, command.account))
             elif isinstance(command, AttemptEnded):
-                self._attempts.end(command.account, command.verdict)
+                self._end_attempt(command.account, command.verdict)
             elif isinstance(command, VerifySecret):
                 found = self._verifier.verify(command.check, partial(self._verified, command.check))
                 if not isinstance(found, SecretVerdict):
@@ -357,11 +360,22 @@ class ClientConnection:
             self._audited(record)
         records.clear()
 
-    def _admitted(self, account: GuardedAccount, admitted: bool) -> None:
+    def _admitted(self, account: GuardedAccount, answer: Attempt | GuardRefusal) -> None:
+        refusal = answer if isinstance(answer, GuardRefusal) else None
         if self._session is not None:
-            self._run(self._session.attempt_admitted(account, admitted, self._event()))
-        elif admitted:
-            self._attempts.end(account, Verdict.neither)
+            if isinstance(answer, Attempt):
+                self._under_way.append((account, answer))
+            self._run(self._session.attempt_admitted(account, refusal, self._event()))
+        elif isinstance(answer, Attempt):
+            self._attempts.end(answer, Verdict.neither)
+
+    def _end_attempt(self, account: GuardedAccount, verdict: Verdict) -> None:
+        for place, (known, attempt) in enumerate(self._under_way):
+            # Two attempts of a session may be of one account, and each has a value of its own for it.
+            if known is account:
+                del self._under_way[place]
+                self._attempts.end(attempt, verdict)
+                return
 
     def _verified(self, check: SecretCheck, verdict: SecretVerdict) -> None:
         if self._session is not None:

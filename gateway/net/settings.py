@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 from gateway.net.required_certificate import RequiredCertificate
 from gateway.policy.settings import ClientPolicy
 from gateway.relay.settings import SessionLimits
+from gateway.state.attempts import MAX_ACCOUNTS
 from gateway.state.redis_settings import RedisSettings
 
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -218,7 +219,8 @@ class GatewaySettings:
     drain_timeout: seconds that open operations have when the gateway stops.
     state_dir: what is kept over restarts lies there, None for memory only. Whether it can be used is not known yet.
     trusted_proxies: a connection from one of these begins with a PROXY header, none from elsewhere does.
-    lockout_store: where the lockout guard counts together with other gateways, None for memory.
+    lockout_store: where the lockout guard counts together with other gateways, None for memory. counted_accounts: whose
+    wrong passwords it remembers.
     """
 
     listeners: tuple[ListenerSettings, ...]
@@ -231,3 +233,4 @@ class GatewaySettings:
     drain_timeout: float = 30
     state_dir: Path | None = None
     lockout_store: RedisSettings | None = None
+    counted_accounts: int = MAX_ACCOUNTS

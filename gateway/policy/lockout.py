@@ -1,7 +1,8 @@
 """The lockout guard: guesses at passwords through the gateway must not lock people out of the directory.
 
-A directory locks an account after so many wrong passwords. The gateway stops earlier: after `failures` within `window`
-an account is guarded, nothing of it reaches a server, and right and wrong passwords get the same answer.
+A directory locks an account after so many wrong passwords. The gateway stops earlier: after `failures` of them, one no
+later than `window` behind the other, an account is guarded until `window` has passed since the last one. Nothing of it
+reaches a server, and right and wrong passwords get the same answer.
 """
 
 from __future__ import annotations
@@ -24,17 +25,20 @@ _COUNTED = "52e"
 
 @dataclass(frozen=True, slots=True)
 class LockoutSettings:
-    """failures: wrong passwords of one account before it is guarded; 0 for no guard. window: seconds, after which a
-    wrong password is forgotten. per_source: wrong passwords that come from one address, of whatever accounts, before
-    it is guarded; 0 for no guard."""
+    """failures: wrong passwords of one account before it is guarded; 0 for no guard. window: seconds of quiet after
+    which all its wrong passwords are forgotten. per_source: wrong passwords that come from one address within window,
+    of whatever accounts, before it is guarded; 0 for no guard. expire_together: False where each wrong password is
+    forgotten by itself, window after it."""
 
     failures: int = 3
     window: float = 1800
     per_source: int = 0
+    expire_together: bool = True
 
     def of_sources(self) -> LockoutSettings:
-        """As they hold for an address, which is counted like an account."""
-        return LockoutSettings(self.per_source, self.window)
+        """As they hold for an address, which is counted like an account. No directory counts addresses; and behind one
+        address may be many people, of whom somebody mistypes at any hour, so its count must not wait for quiet."""
+        return LockoutSettings(self.per_source, self.window, expire_together=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,14 @@ class GuardedAccount:
     directory: str
     name: str
     sync: bool = False
+
+
+class GuardRefusal(Enum):
+    """Why an attempt may not be made. guarded: too many wrong passwords. full: the account is not known, and no other
+    one can be forgotten to count it."""
+
+    guarded = "guarded"
+    full = "full"
 
 
 class Verdict(Enum):

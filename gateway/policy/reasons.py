@@ -36,6 +36,7 @@ class Reason(StrEnum):
     account_spelling_not_listed = "account-spelling-not-listed"
     account_guarded = "account-guarded"
     source_guarded = "source-guarded"
+    too_many_guarded = "too-many-guarded"
     secret_wrong = "secret-wrong"  # noqa: S105 - a reason, not a secret
     too_many_verifications = "too-many-verifications"
     gateway_account = "gateway-account"
@@ -149,6 +150,10 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.source_guarded: ReasonDoc(
         "too many wrong passwords from this address; nothing is sent to a server for a while",
         "clients.X.lockout.per_source",
+    ),
+    Reason.too_many_guarded: ReasonDoc(
+        "the gateway cannot count wrong passwords of one more account, because as many as it can count are guarded",
+        "limits.counted_accounts",
     ),
     Reason.secret_wrong: ReasonDoc(
         "the secret of a mapped sync account fits none of its hashes", "clients.X.credentials.accounts"

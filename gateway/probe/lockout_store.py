@@ -52,7 +52,7 @@ class _First:
     def changed(self, trouble: str | None) -> None:
         self._trouble = trouble
 
-    def store_ready(self, holds_what_it_held: bool) -> None:
+    def store_ready(self) -> None:
         self._tell()
 
     def store_gone(self) -> None:

@@ -16,6 +16,7 @@ from gateway.policy import login
 from gateway.policy.decision import AccountKind, BindPlan, LoginName
 from gateway.policy.lockout import (
     GuardedAccount,
+    GuardRefusal,
     account_of_entry,
     guarded_account,
     guarded_source,
@@ -42,6 +43,16 @@ from gateway.relay.steps import (
 )
 
 
+def refused_attempt(answer: Answer, guarded: Reason) -> Reason | None:
+    """The reason why the lockout guard does not admit an attempt, from its answer; None where it does. guarded: what
+    it is for an account that has had too many wrong passwords."""
+    if not isinstance(answer, Admitted):
+        raise TypeError("the beginning of an attempt was answered by something else")
+    if answer.refusal is None:
+        return None
+    return Reason.too_many_guarded if answer.refusal is GuardRefusal.full else guarded
+
+
 def bind_steps(policy: Policy, plan: BindPlan, source: str) -> Steps:
     """Binds as the plan says, unless the account or the client's address is guarded; a login by name counts only if the
     person whom the server bound may sign in."""
@@ -49,14 +60,14 @@ def bind_steps(policy: Policy, plan: BindPlan, source: str) -> Steps:
     asks_password = plan.kind is not AccountKind.anonymous
     address = guarded_source(directory, source) if guard.per_source and asks_password else None
     if address is not None:
-        answer = yield BeginAttempt(address, guard.of_sources())
-        if not isinstance(answer, Admitted) or not answer.admitted:
-            return Outcome(REFUSED, reason=Reason.source_guarded)
+        refused = refused_attempt((yield BeginAttempt(address, guard.of_sources())), Reason.source_guarded)
+        if refused is not None:
+            return Outcome(REFUSED, reason=refused)
     account = guarded_account(directory, plan) if guard.failures else None
     if account is not None:
-        answer = yield BeginAttempt(account, guard)
-        if not isinstance(answer, Admitted) or not answer.admitted:
-            return Outcome(REFUSED, reason=Reason.account_guarded)
+        refused = refused_attempt((yield BeginAttempt(account, guard)), Reason.account_guarded)
+        if refused is not None:
+            return Outcome(REFUSED, reason=refused)
     answer = yield Ask(plan.request)
     if not isinstance(answer, BindResponse):
         raise TypeError("a bind was answered by something else")

@@ -18,7 +18,7 @@ from gateway.ldap.messages import AbandonRequest, BindRequest, BindResponse, LDA
 from gateway.ldap.results import LDAPResult, ResultCode, result_name
 from gateway.policy.credentials import SecretCheck, SecretVerdict
 from gateway.policy.decision import Refuse, SearchPlan
-from gateway.policy.lockout import GuardedAccount, Verdict
+from gateway.policy.lockout import GuardedAccount, GuardRefusal, Verdict
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import REASONS, Reason
 from gateway.policy.shrink import Remembered, Shape
@@ -412,15 +412,15 @@ class Exchange:
         self._give_up(operation)
         self._close_operation(operation, reason, None)
 
-    def admit(self, account: GuardedAccount, admitted: bool) -> None:
-        """What AdmitAttempt asked for."""
+    def admit(self, account: GuardedAccount, refusal: GuardRefusal | None) -> None:
+        """What AdmitAttempt asked for. refusal: None where the attempt is admitted."""
         for operation in list(self.open.values()):
             if isinstance(operation.step, BeginAttempt) and operation.step.account is account:
-                if admitted:
+                if refusal is None:
                     operation.attempts.append(account)
-                self._proceed(operation, operation.resume(Admitted(admitted)))
+                self._proceed(operation, operation.resume(Admitted(refusal)))
                 return
-        if admitted:
+        if refusal is None:
             # Nobody waits for it any more.
             self._output.command(AttemptEnded(account, Verdict.neither))
 

@@ -13,10 +13,10 @@ from gateway.policy.decision import BindPlan, Refuse
 from gateway.policy.lockout import Verdict, gateway_account, guarded_account, guarded_source, of_source, verdict
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import REASONS, Reason
+from gateway.relay.binding import refused_attempt
 from gateway.relay.results import REFUSED, relayed_bind
 from gateway.relay.steps import (
     Account,
-    Admitted,
     Answer,
     Ask,
     BeginAttempt,
@@ -48,14 +48,14 @@ def mapped_bind_steps(policy: Policy, plan: BindPlan, mapped: MappedBind, source
     guard = policy.settings.lockout
     address = guarded_source(policy.settings.directory, source) if guard.per_source else None
     if address is not None:
-        answer = yield BeginAttempt(address, guard.of_sources())
-        if not isinstance(answer, Admitted) or not answer.admitted:
-            return (yield from _refused_in_time(mapped, Reason.source_guarded))
+        refused = refused_attempt((yield BeginAttempt(address, guard.of_sources())), Reason.source_guarded)
+        if refused is not None:
+            return (yield from _refused_in_time(mapped, refused))
     account = guarded_account(policy.settings.directory, plan) if guard.failures else None
     if account is not None:
-        answer = yield BeginAttempt(account, guard)
-        if not isinstance(answer, Admitted) or not answer.admitted:
-            return (yield from _refused_in_time(mapped, Reason.account_guarded))
+        refused = refused_attempt((yield BeginAttempt(account, guard)), Reason.account_guarded)
+        if refused is not None:
+            return (yield from _refused_in_time(mapped, refused))
     tried = yield from _tried(mapped.check)
     if account is not None:
         yield EndAttempt(account, _ATTEMPTS[tried])
@@ -80,9 +80,9 @@ def _own_bind(policy: Policy, plan: BindPlan, mapped: MappedBind) -> Steps:
     guard = policy.settings.lockout
     own = gateway_account(policy.settings.directory, parse(plan.request.name)) if guard.failures else None
     if own is not None:
-        answer = yield BeginAttempt(own, guard)
-        if not isinstance(answer, Admitted) or not answer.admitted:
-            return _own_failure(Reason.gateway_account_guarded)
+        refused = refused_attempt((yield BeginAttempt(own, guard)), Reason.gateway_account_guarded)
+        if refused is not None:
+            return _own_failure(refused)
     if mapped.account.password.replaced:
         if own is not None:
             yield EndAttempt(own, Verdict.neither)

@@ -23,7 +23,7 @@ from gateway.ldap.messages import (
 from gateway.ldap.results import LDAPResult
 from gateway.policy.credentials import SecretCheck, SecretVerdict
 from gateway.policy.decision import AccountKind
-from gateway.policy.lockout import GuardedAccount, LockoutSettings, Verdict
+from gateway.policy.lockout import GuardedAccount, GuardRefusal, LockoutSettings, Verdict
 from gateway.policy.reasons import Reason
 from gateway.policy.shrink import Remembered, Shape, Sizes
 from gateway.relay.aside import PutAside
@@ -162,9 +162,9 @@ class Streamed:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """admitted: False where the account is guarded."""
+    """Whether a password may be tried. refusal: why not, None where it may."""
 
-    admitted: bool
+    refusal: GuardRefusal | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from bisect import insort
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import count
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
-from gateway.policy.lockout import GuardedAccount, LockoutSettings, Verdict
+from gateway.policy.lockout import GuardedAccount, GuardRefusal, LockoutSettings, Verdict
+from gateway.state.counted_account import Admit, Attempt, CountedAccount, Waiting
+from gateway.state.counted_accounts import CountedAccounts
+from gateway.state.failures import Failure
+from gateway.state.joins import Joins
 
-# Accounts that are remembered; beyond it the one that was used longest ago goes, unless an attempt of it is under way.
+# Accounts that are remembered.
 MAX_ACCOUNTS: Final = 100_000
-
-Admit = Callable[[bool], None]
 
 
 class Attempts(Protocol):
-    """Shared by all sessions; called on the reactor's thread."""
+    """The attempts of all sessions; called on the reactor's thread."""
 
     def begin(self, account: GuardedAccount, settings: LockoutSettings, then: Admit) -> None:
-        """Calls then once, at once or later: True for an attempt that may be sent, and that is then to be ended;
-        False for a guarded account.
+        """Calls then once, at once or later: with an Attempt that may be sent, and that is then to be ended; or with
+        the reason why none may be sent.
 
         An attempt waits while others are under way that, if they all fail, leave it none.
         """
 
-    def end(self, account: GuardedAccount, verdict: Verdict) -> None:
-        """Of an attempt that was admitted."""
+    def end(self, attempt: Attempt, verdict: Verdict) -> None:
+        """How an attempt went; to be called once for each."""
 
     def forget(self, account: GuardedAccount) -> None:
         """Its wrong passwords count no more: an administrator has given it another one."""
@@ -36,96 +37,100 @@ class Attempts(Protocol):
         """Both are one person: from now on the attempts of alias count as those of account."""
 
 
-class Failure(NamedTuple):
-    """A wrong password. at: seconds on the clock of the attempts. attempt: which one it was."""
-
-    at: float
-    attempt: str
-
-
-class Waiting(NamedTuple):
-    """An attempt that has not been decided on."""
-
-    attempt: str
-    settings: LockoutSettings
-    then: Admit
-
-
-@dataclass(slots=True)
-class CountedAccount:
-    """failures: the earliest first. under_way: attempts that were admitted and have not ended. window: seconds, the
-    longest for which its failures count."""
-
-    account: GuardedAccount
-    window: float = 0.0
-    failures: deque[Failure] = field(default_factory=deque)
-    under_way: deque[str] = field(default_factory=deque)
-    waiting: deque[Waiting] = field(default_factory=deque)
-
-
 class AttemptsInMemory:
-    """clock: seconds, monotonic. limit: accounts that are remembered. name: what the attempts' names begin with."""
+    """The attempts that one gateway counts by itself. clock: seconds, monotonic. limit: accounts that are remembered.
+    name: what the attempts' names begin with. full: is told of each attempt that is refused because no other account
+    can be forgotten for it."""
 
-    def __init__(self, clock: Callable[[], float], limit: int = MAX_ACCOUNTS, name: str = "") -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        limit: int = MAX_ACCOUNTS,
+        name: str = "",
+        full: Callable[[], None] = lambda: None,
+    ) -> None:
         self._clock = clock
-        self._limit = limit
-        self._accounts: OrderedDict[GuardedAccount, CountedAccount] = OrderedDict()
-        self._aliases: OrderedDict[GuardedAccount, GuardedAccount] = OrderedDict()
+        self._full = full
+        self._accounts = CountedAccounts(clock, limit)
+        self._joins = Joins(clock, limit)
         self._name = name
         self._numbers = count(1)
 
+    def hold(self, limit: int) -> None:
+        """From now on this is the number of accounts that are remembered; those that are guarded stay."""
+        self._accounts.limit = self._joins.limit = limit
+
     def begin(self, account: GuardedAccount, settings: LockoutSettings, then: Admit) -> None:
-        found = self._account(account)
-        found.window = max(found.window, settings.window)
+        found = self._accounts.make(self._joins.account(account))
+        if found is None:
+            self._full()
+            then(GuardRefusal.full)
+            return
+        found.take(settings)
         found.waiting.append(Waiting(f"{self._name}{next(self._numbers)}", settings, then))
         self._admit(found)
+        self._accounts.settle(found)
 
-    def end(self, account: GuardedAccount, verdict: Verdict) -> None:
-        found = self._account(account)
-        # Which of them it was makes no difference.
-        self._ended(found, found.under_way.popleft(), verdict)
+    def end(self, attempt: Attempt, verdict: Verdict) -> None:
+        found = attempt.counted
+        del found.under_way[attempt.name]
+        self._ended(found, attempt, verdict)
         self._admit(found)
-        self._forget_if_empty(found)
+        self._accounts.settle(found)
 
     def forget(self, account: GuardedAccount) -> None:
-        found = self._account(account)
-        self._clear(found)
+        found = self._accounts.get(self._joins.account(account))
+        if found is None:
+            return
+        self._clear(found, {failure.attempt for failure in found.failures}, self._clock())
         self._admit(found)
-        self._forget_if_empty(found)
+        self._accounts.settle(found)
 
     def join(self, alias: GuardedAccount, account: GuardedAccount) -> None:
         if alias == account:
             return
-        before = self._accounts.pop(alias, None)
-        self._aliases[alias] = account
-        self._aliases.move_to_end(alias)
-        if before is not None:
-            found = self._account(account)
-            found.window = max(found.window, before.window)
-            found.failures = deque(sorted([*found.failures, *before.failures]))
-            found.under_way.extend(before.under_way)
-            found.waiting.extend(before.waiting)
-        if len(self._aliases) > self._limit:
-            self._aliases.popitem(last=False)
+        if self._joins.add(alias, account):
+            self._joined(alias, account)
+        before = self._accounts.remove(alias)
+        if before is None:
+            return
+        found = self._accounts.get(account)
+        if found is None:
+            found = self._accounts.put(CountedAccount(account))
+        found.absorb(before)
+        self._admit(found)
+        self._accounts.settle(found)
 
-    def _ended(self, found: CountedAccount, attempt: str, verdict: Verdict) -> None:
+    def _joined(self, alias: GuardedAccount, account: GuardedAccount) -> None:
+        """Two names are one person's, and it is news."""
+
+    def _ended(self, found: CountedAccount, attempt: Attempt, verdict: Verdict) -> None:
+        now = self._clock()
         if verdict is Verdict.wrong:
-            found.failures.append(Failure(self._clock(), attempt))
+            self._failed(found, Failure(now, attempt.began, attempt.name))
         elif verdict is Verdict.right:
-            # A directory forgets earlier wrong passwords as well.
-            self._clear(found)
+            # A directory forgets earlier wrong passwords as well. Which of two came first to it that were under way
+            # at once, nobody knows: so what has failed meanwhile still counts.
+            cleared = {
+                failure.attempt
+                for failure in found.failures
+                if failure.at <= attempt.began or failure.attempt in attempt.known
+            }
+            self._clear(found, cleared, attempt.began)
+        found.trim(now)
 
-    def _clear(self, found: CountedAccount) -> None:
-        found.failures.clear()
+    def _failed(self, found: CountedAccount, failure: Failure) -> None:
+        insort(found.failures, failure)
+
+    def _clear(self, found: CountedAccount, cleared: set[str], until: float) -> None:
+        """The directory counts these failures no more, and none that was before that time."""
+        found.failures = [failure for failure in found.failures if failure.attempt not in cleared]
 
     def _admit(self, found: CountedAccount) -> None:
         """Decides on as many of those that wait as can be."""
         while found.waiting:
             settings = found.waiting[0].settings
-            since = self._clock() - settings.window
-            while found.failures and found.failures[0].at <= since:
-                found.failures.popleft()
-            failures = len(found.failures)
+            failures = found.count(settings, self._clock())
             guarded = failures >= settings.failures
             if not guarded and failures + len(found.under_way) >= settings.failures:
                 return
@@ -133,28 +138,9 @@ class AttemptsInMemory:
 
     def _decided(self, found: CountedAccount, one: Waiting, admitted: bool) -> None:
         found.waiting.remove(one)
-        if admitted:
-            found.under_way.append(one.attempt)
-        one.then(admitted)
-
-    def _account(self, account: GuardedAccount) -> CountedAccount:
-        account = self._aliases.get(account, account)
-        found = self._accounts.pop(account, None)
-        if found is None:
-            found = CountedAccount(account)
-            self._forget_one()
-        self._accounts[account] = found
-        return found
-
-    def _forget_if_empty(self, found: CountedAccount) -> None:
-        # Whoever was told that he is admitted may have ended his attempt at once, and be the last.
-        if not found.failures and not found.under_way and not found.waiting:
-            self._accounts.pop(found.account, None)
-
-    def _forget_one(self) -> None:
-        if len(self._accounts) < self._limit:
+        if not admitted:
+            one.then(GuardRefusal.guarded)
             return
-        for account, found in self._accounts.items():
-            if not found.under_way and not found.waiting:
-                del self._accounts[account]
-                return
+        known = frozenset(failure.attempt for failure in found.failures)
+        attempt = found.under_way[one.name] = Attempt(one.name, self._clock(), known, found)
+        one.then(attempt)

@@ -2,6 +2,10 @@
 
 A thread of its own speaks to the server, since the reactor must never wait; the server gets what the reactor asked and
 told in that order. Names of people are not in it: an account is there under a keyed hash of its name.
+
+Redis may lose what it holds. It does so silently where it is flushed, or restarts with an older file, or a replica with
+older data takes its place. So a gateway asks only over a connection on which it has told first all that it knows, and
+trusts an answer only if the store still has the word that it had then.
 """
 
 from __future__ import annotations
@@ -9,12 +13,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import math
 import secrets
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from queue import Empty, SimpleQueue
 from random import uniform
 from threading import Event, Thread
@@ -23,11 +28,13 @@ from typing import Any, Final, Protocol
 
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as NoConnection
 from redis.retry import Retry
 
 from gateway.policy.lockout import GuardedAccount, LockoutSettings
 from gateway.state.attempt_store import Answer, Asked, Change, Join, StoreListener
-from gateway.state.attempts import Failure
+from gateway.state.failures import Failure
+from gateway.state.joins import JOINED
 from gateway.state.redis_scripts import ASK, CHANGE, JOIN, LOOK, PREFIX
 from gateway.state.redis_settings import RedisSettings
 from gateway.state.shared_attempts import RENEWAL, Timer, Timers
@@ -41,8 +48,6 @@ LOOK_PAUSE: Final = 5.0
 # Seconds between two attempts to connect: the first, and the longest.
 FIRST_PAUSE: Final = 0.2
 LAST_PAUSE: Final = 15.0
-# Seconds for which two names of one person are known as that; each sign-in with both renews them.
-JOINED: Final = 30 * 86_400
 # Requests that are sent to the server at once.
 MOST_AT_ONCE: Final = 200
 
@@ -57,12 +62,17 @@ _Arguments = list[str | int]
 _Script = tuple[str, str, _Arguments]
 
 
+# What ASK returns where it has decided nothing.
+_LOST: Final[list[Any]] = [[Answer.lost.value.encode(), [], []]]
+
+
 @dataclass(slots=True, eq=False)
 class _Request:
-    """scripts: each with its key and its arguments. then: takes what they returned, or None; None itself once it has
-    been called."""
+    """Scripts to run. scripts: each with its key and its arguments. connection: the number of the only connection over
+    which they may go, None for any. then: takes what they returned, or None; None itself once it has been called."""
 
     scripts: list[_Script]
+    connection: int | None
     then: Callable[[list[Any] | None], None] | None
     timer: Timer | None = None
 
@@ -90,9 +100,12 @@ class RedisAttempts:
         self._listener: StoreListener | None = None
         # What was said last of its being away; None: that it is back, "": nothing yet.
         self._said: str | None = ""
-        # The server's clock less ours, in seconds; the word that its data goes by.
-        self._ahead = 0.0
-        self._word: bytes | None = None
+        # The server's clock less ours, in seconds: at least and at most, since the question takes its time. Whatever is
+        # told or read is reckoned so that failures last rather too long than too short.
+        self._ahead = (0.0, 0.0)
+        # The connection on which it has been told everything, by its number, and the word that its data goes by.
+        self._connection = 0
+        self._word = ""
         self._open: dict[_Request, None] = {}
         self._key = b""
         # For the thread. None: look at once.
@@ -110,12 +123,17 @@ class RedisAttempts:
     def ask(
         self, account: GuardedAccount, attempt: str, settings: LockoutSettings, then: Callable[[Asked | None], None]
     ) -> None:
-        details: _Arguments = [attempt, _ms(settings.window), settings.failures, _ms(HOLD), int(not account.sync)]
+        word = self._word
+        details: _Arguments = [word, attempt, _up(settings.window), settings.failures, _up(HOLD)]
+        details += [int(not account.sync), int(settings.expire_together)]
 
         def answered(returned: list[Any] | None) -> None:
-            then(None if returned is None else self._read(*returned[0]))
+            asked = None if returned is None else self._read(*returned[0])
+            if asked is not None and asked.answer is Answer.lost and word == self._word:
+                self._look_soon()
+            then(asked)
 
-        self._send([self._script(ASK, account, details)], answered)
+        self._send([self._script(ASK, account, details)], answered, self._connection)
 
     def tell(self, news: list[Change | Join], then: Callable[[bool], None]) -> None:
         scripts = [self._news(one) for one in news]
@@ -134,44 +152,60 @@ class RedisAttempts:
 
     def _news(self, one: Change | Join) -> _Script:
         if isinstance(one, Join):
-            return self._script(JOIN, one.alias, [self._id(one.account), _ms(JOINED)])
+            return self._script(JOIN, one.alias, [self._id(one.account), round(JOINED * 1000)])
         change: dict[str, Any] = {
-            "window": _ms(one.window),
-            "hold": _ms(HOLD),
-            "failures": [[failure.attempt, self._time(failure.at)] for failure in one.failures],
+            "window": _up(one.window),
+            "hold": _up(HOLD),
+            "forgiven": one.forgiven,
+            "failures": [
+                [failure.attempt, self._latest(failure.at), self._earliest(failure.began)] for failure in one.failures
+            ],
             "ended": one.ended,
-            "under_way": one.under_way,
+            "under_way": [[under_way.attempt, self._earliest(under_way.began)] for under_way in one.under_way],
         }
         if one.cleared is not None:
-            change["cleared"] = self._time(one.cleared)
+            change["cleared"] = self._earliest(one.cleared)
         return self._script(CHANGE, one.account, [json.dumps(change)])
 
     def _script(self, script: str, account: GuardedAccount, arguments: _Arguments) -> _Script:
         name = self._id(account)
-        return script, f"{PREFIX}same:{name}", [PREFIX, name, self._time(self._clock()), *arguments]
+        return script, f"{PREFIX}same:{name}", [PREFIX, name, self._earliest(self._clock()), *arguments]
 
     def _id(self, account: GuardedAccount) -> str:
         name = f"{account.directory}\0{'sync' if account.sync else 'person'}\0{account.name}"
         return hmac.digest(self._key, name.encode(), "sha256")[:16].hex()
 
-    def _time(self, at: float) -> int:
-        return _ms(at + self._ahead)
+    def _earliest(self, at: float) -> int:
+        """A time of ours on the server's clock, not later than it was."""
+        return math.floor((at + self._ahead[0]) * 1e6)
 
-    def _read(self, answer: bytes, failures: list[bytes]) -> Asked:
-        pairs = zip(failures[::2], failures[1::2], strict=True)
-        times = [Failure(float(at) / 1000 - self._ahead, attempt.decode()) for attempt, at in pairs]
-        return Asked(Answer(answer.decode()), tuple(times))
+    def _latest(self, at: float) -> int:
+        """A time of ours on the server's clock, not earlier than it was."""
+        return _up(at + self._ahead[1])
 
-    def _send(self, scripts: list[_Script], then: Callable[[list[Any] | None], None]) -> None:
-        request = _Request(scripts, then)
+    def _read(self, answer: bytes, told: list[bytes], forgiven: list[bytes]) -> Asked:
+        least, most = self._ahead
+        failures = [
+            Failure(float(at) / 1e6 - least, float(began) / 1e6 - most, attempt.decode())
+            for attempt, at, began in zip(told[::3], told[1::3], told[2::3], strict=True)
+        ]
+        return Asked(Answer(answer.decode()), tuple(failures), frozenset(name.decode() for name in forgiven))
+
+    def _send(
+        self, scripts: list[_Script], then: Callable[[list[Any] | None], None], connection: int | None = None
+    ) -> None:
+        request = _Request(scripts, connection, then)
         self._open[request] = None
         request.timer = self._loop.callLater(PATIENCE, self._late)
         self._requests.put(request)
 
-    def _late(self) -> None:
-        # The thread may hang in what no time limit of a socket ends, such as the search for a name.
+    def _look_soon(self) -> None:
         self._doubted.set()
         self._requests.put(None)
+
+    def _late(self) -> None:
+        # The thread may hang in what no time limit of a socket ends, such as the search for a name.
+        self._look_soon()
         self._fail(f"no answer within {PATIENCE:g} seconds")
 
     def _answer(self, request: _Request, returned: list[Any] | None) -> None:
@@ -194,57 +228,77 @@ class RedisAttempts:
             self._answer(request, None)
         self._listener.store_gone()
 
-    def _looked(self, word: bytes, ahead: float) -> None:
+    def _looked(self, connection: int, word: str, ahead: tuple[float, float]) -> None:
         if self._listener is None:
             return
-        self._ahead = ahead
-        known, self._word = self._word == word, word
+        known = (self._connection, self._word) == (connection, word)
+        self._connection, self._word, self._ahead = connection, word, ahead
         if self.away:
             self.away = False
             self._said = None
             self._changed(None)
-            self._listener.store_ready(known)
+            self._listener.store_ready()
         elif not known:
-            self._listener.store_ready(False)
+            self._listener.store_ready()
 
     # On the thread of its own.
 
     def _work(self) -> None:
         self._key = _name_key(self._settings.password)
-        pause = FIRST_PAUSE
-        while not self._closing.is_set():
+        pause = 0.0
+        for number in count(1):
             connected = monotonic()
             try:
                 with _client(self._settings) as redis:
-                    self._serve(redis)
+                    self._serve(redis, number)
+                return
+            except _Closed:
+                # Whoever waits for an answer waits until it is known whether there is another connection at once.
+                healthy = FIRST_PAUSE
             except (RedisError, OSError) as error:
+                healthy = LAST_PAUSE
                 self._loop.callFromThread(partial(self._fail, str(error) or type(error).__name__))
             except Exception as error:  # noqa: BLE001 - whatever it is, without this thread nothing is ever shared again
+                healthy = LAST_PAUSE
                 self._loop.callFromThread(partial(self._fail, f"{type(error).__name__}: {error}"))
-            if monotonic() - connected > LAST_PAUSE:
-                pause = FIRST_PAUSE
-            self._closing.wait(uniform(pause / 2, pause))
-            pause = min(2 * pause, LAST_PAUSE)
+            if monotonic() - connected > healthy:
+                pause = 0.0
+            if self._closing.wait(uniform(pause / 2, pause)):
+                return
+            pause = min(max(2 * pause, FIRST_PAUSE), LAST_PAUSE)
 
-    def _serve(self, redis: Redis) -> None:
-        """Until it is closed. Raises RedisError and OSError."""
-        due = monotonic()
+    def _serve(self, redis: Redis, number: int) -> None:
+        """Serves one connection until the store is closed. Raises RedisError and OSError; _Closed, where the server has
+        closed a connection that was good."""
+        # The first command takes as long as it takes to connect, and says nothing of the clock.
+        redis.eval(LOOK, 1, PREFIX + "word", secrets.token_hex(8))
+        self._look(redis, number)
+        try:
+            self._serve_connected(redis, number)
+        except NoConnection as error:
+            raise _Closed from error
+
+    def _serve_connected(self, redis: Redis, number: int) -> None:
+        due = monotonic() + self._look_pause
         while True:
             if self._doubted.is_set() or monotonic() >= due:
                 self._doubted.clear()
-                self._look(redis)
+                self._look(redis, number)
                 due = monotonic() + self._look_pause
             requests = self._take(0 if self._closing.is_set() else due - monotonic())
             wanted = [request for request in requests if request is not None and request.then is not None]
             if wanted:
-                self._pass_on(redis, wanted)
+                self._pass_on(redis, wanted, number)
             elif self._closing.is_set():
                 return
 
-    def _look(self, redis: Redis) -> None:
+    def _look(self, redis: Redis, number: int) -> None:
+        asked = self._clock()
         word, (seconds, microseconds) = _any(redis.eval(LOOK, 1, PREFIX + "word", secrets.token_hex(8)))
-        ahead = int(seconds) + int(microseconds) / 1e6 - self._clock()
-        self._loop.callFromThread(partial(self._looked, word, ahead))
+        answered = self._clock()
+        theirs = int(seconds) + int(microseconds) / 1e6
+        ahead = (theirs - answered, theirs - asked)
+        self._loop.callFromThread(partial(self._looked, number, word.decode(), ahead))
 
     def _take(self, patience: float) -> list[_Request | None]:
         """What there is, or what comes first within so many seconds."""
@@ -257,20 +311,34 @@ class RedisAttempts:
             pass
         return taken
 
-    def _pass_on(self, redis: Redis, requests: list[_Request]) -> None:
+    def _pass_on(self, redis: Redis, requests: list[_Request], number: int) -> None:
         pipeline = redis.pipeline(transaction=False)
+        passed = []
         for request in requests:
+            if request.connection not in (None, number):
+                self._loop.callFromThread(partial(self._answer, request, _LOST))
+                continue
+            passed.append(request)
             for script, key, arguments in request.scripts:
                 pipeline.eval(script, 1, key, *arguments)
-        # What execute raises by itself has the whole command in its text.
-        answers = pipeline.execute(raise_on_error=False)
+        try:
+            # What execute raises by itself has the whole command in its text.
+            answers = pipeline.execute(raise_on_error=False)
+        except NoConnection:
+            for request in passed:
+                self._loop.callFromThread(partial(self._answer, request, None if request.connection is None else _LOST))
+            raise
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
         returned = iter(answers)
-        for request in requests:
+        for request in passed:
             own = list(islice(returned, len(request.scripts)))
             self._loop.callFromThread(partial(self._answer, request, own))
+
+
+class _Closed(Exception):
+    """The server has closed a connection over which it had answered."""
 
 
 def _name_key(password: str) -> bytes:
@@ -291,6 +359,8 @@ def _client(settings: RedisSettings) -> Redis:
             "ssl_check_hostname": True,
             "ssl_min_version": ssl.TLSVersion.TLSv1_2,
         }
+    # redis-py's types say that it is called without the connection.
+    place["redis_connect_func"] = _once()
     return Redis(
         **place,
         db=settings.database,
@@ -305,10 +375,25 @@ def _client(settings: RedisSettings) -> Redis:
     )
 
 
+def _once() -> Callable[[Any], None]:
+    """What redis-py does with a new connection, for a client that shall have one in its life: the client would open
+    another one unseen, and at its other end may be a server that has lost something."""
+    connected = Event()
+
+    def connect(connection: Any) -> None:
+        if connected.is_set():
+            raise NoConnection("Connection closed by server.")
+        connected.set()
+        connection.on_connect()
+
+    return connect
+
+
 def _any(value: Any) -> Any:
     """redis-py's types say that each answer might be an Awaitable."""
     return value
 
 
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)
+def _up(seconds: float) -> int:
+    """In microseconds, and rather too many."""
+    return math.ceil(seconds * 1e6)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from itertools import islice
 from typing import Final, Protocol
 
 from gateway.policy.lockout import GuardedAccount, Verdict
-from gateway.state.attempt_store import Answer, Asked, AttemptStore, Change, Join
-from gateway.state.attempts import MAX_ACCOUNTS, AttemptsInMemory, CountedAccount, Waiting
+from gateway.state.attempt_store import Answer, Asked, AttemptStore, Change, Join, UnderWay
+from gateway.state.attempts import MAX_ACCOUNTS, AttemptsInMemory
+from gateway.state.counted_account import Attempt, CountedAccount, Waiting
+from gateway.state.failures import Failure
 
 # Seconds after which an attempt that waits for one of another gateway is asked for again.
 ASK_AGAIN: Final = 0.1
@@ -37,14 +39,20 @@ class SharedAttempts(AttemptsInMemory):
     that, and tells it afterwards what has happened meanwhile. Without a store it is AttemptsInMemory.
     """
 
-    def __init__(self, clock: Callable[[], float], timers: Timers, limit: int = MAX_ACCOUNTS) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        timers: Timers,
+        limit: int = MAX_ACCOUNTS,
+        full: Callable[[], None] = lambda: None,
+    ) -> None:
         # Unlike the names of other gateways' attempts, and of this one's before a restart.
-        super().__init__(clock, limit, f"{secrets.token_hex(6)}-")
+        super().__init__(clock, limit, f"{secrets.token_hex(6)}-", full)
         self._timers = timers
         self._store: AttemptStore | None = None
         # What the store has not been told yet.
         self._changes: OrderedDict[GuardedAccount, Change] = OrderedDict()
-        self._joins: OrderedDict[GuardedAccount, GuardedAccount] = OrderedDict()
+        self._news_joins: OrderedDict[GuardedAccount, GuardedAccount] = OrderedDict()
         self._telling_rest = False
         # Attempts that the store may hold as under way.
         self._held: set[str] = set()
@@ -73,37 +81,40 @@ class SharedAttempts(AttemptsInMemory):
                 timer.cancel()
         self._renewal = None
         self._telling_rest = False
-        for known in (self._retries, self._changes, self._joins, self._held, self._asking):
+        for known in (self._retries, self._changes, self._news_joins, self._held, self._asking):
             known.clear()
 
     # From the sessions.
 
     def forget(self, account: GuardedAccount) -> None:
         super().forget(account)
-        self._tell_of(self._aliases.get(account, account))
+        account = self._joins.account(account)
+        if self._store is not None:
+            # It may know failures that this gateway has never heard of.
+            self._change(Change(account, 0.0)).clear((), self._clock())
+            self._tell_of(account)
 
-    def join(self, alias: GuardedAccount, account: GuardedAccount) -> None:
-        known = alias == account or self._aliases.get(alias) == account
-        super().join(alias, account)
-        if not known and self._store is not None:
-            self._joins[alias] = account
+    def _joined(self, alias: GuardedAccount, account: GuardedAccount) -> None:
+        super()._joined(alias, account)
+        if self._store is not None:
+            self._news_joins[alias] = account
             self._tell_rest()
 
-    def _ended(self, found: CountedAccount, attempt: str, verdict: Verdict) -> None:
+    def _ended(self, found: CountedAccount, attempt: Attempt, verdict: Verdict) -> None:
         super()._ended(found, attempt, verdict)
-        if self._store is None:
-            return
-        if attempt in self._held:
-            self._held.discard(attempt)
-            self._change(Change(found.account, found.window, ended=(attempt,)))
-        if verdict is Verdict.wrong:
-            self._change(Change(found.account, found.window, failures=(found.failures[-1],)))
-        self._tell_of(found.account)
-
-    def _clear(self, found: CountedAccount) -> None:
-        super()._clear(found)
         if self._store is not None:
-            self._change(Change(found.account, found.window)).clear(self._clock())
+            self._not_held(found, attempt.name)
+            self._tell_of(found.account)
+
+    def _failed(self, found: CountedAccount, failure: Failure) -> None:
+        super()._failed(found, failure)
+        if self._store is not None:
+            self._change(Change(found.account, found.window, failures=(failure,)))
+
+    def _clear(self, found: CountedAccount, cleared: set[str], until: float) -> None:
+        super()._clear(found, cleared, until)
+        if self._store is not None:
+            self._change(Change(found.account, found.window)).clear(sorted(cleared), until)
 
     def _admit(self, found: CountedAccount) -> None:
         store = self._store
@@ -114,22 +125,25 @@ class SharedAttempts(AttemptsInMemory):
             one = found.waiting[0]
             self._tell_of(found.account)
             then = partial(self._asked, store, found.account, one, self._clock())
-            store.ask(found.account, one.attempt, one.settings, then)
+            store.ask(found.account, one.name, one.settings, then)
 
     def _decided(self, found: CountedAccount, one: Waiting, admitted: bool) -> None:
-        if not admitted and one.attempt in self._held:
-            self._held.discard(one.attempt)
-            self._change(Change(found.account, found.window, ended=(one.attempt,)))
+        if not admitted:
+            self._not_held(found, one.name)
         super()._decided(found, one, admitted)
+
+    def _not_held(self, found: CountedAccount, attempt: str) -> None:
+        if attempt in self._held:
+            self._held.discard(attempt)
+            self._change(Change(found.account, found.window, ended=(attempt,)))
 
     # From the store.
 
-    def store_ready(self, holds_what_it_held: bool) -> None:
-        if not holds_what_it_held:
-            self._joins.update(self._aliases)
-            for found in self._accounts.values():
-                if found.failures:
-                    self._change(Change(found.account, found.window, failures=tuple(found.failures)))
+    def store_ready(self) -> None:
+        self._news_joins.update(self._joins)
+        for found in self._accounts:
+            if found.failures:
+                self._change(Change(found.account, found.window, failures=tuple(found.failures)))
         self._hold()
         self._tell_rest()
         self._decide_all()
@@ -144,24 +158,51 @@ class SharedAttempts(AttemptsInMemory):
             return
         self._asking.discard(account)
         # It may have become an alias since.
-        found = self._account(account)
-        if asked is None:
-            self._held.add(one.attempt)
-            self._admit(found)
+        found = self._accounts.get(self._joins.account(account))
+        if found is None or one not in found.waiting:
             return
-        # What has failed since the store was asked, it did not know yet.
-        failures = {failure.attempt: failure for failure in found.failures if failure.at >= since}
-        failures |= {failure.attempt: failure for failure in asked.failures}
-        found.failures = deque(sorted(failures.values()))
-        if asked.answer is Answer.waits:
-            self._held.discard(one.attempt)
-            self._ask_again(found.account)
-        elif one in found.waiting:
-            admitted = asked.answer is Answer.admitted
-            (self._held.add if admitted else self._held.discard)(one.attempt)
-            self._decided(found, one, admitted)
+        if asked is None:
+            self._held.add(one.name)
             self._admit(found)
-        self._forget_if_empty(found)
+        elif asked.answer is Answer.lost:
+            # The store says next what becomes of it, and then everybody who waits asks again.
+            self._ask_again(found.account)
+        else:
+            self._hear(found, since, asked)
+            self._take(found, one, asked.answer)
+        self._accounts.settle(found)
+
+    def _hear(self, found: CountedAccount, since: float, asked: Asked) -> None:
+        """Takes the failures that the store knows, and keeps those that this gateway knows better."""
+        told = {failure.attempt: failure for failure in asked.failures if failure.attempt not in found.under_way}
+        own = {
+            failure.attempt: failure
+            for failure in found.failures
+            if failure.attempt.startswith(self._name) and failure.attempt not in asked.forgiven
+        }
+        # The store ought to know these. It has lost them, and does not know that it has.
+        lost = [failure for failure in own.values() if failure.attempt not in told and failure.at < since]
+        if lost:
+            self._change(Change(found.account, found.window, failures=tuple(lost)))
+        # By its own clock it knows its own times exactly.
+        found.failures = sorted({**told, **own}.values())
+
+    def _take(self, found: CountedAccount, one: Waiting, answer: Answer) -> None:
+        """Decides on an attempt by the store's answer, but never admits more than this gateway by itself would."""
+        failures = found.count(one.settings, self._clock())
+        if answer is Answer.admitted:
+            self._held.add(one.name)
+            if failures >= one.settings.failures:
+                answer = Answer.guarded
+            elif failures + len(found.under_way) >= one.settings.failures:
+                answer = Answer.waits
+        else:
+            self._held.discard(one.name)
+        if answer is Answer.waits:
+            self._ask_again(found.account)
+            return
+        self._decided(found, one, answer is Answer.admitted)
+        self._admit(found)
 
     def _ask_again(self, account: GuardedAccount) -> None:
         if account not in self._retries:
@@ -169,13 +210,15 @@ class SharedAttempts(AttemptsInMemory):
 
     def _retry(self, account: GuardedAccount) -> None:
         self._retries.pop(account, None)
-        found = self._account(account)
-        self._admit(found)
-        self._forget_if_empty(found)
+        found = self._accounts.get(self._joins.account(account))
+        if found is not None:
+            self._admit(found)
+            self._accounts.settle(found)
 
     def _decide_all(self) -> None:
-        for found in [found for found in self._accounts.values() if found.waiting]:
+        for found in self._accounts.busy:
             self._admit(found)
+            self._accounts.settle(found)
 
     # To the store.
 
@@ -184,7 +227,7 @@ class SharedAttempts(AttemptsInMemory):
         known = self._changes.setdefault(change.account, change)
         if known is not change:
             known.add(change)
-        if len(self._changes) > self._limit:
+        if len(self._changes) > self._accounts.limit:
             self._changes.popitem(last=False)
         return known
 
@@ -200,8 +243,8 @@ class SharedAttempts(AttemptsInMemory):
         if store is None or store.away or self._telling_rest:
             return
         # Joins first: what is counted under an alias then is so under its account.
-        joins = list(islice(self._joins, MOST_NEWS))
-        news: list[Change | Join] = [Join(alias, self._joins.pop(alias)) for alias in joins]
+        joins = list(islice(self._news_joins, MOST_NEWS))
+        news: list[Change | Join] = [Join(alias, self._news_joins.pop(alias)) for alias in joins]
         changes = list(islice(self._changes, MOST_NEWS - len(news)))
         news += [self._changes.pop(account) for account in changes]
         if news:
@@ -219,7 +262,7 @@ class SharedAttempts(AttemptsInMemory):
             return
         for one in news:
             if isinstance(one, Join):
-                self._joins.setdefault(one.alias, one.account)
+                self._news_joins.setdefault(one.alias, one.account)
             else:
                 # What is still under way is told anew in any case.
                 one.under_way = ()
@@ -232,7 +275,8 @@ class SharedAttempts(AttemptsInMemory):
             self._tell_rest()
 
     def _hold(self) -> None:
-        for found in self._accounts.values():
+        for found in self._accounts.busy:
             if found.under_way:
                 self._held.update(found.under_way)
-                self._change(Change(found.account, found.window, under_way=tuple(found.under_way)))
+                under_way = tuple(UnderWay(attempt.name, attempt.began) for attempt in found.under_way.values())
+                self._change(Change(found.account, found.window, under_way=under_way))

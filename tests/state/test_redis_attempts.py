@@ -2,8 +2,9 @@
 
 import hashlib
 import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ from hypothesis import strategies as st
 from gateway.demo.certificates import make_certificates
 from gateway.policy.lockout import GuardedAccount, LockoutSettings, Verdict
 from gateway.state.attempts import AttemptsInMemory
+from gateway.state.counted_account import Attempt
 from gateway.state.redis_attempts import PATIENCE, RedisAttempts
 from gateway.state.redis_settings import RedisSettings
 from gateway.state.shared_attempts import ASK_AGAIN, MOST_NEWS, RENEWAL, SharedAttempts
 from tests.servers.gateway_process import free_port
 from tests.servers.redis_server import PASSWORD, RedisServer
+from tests.state.directory_count import DirectoryCount
 from tests.state.turns import Turns
 
 pytestmark = pytest.mark.servers
@@ -30,11 +33,13 @@ _numbers = itertools.count()
 
 
 class Gateway:
-    """Attempts in one store. said: of each account what its attempts were told; states: what was said of the store."""
+    """Attempts in one store. said: of each account whether its attempts were admitted; under_way: of each account those
+    that have not ended; states: what was said of the store."""
 
     def __init__(self, server, clock, turns, **changes):
         self.turns = turns
-        self.said = {}
+        self.said = defaultdict(list)
+        self.under_way = defaultdict(list)
         self.states = []
         self.settings = RedisSettings("127.0.0.1", server.port, password=server.password, **changes)
         self.clock = clock
@@ -50,7 +55,16 @@ class Gateway:
         return self
 
     def begin(self, account, settings=THREE):
-        self.attempts.begin(account, settings, self.said.setdefault(account, []).append)
+        self.attempts.begin(account, settings, partial(self.answered, account))
+
+    def answered(self, account, answer):
+        self.said[account].append(isinstance(answer, Attempt))
+        if isinstance(answer, Attempt):
+            self.under_way[account].append(answer)
+
+    def end(self, account, verdict):
+        """Of the attempt that was admitted last."""
+        self.attempts.end(self.under_way[account].pop(), verdict)
 
     def settle(self):
         """Until the store has answered whatever it was asked."""
@@ -58,12 +72,12 @@ class Gateway:
 
     def try_(self, account, verdict=Verdict.wrong, settings=THREE):
         """One attempt from its beginning to its end; whether it was admitted."""
-        told = self.said.setdefault(account, [])
+        told = self.said[account]
         before = len(told)
         self.begin(account, settings)
         self.turns.until(lambda: len(told) > before)
         if told[-1]:
-            self.attempts.end(account, verdict)
+            self.end(account, verdict)
             self.settle()
         return told[-1]
 
@@ -128,28 +142,79 @@ def test_a_right_password_at_one_gateway_is_forgotten_at_both(pair):
     assert not one.try_(jane)
 
 
-def test_what_an_administrator_lets_be_forgotten_is_so_at_both(pair):
+def test_what_an_administrator_lets_be_forgotten_is_so_at_both(pair, clock):
     one, other = pair
     jane = someone()
     assert one.try_(jane) and one.try_(jane) and one.try_(jane)
+    clock.now += 1
     other.attempts.forget(jane)
     other.settle()
     assert one.try_(jane)
 
 
-def test_a_wrong_password_is_forgotten_after_the_window(pair, clock):
+def test_wrong_passwords_are_forgotten_together_when_the_window_has_passed_since_the_last(pair, clock):
     one, other = pair
     jane = someone()
     assert one.try_(jane) and one.try_(jane)
-    clock.now += 60
+    clock.now += 100
     assert other.try_(jane)
-    clock.now += 40
-    assert not other.try_(jane)
+    clock.now += 100
+    assert not one.try_(jane) and not other.try_(jane)
     clock.now += 1
     assert other.try_(jane)
-    clock.now += 60
+    clock.now += 100
     assert one.try_(jane) and other.try_(jane)
     assert not one.try_(jane)
+
+
+def test_an_address_forgets_each_wrong_password_by_itself_at_both(pair, clock):
+    one, other = pair
+    source, settings = someone("<198.51.100.1>"), LockoutSettings(0, 100.5, per_source=2).of_sources()
+    for _ in range(5):
+        assert one.try_(source, settings=settings)
+        clock.now += 51
+        assert other.try_(source, settings=settings)
+        clock.now += 51
+    assert one.try_(source, settings=settings)
+    assert not other.try_(source, settings=settings)
+    clock.now += 50
+    assert other.try_(source, settings=settings)
+
+
+def test_what_failed_while_a_right_password_was_under_way_at_the_other_gateway_still_counts(pair, clock):
+    one, other = pair
+    jane = someone()
+    assert one.try_(jane)
+    other.begin(jane)
+    other.settle()
+    clock.now += 1
+    assert one.try_(jane)
+    other.end(jane, Verdict.right)
+    other.settle()
+    clock.now += 1
+    assert one.try_(jane) and other.try_(jane)
+    assert not one.try_(jane) and not other.try_(jane)
+
+
+def test_failures_do_not_expire_while_an_attempt_of_the_other_gateway_may_be_at_a_server(pair, clock):
+    one, other = pair
+    jane = someone()
+    assert one.try_(jane) and one.try_(jane)
+    clock.now += 100
+    other.begin(jane)
+    other.settle()
+    clock.now += 1
+    for _ in range(2):
+        other.turns.expire(RENEWAL)
+        clock.now += RENEWAL
+    one.begin(jane)
+    one.settle()
+    assert one.said[jane] == [True, True]
+    other.end(jane, Verdict.wrong)
+    other.settle()
+    one.turns.expire(ASK_AGAIN)
+    one.settle()
+    assert one.said[jane] == [True, True, False]
 
 
 def test_an_attempt_waits_for_those_at_the_other_gateway(pair):
@@ -164,7 +229,7 @@ def test_an_attempt_waits_for_those_at_the_other_gateway(pair):
     other.turns.expire(ASK_AGAIN)
     other.settle()
     assert other.said[jane] == []
-    one.attempts.end(jane, Verdict.neither)
+    one.end(jane, Verdict.neither)
     one.settle()
     other.turns.expire(ASK_AGAIN)
     other.settle()
@@ -193,11 +258,11 @@ def test_what_a_gateway_that_died_had_under_way_is_held_for_a_while_and_counts_f
     clock.now += 2 * RENEWAL
     other.turns.expire(ASK_AGAIN)
     other.settle()
-    assert other.said == {jane: [], sync: []}
+    assert (other.said[jane], other.said[sync]) == ([], [])
     clock.now += 2 * RENEWAL
     other.turns.expire(ASK_AGAIN)
     other.settle()
-    assert other.said == {jane: [False], sync: [True]}
+    assert (other.said[jane], other.said[sync]) == ([False], [True])
 
 
 def test_what_a_living_gateway_has_under_way_is_held_for_as_long_as_it_takes(pair, clock):
@@ -231,82 +296,159 @@ def test_no_name_and_no_password_is_in_redis_and_nothing_stays_there(pair, serve
             assert key == b"ldap-gateway:lockout:word" or client.ttl(key) > 0, key
 
 
+@pytest.fixture(scope="module")
+def lasting_pair(server):
+    """Two gateways for many examples, whose clocks agree in nothing but their speed; threads, connections and keys take
+    their time."""
+    turns, clock = Turns(), Clock()
+    pair = [Gateway(server, clock, turns).ready(), Gateway(server, lambda: 7e6 + clock.now, turns).ready()]
+    yield pair, turns, clock
+    for gateway in pair:
+        gateway.attempts.close()
+
+
+class Together:
+    """Attempts at both gateways. said: of each account whether its attempts were admitted. under_way: of each account
+    (when, attempt, gateway) of those that have not ended, the earliest first."""
+
+    def __init__(self, pair, turns):
+        self.pair = pair
+        self.turns = turns
+        self.said = defaultdict(list)
+        self.under_way = defaultdict(list)
+
+    def begin(self, account, place, settings, now):
+        def answered(answer):
+            self.said[account].append(isinstance(answer, Attempt))
+            if isinstance(answer, Attempt):
+                self.under_way[account].append((now(), answer, self.pair[place]))
+
+        self.pair[place].attempts.begin(account, settings, answered)
+
+    def settle(self):
+        """Until the store has answered whatever it was asked, and those that wait have asked again."""
+        for _ in range(3):
+            self.turns.until(lambda: not self.turns.running(PATIENCE))
+            self.turns.expire(ASK_AGAIN)
+        self.turns.until(lambda: not self.turns.running(PATIENCE))
+
+    def close(self):
+        while admitted := [one for ones in self.under_way.values() for one in ones]:
+            self.under_way.clear()
+            for _, attempt, gateway in admitted:
+                gateway.attempts.end(attempt, Verdict.neither)
+                self.settle()
+
+
 ACCOUNTS = ("jane", "john", "cn=jane")
 EVENTS = st.one_of(
     st.tuples(st.just("begin"), st.sampled_from(ACCOUNTS), st.integers(0, 1)),
     st.tuples(st.just("end"), st.sampled_from(ACCOUNTS), st.sampled_from(list(Verdict))),
-    st.tuples(st.just("pass"), st.integers(1, 14), st.none()),
+    st.tuples(st.just("pass"), st.integers(1, 102), st.none()),
     st.tuples(st.just("join"), st.none(), st.integers(0, 1)),
 )
-
-
-@pytest.fixture(scope="module")
-def lasting_pair(server):
-    """Two gateways for many examples; threads, connections and keys take their time."""
-    turns, clock = Turns(), Clock()
-    pair = [Gateway(server, clock, turns).ready() for _ in range(2)]
-    yield pair
-    for gateway in pair:
-        gateway.attempts.close()
 
 
 @settings(max_examples=60, deadline=None)
 @given(events=st.lists(EVENTS, max_size=40))
 def test_two_gateways_admit_what_one_with_its_memory_admits(lasting_pair, events):
-    pair, number = lasting_pair, next(_numbers)
-    turns, clock = pair[0].turns, pair[0].clock
+    pair, turns, clock = lasting_pair
+    number = next(_numbers)
     named = {name: GuardedAccount("corp", f"{name}-{number}") for name in ACCOUNTS}
-    memory = AttemptsInMemory(clock)
-    told = {name: [] for name in ACCOUNTS}
-    under_way = {name: [[], []] for name in ACCOUNTS}
+    memory, told, under_way = AttemptsInMemory(clock), defaultdict(list), defaultdict(list)
+    together = Together(pair, turns)
 
-    def settle():
-        for _ in range(3):
-            turns.until(lambda: not turns.running(PATIENCE))
-            turns.expire(ASK_AGAIN)
-        turns.until(lambda: not turns.running(PATIENCE))
-
-    shared = {name: [] for name in ACCOUNTS}
-
-    def admitted(name, at, answer):
-        shared[name].append(answer)
-        if answer:
-            under_way[name][at].append(name)
+    def in_memory(account, answer):
+        told[account].append(isinstance(answer, Attempt))
+        if isinstance(answer, Attempt):
+            under_way[account].append(answer)
 
     for event, first, second in events:
-        # What happens at two gateways within the same milliseconds has no order.
+        # What happens at two gateways within the same microseconds has no order.
         clock.now += 1
         turns.expire(RENEWAL)
         if event == "begin":
-            memory.begin(named[first], THREE, told[first].append)
-            pair[second].attempts.begin(named[first], THREE, lambda answer, f=first, s=second: admitted(f, s, answer))
+            memory.begin(named[first], THREE, partial(in_memory, named[first]))
+            together.begin(named[first], second, THREE, clock)
         elif event == "end":
-            at = next((at for at in (0, 1) if under_way[first][at]), None)
-            if at is None:
+            account = named[first]
+            if not under_way[account]:
                 continue
-            under_way[first][at].pop()
-            memory.end(named[first], second)
-            pair[at].attempts.end(named[first], second)
+            memory.end(under_way[account].pop(0), second)
+            _, attempt, gateway = together.under_way[account].pop(0)
+            gateway.attempts.end(attempt, second)
         elif event == "pass":
-            clock.now += first
-            turns.expire(RENEWAL)
-            turns.until(lambda: not turns.running(PATIENCE))
+            # Whatever is under way is renewed often enough.
+            for _ in range(0, first, 10):
+                clock.now += min(10, first)
+                turns.expire(RENEWAL)
+                turns.until(lambda: not turns.running(PATIENCE))
         else:
-            memory.join(named["cn=jane"], named["jane"])
-            pair[second].attempts.join(named["cn=jane"], named["jane"])
-            settle()
-            pair[1 - second].attempts.join(named["cn=jane"], named["jane"])
-        settle()
+            memory.join(named["jane"], named["cn=jane"])
+            pair[second].attempts.join(named["jane"], named["cn=jane"])
+            together.settle()
+            pair[1 - second].attempts.join(named["jane"], named["cn=jane"])
+        together.settle()
         # Whose turn it is among those that wait at two gateways is nobody's promise; how many are admitted is.
         for names in (("john",), ("jane", "cn=jane")):
-            assert Counter(answer for name in names for answer in shared[name]) == Counter(
-                answer for name in names for answer in told[name]
+            assert Counter(answer for name in names for answer in together.said[named[name]]) == Counter(
+                answer for name in names for answer in told[named[name]]
             )
-    while at_end := [(name, at) for name in ACCOUNTS for at in (0, 1) if under_way[name][at]]:
-        for name, at in at_end:
-            under_way[name][at].pop()
-            pair[at].attempts.end(named[name], Verdict.neither)
-        settle()
+    together.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    events=st.lists(
+        st.one_of(
+            st.tuples(st.just("begin"), st.integers(0, 1), st.booleans()),
+            st.tuples(st.just("arrive"), st.integers(0, 5), st.none()),
+            st.tuples(st.just("end"), st.integers(0, 5), st.sampled_from(list(Verdict))),
+            st.tuples(st.just("pass"), st.one_of(st.floats(0, 110), st.sampled_from([50, 100, 100.5, 101])), st.none()),
+        ),
+        max_size=40,
+    ),
+    permitted=st.integers(1, 4),
+)
+def test_no_timing_of_guesses_at_two_gateways_makes_the_directory_count_more_than_are_permitted(
+    lasting_pair, events, permitted
+):
+    """Each attempt reaches the server at any moment between its beginning and its end."""
+    pair, turns, clock = lasting_pair
+    number = next(_numbers)
+    alias, jane = GuardedAccount("corp", f"jane-{number}"), GuardedAccount("corp", f"cn=jane-{number}")
+    for gateway in pair:
+        gateway.attempts.join(alias, jane)
+    limits = LockoutSettings(permitted, THREE.window)
+    together, directory, reached = Together(pair, turns), DirectoryCount(THREE.window), {}
+
+    def reach(attempt, verdict):
+        if attempt.name not in reached:
+            reached[attempt.name] = verdict
+            if verdict is Verdict.wrong:
+                directory.wrong(clock.now)
+            elif verdict is Verdict.right:
+                directory.right()
+
+    for event, first, second in events:
+        admitted = together.under_way[jane] + together.under_way[alias]
+        if event == "begin":
+            together.begin(alias if second else jane, first, limits, clock)
+        elif event == "arrive" and admitted:
+            reach(admitted[first % len(admitted)][1], Verdict.wrong)
+        elif event == "end" and admitted:
+            one = admitted[first % len(admitted)]
+            reach(one[1], second)
+            (together.under_way[jane] if one in together.under_way[jane] else together.under_way[alias]).remove(one)
+            one[2].attempts.end(one[1], reached[one[1].name])
+        elif event == "pass":
+            for _ in range(11):
+                clock.now += first / 11
+                turns.expire(RENEWAL)
+                turns.until(lambda: not turns.running(PATIENCE))
+        together.settle()
+    assert directory.highest <= permitted
+    together.close()
 
 
 # Ways to it.
@@ -354,7 +496,7 @@ def test_a_unix_socket_and_another_database(start, server):
     gateway = reach(start, server, settings)
     assert gateway.states == [None] and gateway.try_(someone())
     with server.client() as client:
-        assert client.config_get("databases") and client.info("keyspace")["db3"]["keys"] == 2
+        assert client.config_get("databases") and client.info("keyspace")["db3"]["keys"] == 3
 
 
 def test_the_shipped_rights_are_enough_and_no_more_than_that(start, tmp_path):
@@ -437,7 +579,7 @@ def test_what_redis_died_of_hearing_is_told_again(mortal, restless):
     one.settle()
     mortal.kill()
     for _ in range(3):
-        one.attempts.end(jane, Verdict.wrong)
+        one.end(jane, Verdict.wrong)
     cut_off(one)
     mortal.start()
     one.ready().settle()
@@ -488,8 +630,8 @@ def test_a_redis_that_hangs_holds_up_nobody_for_longer_than_it_may(mortal, restl
     one.turns.expire(PATIENCE)
     assert one.said[jane] == [True, True, True]
     assert one.states[1:] == [f"no answer within {PATIENCE:g} seconds"]
-    one.attempts.end(jane, Verdict.wrong)
-    one.attempts.end(jane, Verdict.wrong)
+    one.end(jane, Verdict.wrong)
+    one.end(jane, Verdict.wrong)
     mortal.thaw()
     one.ready().settle()
     assert not one.try_(jane)
@@ -509,7 +651,7 @@ def test_an_attempt_that_redis_admitted_unheard_is_no_wrong_password_of_anybody(
     jane = someone()
     one.begin(jane)
     one.settle()
-    one.attempts.end(jane, Verdict.neither)
+    one.end(jane, Verdict.neither)
     one.settle()
     mortal.freeze()
     for _ in range(3):
@@ -517,7 +659,7 @@ def test_an_attempt_that_redis_admitted_unheard_is_no_wrong_password_of_anybody(
     cut_off(one)
     assert one.said[jane][1:] == [True, True, True]
     for _ in range(3):
-        one.attempts.end(jane, Verdict.neither)
+        one.end(jane, Verdict.neither)
     mortal.thaw()
     one.ready().settle()
     clock.now += 30
@@ -570,7 +712,7 @@ def test_what_is_known_goes_to_another_store_and_to_memory(server, mortal, start
     other.begin(jane)
     other.settle()
     assert other.said[jane] == []
-    gateway.attempts.end(jane, Verdict.wrong)
+    gateway.end(jane, Verdict.wrong)
     gateway.settle()
     other.turns.expire(ASK_AGAIN)
     other.settle()

@@ -1,0 +1,133 @@
+"""The lockout guard before a real Active Directory (Samba) whose domain locks accounts."""
+
+import itertools
+import time
+
+import ldap3
+import pytest
+
+from tests.servers.gateway_process import PATIENCE, configuration
+from tests.servers.raw_client import RawClient
+from tests.servers.redis_server import PASSWORD, RedisServer
+from tests.servers.samba import USER_PASSWORD, running_samba
+from tests.servers.sync_client import connect
+
+SUFFIX = "DC=corp,DC=example"
+# Samba keeps times in units of 100 ns, and so may its windows be of any length.
+TICKS = 10_000_000
+WINDOW = 2.0
+THRESHOLD, FAILURES = 4, 3
+
+
+class Domain:
+    """The domain as its administrator sees it."""
+
+    def __init__(self, settings):
+        self.settings = settings
+        self.connection = self.bind(f"Administrator@{settings['LAB_DNSDOMAIN']}", settings["LAB_ADMIN_PW"])
+        policy = {
+            "lockoutThreshold": THRESHOLD,
+            "lockOutObservationWindow": round(-WINDOW * TICKS),
+            "lockoutDuration": -3600 * TICKS,
+        }
+        changes = {name: [(ldap3.MODIFY_REPLACE, [str(value)])] for name, value in policy.items()}
+        assert self.connection.modify(SUFFIX, changes), self.connection.result
+
+    def bind(self, name, password):
+        return connect(self.settings["LAB_IP"], 636, self.settings["LAB_CA"], name, password)
+
+    def count(self, account):
+        """The wrong passwords that the domain has counted since the last quiet, and whether it has locked him."""
+        self.connection.search(SUFFIX, f"(sAMAccountName={account})", attributes=["badPwdCount", "lockoutTime"])
+        (found,) = [entry for entry in self.connection.response if entry["type"] == "searchResEntry"]
+        values = found["raw_attributes"]
+        return int(values["badPwdCount"][0]), values.get("lockoutTime", [b"0"]) not in ([], [b"0"])
+
+
+@pytest.fixture(scope="module")
+def domain():
+    """A domain of its own: what the other tests share locks nobody out."""
+    with running_samba(users=20) as settings:
+        yield Domain(settings)
+
+
+@pytest.fixture
+def redis():
+    with RedisServer() as running:
+        yield running
+
+
+@pytest.fixture
+def start(certificates, domain, start_gateway):
+    """A function that starts a gateway before the domain; changes are those of its lockout."""
+
+    def start(store="memory", **changes):
+        text = configuration(
+            certificates,
+            {
+                "servers": [{"url": f"ldaps://{domain.settings['LAB_IP']}", "server_name": "dc1.corp.example"}],
+                "ca_file": domain.settings["LAB_CA"],
+            },
+            {
+                "login_base_dns": [SUFFIX],
+                "login_domains": ["corp.example", "CORP"],
+                "base_dns": [f"OU=Staff,{SUFFIX}"],
+                "attributes": ["mail"],
+                "lockout": {"failures": FAILURES, "window": WINDOW, **changes},
+            },
+            lockout_store=store,
+        )
+        return start_gateway(text)
+
+    return start
+
+
+@pytest.fixture
+def bind(certificates):
+    """A function that binds at a gateway, with a connection for each bind; the result code."""
+
+    def bind(gateway, name, password):
+        with RawClient(gateway.port, certificates.ca_file) as client:
+            return client.bind(name, password)
+
+    return bind
+
+
+def reached(*gateways):
+    """How many binds a server has got."""
+    records = [record for gateway in gateways for record in gateway.audit(operation="bind")]
+    return sum(record.get("reason") not in ("account-guarded", "too-many-guarded") for record in records)
+
+
+def guess(domain, account, try_, gateways):
+    """Guesses a little faster than the domain forgets, until the guard has come and gone twice; says how many
+    guesses reached the domain. Meanwhile the domain may not lock the account."""
+    until = time.monotonic() + PATIENCE
+    before, seen = reached(*gateways), 0
+    for number in itertools.count():
+        assert time.monotonic() < until
+        try_(number)
+        seen = reached(*gateways) - before
+        counted, locked = domain.count(account)
+        assert not locked and counted <= FAILURES, f"{counted} counted after {seen} guesses"
+        if seen > 2 * FAILURES:
+            return seen
+        time.sleep(WINDOW / 10 if seen % FAILURES == 0 else WINDOW * 0.4)
+    raise AssertionError
+
+
+def test_guesses_at_any_pace_never_make_the_domain_lock_anybody(domain, start, bind):
+    gateway = start()
+    names = ("u00001@corp.example", "CORP\\u00001")
+    guess(domain, "u00001", lambda number: bind(gateway, names[number % 2], f"wrong {number}"), [gateway])
+    assert domain.bind(names[0], USER_PASSWORD).result["result"] == 0
+
+
+def test_guesses_at_two_gateways_with_one_store_never_make_the_domain_lock_anybody(domain, redis, start, bind):
+    store = f"redis://:{PASSWORD}@127.0.0.1:{redis.port}/0"
+    pair = [start(store), start(store)]
+    for gateway in pair:
+        gateway.wait_for("are counted together")
+    name = "u00002@corp.example"
+    guess(domain, "u00002", lambda number: bind(pair[number % 2], name, f"wrong {number}"), pair)
+    assert domain.bind(name, USER_PASSWORD).result["result"] == 0
