@@ -8,7 +8,7 @@ from gateway.policy.lockout import GuardedAccount
 from tests.observe.ledgers import settings
 from tests.policy.mapped import OWN_DN, mapped_account, mapped_changes
 
-OWN = GuardedAccount("", "cn=svc-gateway,ou=staff,dc=corp,dc=example", sync=True)
+OWN = GuardedAccount("", "dn:svc-gateway,staff,corp,example", sync=True)
 
 
 class Forgotten(list):

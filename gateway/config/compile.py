@@ -11,7 +11,7 @@ from typing import TypeVar
 from gateway.config import models
 from gateway.config.audit import audit_settings
 from gateway.config.certificates import CertificateProblem, check_pair, read_certificates
-from gateway.config.credentials import CredentialsReader, decoys
+from gateway.config.credentials import HEX_ADVICE, CredentialsReader, decoys
 from gateway.config.directories import DirectoryCompiler
 from gateway.config.limits import connection_limits, session_limits
 from gateway.config.lockout_store import lockout_store
@@ -20,7 +20,7 @@ from gateway.config.problems import Problem
 from gateway.config.source import Location, Source
 from gateway.ldap.attribute_types import is_type, split_description
 from gateway.ldap.controls import is_oid
-from gateway.ldap.dn import DN, DNError, parse
+from gateway.ldap.dn import DN, DNError, has_hex_value, parse
 from gateway.ldap.filter_text import FilterTextError, parse_filter
 from gateway.ldap.messages import START_TLS
 from gateway.net.required_certificate import RequiredCertificate, fold_alt_name
@@ -192,8 +192,11 @@ class Compiler:
         if client.login_domains and not client.login_base_dns:
             self._problem((*at, "login_domains"), "without login_base_dns nobody may sign in")
         for i, account in enumerate(client.sync_accounts):
-            if read_bind_name(account) is None:
+            bind_name = read_bind_name(account)
+            if bind_name is None:
                 self._problem((*at, "sync_accounts", i), "a DN, name@domain or DOMAIN\\name is expected")
+            elif isinstance(bind_name, DN) and has_hex_value(account):
+                self._problem((*at, "sync_accounts", i), HEX_ADVICE)
         mapped = self._credentials.accounts.get(name, ())
         can_bind = client.sync_accounts or client.login_base_dns or client.allow_anonymous
         if not can_bind and client.credentials.mode == "passthrough":

@@ -16,7 +16,7 @@ from gateway.config import models
 from gateway.config.problems import Problem
 from gateway.config.secrets import SecretReader
 from gateway.config.source import Location, Source
-from gateway.ldap.dn import DN, DNError, parse
+from gateway.ldap.dn import DN, DNError, has_hex_value, parse
 from gateway.policy.bind_name import read_bare_name, read_bind_name
 from gateway.policy.credentials import MappedAccount, OwnPassword
 
@@ -38,6 +38,9 @@ _LEAST_SALT: Final = 8
 _LEAST_DIGEST: Final = 16
 _MOST: Final = 64
 
+HEX_ADVICE: Final = (
+    "write its values as text: a bind DN with a value as #hex is refused, since servers read it in their own ways"
+)
 _NAME_FORMS: Final = "a DN, name@domain, DOMAIN\\name or a single name like mimecast-sync is expected"
 
 
@@ -178,6 +181,8 @@ class CredentialsReader:
         name = str(read) if read is not None else read_bare_name(key)
         if name is None:
             self._problem(at, f"{_NAME_FORMS}, as the service binds with it")
+        elif isinstance(read, DN) and has_hex_value(key):
+            self._problem(at, HEX_ADVICE)
         bind_dn = self._bind_dn((*at, "bind_dn"), account.bind_dn)
         hashes = self._hashes(at, account)
         password = self._password((*at, "password_file"), account.password_file)
@@ -196,6 +201,9 @@ class CredentialsReader:
             return None
         if not dn.rdns:
             self._problem(at, "the DN of the gateway's own account is expected; an empty one would be anonymous")
+            return None
+        if has_hex_value(text):
+            self._problem(at, HEX_ADVICE)
             return None
         return dn
 

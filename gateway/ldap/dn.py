@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias, final
 
 from gateway.ldap import ber
 from gateway.ldap.attribute_types import canonical_type, is_type
 from gateway.ldap.errors import DecodeError
+from gateway.ldap.loose import loose_forms
 
 MAX_CHARACTERS: Final = 8192
 MAX_RDNS: Final = 100
@@ -46,14 +46,27 @@ class AVA:
 
 
 RDN: TypeAlias = tuple[AVA, ...]
-Key: TypeAlias = tuple[frozenset[tuple[str, str]], ...]
+_RDNKey: TypeAlias = frozenset[tuple[str, str]]
+Key: TypeAlias = tuple[_RDNKey, ...]
+# The canonical type, and the loose forms of the value; none for a HexValue, which may be anything.
+LooseAVA: TypeAlias = tuple[str, tuple[str, ...]]
+LooseRDN: TypeAlias = tuple[LooseAVA, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class DN:
     """rdns: the leftmost first; none for the root."""
 
-    rdns: tuple[RDN, ...]
+    rdns: Final[tuple[RDN, ...]]
+    # What the two comparisons compare of each RDN, once it was needed: one name is compared with many.
+    _keys: list[_RDNKey | None] = field(compare=False, repr=False)
+    _loose: list[LooseRDN | None] = field(compare=False, repr=False)
+
+    def __init__(self, rdns: tuple[RDN, ...]) -> None:
+        self.rdns = rdns
+        self._keys = [None] * len(rdns)
+        self._loose = [None] * len(rdns)
 
     def __str__(self) -> str:
         return ",".join(["+".join([_write(ava) for ava in rdn]) for rdn in self.rdns])
@@ -72,19 +85,41 @@ class DN:
         above = len(self.rdns) - len(base.rdns)
         if above < 0:
             return False
-        for mine, its in zip(self.rdns[above:], base.rdns, strict=True):
-            if mine != its and rdn_key(mine) != rdn_key(its):
+        for at in range(len(base.rdns)):
+            if self.rdns[above + at] != base.rdns[at] and self.key_at(above + at) != base.key_at(at):
                 return False
         return True
 
+    def key_at(self, at: int) -> _RDNKey:
+        """Equal for RDNs that are the same by strict comparison."""
+        found = self._keys[at]
+        if found is None:
+            found = self._keys[at] = rdn_key(self.rdns[at])
+        return found
+
     def is_inside_loosely(self, base: DN) -> bool:
-        """Whether any server might take this name for base or something below it. For exclusions only:
-        regardless of case, of every blank, of compatibility forms and of diacritics; a HexValue may be anything.
+        """Whether any server might take this name for base or something below it (gateway/ldap/loose.py). It is for
+        whatever guards, and never for what permits. Of an RDN with several values those count that base has as well.
         """
         above = len(self.rdns) - len(base.rdns)
         if above < 0:
             return False
-        return all(_loosely_equal(mine, its) for mine, its in zip(self.rdns[above:], base.rdns, strict=True))
+        for at in range(len(base.rdns)):
+            mine = self.loose_at(above + at)
+            for wanted in base.loose_at(at):
+                if not any(_may_be(ava, wanted) for ava in mine):
+                    return False
+        return True
+
+    def same_loosely(self, other: DN) -> bool:
+        """Whether any server might take this name for the other one; otherwise as is_inside_loosely."""
+        return len(self.rdns) == len(other.rdns) and self.is_inside_loosely(other)
+
+    def loose_at(self, at: int) -> LooseRDN:
+        found = self._loose[at]
+        if found is None:
+            found = self._loose[at] = tuple([_loose_ava(ava) for ava in self.rdns[at]])
+        return found
 
     def rebase(self, base: DN) -> DN:
         """This DN with base's own spelling where it is inside base. Raises ValueError elsewhere."""
@@ -95,10 +130,10 @@ class DN:
 
 def key(dn: DN) -> Key:
     """Equal for names that are the same by strict comparison."""
-    return tuple([rdn_key(rdn) for rdn in dn.rdns])
+    return tuple([dn.key_at(at) for at in range(len(dn.rdns))])
 
 
-def rdn_key(rdn: RDN) -> frozenset[tuple[str, str]]:
+def rdn_key(rdn: RDN) -> _RDNKey:
     return frozenset([(canonical_type(ava.type), _value_key(ava.value)) for ava in rdn])
 
 
@@ -109,24 +144,17 @@ def _value_key(value: str | HexValue) -> str:
     return _SPACES.sub(" ", value.strip(" ").lower())
 
 
-def _loose(value: str) -> str:
-    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", value).casefold())
-    kept = [c for c in folded if not c.isspace() and unicodedata.category(c) not in ("Mn", "Me", "Mc", "Cf", "Cc")]
-    return "".join(kept).casefold()
+def _loose_ava(ava: AVA) -> LooseAVA:
+    value = ava.value
+    return canonical_type(ava.type), () if isinstance(value, HexValue) else loose_forms(value)
 
 
-def _loosely_equal(mine: RDN, its: RDN) -> bool:
-    """Every AVA of the excluded RDN has a counterpart; further ones of mine are not looked at."""
-    return all(any(_may_be(ava, wanted) for ava in mine) for wanted in its)
-
-
-def _may_be(ava: AVA, wanted: AVA) -> bool:
-    if canonical_type(ava.type) != canonical_type(wanted.type) and not (ava.type[0].isdigit()):
+def _may_be(ava: LooseAVA, wanted: LooseAVA) -> bool:
+    if ava[0] != wanted[0] and not ava[0][0].isdigit() and not wanted[0][0].isdigit():
         # An OID that the table does not know may be another name of the same type.
         return False
-    if isinstance(ava.value, HexValue) or isinstance(wanted.value, HexValue):
-        return True
-    return _loose(ava.value) == _loose(wanted.value)
+    mine, its = ava[1], wanted[1]
+    return not mine or not its or any(form in its for form in mine)
 
 
 def _write(ava: AVA) -> str:
@@ -188,12 +216,24 @@ def parse(text: str) -> DN:
     return _Parser(text).parse()
 
 
+def has_hex_value(text: str) -> bool:
+    """Whether a value of the DN is written as `#hex`, be it a text or not. Raises DNError as parse."""
+    if "#" not in text:
+        return False
+    parser = _Parser(text)
+    parser.parse()
+    return parser.found_hex
+
+
 class _Parser:
-    __slots__ = ("pos", "text")
+    """found_hex: whether a value written as `#hex` has come."""
+
+    __slots__ = ("found_hex", "pos", "text")
 
     def __init__(self, text: str) -> None:
         self.text: str = text
         self.pos: int = 0
+        self.found_hex: bool = False
 
     def parse(self) -> DN:
         rdns: list[RDN] = []
@@ -242,6 +282,7 @@ class _Parser:
         return AVA(kind, self._text_value())
 
     def _hex_value(self) -> str | HexValue:
+        self.found_hex = True
         self.pos += 1
         start = self.pos
         while self.pos < len(self.text) and self.text[self.pos] in _HEX:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import replace
 
-from gateway.ldap.dn import DN, DNError, parse
+from gateway.ldap.dn import DN, DNError, has_hex_value, parse
+from gateway.ldap.loose import loose_forms
 from gateway.ldap.messages import BindRequest, SaslAuthentication, SimpleAuthentication
 from gateway.ldap.results import ResultCode
 from gateway.policy.bind_name import read_bare_name, read_bind_name
@@ -14,6 +17,9 @@ from gateway.policy.mending import fold, known_names, shown
 from gateway.policy.reasons import REASONS, Reason
 from gateway.policy.settings import ClientPolicy
 from gateway.policy.unescaped import halved
+
+# What would be read as a value in hexadecimal where the rest of a name is put right.
+_HEX_VALUE = re.compile(r"= *#(?:[0-9A-Fa-f]{2})+ *(?:[,;+]|\Z)")
 
 
 class BindJudge:
@@ -40,10 +46,10 @@ class BindJudge:
                 self._sync_own_names.update(_own_names(name))
             elif name is not None:
                 self._sync_names[spelling.lower()] = spelling
-                self._sync_own_names.add(fold(name.name))
+                self._sync_own_names.update(loose_forms(name.name))
             elif read_bare_name(spelling) is not None:
                 self._sync_names[spelling.lower()] = spelling
-                self._sync_own_names.add(fold(spelling))
+                self._sync_own_names.update(loose_forms(spelling))
         self._sync_spellings = {fold(spelling): spelling for spelling in self._sync_names.values()}
         self._gateway_names = {name for dn in policy.gateway_accounts for name in _own_names(dn)}
         self._known = known_names(policy)
@@ -62,6 +68,8 @@ class BindJudge:
                 return _refuse(Reason.anonymous_not_allowed, ResultCode.inappropriateAuthentication)
             return BindPlan(request, AccountKind.anonymous)
         name = read_bind_name(request.name)
+        if isinstance(name, DN) and has_hex_value(request.name):
+            return _deny(Reason.bind_dn_hex_value)
         judged = self._by_bare_name(request) if name is None else self._judge(request, name)
         if isinstance(judged, BindPlan) or (isinstance(name, DN) and self._is_excluded(name)):
             return judged
@@ -72,6 +80,8 @@ class BindJudge:
 
     def _mend(self, request: BindRequest, strict: DN | LoginName | None, refusal: Refuse) -> BindPlan | Refuse:
         """Of a name that is refused as it came; strict: what it is as it came, None for no name at all."""
+        if _HEX_VALUE.search(request.name):
+            return _deny(Reason.bind_dn_hex_value)
         readings = self._readings(request.name)
         if not readings or all(_same(reading, strict) for reading in readings):
             return refusal
@@ -98,11 +108,10 @@ class BindJudge:
         for listed in self._sync_dns:
             if dn.same(listed):
                 return self._sync_plan(request, str(listed))
-        if self._is_gateway_account(dn):
+        if _is_one_of(dn, self._policy.gateway_accounts):
             return _deny(Reason.gateway_account)
-        for listed in self._sync_dns:
-            if len(dn.rdns) == len(listed.rdns) and dn.is_inside_loosely(listed):
-                return _deny(Reason.account_spelling_not_listed)
+        if _is_one_of(dn, self._sync_dns):
+            return _deny(Reason.account_spelling_not_listed)
         if (self._mapped or not self._sync_dns) and self._is_sync_name(_own_names(dn)):
             return _deny(Reason.account_spelling_not_listed)
         base = self._login_base(dn)
@@ -114,9 +123,10 @@ class BindJudge:
         listed = self._sync_names.get(name.text.lower())
         if listed is not None:
             return self._sync_plan(request, listed)
-        if fold(name.name) in self._gateway_names:
+        own = set(loose_forms(name.name))
+        if not self._gateway_names.isdisjoint(own):
             return _deny(Reason.gateway_account)
-        if self._is_sync_name({fold(name.name)}):
+        if self._is_sync_name(own):
             return _deny(Reason.account_spelling_not_listed)
         if name.domain.lower() not in self._domains or not self._policy.login_base_dns:
             return _deny(Reason.login_domain_not_listed, name.domain)
@@ -139,9 +149,6 @@ class BindJudge:
         mapped = MappedBind(self._policy.name, account, check, decoys)
         return BindPlan(own, AccountKind.sync, mapped=mapped)
 
-    def _is_gateway_account(self, dn: DN) -> bool:
-        return any(len(dn.rdns) == len(own.rdns) and dn.is_inside_loosely(own) for own in self._policy.gateway_accounts)
-
     def _is_sync_name(self, names: set[str]) -> bool:
         return not self._sync_own_names.isdisjoint(names)
 
@@ -162,9 +169,9 @@ class BindJudge:
             dn = parse(text)
         except DNError:
             return False
-        if any(dn.is_inside_loosely(listed) and len(dn.rdns) == len(listed.rdns) for listed in self._sync_dns):
+        if _is_one_of(dn, self._sync_dns) or _is_one_of(dn, self._policy.gateway_accounts):
             return False
-        return self._login_base(dn) is not None and not self._is_gateway_account(dn)
+        return self._login_base(dn) is not None
 
 
 def offered_secret(request: BindRequest) -> Secret:
@@ -179,8 +186,14 @@ def _same(meant: DN | LoginName, strict: DN | LoginName | None) -> bool:
     return meant == strict
 
 
+def _is_one_of(dn: DN, accounts: Iterable[DN]) -> bool:
+    """Whether any server might take the name for one of these."""
+    return any(dn.same_loosely(account) for account in accounts)
+
+
 def _own_names(dn: DN) -> set[str]:
-    return {fold(ava.value) for ava in dn.rdns[0] if isinstance(ava.value, str)}
+    """The loose forms of the values of the leftmost RDN."""
+    return {form for ava in dn.rdns[0] if isinstance(ava.value, str) for form in loose_forms(ava.value)}
 
 
 def _renamed(request: BindRequest, name: str) -> BindRequest:

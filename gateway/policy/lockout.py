@@ -8,10 +8,11 @@ reaches a server, and right and wrong passwords get the same answer.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
-from gateway.ldap.dn import DN, DNError, key, parse
+from gateway.ldap.dn import DN, DNError, parse
+from gateway.ldap.loose import LONGEST, loose_forms
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.bind_name import read_bind_name
 from gateway.policy.decision import AccountKind, BindPlan, LoginName
@@ -21,6 +22,8 @@ from gateway.policy.source_network import source_network
 # given for the right password as well, and AD does not count them.
 _SUB_CODE = re.compile(r"\bdata ([0-9a-f]{1,8})\b")
 _COUNTED = "52e"
+# In the place of a value that is no text. A DN that binds has none.
+_UNREADABLE = ("#",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,10 @@ class LockoutSettings:
 class GuardedAccount:
     """An account as its wrong passwords are counted. directory: two directories may have the same names.
 
-    name: the same for name@domain and DOMAIN\\name of one name; a DN has one of its own until it is known to be the
-    same person. sync: a sync account, with a count of its own: who guesses at people's passwords stops no sync.
+    name: begins with its kind. "name:" is followed by the loose form of what name@domain and DOMAIN\\name have in
+    common; "dn:" by the loose forms of a DN's values without their types, which counts by itself until it is known to
+    be the same person; "mapped:" by the name of a mapped account, "address:" by an address. sync: a sync account, with
+    a count of its own: who guesses at people's passwords stops no sync.
     """
 
     directory: str
@@ -70,33 +75,33 @@ class Verdict(Enum):
     neither = "neither"
 
 
-def guarded_account(directory: str, plan: BindPlan) -> GuardedAccount | None:
-    """None where no password is asked for."""
+def guarded_accounts(directory: str, plan: BindPlan) -> tuple[GuardedAccount, ...]:
+    """Where the attempt counts; nowhere where no password is asked for. Two are what servers may make of one name that
+    they do not read alike (gateway/ldap/loose.py): the attempt counts for both."""
     if plan.kind is AccountKind.anonymous:
-        return None
+        return ()
     if plan.mapped is not None:
-        # The outer name means something for this client only; no name of another form has a slash in it.
-        return GuardedAccount(directory, f"{plan.mapped.client}/{plan.account.lower()}", sync=True)
+        # The outer name means something for this client only.
+        return (GuardedAccount(directory, f"mapped:{plan.mapped.client}/{plan.account.lower()}", sync=True),)
     name = read_bind_name(plan.request.name)
     if isinstance(name, LoginName):
-        return GuardedAccount(directory, name.name.lower(), plan.kind is AccountKind.sync)
+        return _accounts_of_name(directory, name.name, plan.kind is AccountKind.sync)
     if name is None:
-        return None
+        return ()
     if plan.kind is AccountKind.sync:
         # Its other spellings carry the same name (policy.bind).
-        return GuardedAccount(directory, str(name.rdns[0][0].value).lower(), sync=True)
-    return _account_of_dn(directory, name)
+        return _accounts_of_name(directory, str(name.rdns[0][0].value), sync=True)
+    return _accounts_of_dn(directory, name, sync=False)
 
 
 def guarded_source(directory: str, source: str) -> GuardedAccount:
     """A source as the wrong passwords that come from it are counted."""
-    # No name has these brackets.
-    return GuardedAccount(directory, f"<{source_network(source)}>")
+    return GuardedAccount(directory, f"address:{source_network(source)}")
 
 
 def gateway_account(directory: str, bind_dn: DN) -> GuardedAccount:
     """An account of the gateway itself; whoever guesses at the outer secret does not reach it."""
-    return replace(_account_of_dn(directory, bind_dn), sync=True)
+    return _accounts_of_dn(directory, bind_dn, sync=True)[0]
 
 
 def of_source(found: Verdict) -> Verdict:
@@ -107,15 +112,22 @@ def of_source(found: Verdict) -> Verdict:
 def account_of_entry(directory: str, text: str) -> GuardedAccount | None:
     """The account that binds by this entry's DN; None where it is none that could be bound by."""
     try:
-        return _account_of_dn(directory, parse(text))
+        return _accounts_of_dn(directory, parse(text), sync=False)[0]
     except DNError:
         return None
 
 
-def _account_of_dn(directory: str, dn: DN) -> GuardedAccount:
-    parts = ["+".join(sorted(f"{kind}={value}" for kind, value in rdn)) for rdn in key(dn)]
-    # No name of the other forms has a "=" in it.
-    return GuardedAccount(directory, ",".join(parts))
+def _accounts_of_name(directory: str, name: str, sync: bool) -> tuple[GuardedAccount, ...]:
+    return tuple([GuardedAccount(directory, f"name:{form}", sync) for form in loose_forms(name)])
+
+
+def _accounts_of_dn(directory: str, dn: DN, sync: bool) -> tuple[GuardedAccount, ...]:
+    values = [[forms or _UNREADABLE for _, forms in dn.loose_at(at)] for at in range(len(dn.rdns))]
+    # At most two: as all servers but Active Directory read it, and as that does.
+    names = dict.fromkeys(
+        ",".join(["+".join(sorted({forms[way] for forms in rdn})) for rdn in values])[:LONGEST] for way in (0, -1)
+    )
+    return tuple([GuardedAccount(directory, f"dn:{name}", sync) for name in names])
 
 
 def verdict_of_sign_in(code: int) -> Verdict:

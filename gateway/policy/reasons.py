@@ -33,6 +33,7 @@ class Reason(StrEnum):
     anonymous_not_allowed = "anonymous-not-allowed"
     empty_password = "empty-password"  # noqa: S105 - a reason, not a password
     bind_name_form_not_allowed = "bind-name-form-not-allowed"
+    bind_dn_hex_value = "bind-dn-hex-value"
     account_spelling_not_listed = "account-spelling-not-listed"
     account_guarded = "account-guarded"
     source_guarded = "source-guarded"
@@ -140,6 +141,9 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.empty_password: ReasonDoc("a name with an empty password, which a server may take for anonymous"),
     Reason.bind_name_form_not_allowed: ReasonDoc(
         "the bind name is neither a DN, name@domain, DOMAIN\\name nor the name of a mapped account"
+    ),
+    Reason.bind_dn_hex_value: ReasonDoc(
+        "the bind DN has a value written as #hex, which servers do not all read alike; write it as text"
     ),
     Reason.account_spelling_not_listed: ReasonDoc(
         "a sync account in a spelling that is not listed", "clients.X.sync_accounts or clients.X.credentials.accounts"

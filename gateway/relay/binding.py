@@ -18,7 +18,7 @@ from gateway.policy.lockout import (
     GuardedAccount,
     GuardRefusal,
     account_of_entry,
-    guarded_account,
+    guarded_accounts,
     guarded_source,
     of_source,
     verdict,
@@ -63,8 +63,8 @@ def bind_steps(policy: Policy, plan: BindPlan, source: str) -> Steps:
         refused = refused_attempt((yield BeginAttempt(address, guard.of_sources())), Reason.source_guarded)
         if refused is not None:
             return Outcome(REFUSED, reason=refused)
-    account = guarded_account(directory, plan) if guard.failures else None
-    if account is not None:
+    accounts = guarded_accounts(directory, plan) if guard.failures else ()
+    for account in accounts:
         refused = refused_attempt((yield BeginAttempt(account, guard)), Reason.account_guarded)
         if refused is not None:
             return Outcome(REFUSED, reason=refused)
@@ -72,12 +72,12 @@ def bind_steps(policy: Policy, plan: BindPlan, source: str) -> Steps:
     if not isinstance(answer, BindResponse):
         raise TypeError("a bind was answered by something else")
     if plan.kind is AccountKind.login:
-        outcome = yield from _signed_in(policy, plan, answer.result, account)
+        outcome = yield from _signed_in(policy, plan, answer.result, accounts)
         found = verdict_of_sign_in(outcome.result.code)
     else:
         outcome = _bound(policy, plan, answer.result)
         found = verdict(answer.result)
-    if account is not None:
+    for account in accounts:
         yield EndAttempt(account, found)
     if address is not None:
         yield EndAttempt(address, of_source(found))
@@ -92,16 +92,17 @@ def _bound(policy: Policy, plan: BindPlan, said: LDAPResult) -> Outcome:
     return _success(plan)
 
 
-def _signed_in(policy: Policy, plan: BindPlan, said: LDAPResult, account: GuardedAccount | None) -> Steps:
-    """Of a person. said: what the server answered; account: under which the attempt is counted, None for none."""
+def _signed_in(policy: Policy, plan: BindPlan, said: LDAPResult, accounts: tuple[GuardedAccount, ...]) -> Steps:
+    """The end of a person's sign-in. said: what the server answered. accounts: where the attempt is counted."""
     if said.code != ResultCode.success:
         result, reason = relayed_sign_in(said)
         return Outcome(result, reason=reason)
     if plan.look_up is not None:
         dn = yield from _bound_person(policy, plan.look_up)
         alias = account_of_entry(policy.settings.directory, dn) if dn is not None else None
-        if account is not None and alias is not None:
-            yield SamePerson(alias, account)
+        # Of two that a name may mean it is not known which one is this person's.
+        if len(accounts) == 1 and alias is not None:
+            yield SamePerson(alias, accounts[0])
         if dn is None:
             return Outcome(REFUSED, reason=Reason.login_identity_unknown)
         if not policy.bind.person_may_login(dn):

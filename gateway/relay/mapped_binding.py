@@ -10,7 +10,7 @@ from gateway.ldap.messages import BindResponse
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.credentials import MappedBind, SecretCheck, SecretVerdict
 from gateway.policy.decision import BindPlan, Refuse
-from gateway.policy.lockout import Verdict, gateway_account, guarded_account, guarded_source, of_source, verdict
+from gateway.policy.lockout import Verdict, gateway_account, guarded_accounts, guarded_source, of_source, verdict
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import REASONS, Reason
 from gateway.relay.binding import refused_attempt
@@ -51,13 +51,13 @@ def mapped_bind_steps(policy: Policy, plan: BindPlan, mapped: MappedBind, source
         refused = refused_attempt((yield BeginAttempt(address, guard.of_sources())), Reason.source_guarded)
         if refused is not None:
             return (yield from _refused_in_time(mapped, refused))
-    account = guarded_account(policy.settings.directory, plan) if guard.failures else None
-    if account is not None:
+    accounts = guarded_accounts(policy.settings.directory, plan) if guard.failures else ()
+    for account in accounts:
         refused = refused_attempt((yield BeginAttempt(account, guard)), Reason.account_guarded)
         if refused is not None:
             return (yield from _refused_in_time(mapped, refused))
     tried = yield from _tried(mapped.check)
-    if account is not None:
+    for account in accounts:
         yield EndAttempt(account, _ATTEMPTS[tried])
     if address is not None:
         yield EndAttempt(address, of_source(_ATTEMPTS[tried]))

@@ -250,6 +250,19 @@ def test_hashes_may_lie_in_both_places(tmp_path):
     assert "the same hash twice" in refusal(tmp_path, text).message
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("        mimecast-sync:", '        "CN=#0c03737663,O=Outside":', "CN=#0c03737663,O=Outside"),
+        (OWN, "CN=#0c03737663,DC=corp,DC=example", "mimecast-sync.bind_dn"),
+    ],
+)
+def test_a_dn_with_a_value_in_hexadecimal_is_refused(tmp_path, old, new, key):
+    found = refusal(tmp_path, MAPPED.replace(old, new))
+    assert found.path.endswith(f"accounts.{key}")
+    assert "write its values as text" in found.message
+
+
 def test_sync_accounts_beside_mapped_ones_are_refused(tmp_path):
     problem = refusal(tmp_path, before=GOOD)
     assert (problem.line, problem.path) == (14, "clients.mimecast.sync_accounts")

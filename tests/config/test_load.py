@@ -68,6 +68,7 @@ def test_a_good_file_becomes_settings(tmp_path):
         ("198.51.100.0/24", "example.org", 12, "a network like"),
         ("directory: corp", "directory: crop", 13, "no such directory; there are: corp"),
         ("svc@corp.example", "Sync Service", 14, "a DN, name@domain or DOMAIN"),
+        ("svc@corp.example", '"CN=#0c03737663,DC=corp,DC=example"', 14, "write its values as text"),
         ("OU=Staff,DC", "OU=Sales, EMEA,DC", 15, "unescaped"),
         ("OU=Staff,DC=corp,DC=example", "OU=Staff,DC=other", 15, "not inside the directory's naming_contexts"),
         ("[mail, cn]", '["*"]', 16, "there is no wildcard"),

@@ -10,7 +10,7 @@ from gateway.ldap import messages as m
 from gateway.policy.bind import BindJudge
 from gateway.policy.credentials import OwnPassword, Secret, SecretCheck
 from gateway.policy.decision import BindPlan
-from gateway.policy.lockout import gateway_account, guarded_account
+from gateway.policy.lockout import gateway_account, guarded_accounts
 from tests.policy.mapped import OUTER_DN, OWN_DN, OWN_PASSWORD, mapped_account, mapped_policy
 from tests.policy.policies import policy
 
@@ -123,12 +123,12 @@ def test_a_bare_name_is_served_for_mapped_accounts_only():
 
 def test_the_outer_name_has_a_count_of_its_own():
     plan = decide("Mimecast-SYNC")
-    outer = guarded_account("corp", plan)
+    outer = guarded_accounts("corp", plan)[0]
     inner = gateway_account("corp", BindJudge(mapped_policy())._policy.gateway_accounts[0])
-    person = guarded_account("corp", decide("jane@corp.example"))
+    person = guarded_accounts("corp", decide("jane@corp.example"))[0]
     passthrough = policy(sync_accounts=("mimecast-sync@corp.example",))
-    passed = guarded_account("corp", decide("mimecast-sync@corp.example", settings=passthrough))
-    assert (outer.name, outer.sync, inner.sync) == ("mimecast/mimecast-sync", True, True)
+    passed = guarded_accounts("corp", decide("mimecast-sync@corp.example", settings=passthrough))[0]
+    assert (outer.name, outer.sync, inner.sync) == ("mapped:mimecast/mimecast-sync", True, True)
     assert len({outer, inner, person, passed}) == 4
 
 

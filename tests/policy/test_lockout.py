@@ -1,19 +1,28 @@
 """Whose password is tried, and what a server's answer says of it."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from gateway.ldap.dn import escape_value
 from gateway.ldap.messages import BindRequest, SimpleAuthentication
 from gateway.ldap.results import LDAPResult
 from gateway.policy.bind import BindJudge
 from gateway.policy.decision import BindPlan
-from gateway.policy.lockout import Verdict, account_of_entry, guarded_account, guarded_source, verdict
+from gateway.policy.lockout import Verdict, account_of_entry, guarded_accounts, guarded_source, verdict
 from tests.policy.policies import policy
+from tests.spellings import spellings
+
+# What a name of the other forms may not have (gateway/policy/bind_name.py), and blanks at its ends.
+FORBIDDEN = '"/\\[]:;|=,*?<>@'
 
 
 def account(name, password=b"Passw0rd", **changes):
     plan = BindJudge(policy(**changes)).decide(BindRequest(3, name, SimpleAuthentication(password)))
     assert isinstance(plan, BindPlan)
-    return guarded_account("corp", plan)
+    found = guarded_accounts("corp", plan)
+    assert len(found) < 2
+    return found[0] if found else None
 
 
 def test_one_name_in_two_forms_is_one_account():
@@ -35,6 +44,59 @@ def test_a_dn_is_an_account_of_its_own_in_any_spelling():
     assert by_dn != account("jane@corp.example")
     assert by_dn != account_of_entry("other", "CN=Jane,OU=Staff,DC=corp,DC=example")
     assert account_of_entry("corp", "no dn") is None
+
+
+def accounts(name):
+    plan = BindJudge(policy(login_base_dns=policy().naming_contexts)).decide(
+        BindRequest(3, name, SimpleAuthentication(b"Passw0rd"))
+    )
+    assert isinstance(plan, BindPlan), plan
+    return {account.name for account in guarded_accounts("corp", plan)}
+
+
+@pytest.mark.parametrize("domain", ["CORP\\{}", "{}@corp.example"])
+@pytest.mark.parametrize("name", ["space person", "οδυσσευς", "Åsa Ødegård", "user42", "ｶﾀｶﾅ", "Þor"])
+def test_all_spellings_of_a_name_count_together(domain, name):
+    @given(spellings(name, forbidden=FORBIDDEN))
+    @settings(max_examples=200, deadline=None)
+    def count_together(spelling):
+        assert accounts(domain.format(spelling.strip())) & accounts(domain.format(name))
+
+    count_together()
+
+
+@pytest.mark.parametrize("name", ["space person", "οδυσσευς", "Åsa Ødegård", "user42", "ｶﾀｶﾅ", "Þor"])
+def test_all_spellings_of_a_dn_count_together(name):
+    @given(spellings(name), spellings("My Unit"), st.sampled_from(("CN", "commonName", "2.5.4.3", "uid")))
+    @settings(max_examples=200, deadline=None)
+    def count_together(spelling, unit, kind):
+        spelt = f"{kind}={escape_value(spelling)},OU={escape_value(unit)},DC=corp,DC=example"
+        assert accounts(spelt) & accounts(f"CN={name},OU=My Unit,DC=corp,DC=example")
+
+    count_together()
+
+
+def test_a_name_that_servers_do_not_read_alike_counts_for_what_each_reads():
+    assert accounts("userⅣ@corp.example") == {"name:useriv", "name:user4"}
+    assert accounts("CN=userⅣ,DC=corp,DC=example") == {"dn:useriv,corp,example", "dn:user4,corp,example"}
+
+
+@pytest.mark.parametrize("name", ["＜198.51.100.1/32＞", "address：198.51.100.1", "mapped：mimecast", "dn：a，b"])
+def test_no_spelling_of_a_name_counts_as_something_of_another_kind(name):
+    name = name.replace("/", "／")
+    assert all(account.startswith("name:") for account in accounts(f"CORP\\{name}"))
+
+
+def test_the_order_and_the_types_of_an_rdn_make_no_difference():
+    one, other = "CN=a+UID=b,DC=corp,DC=example", "2.5.4.3=B+uid=A,DC=corp,DC=example"
+    assert accounts(one) == accounts(other)
+
+
+def test_a_long_name_is_counted_by_its_beginning():
+    long = "CN=" + "a" * 4000 + ",DC=corp,DC=example"
+    (account,) = accounts(long)
+    assert len(account) < 1100
+    assert accounts(long.replace("aa,", "ab,")) == {account}
 
 
 def test_anonymous_tries_no_password():

@@ -45,7 +45,7 @@ def test_a_bind_whose_connection_is_lost_is_sent_to_another_server():
     assert sent == ["svc-sync@corp.example"] * 2
     h.answer(1, m.BindResponse(OK))
     assert h.results() == [(1, 0)]
-    assert h.attempts == [("svc-sync", "right")]
+    assert h.attempts == [("name:svc-sync", "right")]
     record = h.audit[-1]
     assert (record.server, record.detail) == ("ldaps://dc2", "ldaps://dc1: reset; sent once more")
 
@@ -83,7 +83,7 @@ def test_where_there_is_no_other_the_first_answer_is_the_answer():
     h.answer(1, m.BindResponse(LDAPResult(BUSY)))
     h.do(h.session.server_failed("the directory has no other server", h.now))
     assert h.results() == [(1, BUSY)]
-    assert h.attempts == [("svc-sync", "neither")]
+    assert h.attempts == [("name:svc-sync", "neither")]
     # The session goes on.
     h.send(bind("svc-sync@corp.example"), start=2)
     h.at("ldaps://dc1")

@@ -15,8 +15,8 @@ OUTER = b"Outer-Passw0rd"
 RIGHT, WRONG, UNDECIDED = SecretVerdict
 WRONG_PASSWORD = LDAPResult(49, diagnostic="80090308: AcceptSecurityContext error, data 52e, v1")
 DISABLED = LDAPResult(49, diagnostic="80090308: AcceptSecurityContext error, data 533, v1")
-OUTER_ACCOUNT = "mimecast/mimecast-sync"
-OWN_ACCOUNT = "cn=svc-gateway,ou=staff,dc=corp,dc=example"
+OUTER_ACCOUNT = "mapped:mimecast/mimecast-sync"
+OWN_ACCOUNT = "dn:svc-gateway,staff,corp,example"
 
 
 def harness(*accounts, **changes):
@@ -208,8 +208,8 @@ def test_where_sources_are_counted_a_wrong_secret_counts_for_its_source():
     h = harness(lockout=LockoutSettings(3, 100, per_source=5))
     h.send(bind("mimecast-sync", OUTER))
     h.verified(WRONG)
-    assert h.attempts == [(OUTER_ACCOUNT, "wrong"), ("<198.51.100.1/32>", "wrong")]
-    h.guarded.add("<198.51.100.1/32>")
+    assert h.attempts == [(OUTER_ACCOUNT, "wrong"), ("address:198.51.100.1/32", "wrong")]
+    h.guarded.add("address:198.51.100.1/32")
     h.send(bind("mimecast-sync", OUTER), start=2)
     assert h.verifying[-1].hashes == ("decoy 1", "decoy 2")
     h.verified(RIGHT)

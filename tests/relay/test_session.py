@@ -230,7 +230,7 @@ def test_a_login_may_not_search():
 
 def test_a_guarded_account_is_refused_like_a_wrong_password_and_nothing_is_sent():
     h = Harness()
-    h.guarded.add("jane")
+    h.guarded.add("name:jane")
     h.send(bind("jane@corp.example"))
     assert h.results() == [(1, 49)]
     assert (h.to_client[0].operation.result.diagnostic, h.other, h.to_server) == ("", [], [])
@@ -268,7 +268,7 @@ PER_SOURCE = LockoutSettings(3, 100, per_source=5)
 
 def test_where_sources_are_counted_a_guarded_one_is_refused_like_a_wrong_password_and_nothing_is_sent():
     h = Harness(lockout=PER_SOURCE)
-    h.guarded.add("<198.51.100.1/32>")
+    h.guarded.add("address:198.51.100.1/32")
     h.send(bind("jane@corp.example"))
     assert h.results() == [(1, 49)]
     assert (h.to_client[0].operation.result.diagnostic, h.other, h.to_server, h.attempts) == ("", [], [], [])
@@ -286,14 +286,14 @@ def test_a_wrong_password_counts_for_the_source_and_a_right_one_clears_only_the_
     h.send(bind("svc-sync@corp.example"))
     h.connected()
     h.answer(1, m.BindResponse(LDAPResult(code, diagnostic=diagnostic)))
-    assert h.attempts == [("svc-sync", of_account), ("<198.51.100.1/32>", of_source)]
+    assert h.attempts == [("name:svc-sync", of_account), ("address:198.51.100.1/32", of_source)]
 
 
 def test_a_guarded_account_costs_its_source_nothing():
     h = Harness(lockout=PER_SOURCE)
-    h.guarded.add("jane")
+    h.guarded.add("name:jane")
     h.send(bind("jane@corp.example"))
-    assert h.attempts == [("<198.51.100.1/32>", "neither")]
+    assert h.attempts == [("address:198.51.100.1/32", "neither")]
     assert h.audit[-1].reason == Reason.account_guarded
 
 
@@ -308,7 +308,7 @@ def test_leaving_before_the_answer_counts_for_the_source_as_it_does_for_the_acco
 
 def test_how_each_attempt_went_is_told_once():
     h = Harness().bound()
-    assert h.attempts == [("svc-sync", "right")]
+    assert h.attempts == [("name:svc-sync", "right")]
     h.send(bind("svc-sync@corp.example", b"Wrong-Passw0rd"), start=5)
     h.answer(h.to_server[-1].message_id, m.BindResponse(LDAPResult(49, diagnostic="x data 52e, v1")))
     h.send(bind("svc-sync@corp.example"), start=6)
@@ -335,11 +335,11 @@ def test_leaving_before_anything_was_sent_counts_for_nothing():
     h = Harness()
     h.send(bind("jane@corp.example"))
     h.do(h.session.client_lost(h.now))
-    assert h.attempts == [("jane", "neither")]
+    assert h.attempts == [("name:jane", "neither")]
 
 
 def test_a_sign_in_by_name_tells_which_dn_is_the_same_person():
-    assert login("CN=jane," + BASE).joined == [("cn=jane,ou=staff,dc=corp,dc=example", "jane")]
+    assert login("CN=jane," + BASE).joined == [("dn:jane,staff,corp,example", "name:jane")]
 
 
 def test_no_server_is_unavailable():
