@@ -23,6 +23,9 @@ _TEXT_TAGS: Final = frozenset({0x04, 0x0C, 0x13, 0x16})
 # RFC 4514 3, in its spelling and by canonical type.
 _SHORT_TYPES: Final = {short.lower(): short for short in ("CN", "L", "ST", "O", "OU", "C", "STREET", "DC", "UID")}
 _SPACES: Final = re.compile(" +")
+# Of a value: neither special nor a blank, which may be at its end.
+_PLAIN: Final = re.compile(r'[^"+,;<>\\ ]++')
+_NEEDS_ESCAPE: Final = re.compile(r'["+,;<>\\=\x00-\x1f\x7f]|\A[# ]| \Z')
 _ESCAPE: Final = re.compile(r"\\.")
 
 
@@ -172,6 +175,8 @@ def _written_type(name: str) -> str:
 
 def escape_value(value: str) -> str:
     """One attribute value as RFC 4514 2.4 writes it."""
+    if _NEEDS_ESCAPE.search(value) is None:
+        return value
     written: list[str] = []
     last = len(value) - 1
     for i, character in enumerate(value):
@@ -309,6 +314,12 @@ class _Parser:
         # How much of it survives the removal of unescaped blanks at the end.
         kept = 0
         while self.pos < len(text):
+            plain = _PLAIN.match(text, self.pos)
+            if plain is not None:
+                octets += self._octets(plain[0])
+                self.pos = plain.end()
+                kept = len(octets)
+                continue
             character = text[self.pos]
             if character in ",+":
                 break
@@ -318,14 +329,17 @@ class _Parser:
             if character == "\\":
                 octets += self._escape()
                 kept = len(octets)
-                continue
-            try:
-                octets += character.encode("utf-8")
-            except UnicodeEncodeError:
-                raise self._error("half a surrogate pair") from None
-            if character != " ":
-                kept = len(octets)
+            else:
+                # Blanks are all that is neither plain nor special.
+                octets += b" "
         return self._checked_text(bytes(octets[:kept]))
+
+    def _octets(self, plain: str) -> bytes:
+        try:
+            return plain.encode("utf-8")
+        except UnicodeEncodeError as error:
+            self.pos += error.start + 1
+        raise self._error("half a surrogate pair")
 
     def _escape(self) -> bytes:
         text = self.text

@@ -13,7 +13,7 @@ from gateway.ldap.results import ResultCode
 from gateway.policy.bind_name import read_bare_name, read_bind_name
 from gateway.policy.credentials import MappedBind, Secret, SecretCheck
 from gateway.policy.decision import AccountKind, BindPlan, LoginName, Mended, Refuse
-from gateway.policy.mending import fold, known_names, shown
+from gateway.policy.mending import MOST_CHARACTERS, fold, known_names, shown
 from gateway.policy.reasons import REASONS, Reason
 from gateway.policy.settings import ClientPolicy
 from gateway.policy.unescaped import halved
@@ -97,6 +97,8 @@ class BindJudge:
         return replace(judged, mended=(Mended("name", request.name, judged.account),))
 
     def _readings(self, text: str) -> tuple[DN | LoginName, ...]:
+        if len(text) > MOST_CHARACTERS:
+            return ()
         trimmed = text.strip()
         for spelling in (trimmed, halved(trimmed)[0]):
             name = read_bind_name(self._sync_spellings.get(fold(spelling), spelling))

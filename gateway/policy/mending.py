@@ -15,7 +15,7 @@ from gateway.ldap.dn import AVA, DN, RDN, DNError, Key, key, parse, rdn_key
 from gateway.policy.bind_name import read_bind_name
 from gateway.policy.decision import LoginName
 from gateway.policy.settings import ClientPolicy
-from gateway.policy.unescaped import NAMING_TYPES, TYPE_CHARACTERS, Unescaped, read, spellings
+from gateway.policy.unescaped import NAMING_TYPES, TYPE_CHARACTERS, Readings, Unescaped, spellings
 
 # Longer spellings are no help to anybody, in a diagnostic message or in an audit record.
 _MOST_SHOWN = 1024
@@ -81,17 +81,18 @@ class KnownNames:
             return ()
         found: dict[Key, DN] = {}
         settled: set[DN] = set()
+        rests = _Rests(self._types)
         for match in self._longest(_trimmed(text)):
             if match.known in settled:
                 continue
-            strictly = _strict_rest(match.rest)
+            strictly = rests.strictly(match.rest)
             if strictly is not None:
                 # The text's own spelling comes first, and where that is right no other one is tried.
                 settled.add(match.known)
-            for rdns in [strictly] if strictly is not None else self._read_rest(match.rest or ""):
-                reading = _valid(DN(rdns + match.known.rdns))
-                if reading is not None:
-                    found.setdefault(key(reading), reading)
+            for rdns in [strictly] if strictly is not None else rests.read(match.rest or ""):
+                reading = DN(rdns + match.known.rdns)
+                if key(reading) not in found and _is_valid(reading):
+                    found[key(reading)] = reading
         return tuple(found.values())
 
     def _longest(self, text: str) -> list[_Match]:
@@ -124,9 +125,28 @@ class KnownNames:
                     yield _Match(below.dn, typed.text[:cut], origins[cut])
                     waiting.append((below, folded.before_blank(start - 1)))
 
-    def _read_rest(self, rest: str) -> Iterator[tuple[RDN, ...]]:
-        for typed, _ in spellings(rest):
-            yield from read(typed, self._types)
+
+class _Rests:
+    """What is before the known names at the end of one text, read once however many known names are found there."""
+
+    def __init__(self, types: frozenset[str]) -> None:
+        self._readings = Readings(types)
+        self._strict: dict[str, tuple[RDN, ...] | None] = {}
+        self._read: dict[str, list[tuple[RDN, ...]]] = {}
+
+    def strictly(self, rest: str | None) -> tuple[RDN, ...] | None:
+        """What a rest is by RFC 4514; None where it is nothing by that. rest: None for nothing."""
+        if rest is None:
+            return ()
+        if rest not in self._strict:
+            self._strict[rest] = _strict_rdns(rest)
+        return self._strict[rest]
+
+    def read(self, rest: str) -> list[tuple[RDN, ...]]:
+        if rest not in self._read:
+            found = [rdns for typed, _ in spellings(rest) for rdns in self._readings.read(typed)]
+            self._read[rest] = list(dict.fromkeys(found))
+        return self._read[rest]
 
 
 def known_names(policy: ClientPolicy) -> KnownNames:
@@ -155,13 +175,13 @@ class _Folded:
         self.characters: list[str] = []
         self.starts: list[int] = []
         self._bare: list[bool] = []
-        for character, bare, start in zip(typed.characters, typed.bare, typed.starts, strict=False):
+        for character, mask, start in zip(typed.characters, typed.mask, typed.starts, strict=False):
             for part in _fold(character):
                 if part == " " and self.characters[-1:] in ([], [" "]):
                     continue
                 self.characters.append(part)
                 self.starts.append(start)
-                self._bare.append(bare)
+                self._bare.append(mask != "\0")
         if self.characters[-1:] == [" "]:
             self.characters.pop()
 
@@ -250,21 +270,19 @@ def _trimmed(text: str) -> str:
     return text if trimmed.endswith("\\") else trimmed
 
 
-def _strict_rest(rest: str | None) -> tuple[RDN, ...] | None:
-    if rest is None:
-        return ()
+def _strict_rdns(rest: str) -> tuple[RDN, ...] | None:
     try:
         return parse(rest).rdns or None
     except DNError:
         return None
 
 
-def _valid(reading: DN) -> DN | None:
-    """None where the right spelling of a reading would itself be refused: too long, too many RDNs."""
+def _is_valid(reading: DN) -> bool:
+    """Whether the right spelling of a reading would not itself be refused: too long, too many RDNs."""
     try:
-        return reading if parse(str(reading)).same(reading) else None
+        return parse(str(reading)).same(reading)
     except DNError:
-        return None
+        return False
 
 
 def shown(readings: Iterable[DN | LoginName]) -> str:

@@ -6,7 +6,8 @@ Everything here is linear in the length of the text.
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
+from typing import Final
 
 from gateway.ldap.attribute_types import canonical_type, is_type
 from gateway.ldap.dn import AVA, MAX_RDNS, RDN, DNError, parse
@@ -25,48 +26,55 @@ _CODE = "(?:00|2[0238-9A-Ca-c]|3[B-Eb-e]|5[Cc])"
 _ESCAPED = re.compile(rf"\\{_CODE}")
 _ESCAPED_TWICE = re.compile(rf'\\(?:\\|5[Cc])(?:{_CODE}|["#+;<=>])')
 TYPE_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.")
+_BLANKS: Final = re.compile(r" *+")
+# Possessive, so that no blank is looked at twice.
+_TYPE: Final = re.compile(r" *+(?P<type>[A-Za-z0-9.-]*+) *+=")
+_SEPARATOR: Final = re.compile(r"[,;+] *+(?P<type>[A-Za-z0-9.-]++) *+=")
 
 
 class Unescaped:
     """A text with its escapes resolved.
 
-    characters: one each. bare: it was not escaped, so it may be a separator. starts: where it begins in the text,
-    and at the end the length of the text.
+    characters: one each. mask: as long as these; the character where it was not escaped, so that it may be a separator,
+    and NUL where it was. starts: where each character begins in the text, and at the end the length of the text.
     """
 
-    __slots__ = ("bare", "characters", "starts", "text")
+    __slots__ = ("_separators", "characters", "mask", "starts", "text")
 
     def __init__(self, text: str, *, needless: bool = False) -> None:
         """needless: a backslash before a character that needs none is dropped; otherwise it is a character itself."""
         self.text = text
         self.characters: list[str] = []
-        self.bare: list[bool] = []
         self.starts: list[int] = []
+        self._separators: dict[int, bool] | None = None
+        mask: list[str] = []
         position = 0
         while position < len(text):
             character, end = _resolve(text, position, needless)
             self.characters.append(character)
-            self.bare.append(end == position + 1 and character != "\\")
+            mask.append(character if end == position + 1 and character != "\\" else "\0")
             self.starts.append(position)
             position = end
         self.starts.append(len(text))
+        self.mask = "".join(mask)
 
     def __len__(self) -> int:
         return len(self.characters)
 
-    def is_bare(self, at: int, wanted: Container[str]) -> bool:
-        """Whether the character at this place is one of those wanted, and was not escaped."""
-        return 0 <= at < len(self.characters) and self.bare[at] and self.characters[at] in wanted
-
     def skip_blanks(self, at: int) -> int:
-        while self.is_bare(at, " "):
-            at += 1
-        return at
+        """Where the blanks end that begin here."""
+        match = _BLANKS.match(self.mask, at)
+        return at if match is None else match.end()
 
-    def skip_type(self, at: int) -> int:
-        while self.is_bare(at, TYPE_CHARACTERS):
-            at += 1
-        return at
+    def separators(self, types: frozenset[str]) -> dict[int, bool]:
+        """Where a type and `=` follow a comma, a semicolon or a plus sign, in their order; and whether it is a type for
+        certain. types: always the same ones."""
+        if self._separators is None:
+            self._separators = {
+                match.start(): match[0][0] != "+" and _canonical(match["type"]) in types
+                for match in _SEPARATOR.finditer(self.mask)
+            }
+        return self._separators
 
     def slice(self, start: int, end: int) -> str:
         return "".join(self.characters[start:end])
@@ -143,19 +151,45 @@ def looks_escaped(value: str) -> bool:
     return _ESCAPED.search(value) is not None
 
 
-def read(typed: Unescaped, types: frozenset[str]) -> list[tuple[RDN, ...]]:
-    """What the text means where it is split only before a type and `=`. More than one reading, four at most, where
-    it matters whether something that only looks like a type begins a new name, or whether quotes around quotes
-    are part of a value. Empty where it cannot be read.
+class Readings:
+    """What texts mean where they are split only before a type and `=`.
 
-    types: canonical ones that after a comma or a semicolon are types for certain.
+    types: canonical ones that after a comma or a semicolon are types for certain. What parts of the texts mean strictly
+    is found once, however many texts share them.
     """
-    plainly = _Reader(typed, types)
-    readings = [plainly.read()]
-    if plainly.doubtful:
-        for everywhere, unquote in ((False, True), (True, False), (True, True)):
-            readings.append(_Reader(typed, types, everywhere=everywhere, unquote=unquote).read())
-    return list(dict.fromkeys(reading for reading in readings if reading is not None))
+
+    __slots__ = ("_strict", "_types")
+
+    def __init__(self, types: frozenset[str]) -> None:
+        self._types = types
+        self._strict: dict[str, AVA | None] = {}
+
+    def read(self, typed: Unescaped) -> list[tuple[RDN, ...]]:
+        """More than one reading, four at most, where it matters whether something that only looks like a type begins a
+        new name, or whether quotes around quotes are part of a value. Empty where the text cannot be read."""
+        plainly = _Reader(typed, self)
+        readings = [plainly.read()]
+        if plainly.doubtful:
+            for everywhere, unquote in ((False, True), (True, False), (True, True)):
+                readings.append(_Reader(typed, self, everywhere=everywhere, unquote=unquote).read())
+        return list(dict.fromkeys(reading for reading in readings if reading is not None))
+
+    def separators(self, typed: Unescaped) -> dict[int, bool]:
+        return typed.separators(self._types)
+
+    def strictly(self, text: str) -> AVA | None:
+        """The one attribute type and value that a text is by RFC 4514; None where it is something else."""
+        if text not in self._strict:
+            self._strict[text] = _strict_ava(text)
+        return self._strict[text]
+
+
+def _strict_ava(text: str) -> AVA | None:
+    try:
+        strict = parse(text)
+    except DNError:
+        return None
+    return strict.rdns[0][0] if len(strict.rdns) == 1 and len(strict.rdns[0]) == 1 else None
 
 
 class _Reader:
@@ -163,12 +197,16 @@ class _Reader:
     of it, though there are others in it. doubtful: one of these makes a difference."""
 
     def __init__(
-        self, typed: Unescaped, types: frozenset[str], *, everywhere: bool = False, unquote: bool = False
+        self, typed: Unescaped, readings: Readings, *, everywhere: bool = False, unquote: bool = False
     ) -> None:
         self._typed = typed
-        self._types = types
+        self._readings = readings
         self._everywhere = everywhere
         self._unquote = unquote
+        self._separators = readings.separators(typed)
+        self._places = list(self._separators)
+        # Of the places, the first one that no value has passed.
+        self._next = 0
         self.doubtful = False
 
     def read(self) -> tuple[RDN, ...] | None:
@@ -177,18 +215,18 @@ class _Reader:
         avas: list[AVA] = []
         at = 0
         while True:
-            start = typed.skip_blanks(at)
-            equals = typed.skip_blanks(typed.skip_type(start))
-            if not typed.is_bare(equals, "="):
+            match = _TYPE.match(typed.mask, at)
+            if match is None:
                 return None
-            first = typed.skip_blanks(equals + 1)
-            end = self._value_end(first)
-            ava = self._ava(start, first, end)
+            first = typed.skip_blanks(match.end())
+            closing = self._closing_quote(first)
+            end = self._value_end(first if closing is None else closing + 1)
+            ava = self._ava(match.start("type"), match["type"], first, end, closing is not None)
             if ava is None:
                 return None
             avas.append(ava)
             at = end + 1
-            if not typed.is_bare(end, "+"):
+            if typed.mask[end : end + 1] != "+":
                 rdns.append(tuple(avas))
                 avas = []
             if end == len(typed):
@@ -196,58 +234,48 @@ class _Reader:
             if len(rdns) == MAX_RDNS:
                 return None
 
-    def _value_end(self, first: int) -> int:
-        """The separator behind the value that begins here, or the end of the text."""
-        closing = self._closing_quote(first)
-        at = first if closing is None else closing + 1
-        while at < len(self._typed) and not self._separates(at):
-            at += 1
-        return at
+    def _value_end(self, at: int) -> int:
+        """The first separator from here on, or the end of the text."""
+        while self._next < len(self._places):
+            place = self._places[self._next]
+            if place >= at and self._separates(place):
+                return place
+            self._next += 1
+        return len(self._typed)
 
     def _closing_quote(self, first: int) -> int | None:
         """RFC 2253 4: a value in quotes, as LDAPv2 writes it. Anything else behind the second quote, and the quotes
         are part of the value."""
         typed = self._typed
-        if not typed.is_bare(first, '"'):
+        if typed.mask[first : first + 1] != '"':
             return None
-        at = first + 1
-        while at < len(typed) and not typed.is_bare(at, '"'):
-            at += 1
+        at = typed.mask.find('"', first + 1)
+        if at < 0:
+            return None
         behind = typed.skip_blanks(at + 1)
-        return at if at < len(typed) and (behind == len(typed) or self._separates(behind)) else None
+        return at if behind == len(typed) or self._separates(behind) else None
 
     def _separates(self, at: int) -> bool:
-        typed = self._typed
-        if not typed.is_bare(at, ",;+"):
+        certain = self._separators.get(at)
+        if certain is None:
             return False
-        start = typed.skip_blanks(at + 1)
-        end = typed.skip_type(start)
-        if start == end or not typed.is_bare(typed.skip_blanks(end), "="):
-            return False
-        if typed.characters[at] != "+" and _canonical(typed.slice(start, end)) in self._types:
-            return True
-        self.doubtful = True
-        return self._everywhere
+        if not certain:
+            self.doubtful = True
+        return certain or self._everywhere
 
-    def _ava(self, start: int, first: int, end: int) -> AVA | None:
+    def _ava(self, start: int, kind: str, first: int, end: int, quoted: bool) -> AVA | None:
         """Strictly where that is possible: the rest of the text may be all that is wrong."""
         typed = self._typed
-        try:
-            strict = parse(typed.text[typed.starts[start] : typed.starts[end]])
-        except DNError:
-            pass
-        else:
-            if len(strict.rdns) == 1 and len(strict.rdns[0]) == 1:
-                return strict.rdns[0][0]
-        kind = _plain_type(typed.slice(start, typed.skip_type(start)))
-        while typed.is_bare(end - 1, " ") and end > first:
-            end -= 1
-        quoted = self._closing_quote(first) is not None
-        if not quoted and typed.is_bare(first, '"') and typed.is_bare(end - 1, '"'):
+        strict = self._readings.strictly(typed.text[typed.starts[start] : typed.starts[end]])
+        if strict is not None:
+            return strict
+        end = first + len(typed.mask[first:end].rstrip(" "))
+        if not quoted and typed.mask[first : first + 1] == '"' == typed.mask[end - 1 : end]:
             self.doubtful = True
             quoted = self._unquote
         if quoted:
             first, end = first + 1, end - 1
+        kind = _plain_type(kind)
         return AVA(kind, typed.slice(first, end)) if is_type(kind) and first < end else None
 
 
