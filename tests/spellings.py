@@ -16,16 +16,16 @@ UNDECOMPOSED = {
 }  # fmt: skip
 
 
-def _reduced(text):
+def _reduced(text: str) -> str:
     """As OpenLDAP compares it: NFKD without case; and without marks, as Active Directory does."""
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return "".join(part for part in folded if unicodedata.category(part) not in ("Mn", "Me", "Mc"))
 
 
 @cache
-def variants():
+def variants() -> dict[str, list[str]]:
     """By what it is reduced to, each character of Unicode that some server may take for it."""
-    found = {}
+    found: dict[str, list[str]] = {}
     for code in range(0x110000):
         character = chr(code)
         # OpenLDAP's and Samba's tables are older than Python's, but what they know they read like it.
@@ -39,7 +39,7 @@ def variants():
     return found
 
 
-def _hiragana(character):
+def _hiragana(character: str) -> str:
     reduced = _reduced(character)
     if len(reduced) == 1 and "\u30a1" <= reduced <= "\u30f6":
         return chr(ord(reduced) - 0x60)
@@ -47,7 +47,7 @@ def _hiragana(character):
 
 
 @st.composite
-def spellings(draw, name, blanks=True, forbidden=""):
+def spellings(draw: st.DrawFn, name: str, blanks: bool = True, forbidden: str = "") -> str:
     """blanks: whether blanks may be put in as well. forbidden: characters that no spelling may have."""
     written = []
     at = 0
@@ -59,7 +59,8 @@ def spellings(draw, name, blanks=True, forbidden=""):
             for other in variants().get(_hiragana(piece.lower()), ())
             if not set(other) & set(forbidden)
         ]
-        if choices and draw(st.booleans()):
+        replaced = draw(st.booleans())
+        if choices and replaced:
             other, size = draw(st.sampled_from(choices))
             written.append(other)
             at += size

@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.ldap import messages as m
 from gateway.ldap.results import LDAPResult
-from gateway.policy.lockout import GuardedAccount
+from gateway.policy.lockout import GuardedAccount, GuardRefusal
 from gateway.policy.policy import Policy
 from gateway.relay import commands as c
 from gateway.relay.audit import AuditRecord
@@ -20,6 +20,7 @@ from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
 from gateway.relay.settings import SessionLimits
 from gateway.state.attempts import Attempts, AttemptsInMemory
+from gateway.state.counted_account import Attempt
 from tests.policy.policies import policy
 from tests.relay.harness import OK, bind, done, split
 
@@ -99,6 +100,7 @@ class World:
         self._events: list[tuple[float, int, int, Callable[[], list[c.Command]]]] = []
         self._connection = 0
         self._name = ""
+        self._under_way: list[tuple[GuardedAccount, Attempt]] = []
 
     # The session's commands.
 
@@ -119,14 +121,20 @@ class World:
             elif isinstance(command, c.AdmitAttempt):
                 self.attempts.begin(command.account, command.settings, partial(self._admitted, command.account))
             elif isinstance(command, c.AttemptEnded):
-                self.attempts.end(command.account, command.verdict)
+                # The account is the very one that the session began the attempt with.
+                under_way = next(place for place in self._under_way if place[0] is command.account)
+                self._under_way.remove(under_way)
+                self.attempts.end(under_way[1], command.verdict)
             elif isinstance(command, c.JoinAccounts):
                 self.attempts.join(command.alias, command.account)
             elif isinstance(command, c.CloseClient):
                 self.seen.append((round(self.now - self.start, 6), b"closed"))
 
-    def _admitted(self, account: GuardedAccount, admitted: bool) -> None:
-        self.do(self.session.attempt_admitted(account, admitted, self.now))
+    def _admitted(self, account: GuardedAccount, answer: Attempt | GuardRefusal) -> None:
+        if isinstance(answer, Attempt):
+            self._under_way.append((account, answer))
+        refusal = answer if isinstance(answer, GuardRefusal) else None
+        self.do(self.session.attempt_admitted(account, refusal, self.now))
 
     def _later(self, seconds: float, event: Callable[[], list[c.Command]]) -> None:
         self._events.append((self.now + seconds, len(self._events), self._connection, event))
