@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from tests.emitted import EMITTED, Leak, watch
+from tests.examples import register_profiles
 from tests.skips import SKIPS
 from tests.spreading import is_worker, spread
 
 if TYPE_CHECKING:
     from gateway.net.reactor import Reactor
+
+# Before Hypothesis reads which profile the command line names.
+register_profiles()
 
 
 def the_reactor() -> Reactor:

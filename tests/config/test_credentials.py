@@ -18,6 +18,7 @@ from gateway.config.problems import ConfigurationError
 from gateway.ldap.dn import parse
 from gateway.policy.credentials import OwnPassword
 from tests.config.test_load import GOOD, load
+from tests.examples import examples
 
 OWN = "CN=svc-gateway,OU=Service,DC=corp,DC=example"
 SALT, DIGEST = "c2FsdHNhbHRzYWx0c2FsdA", base64.b64encode(b"x" * 32).decode().rstrip("=")
@@ -222,7 +223,7 @@ def test_the_librarys_own_defaults_are_served():
     read_hash(PasswordHasher().hash("x"))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.binary(min_size=8, max_size=64), st.integers(16, 64), st.integers(1, 16))
 @example(b"x" * 9, 17, 3)
 def test_every_hash_that_is_served_can_be_verified(salt, size, lanes):

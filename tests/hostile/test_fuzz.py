@@ -3,14 +3,8 @@
 Whatever comes, a session raises nothing, says nothing but whole canonical messages that keep what promises.py says, and
 has answered and recorded every operation when its clocks have run out.
 
-A run of the tests takes seconds. By hand, for as long as one likes:
-
-    LDAP_GATEWAY_FUZZ=200000 nice .venv/bin/python -m pytest tests/hostile/test_fuzz.py --timeout 0
-
-where the number is of examples for each test; what it finds is kept in .hypothesis and tried first the next time.
+A run of the tests takes seconds; `.ci/fuzz` takes as long as one likes (tests/examples.py).
 """
-
-import os
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,13 +14,13 @@ from gateway.ldap.errors import DecodeError
 from gateway.ldap.framing import Framer
 from gateway.policy.reasons import Reason
 from gateway.relay import commands as c
+from tests.examples import examples
 from tests.hostile.asking import Asking
 from tests.hostile.mutations import from_client, from_server
 from tests.hostile.served import Served
 
-EXAMPLES = int(os.environ.get("LDAP_GATEWAY_FUZZ", "300"))
 fuzzed = settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 cuts = st.none() | st.integers(1, 50)

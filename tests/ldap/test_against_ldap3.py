@@ -8,6 +8,7 @@ from gateway.ldap import filters as f
 from gateway.ldap import messages as m
 from gateway.ldap.controls import Control
 from gateway.ldap.results import LDAPResult
+from tests.examples import examples
 from tests.ldap import strategies
 
 DESCRIPTION = Ldap3Message()
@@ -130,13 +131,13 @@ def is_described(message):
     return not any(word in shown for word in ("And(", "Or(", "Not("))
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 @given(strategies.request_messages.filter(is_described))
 def test_requests_are_the_same_to_both(message):
     assert read(m.encode(message)) == message
 
 
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=examples(2500), deadline=None)
 @given(strategies.response_messages.filter(lambda x: not isinstance(x.operation, m.IntermediateResponse)))
 def test_responses_are_the_same_to_both(message):
     assert read(m.encode(message)) == message

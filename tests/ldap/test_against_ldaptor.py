@@ -6,6 +6,7 @@ from hypothesis import given, settings
 
 from gateway.ldap import filters as f
 from gateway.ldap import messages as m
+from tests.examples import examples
 from tests.ldap import strategies
 
 with warnings.catch_warnings():
@@ -56,7 +57,7 @@ def substrings(found):
     return f.Substrings(found.type.decode(), initial, tuple(piece.value for piece in pieces), final)
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=examples(2000), deadline=None)
 @given(strategies.filters)
 def test_filters_are_the_same_to_both(wanted):
     octets = m.encode(m.LDAPMessage(7, m.SearchRequest("dc=corp", 2, wanted, ("cn",))))

@@ -4,6 +4,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gateway.ldap.dn import AVA, DN, DNError, HexValue, key, parse, portable, rdn_key
+from tests.examples import examples
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12)
 # BER elements that are no text strings.
@@ -54,7 +55,7 @@ def test_a_dn_comes_back_from_its_text(dn):
     assert parse(str(dn)) == dn
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(dns, st.data())
 def test_another_spelling_is_the_same_name(dn, data):
     other = parse(respelled(data.draw, dn))
@@ -98,7 +99,7 @@ plain_avas = st.builds(AVA, st.sampled_from(["CN", "OU", "DC", "2.5.4.3"]), prin
 plain_rdns = st.lists(plain_avas, min_size=1, max_size=2, unique_by=lambda ava: rdn_key((ava,))).map(tuple)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.lists(plain_rdns, min_size=1, max_size=4).map(lambda found: DN(tuple(found))))
 def test_another_reader_finds_the_same_values(dn):
     read = x509.Name.from_rfc4514_string(str(dn))

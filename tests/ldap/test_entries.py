@@ -1,6 +1,5 @@
 """The response path, held against a slow one that has nothing in common with it."""
 
-import os
 import random
 
 import pytest
@@ -14,12 +13,12 @@ from gateway.ldap.entry_stream import EntryStream, Tally
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.framing import Framer
 from gateway.policy.policy import Policy
+from tests.examples import SEED, examples
 from tests.ldap import reference_entries as reference
 from tests.ldap import strategies
 from tests.policy.policies import policy
 
-# How many mutated inputs: `RESPONSE_MUTANTS=200000 pytest tests/ldap/test_entries.py` for a long look.
-MUTANTS = int(os.environ.get("RESPONSE_MUTANTS", "20000"))
+MUTANTS = examples(20_000)
 # Octets of one message, where the session's own limit is 32 MiB.
 LIMIT = 100_000
 
@@ -178,8 +177,9 @@ def whole(octets):
         return False
 
 
+@pytest.mark.fuzz
 def test_both_ways_do_the_same_with_mutants():
-    maker, seen, unframed = Maker(0), {}, 0
+    maker, seen, unframed = Maker(SEED), {}, 0
     for number in range(MUTANTS):
         if number % 20 == 0:
             streams, searches = maker.searches()
@@ -198,9 +198,10 @@ def test_both_ways_do_the_same_with_mutants():
     assert unframed < MUTANTS // 2, seen
 
 
+@pytest.mark.fuzz
 def test_however_a_stream_is_cut_the_same_comes_out():
     """Whole streams of messages, with what a session does itself between them."""
-    for seed in range(MUTANTS // 100):
+    for seed in range(SEED, SEED + MUTANTS // 100):
         maker = Maker(seed)
         streams, searches = maker.searches()
         messages = [message for message in (maker.mutant() for _ in range(12)) if whole(message)]
@@ -235,7 +236,7 @@ def has_controls(message):
     return len(reference.elements(reference.the(message, 0x30)[0])) > 2
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=examples(2000), deadline=None)
 @given(strategies.ids, strategies.entries, strategies.controls, strategies.ids)
 def test_both_ways_do_the_same_with_any_entry(server_id, entry, controls, client_id):
     octets = m.encode(m.LDAPMessage(server_id, entry, controls))

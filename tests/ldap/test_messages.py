@@ -7,16 +7,17 @@ from hypothesis import strategies as st
 from gateway.ldap import messages as m
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.filters import And, FilterLimits, Not, Or, Present
+from tests.examples import examples
 from tests.ldap import strategies
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=examples(3000), deadline=None)
 @given(strategies.request_messages)
 def test_a_request_comes_back_as_it_was_written(message):
     assert m.decode_request(m.encode(message)) == message
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=examples(3000), deadline=None)
 @given(strategies.response_messages)
 def test_a_response_comes_back_as_it_was_written(message):
     assert m.decode_response(m.encode(message)) == message
@@ -42,14 +43,14 @@ def element(octets):
     return octets[0], first, first + length
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(strategies.request_messages, strategies.response_messages)
 def test_the_long_form_of_every_length_means_the_same(request_message, response_message):
     assert m.decode_request(in_long_form(m.encode(request_message))) == request_message
     assert m.decode_response(in_long_form(m.encode(response_message))) == response_message
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=examples(2000), deadline=None)
 @given(strategies.request_messages, st.data())
 def test_a_damaged_request_is_refused_or_written_canonically(message, data):
     octets = bytearray(m.encode(message))
@@ -63,7 +64,7 @@ def test_a_damaged_request_is_refused_or_written_canonically(message, data):
         assert m.decode_request(m.encode(decoded)) == decoded
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 @given(st.binary(max_size=60))
 def test_noise_raises_nothing_but_decode_error(octets):
     for decode in (m.decode_request, m.decode_response):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from twisted.internet.error import AlreadyCalled, AlreadyCancelled
 
 from gateway.net.timers import Timers
+from tests.examples import examples
 from tests.net.loop import Loop
 
 LONG = 3600.0
@@ -137,7 +138,7 @@ def test_what_is_given_up_does_not_pile_up(timers):
 
 
 @given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 9), st.integers(0, 40))))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_like_a_list_that_is_looked_through_each_time(actions):
     now = 0.0
     timers = Timers(lambda: now)

@@ -1,4 +1,3 @@
-import os
 import unicodedata
 
 import pytest
@@ -14,6 +13,7 @@ from gateway.policy.decision import AncestorPlan, BindPlan, Mended, Refuse, Sear
 from gateway.policy.mending import KnownNames
 from gateway.policy.search import SearchJudge
 from gateway.policy.settings import BaseAbove, Mode
+from tests.examples import examples
 from tests.policy.mistypes import NAMES, STAFF, WAYS, right, typed
 from tests.policy.policies import policy
 
@@ -457,7 +457,7 @@ def inside(name, bases):
     return any(dn.is_inside(parse(base)) and name.endswith(base) for base in bases)
 
 
-@settings(max_examples=int(os.environ.get("MENDING_EXAMPLES", "5000")), deadline=None)
+@settings(max_examples=examples(5000), deadline=None)
 @given(mistyped(), st.sampled_from([0, 1, 2]))
 def test_nothing_outside_the_allowed_bases_is_reachable(text, scope):
     value = EqualityMatch("memberOf", text.encode("utf-8", "surrogatepass"))

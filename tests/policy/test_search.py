@@ -12,6 +12,7 @@ from gateway.policy.entry import EntryJudge
 from gateway.policy.reasons import REASONS, Reason
 from gateway.policy.search import SearchJudge
 from gateway.policy.settings import BaseAbove, Mode, Paging, WhenDenied
+from tests.examples import examples
 from tests.ldap import strategies
 from tests.policy.policies import policy
 
@@ -299,7 +300,7 @@ def test_the_root_dse_is_the_gateways_own():
     assert decide("", 2, base_above=BaseAbove.refuse).reason == "base-above-allowed"
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(strategies.search_requests, strategies.controls)
 def test_whatever_is_asked_only_what_is_listed_is_forwarded(request, controls):
     settings_ = policy(base_dns=(parse("DC=x"),))

@@ -15,6 +15,7 @@ from gateway.ldap.dn import parse
 from gateway.ldap.filters import Present
 from gateway.ldap.results import LDAPResult
 from gateway.policy.settings import Paging
+from tests.examples import examples
 from tests.relay.harness import OK, Harness, bind
 
 STAFF = "OU=Staff,DC=corp,DC=example"
@@ -348,7 +349,7 @@ class CompleteOrFailed(RuleBasedStateMachine):
             self.connect()
 
 
-CompleteOrFailed.TestCase.settings = settings(max_examples=300, stateful_step_count=60, deadline=None)
+CompleteOrFailed.TestCase.settings = settings(max_examples=examples(300), stateful_step_count=60, deadline=None)
 TestCompleteOrFailed = CompleteOrFailed.TestCase
 
 

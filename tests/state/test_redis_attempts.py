@@ -19,6 +19,7 @@ from gateway.state.counted_account import Attempt
 from gateway.state.redis_attempts import PATIENCE, RedisAttempts
 from gateway.state.redis_settings import RedisSettings
 from gateway.state.shared_attempts import ASK_AGAIN, MOST_NEWS, RENEWAL, SharedAttempts
+from tests.examples import examples
 from tests.servers.gateway_process import free_port
 from tests.servers.redis_server import PASSWORD, RedisServer
 from tests.state.directory_count import DirectoryCount
@@ -349,7 +350,7 @@ EVENTS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(events=st.lists(EVENTS, max_size=40))
 def test_two_gateways_admit_what_one_with_its_memory_admits(lasting_pair, events):
     pair, turns, clock = lasting_pair
