@@ -26,6 +26,7 @@ pytestmark = pytest.mark.servers
 
 DEMO = [sys.executable, "-m", "gateway", "demo"]
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+README = Path(__file__).parents[2] / "README.md"
 
 
 def environment(tmp_path: Path, **more: str) -> dict[str, str]:
@@ -170,8 +171,8 @@ atexit.register(lambda: print(type(sys.modules["twisted.internet.reactor"]).__na
     assert run(tmp_path, *changed(change)).stdout.splitlines()[-1] == "EventLoop"
 
 
-@pytest.mark.parametrize("width", [80, 100, 300])
-def test_a_terminal_gets_tables_that_fit(tmp_path: Path, width: int) -> None:
+def on_a_terminal(tmp_path: Path, width: int) -> tuple[int, str]:
+    """The demo's exit status and output on a terminal of so many columns."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
     settings = environment(tmp_path, TERM="xterm-256color")
@@ -180,13 +181,28 @@ def test_a_terminal_gets_tables_that_fit(tmp_path: Path, width: int) -> None:
     with subprocess.Popen(DEMO, env=settings, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         shown = "".join(read_all(ours))
-    assert process.returncode == 0
+    return process.returncode, shown
+
+
+@pytest.mark.parametrize("width", [80, 100, 300])
+def test_a_terminal_gets_tables_that_fit(tmp_path: Path, width: int) -> None:
+    status, shown = on_a_terminal(tmp_path, width)
+    assert status == 0
     assert "\x1b[" in shown
     lines = ESCAPES.sub("", shown).splitlines()
     widest = max(len(line) for line in lines)
     assert widest <= min(width, 120)
     assert "─" * widest in lines
     assert any(line.startswith("ok  nothing leaked") for line in lines)
+
+
+def test_the_readme_shows_lines_of_the_output_as_they_are_and_in_their_order(tmp_path: Path) -> None:
+    (excerpt,) = [block for block in README.read_text().split("```\n")[1::2] if "What this run proves" in block]
+    status, shown = on_a_terminal(tmp_path, 100)
+    assert status == 0
+    left = iter([line.rstrip() for line in ESCAPES.sub("", shown).splitlines()])
+    # Each is looked for behind the one before it.
+    assert [line for line in excerpt.splitlines() if line not in left] == []
 
 
 def read_all(terminal: int) -> Iterator[str]:
