@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.ldap.loose import LONGEST, loose_forms
+from tests.examples import examples
 from tests.spellings import spellings
 
 ASSIGNED = [
@@ -127,7 +128,7 @@ def test_the_form_of_a_form_is_itself(text):
         lambda name: st.tuples(st.just(name), spellings(name))
     )
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 def test_every_spelling_has_a_form_of_the_name(spelt):
     assert same(*spelt), spelt
 

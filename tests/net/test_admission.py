@@ -16,6 +16,7 @@ from gateway.net.settings import ConnectionLimits
 from gateway.policy.reasons import Reason
 from gateway.policy.source_network import source_network
 from gateway.relay.client import Disconnection
+from tests.examples import examples
 from tests.net.test_listener import CLIENT, closed_without_an_octet
 from tests.observe.admin_client import samples
 from tests.servers.gateway_process import GatewayProcess, configuration
@@ -261,7 +262,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(
     EVENTS,
     st.builds(

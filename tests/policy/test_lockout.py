@@ -10,6 +10,7 @@ from gateway.ldap.results import LDAPResult
 from gateway.policy.bind import BindJudge
 from gateway.policy.decision import BindPlan
 from gateway.policy.lockout import Verdict, account_of_entry, guarded_accounts, guarded_source, verdict
+from tests.examples import examples
 from tests.policy.policies import policy
 from tests.spellings import spellings
 
@@ -58,7 +59,7 @@ def accounts(name):
 @pytest.mark.parametrize("name", ["space person", "οδυσσευς", "Åsa Ødegård", "user42", "ｶﾀｶﾅ", "Þor"])
 def test_all_spellings_of_a_name_count_together(domain, name):
     @given(spellings(name, forbidden=FORBIDDEN))
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=examples(200), deadline=None)
     def count_together(spelling):
         assert accounts(domain.format(spelling.strip())) & accounts(domain.format(name))
 
@@ -68,7 +69,7 @@ def test_all_spellings_of_a_name_count_together(domain, name):
 @pytest.mark.parametrize("name", ["space person", "οδυσσευς", "Åsa Ødegård", "user42", "ｶﾀｶﾅ", "Þor"])
 def test_all_spellings_of_a_dn_count_together(name):
     @given(spellings(name), spellings("My Unit"), st.sampled_from(("CN", "commonName", "2.5.4.3", "uid")))
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=examples(200), deadline=None)
     def count_together(spelling, unit, kind):
         spelt = f"{kind}={escape_value(spelling)},OU={escape_value(unit)},DC=corp,DC=example"
         assert accounts(spelt) & accounts(f"CN={name},OU=My Unit,DC=corp,DC=example")

@@ -10,6 +10,7 @@ from gateway.ldap.results import LDAPResult
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.reasons import REASONS, Reason
 from gateway.relay.session import PIPELINED_OCTETS
+from tests.examples import examples
 from tests.relay.harness import bind, search, split
 from tests.relay.sign_ins import PASSWORD, REFUSED, WRONG, Person, Times, World, sub_code
 
@@ -97,7 +98,7 @@ def test_an_answer_that_says_nothing_of_the_person_is_passed_at_once_without_its
 
 @refused
 @given(data=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_what_a_client_does_next_tells_nothing_either(person, data):
     """Whatever is sent with the refused bind, behind it or later, until the session ends by itself."""
     follows = data.draw(st.lists(st.tuples(st.sampled_from(list(NEXT)), st.floats(0, 2)), max_size=4))

@@ -10,6 +10,7 @@ from gateway.ldap.results import LDAPResult
 from gateway.policy.lockout import LockoutSettings
 from gateway.relay import commands as c
 from gateway.state.attempts import AttemptsInMemory
+from tests.examples import examples
 from tests.relay.harness import Harness, bind
 from tests.spellings import spellings
 
@@ -64,7 +65,7 @@ def guesses(names, **changes):
 @pytest.mark.parametrize("form", ["CORP\\{}", "{}@corp.example"])
 def test_of_all_spellings_of_a_name_only_so_many_reach_a_server(form, name):
     @given(st.lists(spellings(name, forbidden=FORBIDDEN), min_size=FAILURES + 1, max_size=12))
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=examples(50), deadline=None)
     def few_reach_it(spelt):
         reached = guesses(form.format(each.strip()) for each in spelt)
         assert reached <= FAILURES
@@ -77,7 +78,7 @@ def test_of_all_spellings_of_a_dn_only_so_many_reach_a_server(name):
     kinds = st.sampled_from(("cn", "CN", "commonName", "2.5.4.3", "uid", "userid"))
 
     @given(st.lists(st.tuples(kinds, spellings(name)), min_size=FAILURES + 1, max_size=12))
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=examples(50), deadline=None)
     def few_reach_it(spelt):
         reached = guesses(f"{kind}={escape_value(each)},{STAFF}" for kind, each in spelt)
         assert reached <= FAILURES
@@ -101,7 +102,7 @@ def test_no_spelling_of_the_gateways_account_or_of_the_sync_account_reaches_a_se
     name = account.partition(",")[0].partition("=")[2]
 
     @given(spellings(name, forbidden=FORBIDDEN), spellings("Service"), st.sampled_from(("CORP\\{}", "{}@corp.example")))
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=examples(150), deadline=None)
     def nothing_reaches_it(spelling, unit, form):
         assert guesses([form.format(spelling.strip())], **changes) == 0
         dn = f"cn={escape_value(spelling)},ou={escape_value(unit)},dc=corp,dc=example"

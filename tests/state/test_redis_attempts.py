@@ -398,7 +398,7 @@ def test_two_gateways_admit_what_one_with_its_memory_admits(lasting_pair, events
     together.close()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     events=st.lists(
         st.one_of(
