@@ -1,75 +1,107 @@
-"""Compiles what every request passes with mypyc where that can be done; the same source runs uncompiled.
+"""Compiles with mypyc what every request passes (gateway/compilation.py lists it); the same source runs uncompiled.
 
-LDAP_GATEWAY_COMPILE: 1 compiles or fails, 0 does not compile. Unset: compiled where a compiler is, except in
-editable installs, where a built module would shadow later edits of its source.
+The environment variable LDAP_GATEWAY_COMPILE decides:
+  1      compile, or end the installation with what is missing
+  0      do not compile
+  unset  compile where that can be done; elsewhere install the plain Python. Editable installations are not compiled,
+         since a compiled module would hide later edits of its source.
+Either all listed modules are compiled, or none is.
 """
 
 import os
+import shlex
+import shutil
 import sys
+import sysconfig
+from importlib.util import find_spec
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build import build
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import BaseError, CCompilerError
 
-WANTED = os.environ.get("LDAP_GATEWAY_COMPILE", "")
-ROOMS = ("ldap", "policy", "relay")
-UNCOMPILED = ("gateway/relay/client.py",)
-# Of other rooms what every session passes.
-MODULES = (
-    "gateway/net/admission.py",
-    "gateway/net/choosing.py",
-    "gateway/net/client_connection.py",
-    "gateway/net/connecting.py",
-    "gateway/net/connector.py",
-    "gateway/net/flow.py",
-    "gateway/net/listener.py",
-    "gateway/net/listening.py",
-    "gateway/net/rates.py",
-    "gateway/net/reading.py",
-    "gateway/net/resumption.py",
-    "gateway/net/server_link.py",
-    "gateway/net/sources.py",
-    "gateway/net/stream.py",
-    "gateway/net/timers.py",
-    "gateway/net/tls_layer.py",
-    "gateway/net/waiting.py",
-    "gateway/observe/audit.py",
-    "gateway/observe/audit_line.py",
-    "gateway/observe/audit_log.py",
-    "gateway/observe/counts.py",
-    "gateway/observe/histogram.py",
-    "gateway/observe/ledger.py",
-    "gateway/observe/moment.py",
-    "gateway/observe/record_line.py",
-    "gateway/observe/sync_runs.py",
-    "gateway/state/attempts.py",
-    "gateway/state/counted_account.py",
-    "gateway/state/counted_accounts.py",
-    "gateway/state/failures.py",
-    "gateway/state/joins.py",
-    "gateway/state/shared_attempts.py",
-)
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from gateway.compilation import compiled_sources, library_name  # noqa: E402 - it lies beside this file
+
+MUST = os.environ.get("LDAP_GATEWAY_COMPILE") == "1"
+MAY = os.environ.get("LDAP_GATEWAY_COMPILE") != "0"
+EDITABLE = not {"develop", "editable_wheel"}.isdisjoint(sys.argv)
+# The steps of an installation that only ask what is to be installed.
+ASKED = not {"dist_info", "egg_info"}.isdisjoint(sys.argv)
+
 # Where it is built for others, the packages that it stands on are not there yet, and their types unknown: so wherever
 # it is built, lest one build do what another does not. A base class of an unknown type makes a broken class of a
 # compiled one (tests/test_compiled_rooms.py). What is not compiled is no matter of the build.
 _MYPY = ("--config-file=", "--no-site-packages", "--ignore-missing-imports", "--follow-imports=silent")
-EDITABLE = any(word in ("develop", "editable_wheel", "dist_info", "egg_info") for word in sys.argv)
+
+
+class WholeBuild(build):  # type: ignore[misc]  # setuptools has no types
+    """A build that begins with an empty directory: setuptools would pack whatever the build before left there, also
+    modules that are gone since."""
+
+    def run(self) -> None:
+        shutil.rmtree(self.build_lib, ignore_errors=True)
+        super().run()
+
+
+class AllOrNothing(build_ext):  # type: ignore[misc]
+    """A compilation by all processors at once that keeps every module, or none where one cannot be compiled: a module
+    whose library is missing could not be imported."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel: int | bool = self.parallel or True
+
+    def run(self) -> None:
+        try:
+            super().run()
+        except (BaseError, CCompilerError) as error:
+            for built in map(Path, self.get_outputs()):
+                built.unlink(missing_ok=True)
+            print(error, file=sys.stderr)
+            give_up("the compiler failed; what it says stands above")
 
 
 def extensions() -> list[Extension]:
-    if WANTED == "0" or (EDITABLE and WANTED != "1"):
+    if not MAY or (EDITABLE and not MUST):
         return []
-    try:
-        from mypyc.build import mypycify
-    except ImportError:
-        if WANTED == "1":
-            raise
+    missing = what_is_missing()
+    if missing:
+        give_up(missing)
+    if missing or ASKED:
         return []
-    rooms = (path for room in ROOMS for path in Path("gateway", room).glob("*.py") if path.name != "__init__.py")
-    sources = sorted({*map(str, rooms), *MODULES} - set(UNCOMPILED))
-    found = mypycify([*_MYPY, *sources], strip_asserts=False)
-    for extension in found:
-        extension.optional = WANTED != "1"
-    return found
+    from mypyc.build import mypycify
+
+    package = HERE / "gateway"
+    sources = [str(source.relative_to(HERE)) for source in compiled_sources(package)]
+    return mypycify([*_MYPY, *sources], group_name=library_name(package))
 
 
-setup(ext_modules=extensions())
+def what_is_missing() -> str:
+    """What a compilation needs and this machine has not, in words; empty where everything is there."""
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]
+    headers = Path(sysconfig.get_path("include"))
+    missing = []
+    if shutil.which(compiler) is None:
+        missing.append(f"there is no C compiler ({compiler}; Debian: apt-get install gcc libc6-dev)")
+    if not (headers / "Python.h").exists():
+        missing.append(f"Python's headers are missing ({headers}/Python.h; Debian: apt-get install python3-dev)")
+    if find_spec("mypyc") is None:
+        missing.append("mypy is not installed where the gateway is built (pip install mypy)")
+    return "; ".join(missing)
+
+
+def give_up(why: str) -> None:
+    """Says why the gateway is not compiled, and ends the installation where it must be."""
+    if MUST:
+        sys.exit(
+            f"The gateway cannot be compiled: {why}.\nPut that right and try again. Or set LDAP_GATEWAY_COMPILE=0: the "
+            "gateway then works alike, at a third of the speed."
+        )
+    print(f"WARNING: the gateway is installed uncompiled, at a third of the speed: {why}.", file=sys.stderr)
+
+
+setup(ext_modules=extensions(), cmdclass={"build": WholeBuild, "build_ext": AllOrNothing})

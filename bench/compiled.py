@@ -1,4 +1,7 @@
-"""The gateway of this checkout, compiled by mypyc, in a place of its own."""
+"""The gateway of this checkout as it is installed: compiled by mypyc, in a place of its own.
+
+`python -m bench.compiled` makes it and prints the directory; `.ci/compiled` runs a command with it.
+"""
 
 import hashlib
 import os
@@ -10,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 _KEPT = Path(sys.prefix) / "bench-compiled"
-_SOURCES = ("gateway", "pyproject.toml", "setup.py", "README.md")
+_SOURCES = ("gateway", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 
 
 def compiled_gateway() -> Path:
@@ -30,10 +33,10 @@ def compiled_gateway() -> Path:
             to = copy / file.relative_to(ROOT)
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, to)
-        # Everything but the gateway itself is in the environment already.
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        # Everything but the gateway itself is in the environment already, also what builds it.
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         made_it = subprocess.run(
-            [*pip, "--target", target, copy],
+            [*pip, "--no-deps", "--no-build-isolation", "--target", target, copy],
             env={**os.environ, "LDAP_GATEWAY_COMPILE": "1"},
             capture_output=True,
             text=True,
@@ -45,7 +48,12 @@ def compiled_gateway() -> Path:
             # What lies under other names is being made by another run.
             if len(old.name) == len(made.name):
                 shutil.rmtree(old, ignore_errors=True)
-        target.rename(made)
+        try:
+            target.rename(made)
+        except OSError:
+            # Another run has made the same meanwhile.
+            if not made.exists():
+                raise
     return made
 
 
@@ -59,3 +67,7 @@ def _files() -> list[Path]:
 
 def _is_source(file: Path) -> bool:
     return file.is_file() and file.suffix not in {".pyc", ".so", ".c"}
+
+
+if __name__ == "__main__":
+    print(compiled_gateway())

@@ -99,8 +99,8 @@ class PeakMemory:
             self.octets = max(self.octets, resident(self._pid))
 
 
-def machine(codec: str) -> str:
-    """One paragraph: what the figures were measured on. codec: of the gateway, compiled or not."""
+def machine(code: str) -> str:
+    """One paragraph: what the figures were measured on. code: whether the gateway is compiled."""
     named = (line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
     cpu = next(named, platform.machine()).rpartition(": ")[2]
     memory = os.sysconf("SC_PHYS_PAGES") * _PAGE / MB
@@ -108,7 +108,7 @@ def machine(codec: str) -> str:
     return (
         f"{cpu}, {os.cpu_count()} processors, {memory / 1000:.0f} GB; load {os.getloadavg()[0]:.1f}; "
         f"{_operating_system()}; Python {platform.python_version()}, {packages}, {ssl.OPENSSL_VERSION}; "
-        f"slapd {_package('slapd')}, HAProxy {_package('haproxy')}; gateway {_commit()}, codec {codec}"
+        f"slapd {_package('slapd')}, HAProxy {_package('haproxy')}; gateway {_commit()}, {code}"
     )
 
 

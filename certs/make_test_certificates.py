@@ -1,6 +1,6 @@
 """Makes certificates to try the gateway with: one for its listener and, where asked for, one for a directory server.
 
-    .venv/bin/python certs/make_test_certificates.py ldap.example.com --server dc1.corp.example
+    /opt/ldap-gateway/bin/python certs/make_test_certificates.py ldap.example.com --server dc1.corp.example
 
 Beside this script (or in --into) it writes the names that the example configurations use: gateway.pem and gateway.key
 for the listener, gateway-ca.pem for its clients; with --server corp.pem and corp.key for the server, corp-ca.pem for

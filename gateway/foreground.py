@@ -15,9 +15,9 @@ from time import time
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger, LogLevel
 
+from gateway.compilation import compilation
 from gateway.config.load import Configuration, load_configuration
 from gateway.config.problems import ConfigurationError
-from gateway.ldap import COMPILED
 from gateway.net.descriptors import make_room
 from gateway.net.event_loop import reactor
 from gateway.net.inherited import InheritedSocket
@@ -98,7 +98,7 @@ class _Process:
                 lambda *_, action=action: reactor.callFromThread(action),
             )
         self._log_warnings(configuration)
-        log.info("codec: {kind}", kind="compiled" if COMPILED else "not compiled (slower)")
+        self._log_compilation()
         self._log_listeners()
         if self._gateway.admin_url is not None:
             log.info("status page: {url}", url=self._gateway.admin_url)
@@ -136,6 +136,11 @@ class _Process:
         for warning in (*configuration.warnings, make_room(configuration.settings.connections.sessions)):
             if warning is not None:
                 log.warn("{warning}", warning=warning)
+
+    def _log_compilation(self) -> None:
+        found = compilation()
+        say = log.info if found.compiled else log.warn
+        say("this installation is {said}", said=found.said)
 
     def _log_listeners(self) -> None:
         for listener in self._gateway.describe_listeners():

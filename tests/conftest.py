@@ -4,6 +4,7 @@ once; that no password of theirs is in anything that the gateway emits (tests/em
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from importlib import import_module
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from gateway.compilation import compilation
 from tests.emitted import EMITTED, Leak, watch
 from tests.examples import register_profiles
 from tests.skips import SKIPS
@@ -54,6 +56,9 @@ def on_reactor(reactor_thread: None) -> Callable[[Callable[[Reactor], Coroutine[
 
 
 def pytest_configure() -> None:
+    found = compilation()
+    if os.environ.get("LDAP_GATEWAY_TESTED") == "compiled" and not found.compiled:
+        raise pytest.UsageError(f"`.ci/compiled` tests compiled code, and the gateway that is imported is {found.said}")
     watch()
 
 

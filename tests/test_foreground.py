@@ -1,18 +1,27 @@
 """The process as an administrator meets it: what it says when it cannot start, and how it stops."""
 
+import json
+import os
+import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
 from datetime import timedelta
+from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
+import gateway
+from gateway.compilation import compilation
 from gateway.demo.certificates import make_certificates
 from gateway.ldap import messages as m
 from gateway.ldap.results import LDAPResult
 from gateway.relay.client import Disconnection
+from tests.observe.admin_client import get, samples
 from tests.servers.gateway_process import PATIENCE, GatewayProcess, configuration
 from tests.servers.raw_client import RawClient
 from tests.servers.stub_server import StubServer, accept_binds
@@ -131,6 +140,31 @@ def test_what_is_not_yaml_or_not_there(tmp_path):
     status, said = run(tmp_path / "missing.yaml")
     assert status == 2
     assert said == f"{tmp_path}/missing.yaml: cannot be read: No such file or directory\n"
+
+
+def test_it_says_at_the_start_whether_it_is_compiled(certificates, tmp_path):
+    with GatewayProcess(tmp_path, configuration(certificates, unreachable(certificates), CLIENT)) as running:
+        level = "info" if compilation().compiled else "warn"
+        assert f"#{level}] this installation is {compilation().said}\n" in running.log()
+
+
+def test_an_installation_with_a_file_of_another_build_does_not_call_itself_compiled(certificates, tmp_path):
+    package = Path(gateway.__file__).parent
+    copy = tmp_path / "other" / "gateway"
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    # `run` does not import it.
+    (copy / "demo" / f"people{EXTENSION_SUFFIXES[0]}").write_bytes(b"")
+    path = f"{copy.parent}{os.pathsep}{os.environ.get('PYTHONPATH', package.parent)}"
+    text = configuration(certificates, unreachable(certificates), CLIENT, admin={"address": "127.0.0.1:0"})
+    with GatewayProcess(tmp_path, text, environment={"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}) as running:
+        words = (
+            "not compiled: gateway.demo.people runs from a file that another build left there; install the gateway "
+            "anew, see README"
+        )
+        assert f"#warn] this installation is {words}\n" in running.log()
+        said = json.loads(get(running.admin_port)[2])
+        assert said == {"status": "ok", "compiled": False, "installation": words}
+        assert samples(running.admin_port)["ldap_gateway_build_info", "no", version("ldap-gateway")] == 1
 
 
 # Stopping.

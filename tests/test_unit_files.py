@@ -34,7 +34,7 @@ def analyze():
 
 def test_systemd_reads_them_without_a_complaint(analyze, tmp_path):
     for unit in (SERVICE, SOCKET):
-        text = unit.read_text().replace("/opt/ldap-gateway/.venv/bin/ldap-gateway", sys.executable)
+        text = unit.read_text().replace("/opt/ldap-gateway/bin/ldap-gateway", sys.executable)
         (tmp_path / unit.name).write_text(text)
     checked = analyze("verify", str(tmp_path / SERVICE.name), str(tmp_path / SOCKET.name))
     ours = [line for line in checked.stderr.splitlines() if "ldap-gateway" in line]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from gateway.cli.options import config_option
+from gateway.compilation import compilation
 
 if TYPE_CHECKING:
     from gateway.config.difference import Change
@@ -45,7 +46,12 @@ def command(config: Path, other: str | None, as_json: bool) -> None:
     configuration = _load(config, as_json)
     compared, changes = ("", []) if other is None else _differences(configuration, other, as_json)
     if as_json:
-        said: dict[str, object] = {"ok": True, "warnings": list(configuration.warnings)}
+        said: dict[str, object] = {
+            "ok": True,
+            "warnings": list(configuration.warnings),
+            "compiled": compilation().compiled,
+            "installation": compilation().said,
+        }
         if other is not None:
             said |= {"compared_with": compared, "changes": [asdict(change) for change in changes]}
         click.echo(json.dumps(said))
@@ -90,6 +96,7 @@ def _sum_up(configuration: Configuration) -> None:
         )
         for account in policy.mapped_accounts:
             click.echo(f"client {policy.name}: {account.name} is mapped to {account.bind_dn}")
+    click.echo(f"this installation is {compilation().said}")
 
 
 def _servers(directory: DirectorySettings) -> str:

@@ -1,6 +1,1 @@
 """LDAP v3 as values (RFC 4511 to 4515): no I/O, no policy. mypyc compiles this room; it runs uncompiled too."""
-
-from gateway.ldap import ber
-
-# Whether the compiled modules are in use.
-COMPILED = not (ber.__file__ or "").endswith(".py")

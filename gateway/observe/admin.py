@@ -12,7 +12,7 @@ from typing import Any
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from gateway.ldap import COMPILED
+from gateway.compilation import compilation
 from gateway.observe.ledger import Ledger
 from gateway.observe.readiness import not_ready, notes
 
@@ -47,11 +47,13 @@ class _Page(Resource):
 
 
 class _Health(_Page):
-    """200 while the gateway serves, 503 while it stops; says whether the compiled codec is used."""
+    """200 while the gateway serves, 503 while it stops; says whether this installation is compiled."""
 
     def render_GET(self, request: Request) -> bytes:
         serving = not self._ledger.stopping
-        return _json(request, serving, {"status": "ok" if serving else "stopping", "compiled": COMPILED})
+        found = compilation()
+        status = "ok" if serving else "stopping"
+        return _json(request, serving, {"status": status, "compiled": found.compiled, "installation": found.said})
 
 
 class _Ready(_Page):

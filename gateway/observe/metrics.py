@@ -15,7 +15,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from gateway.ldap import COMPILED
+from gateway.compilation import compilation
 from gateway.observe.counts import ClientCounts
 from gateway.observe.histogram import Histogram
 from gateway.observe.ledger import Ledger
@@ -169,8 +169,8 @@ class _LedgerCollector(Collector):
 
     def _gateway(self) -> Iterator[Metric]:
         ledger = self._ledger
-        build = _gauge("build_info", "1. compiled: whether the codec is.", "version", "compiled")
-        build.add_metric([self._version, "yes" if COMPILED else "no"], 1)
+        build = _gauge("build_info", "1. compiled: whether this installation is.", "version", "compiled")
+        build.add_metric([self._version, "yes" if compilation().compiled else "no"], 1)
         yield build
         for name, what, value in (
             ("config_reload_success", "1 if the last load of the configuration succeeded.", ledger.reloaded),

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from twisted.web.template import Tag, flattenString, tags
 
-from gateway.ldap import COMPILED
+from gateway.compilation import compilation
 from gateway.observe.durations import duration
 from gateway.observe.ledger import DAY, ClientStatus, DiscoveryStatus, Ledger, ServerStatus
 from gateway.observe.readiness import not_ready, notes
@@ -268,9 +268,8 @@ def _shrink_alerts(ledger: Ledger, now: float) -> Tag:
 
 
 def _footer(ledger: Ledger) -> Tag:
-    codec = "compiled" if COMPILED else "not compiled (slower)"
     words = (
-        f"version {version('ldap-gateway')}; codec {codec}; configuration loaded {_clock(ledger.reload_time)}; "
+        f"version {version('ldap-gateway')}; {compilation().said}; configuration loaded {_clock(ledger.reload_time)}; "
         f"figures since {_clock(ledger.started)}"
     )
     pages = [tags.a(name, href=name) for name in ("/metrics", "/healthz", "/readyz")]

@@ -3,9 +3,11 @@ import subprocess
 import sys
 import time
 
+import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main
+from gateway.compilation import Compilation, compilation
 from tests.cli.configurations import write_configuration
 from tests.servers.gateway_process import PATIENCE, GatewayProcess
 
@@ -21,9 +23,27 @@ def test_what_would_be_served_is_summed_up(tmp_path):
     assert result.stderr == ""
     assert result.stdout == (
         "client mimecast: 1 sources, 1 base DNs, 3 attributes, directory corp (ldaps://dc1.corp.example:636)\n"
+        f"this installation is {compilation().said}\n"
         f"{path}: ok\n"
     )
-    assert json.loads(check(path, "--json").stdout) == {"ok": True, "warnings": []}
+    installation = {"compiled": compilation().compiled, "installation": compilation().said}
+    assert json.loads(check(path, "--json").stdout) == {"ok": True, "warnings": [], **installation}
+
+
+@pytest.mark.parametrize(
+    "found", [Compilation(True, "compiled"), Compilation(False, "not compiled: 2 of 84 modules run as plain Python")]
+)
+def test_whether_the_installation_is_compiled_is_said_and_does_not_fail_the_check(tmp_path, monkeypatch, found):
+    monkeypatch.setattr("gateway.cli.check.compilation", lambda: found)
+    path = write_configuration(tmp_path)
+    result = check(path)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert f"this installation is {found.said}\n" in result.stdout
+    for options in (["--json"], ["--json", "--diff", str(path)]):
+        result = check(path, *options)
+        assert result.exit_code == 0
+        said = json.loads(result.stdout)
+        assert (said["compiled"], said["installation"]) == (found.compiled, found.said)
 
 
 def test_what_is_probably_not_meant_is_a_warning(tmp_path):

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from gateway.compilation import compilation
 from gateway.demo.certificates import make_certificates
-from gateway.ldap import COMPILED
 from gateway.ldap.messages import SearchRequest
 from tests.observe.admin_client import get, samples
 from tests.servers.gateway_process import PATIENCE, GatewayProcess, configuration
@@ -42,8 +42,9 @@ def test_it_says_whether_the_gateway_serves_or_stops(tmp_path, certificates):
         gateway(tmp_path, certificates, server, drain_timeout=PATIENCE) as running,
     ):
         status, headers, text = get(running.admin_port)
+        installation = {"compiled": compilation().compiled, "installation": compilation().said}
         assert (status, headers["content-type"]) == (200, "application/json")
-        assert json.loads(text) == {"status": "ok", "compiled": COMPILED}
+        assert json.loads(text) == {"status": "ok", **installation}
         assert get(running.admin_port, "/elsewhere")[0] == 404
         session = RawClient(running.port, certificates.ca_file)
         assert session.bind(*ACCOUNT) == 0
@@ -52,7 +53,7 @@ def test_it_says_whether_the_gateway_serves_or_stops(tmp_path, certificates):
         running.terminate()
         running.wait_for("stopping")
         status, _, text = get(running.admin_port)
-        assert (status, json.loads(text)) == (503, {"status": "stopping", "compiled": COMPILED})
+        assert (status, json.loads(text)) == (503, {"status": "stopping", **installation})
         released.set()
         assert session.result(message_id)[1].code == 0
         session.socket.close()
