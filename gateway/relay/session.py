@@ -371,7 +371,7 @@ class Session:
 
     def _refuse(self, operation: Operation, refusal: Refuse) -> None:
         if isinstance(operation.request, BindRequest):
-            self._binding = operation
+            self._begin_bind(operation)
         record = operation.record
         record.decision = "refuse"
         self._exchange.finish(
