@@ -4,6 +4,7 @@ import contextlib
 import json
 import resource
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -101,6 +102,30 @@ def test_sessions_over_many_reloads_hold_two_descriptors_each(certificates, serv
                 assert session.bind("svc@corp.example", "Passw0rd") == 0
                 assert "reloaded" in gateway.reload(config)
             assert used() - before <= 2 * reloads
+
+
+def test_a_connection_for_whose_tls_no_descriptor_is_left_is_closed_with_a_word_in_the_log(certificates, tmp_path):
+    directory = {"servers": ["ldaps://127.0.0.1:1"], "ca_file": certificates.ca_file}
+    context = ssl.create_default_context(cafile=str(certificates.ca_file))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with GatewayProcess(tmp_path, configuration(certificates, directory, CLIENT)) as gateway:
+
+        def connect():
+            plain = socket.create_connection(("127.0.0.1", gateway.port), PATIENCE)
+            return context.wrap_socket(plain, server_hostname="localhost")
+
+        # The next one gets a context of its own, and files in memory for it.
+        with connect():
+            used = len(list(Path(f"/proc/{gateway.process.pid}/fd").iterdir()))
+            _, hard = resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (used + 1, hard))
+            with pytest.raises(OSError):
+                connect()
+            assert f"memory (memfd_create): '{certificates.certificate}'" in gateway.wait_for("tls-failed")
+            resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (hard, hard))
+            with connect():
+                pass
+        assert "Traceback" not in gateway.log()
 
 
 def test_a_start_that_cannot_have_enough_says_so(certificates, tmp_path):
