@@ -38,6 +38,7 @@ _MODULES: Final = (
     "net/stream.py",
     "net/timers.py",
     "net/tls_layer.py",
+    "net/turns.py",
     "net/waiting.py",
     "observe/audit.py",
     "observe/audit_line.py",

@@ -47,4 +47,6 @@ def connection_limits(limits: models.Limits) -> ConnectionLimits:
         proxy_header=limits.proxy_header,
         requests_per_source=limits.requests_per_source,
         requests_per_account=limits.requests_per_account,
+        mending_per_source=limits.mending_per_source,
+        mending_per_account=limits.mending_per_account,
     )

@@ -205,6 +205,8 @@ class Limits(Model):
     requests_per_source: Count = _CONNECTIONS.requests_per_source
     requests_per_account: Count = _CONNECTIONS.requests_per_account
     counted_accounts: Annotated[int, Field(ge=1000, le=10_000_000, strict=True)] = MAX_ACCOUNTS
+    mending_per_source: Count = _CONNECTIONS.mending_per_source
+    mending_per_account: Count = _CONNECTIONS.mending_per_account
     message_before_bind: Count = _SESSION.message_before_bind
     message_after_bind: Count = _SESSION.message_after_bind
     response_message: Count = _SESSION.response_message

@@ -24,6 +24,7 @@ from gateway.net.secret_verifier import SecretVerifier
 from gateway.net.server_link import ServerLink
 from gateway.net.tls import ListenerTls
 from gateway.net.tls_layer import TlsLayer
+from gateway.net.turns import Turn, Turns
 from gateway.policy.credentials import SecretCheck, SecretVerdict
 from gateway.policy.lockout import GuardedAccount, GuardRefusal, Verdict
 from gateway.policy.reasons import REASONS, Reason
@@ -70,15 +71,16 @@ class ConnectionSettings:
 class ClientConnection:
     """A session's two connections, and the state machine between them.
 
-    place: among all connections; it learns how TLS and binds go. refused: is told why the connection was closed before
-    it had a session, or without one that had bound. ended: called once, at the end.
+    session: makes the session, which asks what it is given whether it may handle one more request now. place: among
+    all connections; it learns how TLS and binds go. refused: is told why the connection was closed before it had a
+    session, or without one that had bound. ended: called once, at the end.
     """
 
     transport: Transport
 
     def __init__(
         self,
-        session: Callable[[], Session],
+        session: Callable[[Callable[[], bool]], Session],
         connector: ServerConnector,
         settings: ConnectionSettings,
         audit: Callable[[AuditRecord], None],
@@ -88,10 +90,12 @@ class ClientConnection:
         refused: Callable[[Reason, str], None],
         place: Place,
         ended: Callable[[ClientConnection], None],
+        turns: Turns,
         reactor: Reactor,
         label: str,
     ) -> None:
         self._new_session = session
+        self._turn = Turn(turns, self._go_on)
         self._connector = connector
         self._settings = settings
         self._audit = audit
@@ -159,7 +163,9 @@ class ClientConnection:
 
     def dataReceived(self, data: bytes) -> None:
         if self._session is not None:
-            self._run(self._session.client_data(data, self._event()))
+            self._turn.begin(self._event())
+            self._run(self._session.client_data(data, self._working_since))
+            self._end_turn()
         elif self._to_client is None:
             # OpenSSL's part of a connection is some 50 kB: whoever never speaks does not get it.
             self._begin_tls(data)
@@ -228,7 +234,7 @@ class ClientConnection:
     # The beginning.
 
     def _begin(self) -> None:
-        self._session = self._new_session()
+        self._session = self._new_session(self._turn.goes_on)
         self._arm()
 
     def _begin_tls(self, received: bytes = b"") -> None:
@@ -268,6 +274,19 @@ class ClientConnection:
         self._stop_handshake_timer()
         self.abort(Reason.displaced, REASONS[Reason.displaced].meaning)
         self.transport.abortConnection()
+
+    # Turns.
+
+    def _end_turn(self) -> None:
+        session = self._session
+        self._turn.end(self._working_since, session is not None and session.waits_for_turn)
+
+    def _go_on(self) -> None:
+        """The session's turn has come again."""
+        if self._session is not None:
+            self._turn.begin(self._event())
+            self._run(self._session.go_on(self._working_since))
+            self._end_turn()
 
     # Commands.
 

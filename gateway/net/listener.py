@@ -27,6 +27,7 @@ from gateway.net.shared_addresses import SharedSources, shared_addresses
 from gateway.net.sources import SourceTable, parse_source
 from gateway.net.stream import Served
 from gateway.net.tls import ListenerTls, certificate_expiry
+from gateway.net.turns import Turns
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
@@ -118,10 +119,11 @@ class ListenerFactory:
     An IProtocolFactory: a class of Twisted's cannot be the base of a compiled one, see setup.py.
     """
 
-    def __init__(self, state: ListenerState, registry: SessionRegistry, reactor: Reactor) -> None:
+    def __init__(self, state: ListenerState, registry: SessionRegistry, turns: Turns, reactor: Reactor) -> None:
         self.state = state
         self.closed = False
         self._registry = registry
+        self._turns = turns
         self._reactor = reactor
 
     def doStart(self) -> None:
@@ -192,7 +194,7 @@ class ListenerFactory:
         name = client.policy.settings.name
         rates = SessionRates(self._registry.rates, state.connections, name, source)
 
-        def session() -> Session:
+        def session(goes_on: Callable[[], bool]) -> Session:
             return Session(
                 session_id,
                 source,
@@ -203,6 +205,7 @@ class ListenerFactory:
                 tls=encrypted,
                 needs_tls=not encrypted,
                 rates=rates,
+                goes_on=goes_on,
             )
 
         def refused(reason: Reason, detail: str) -> None:
@@ -231,6 +234,7 @@ class ListenerFactory:
             refused,
             place,
             ended,
+            self._turns,
             self._reactor,
             label,
         )

@@ -16,6 +16,7 @@ from gateway.net.listener import ListenerFactory, ListenerState, SessionRegistry
 from gateway.net.reactor import Port, Reactor
 from gateway.net.settings import ListenerSettings
 from gateway.net.stream import Stream
+from gateway.net.turns import Turns
 
 # Host, port, and which one of this address it is: several may have port 0, any free one.
 Key: TypeAlias = tuple[str, int, int]
@@ -36,6 +37,7 @@ class Listeners:
     def __init__(self, registry: SessionRegistry, reactor: Reactor, inherited: Sequence[InheritedSocket] = ()) -> None:
         self._registry = registry
         self._reactor = reactor
+        self._turns = Turns(reactor)
         self._inherited = {(found.host, found.port, 0): found for found in inherited}
         self._open: dict[Key, tuple[Port, ListenerFactory]] = {}
 
@@ -58,7 +60,7 @@ class Listeners:
         for key, state in wanted.items():
             if key in self._open:
                 continue
-            factory = ListenerFactory(state, self._registry, self._reactor)
+            factory = ListenerFactory(state, self._registry, self._turns, self._reactor)
             try:
                 port = self._listen(key, factory)
             except CannotListenError as error:

@@ -1,4 +1,4 @@
-"""Requests in a second, over all sessions of a source and of an account."""
+"""Requests and characters to mend in a second, over all sessions of a source and of an account."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ class TokenBuckets:
         # Tokens that were left, and when; the longest unused first.
         self._buckets: dict[str, tuple[float, float]] = {}
 
-    def take(self, key: str, rate: int, now: float) -> bool:
-        """One token; False where there is none. rate: tokens that come in a second."""
+    def take(self, key: str, rate: int, now: float, wanted: int = 1) -> bool:
+        """So many tokens as are wanted; False where there are fewer, and then none is taken. rate: tokens that come in
+        a second."""
         most = float(rate * BURST)
         tokens, last = self._buckets.pop(key, (most, now))
         tokens = min(most, tokens + (now - last) * rate)
         if len(self._buckets) >= REMEMBERED:
             del self._buckets[next(iter(self._buckets))]
-        enough = tokens >= 1
-        self._buckets[key] = (tokens - enough, now)
+        enough = tokens >= wanted
+        self._buckets[key] = (tokens - wanted if enough else tokens, now)
         return enough
 
 
@@ -37,6 +38,8 @@ class RequestRates:
     def __init__(self) -> None:
         self.sources = TokenBuckets()
         self.accounts = TokenBuckets()
+        self.mending_sources = TokenBuckets()
+        self.mending_accounts = TokenBuckets()
 
 
 class SessionRates:
@@ -51,8 +54,16 @@ class SessionRates:
     def admit(self, account: str, now: float) -> Reason | None:
         if not self._rates.sources.take(self._source, self._limits.requests_per_source, now):
             return Reason.too_many_requests_of_source
-        if account and not self._rates.accounts.take(
-            f"{self._client} {account.lower()}", self._limits.requests_per_account, now
-        ):
+        if account and not self._rates.accounts.take(self._key(account), self._limits.requests_per_account, now):
             return Reason.too_many_requests_of_account
         return None
+
+    def may_mend(self, account: str, characters: int, now: float) -> bool:
+        """Of a name that lacks its escapes. account: "" before a bind, where the source is counted."""
+        if account:
+            rate = self._limits.mending_per_account
+            return self._rates.mending_accounts.take(self._key(account), rate, now, characters)
+        return self._rates.mending_sources.take(self._source, self._limits.mending_per_source, now, characters)
+
+    def _key(self, account: str) -> str:
+        return f"{self._client} {account.lower()}"

@@ -50,7 +50,8 @@ class ConnectionLimits:
     sessions, sessions_per_source: open at once. handshakes: connections whose TLS is not up yet; more than one source
     may have, so that no single one takes all of them. tls_handshake: for TLS to come up. proxy_header: for the header
     of a trusted proxy to arrive. requests_per_source, requests_per_account: in a second, on average; twice as many may
-    come at once.
+    come at once. mending_per_source, mending_per_account: likewise characters of names without their escapes that are
+    read in binds and searches, for a source until a bind and for an account after it.
     """
 
     sessions: int = 1000
@@ -60,6 +61,8 @@ class ConnectionLimits:
     proxy_header: float = 5
     requests_per_source: int = 1000
     requests_per_account: int = 1000
+    mending_per_source: int = 16_384
+    mending_per_account: int = 65_536
 
 
 @dataclass(frozen=True, slots=True)

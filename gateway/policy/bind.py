@@ -13,7 +13,7 @@ from gateway.ldap.results import ResultCode
 from gateway.policy.bind_name import read_bare_name, read_bind_name
 from gateway.policy.credentials import MappedBind, Secret, SecretCheck
 from gateway.policy.decision import AccountKind, BindPlan, LoginName, Mended, Refuse
-from gateway.policy.mending import MOST_CHARACTERS, fold, known_names, shown
+from gateway.policy.mending import MOST_CHARACTERS, Budget, BudgetSpent, fold, known_names, shown
 from gateway.policy.reasons import REASONS, Reason
 from gateway.policy.settings import ClientPolicy
 from gateway.policy.unescaped import halved
@@ -55,7 +55,8 @@ class BindJudge:
         self._known = known_names(policy)
         self._domains = {domain.lower() for domain in policy.login_domains}
 
-    def decide(self, request: BindRequest) -> BindPlan | Refuse:
+    def decide(self, request: BindRequest, budget: Budget | None = None) -> BindPlan | Refuse:
+        """budget: for reading names that lack their escapes; None for any."""
         if request.version != 3:
             return _refuse(Reason.version_not_3, ResultCode.protocolError)
         if isinstance(request.authentication, SaslAuthentication):
@@ -73,16 +74,21 @@ class BindJudge:
         judged = self._by_bare_name(request) if name is None else self._judge(request, name)
         if isinstance(judged, BindPlan) or (isinstance(name, DN) and self._is_excluded(name)):
             return judged
-        return self._mend(request, name, judged)
+        return self._mend(request, name, judged, budget)
 
     def _judge(self, request: BindRequest, name: DN | LoginName) -> BindPlan | Refuse:
         return self._by_dn(request, name) if isinstance(name, DN) else self._by_name(request, name)
 
-    def _mend(self, request: BindRequest, strict: DN | LoginName | None, refusal: Refuse) -> BindPlan | Refuse:
+    def _mend(
+        self, request: BindRequest, strict: DN | LoginName | None, refusal: Refuse, budget: Budget | None
+    ) -> BindPlan | Refuse:
         """Of a name that is refused as it came; strict: what it is as it came, None for no name at all."""
         if _HEX_VALUE.search(request.name):
             return _deny(Reason.bind_dn_hex_value)
-        readings = self._readings(request.name)
+        try:
+            readings = self._readings(request.name, budget)
+        except BudgetSpent:
+            return _deny(Reason.too_much_mending, refusal.reason)
         if not readings or all(_same(reading, strict) for reading in readings):
             return refusal
         if not self._policy.mending:
@@ -96,7 +102,7 @@ class BindJudge:
             return _deny(judged.reason, f"read as {said}" if said else "")
         return replace(judged, mended=(Mended("name", request.name, judged.account),))
 
-    def _readings(self, text: str) -> tuple[DN | LoginName, ...]:
+    def _readings(self, text: str, budget: Budget | None) -> tuple[DN | LoginName, ...]:
         if len(text) > MOST_CHARACTERS:
             return ()
         trimmed = text.strip()
@@ -104,7 +110,7 @@ class BindJudge:
             name = read_bind_name(self._sync_spellings.get(fold(spelling), spelling))
             if isinstance(name, LoginName):
                 return (name,)
-        return self._known.readings(text)
+        return self._known.readings(text, budget)
 
     def _by_dn(self, request: BindRequest, dn: DN) -> BindPlan | Refuse:
         for listed in self._sync_dns:

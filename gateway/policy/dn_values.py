@@ -6,7 +6,7 @@ from gateway.ldap.attribute_types import has_dn_syntax
 from gateway.ldap.dn import DN, DNError, parse
 from gateway.policy.decision import Mended
 from gateway.policy.filter_findings import FilterRefused, Noted, notice_escapes
-from gateway.policy.mending import KnownNames, shown
+from gateway.policy.mending import BudgetSpent, KnownNames, shown
 from gateway.policy.reasons import Reason
 from gateway.policy.search_base import BaseJudge
 from gateway.policy.settings import ClientPolicy
@@ -48,7 +48,11 @@ class DNValues:
             strict = None
         if strict is not None and self._bases.allows(strict):
             return None
-        readings = self._known.readings(text)
+        try:
+            readings = self._known.readings(text, noted.budget)
+        except BudgetSpent:
+            # Forwarded as it is it would find nothing, and whoever asked would take that for an answer.
+            raise FilterRefused(Reason.too_much_mending, attribute) from None
         if strict is not None:
             # A name that is right is changed only where the configuration itself has it otherwise.
             if len(readings) != 1 or readings[0].same(strict) or not self._bases.allows(readings[0]):

@@ -7,6 +7,7 @@ from typing import final
 
 from gateway.ldap.attribute_types import has_dn_syntax
 from gateway.policy.decision import Mended
+from gateway.policy.mending import Budget
 from gateway.policy.reasons import Reason
 from gateway.policy.unescaped import looks_escaped, looks_escaped_twice
 
@@ -27,12 +28,14 @@ class Noted:
     """What is to be said of a permitted filter.
 
     reported: what `mode: report` let pass. mended: DNs put right. suspicious: attributes with a value that looks
-    escaped twice. read: characters of values that were read as DNs without their escapes.
+    escaped twice. read: characters of values that were read as DNs without their escapes. budget: for reading these;
+    None for any.
     """
 
-    __slots__ = ("mended", "read", "reported", "suspicious")
+    __slots__ = ("budget", "mended", "read", "reported", "suspicious")
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget | None = None) -> None:
+        self.budget = budget
         self.reported: list[Reason] = []
         self.mended: list[Mended] = []
         self.suspicious: list[str] = []

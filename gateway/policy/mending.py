@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from gateway.ldap.attribute_types import canonical_type
 from gateway.ldap.dn import AVA, DN, RDN, DNError, Key, key, parse, rdn_key
@@ -19,8 +20,19 @@ from gateway.policy.unescaped import NAMING_TYPES, TYPE_CHARACTERS, Readings, Un
 
 # Longer spellings are no help to anybody, in a diagnostic message or in an audit record.
 _MOST_SHOWN = 1024
-# People type names of some hundred characters; one made to be hard costs 10 to 20 ms a kilobyte.
+# People type names of some hundred characters; one made to be hard costs several ms a kilobyte.
 MOST_CHARACTERS = 1024
+
+
+class Budget(Protocol):
+    """What may still be read by whoever asks for it, over all that he asks."""
+
+    def take(self, characters: int) -> bool:
+        """Whether so many characters of a name may be read now; they are taken then."""
+
+
+class BudgetSpent(Exception):
+    """Too many characters of names have come that lack their escapes. This one was not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +80,8 @@ class KnownNames:
                 return
             node = node.below.setdefault(rdn_key(rdn), (known, _Node(DN(name.rdns[-count:]))))[1]
 
-    def readings(self, text: str) -> tuple[DN, ...]:
-        """What a text may mean; empty where it means no DN.
+    def readings(self, text: str, budget: Budget | None = None) -> tuple[DN, ...]:
+        """What a text may mean; empty where it means no DN. Raises BudgetSpent. budget: None for any.
 
         The known name that explains most of the text is taken for that part of it, in its configured spelling. What
         is left must parse, or be split where a type and `=` follow a comma. Takes time in proportion to the lengths
@@ -79,6 +91,8 @@ class KnownNames:
         if len(text) > MOST_CHARACTERS or "\0" in text or "=" not in text or text.lstrip().startswith("<"):
             # AD's <GUID=...>, <SID=...> and <WKGUID=...> are no DNs here (gateway/ldap/dn).
             return ()
+        if budget is not None and not budget.take(len(text)):
+            raise BudgetSpent
         found: dict[Key, DN] = {}
         settled: set[DN] = set()
         rests = _Rests(self._types)

@@ -59,6 +59,7 @@ class Reason(StrEnum):
     too_many_operations = "too-many-operations"
     too_many_requests_of_source = "too-many-requests-of-source"
     too_many_requests_of_account = "too-many-requests-of-account"
+    too_much_mending = "too-much-mending"
     message_malformed = "message-malformed"
     message_timeout = "message-timeout"
     first_request_timeout = "first-request-timeout"
@@ -201,6 +202,11 @@ REASONS: dict[Reason, ReasonDoc] = {
     ),
     Reason.too_many_requests_of_account: ReasonDoc(
         "too many requests in a second from one account", "limits.requests_per_account"
+    ),
+    Reason.too_much_mending: ReasonDoc(
+        "too many names without their escapes in a second, from one source before a bind or one account after it; "
+        "this one was not put right",
+        "limits.mending_per_source or limits.mending_per_account",
     ),
     Reason.message_malformed: ReasonDoc("what came is not LDAP as RFC 4511 has it, or is beyond a limit", "limits"),
     Reason.message_timeout: ReasonDoc("a message was begun and not finished in time", "limits.message"),

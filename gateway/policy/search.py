@@ -13,7 +13,7 @@ from gateway.ldap.messages import BASE_OBJECT, NO_ATTRIBUTES, SearchRequest
 from gateway.policy.decision import AncestorPlan, Mended, Refuse, RootDsePlan, SearchPlan
 from gateway.policy.dn_values import DNValues
 from gateway.policy.filter_findings import FilterRefused, Noted
-from gateway.policy.mending import known_names
+from gateway.policy.mending import Budget, known_names
 from gateway.policy.narrowing import asks_for_class_only, narrowed
 from gateway.policy.operations import is_root_dse
 from gateway.policy.reasons import Reason
@@ -66,18 +66,19 @@ class SearchJudge:
         self._filters = FilterJudge(policy, DNValues(policy, known, self._bases))
 
     def decide(
-        self, request: SearchRequest, controls: tuple[Control, ...]
+        self, request: SearchRequest, controls: tuple[Control, ...], budget: Budget | None = None
     ) -> SearchPlan | AncestorPlan | RootDsePlan | Refuse:
-        """The plan for a search by a sync account, or for the root DSE by anybody."""
+        """The plan for a search by a sync account, or for the root DSE by anybody. budget: for reading names that lack
+        their escapes; None for any."""
         kept = self._controls(controls)
         if isinstance(kept, Refuse):
             return kept
         if is_root_dse(request):
             return answer_root_dse(self._policy, request)
-        base = self._bases.decide(request.base)
+        base = self._bases.decide(request.base, budget)
         if isinstance(base, Refuse):
             return base
-        noted = Noted()
+        noted = Noted(budget)
         if base.suspicious:
             noted.suspicious.append("base")
         try:

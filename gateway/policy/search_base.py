@@ -7,7 +7,7 @@ from typing import Final
 
 from gateway.ldap.dn import DN, DNError, parse
 from gateway.policy.decision import Mended, Refuse
-from gateway.policy.mending import KnownNames, shown
+from gateway.policy.mending import Budget, BudgetSpent, KnownNames, shown
 from gateway.policy.reasons import REASONS, Reason
 from gateway.policy.search_refusal import refuse_search
 from gateway.policy.settings import BaseAbove, ClientPolicy
@@ -46,11 +46,12 @@ class BaseJudge:
         self._decided: dict[str, SearchBase] = {}
         self.usable = tuple(allowed for allowed in policy.base_dns if not self._is_excluded(allowed))
 
-    def decide(self, text: str) -> SearchBase | Refuse:
+    def decide(self, text: str, budget: Budget | None = None) -> SearchBase | Refuse:
+        """budget: for reading names that lack their escapes; None for any."""
         known = self._decided.get(text)
         if known is not None:
             return known
-        decided = self._decide(text)
+        decided = self._decide(text, budget)
         # What is refused is not remembered: there are endless names outside the configured ones.
         if isinstance(decided, SearchBase) and len(text) <= _LONGEST_BASE:
             if len(self._decided) >= _REMEMBERED_BASES:
@@ -58,7 +59,7 @@ class BaseJudge:
             self._decided[text] = decided
         return decided
 
-    def _decide(self, text: str) -> SearchBase | Refuse:
+    def _decide(self, text: str, budget: Budget | None) -> SearchBase | Refuse:
         base: DN | None = None
         try:
             base = parse(text)
@@ -70,11 +71,14 @@ class BaseJudge:
             return replace(judged, suspicious=looks_escaped_twice(text))
         if judged.reason is Reason.base_excluded:
             return judged
-        return self._mend(text, base, judged)
+        return self._mend(text, base, judged, budget)
 
-    def _mend(self, text: str, strict: DN | None, refusal: Refuse) -> SearchBase | Refuse:
+    def _mend(self, text: str, strict: DN | None, refusal: Refuse, budget: Budget | None) -> SearchBase | Refuse:
         """Of a base that is refused as it came; strict: what it is by RFC 4514, None where it is no DN by that."""
-        readings = self._known.readings(text)
+        try:
+            readings = self._known.readings(text, budget)
+        except BudgetSpent:
+            return refuse_search(Reason.too_much_mending)
         if strict is not None and all(reading.same(strict) for reading in readings):
             return refusal
         if not self._policy.mending:

@@ -14,6 +14,8 @@ _CODES = {
     # RFC 2696 3: the client then knows that this paged search is over.
     Reason.cookie_not_valid: ResultCode.unwillingToPerform,
     Reason.control_malformed: ResultCode.protocolError,
+    # It may be asked for again.
+    Reason.too_much_mending: ResultCode.busy,
 }
 
 

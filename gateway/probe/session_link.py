@@ -16,6 +16,7 @@ from gateway.net.secret_verifier import SecretVerifier
 from gateway.net.server_link import LinkOwner
 from gateway.net.settings import ClientSettings
 from gateway.net.tls_layer import TlsLayer
+from gateway.net.turns import Turns
 from gateway.policy.policy import Policy
 from gateway.probe.connection import Connection
 from gateway.relay.audit import AuditRecord
@@ -51,7 +52,16 @@ class _SessionLink:
         name = f"preview of client {client.policy.name}"
         self._owner: LinkOwner | None = None
         self._session = ClientConnection(
-            lambda: Session("preview", "preview", Policy(client.policy), limits, ServerFacts(), monotonic(), tls=True),
+            lambda goes_on: Session(
+                "preview",
+                "preview",
+                Policy(client.policy),
+                limits,
+                ServerFacts(),
+                monotonic(),
+                tls=True,
+                goes_on=goes_on,
+            ),
             ServerConnector(client.directory, reactor),
             # Within the process there is no TLS to wait for.
             ConnectionSettings(None, None, False, *3 * (limits.write_stall,), limits.write_window),
@@ -63,6 +73,7 @@ class _SessionLink:
             # Of no service's connections, so that nobody takes it.
             Admission().admit("preview", limits.bind),
             lambda connection: None,
+            Turns(reactor),
             reactor,
             name,
         )

@@ -7,6 +7,7 @@ that follow from it, in order. The session never raises for anything that a peer
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 from gateway.ldap import messages
@@ -50,7 +51,9 @@ PIPELINED_OCTETS = 65_536
 
 class Session:
     """session_id, source: for the audit records. facts: of the directory's servers, shared by its sessions.
-    tls: the connection is encrypted already. needs_tls: nothing is served before StartTLS. rates: None for any."""
+    tls: the connection is encrypted already. needs_tls: nothing is served before StartTLS. rates: None for any.
+    goes_on: whether one more request of the client may be handled now, asked before each; None for always.
+    """
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class Session:
         tls: bool,
         needs_tls: bool = False,
         rates: Rates | None = None,
+        goes_on: Callable[[], bool] | None = None,
     ) -> None:
         self.session_id = session_id
         self.policy = policy
@@ -83,6 +87,8 @@ class Session:
         self._draining = False
         self._clocks = ClientClocks(limits, now)
         self._pace = Pace(limits, rates)
+        self._goes_on = goes_on
+        self._waits_for_turn = False
 
     # What the holder of the connections may ask.
 
@@ -113,7 +119,13 @@ class Session:
     @property
     def reads_client(self) -> bool:
         """Whether more from the client is wanted now: not while nothing is taken and enough waits."""
-        return self._takes_requests() or self._client.buffered() < PIPELINED_OCTETS
+        takes = self._takes_requests() and not self._waits_for_turn
+        return takes or self._client.buffered() < PIPELINED_OCTETS
+
+    @property
+    def waits_for_turn(self) -> bool:
+        """Whether requests of the client may be left that go_on is to handle."""
+        return self._waits_for_turn and not self._closed
 
     def deadline(self) -> float | None:
         """When tick must be called, unless an event comes earlier; None for never."""
@@ -132,6 +144,13 @@ class Session:
         if not self._closed:
             self._client.feed(data)
             self._pull()
+        return self._flush()
+
+    def go_on(self, now: float) -> list[Command]:
+        """More requests of the client may be handled now."""
+        self._at(now)
+        self._waits_for_turn = False
+        self._pull()
         return self._flush()
 
     def client_lost(self, now: float) -> list[Command]:
@@ -242,8 +261,12 @@ class Session:
     # The client's side.
 
     def _pull(self) -> None:
-        """Handles what the client has sent, until more must arrive or something else must end first."""
-        while not self._closed and self._takes_requests():
+        """Handles what the client has sent, until more must arrive, something else must end first or others are to
+        have their turn."""
+        while not self._closed and not self._waits_for_turn and self._takes_requests():
+            if self._client.buffered() and self._goes_on is not None and not self._goes_on():
+                self._waits_for_turn = True
+                return
             try:
                 data = self._client.next_message()
                 if data is None:
@@ -302,7 +325,7 @@ class Session:
         return self._pace.judge(len(self._exchange.open), account, self._now) or refusal
 
     def _bind(self, operation: Operation, request: BindRequest) -> None:
-        decision = self.policy.bind.decide(request)
+        decision = self.policy.bind.decide(request, self._pace)
         if isinstance(decision, Refuse):
             if decision.code == ResultCode.invalidCredentials and self.policy.settings.decoy_hashes:
                 check = SecretCheck(self.policy.settings.decoy_hashes, offered_secret(request))
@@ -326,7 +349,7 @@ class Session:
         self._binds += 1
 
     def _search(self, operation: Operation, request: SearchRequest, controls: tuple[Control, ...]) -> None:
-        decision = self.policy.search.decide(request, controls)
+        decision = self.policy.search.decide(request, controls, self._pace)
         if isinstance(decision, Refuse):
             self._refuse(operation, decision)
             return
@@ -427,7 +450,7 @@ class Session:
 
     def _flush(self) -> list[Command]:
         self._exchange.give_turn()
-        if self._draining and not self._exchange.open:
+        if self._draining and not self._exchange.open and not self._waits_for_turn:
             # Not as soon as the last operation ends: what came with it wants an answer as well.
             self._disconnect(ResultCode.unavailable, Reason.stopping, "the gateway is stopping")
         return self._output.take()

@@ -1,0 +1,100 @@
+"""How long the input of clients may hold the event loop: each session gives up its turn after a few milliseconds, and
+whoever has worked least comes next, so that nobody waits for what another client sends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from time import monotonic
+from typing import Final
+
+from gateway.net.reactor import Reactor
+
+# Seconds that requests of all clients together may take in one turn of the event loop; the last one may take longer. A
+# usual search takes a tenth of it.
+SHARE: Final = 0.002
+# The part of a session's time that is no work of which another one would have to wait: a client that works no more than
+# that comes as soon as one that has just connected.
+FREE: Final = 0.1
+
+
+class Turns:
+    """Of all sessions on one event loop. clock: in seconds, monotonic."""
+
+    def __init__(self, reactor: Reactor, clock: Callable[[], float] = monotonic) -> None:
+        self.clock = clock
+        self._reactor = reactor
+        # Since the share was given out.
+        self._used = 0.0
+        # The share is used up, or somebody waits; then the next turn of the loop is planned.
+        self._planned = False
+        # By the work of which they are behind, and with a number each: those alike come in the order of their coming.
+        self._waiting: list[tuple[float, int, Turn]] = []
+        self._number = 0
+
+    def has_left(self, seconds: float) -> bool:
+        """Whether more may be done by a session that has worked for so long and not told yet."""
+        return self._used + seconds < SHARE
+
+    def used(self, seconds: float) -> None:
+        self._used += seconds
+        if self._used >= SHARE:
+            self._plan()
+
+    def wait(self, turn: Turn, behind: float) -> None:
+        """The turn is to go on, once nobody is before it. behind: seconds of work."""
+        heappush(self._waiting, (behind, self._number, turn))
+        self._number += 1
+        self._plan()
+
+    def _plan(self) -> None:
+        if not self._planned:
+            self._planned = True
+            # Sockets come before it, and other timers.
+            self._reactor.callLater(0, self._next)
+
+    def _next(self) -> None:
+        self._planned = False
+        self._used = 0.0
+        while self._waiting and self._used < SHARE:
+            turn = heappop(self._waiting)[2]
+            turn.resume()
+        if self._waiting:
+            self._plan()
+
+
+class Turn:
+    """One session's. go_on: handles more of what waits; called in a later turn of the loop, whatever has become of the
+    session."""
+
+    __slots__ = ("_begun", "_behind", "_go_on", "_since", "_turns", "_waits")
+
+    def __init__(self, turns: Turns, go_on: Callable[[], None]) -> None:
+        self._turns = turns
+        self._go_on = go_on
+        self._begun = 0.0
+        # Seconds of work beyond what is free, as of when.
+        self._behind = 0.0
+        self._since = 0.0
+        self._waits = False
+
+    def begin(self, now: float) -> None:
+        self._begun = now
+
+    def goes_on(self) -> bool:
+        """Whether one more request may be handled now."""
+        return self._turns.has_left(self._turns.clock() - self._begun)
+
+    def end(self, now: float, waits: bool) -> None:
+        """waits: more is to be handled."""
+        worked = now - self._begun
+        self._behind = max(0.0, self._behind - (now - self._since) * FREE) + worked
+        self._since = now
+        self._turns.used(worked)
+        if waits and not self._waits:
+            self._waits = True
+            self._turns.wait(self, self._behind)
+
+    def resume(self) -> None:
+        self._waits = False
+        self._go_on()
