@@ -62,6 +62,11 @@ def test_ci_runs_what_every_change_must_pass_on_each_python_and_debian():
     assert {re.split("[:-]", one["image"])[-1] for one in served} == {"bookworm", "trixie"}
 
 
+def test_the_coverage_is_measured_for_each_change():
+    (job,) = jobs(".github/workflows/coverage.yml")
+    assert commands(job)[-1] == ".ci/coverage"
+
+
 def test_each_night_more_inputs_are_tried():
     (job,) = jobs(".github/workflows/nightly.yml")
     assert commands(job)[-1].startswith(".ci/fuzz ")
