@@ -19,7 +19,7 @@ from gateway.net.reactor import Reactor
 from gateway.net.resumption import ServerTls
 from gateway.net.server_link import ServerLink
 from gateway.net.server_state import SLOW_ATTEMPT, DirectoryState, ServerState, Trial
-from gateway.net.settings import Candidate, DirectorySettings, ServerSettings
+from gateway.net.settings import Candidate, DirectorySettings, DiscoverySettings, ServerSettings
 from gateway.net.spares import SpareLinks
 from gateway.net.tls import ServerTrust
 
@@ -60,6 +60,9 @@ class ServerConnector:
         self.in_force = True
         self.spares: SpareLinks | None = None
         self._lost_dns = ""
+        # The lookup that sessions wait for, and why the last one has named no servers.
+        self._lookup: Trial | None = None
+        self._not_named = ""
         self.changed: Callable[[], None] = lambda: None
         self._trust: ServerTrust
         self._tls: dict[ServerSettings, ServerTls]
@@ -101,12 +104,12 @@ class ServerConnector:
             service=discover.service,
             servers=", ".join(server.url for server in servers),
         )
-        if found.outside:
+        if found.left_out:
             log.warn(
-                "directory {name}: {service} also names {outside}, left out: not in discover.domain or server_domains",
+                "directory {name}: {service} also names servers that were left out: {left_out}",
                 name=self.directory.name,
                 service=discover.service,
-                outside=", ".join(found.outside),
+                left_out=found.left_out,
             )
         self.observer.servers_found(self.directory, servers)
         self.changed()
@@ -151,13 +154,7 @@ class ServerConnector:
         until = self._reactor.seconds() + self.directory.connect_patience
         failures: list[str] = []
         if self.directory.discover is not None and not self._candidates:
-            try:
-                self.found(await find_servers(self.directory.discover, self._reactor))
-            except NotFound as error:
-                self.not_found(str(error))
-                if self.in_force:
-                    self.observer.directory_failed(self.directory)
-                raise NoServer(str(error)) from None
+            await self._first_lookup(self.directory.discover, self.directory.connect_patience)
         for candidate, state in in_order(self.servers, self.directory.order, instead_of):
             server = candidate.server
             if server.url == instead_of:
@@ -184,6 +181,41 @@ class ServerConnector:
         if not others_only and any(self._state.is_current(state) for _, state in self.servers):
             self.observer.directory_failed(self.directory)
         raise NoServer("; ".join(failures) or "the directory has no other server")
+
+    async def _first_lookup(self, discover: DiscoverySettings, patience: float) -> None:
+        """Waits until DNS has named servers, for patience seconds at most. All who wait share one lookup, which goes on
+        when one of them leaves. Raises NoServer."""
+        untyped: Any = self._reactor
+        begun = self._lookup
+        lookup = begun or Trial()
+        answered = lookup.wait().addTimeout(patience, untyped)
+        if begun is None:
+            self._lookup = lookup
+            Deferred.fromCoroutine(self._look_up(discover, lookup))
+        why = f"{discover.service}: no answer within connect_patience"
+        try:
+            await answered
+            why = self._not_named
+        except TimeoutError:
+            pass
+        if not self._candidates:
+            if self.in_force:
+                self.observer.directory_failed(self.directory)
+            raise NoServer(why)
+
+    async def _look_up(self, discover: DiscoverySettings, lookup: Trial) -> None:
+        try:
+            self.found(await find_servers(discover, self._reactor))
+        except NotFound as error:
+            self._not_named = str(error)
+            self.not_found(self._not_named)
+        except Exception:  # noqa: BLE001 - those who wait are told, and the next sign-in asks again
+            log.failure("the servers that DNS names cannot be used", Failure())
+            self._not_named = f"{discover.service}: the servers that it names cannot be used"
+            self.not_found(self._not_named)
+        finally:
+            self._lookup = None
+            lookup.end()
 
     async def _session_link(self, server: ServerSettings, state: ServerState, patience: float) -> ServerLink:
         state.load.sessions += 1

@@ -41,8 +41,8 @@ class Down:
 
 
 class Trial:
-    """The one attempt that is made at a server that is down; others wait for how it ends. failed: it has, and not only
-    been given up."""
+    """One attempt that others wait for: at a server that is down, or to learn the servers' names. failed: it has, and
+    was not only given up."""
 
     def __init__(self) -> None:
         self.failed = False

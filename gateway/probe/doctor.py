@@ -125,9 +125,9 @@ class Doctor:
             return ()
         named = [f"{each.server.host} ({each.priority}, {each.weight})" for each in found.candidates]
         said = f"{discover.service} names {', '.join(named)} (priority, weight), for {found.ttl:.0f} s"
-        if found.outside:
+        if found.left_out:
             advice = "add their domains to discover.server_domains if these servers are meant"
-            section.warning(DISCOVERS, f"{said}; left out: {', '.join(found.outside)}", advice)
+            section.warning(DISCOVERS, f"{said}; left out: {found.left_out}", advice)
         else:
             section.ok(DISCOVERS, said)
         return [each.server for each in found.candidates]
