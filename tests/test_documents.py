@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import gateway
+from gateway.compilation import compiled_sources
 
 ROOT = Path(__file__).parents[1]
 # The package lies elsewhere where an installed one is tested.
@@ -42,17 +43,17 @@ def section(text, title):
 
 
 def listed_packages():
-    """The first column of the table of dependencies, as (name, the kind in parentheses)."""
+    """The first column of the table of dependencies, as (name, kind); a row may name several kinds in parentheses."""
     lines = [line for line in section(DECISIONS, "Dependencies").splitlines() if line.startswith("|")]
-    rows = [line.split("|")[1].strip() for line in lines[2:]]
-    return sorted((canonicalize_name(name), kind) for name, _, kind in (row.partition(" ") for row in rows))
+    rows = [line.split("|")[1].strip().partition(" ") for line in lines[2:]]
+    return sorted((canonicalize_name(name), kind) for name, _, kinds in rows for kind in kinds.strip("()").split(", "))
 
 
 def declared_packages():
     kinds = {
         "": PROJECT["project"]["dependencies"],
-        "(build)": PROJECT["build-system"]["requires"],
-        "(dev)": PROJECT["project"]["optional-dependencies"]["dev"],
+        "build": PROJECT["build-system"]["requires"],
+        "dev": PROJECT["project"]["optional-dependencies"]["dev"],
     }
     return sorted((canonicalize_name(Requirement(one).name), kind) for kind, all_ in kinds.items() for one in all_)
 
@@ -92,6 +93,22 @@ def test_what_the_gateway_imports_is_declared():
     """A package that another one brings along may be gone with that one's next version."""
     declared = {name for name, kind in declared_packages() if not kind}
     assert imported_packages() <= declared
+
+
+def test_what_is_compiled_is_what_the_decisions_say():
+    text = section(DECISIONS, "What is compiled")
+    of_whole_rooms, _, _ = text.partition("but for")
+    compiled = {path for path in compiled_sources(PACKAGE) if path.name != "__init__.py"}
+
+    assert set(re.findall(r"`gateway/(\w+)`", text)) == {path.parent.name for path in compiled}
+    modules = {
+        path
+        for room in re.findall(r"`gateway/(\w+)`", of_whole_rooms)
+        for path in PACKAGE.glob(f"{room}/*.py")
+        if path.name != "__init__.py"
+    }
+    left = {f"gateway/{path.parent.name}/{path.name}" for path in modules - compiled}
+    assert set(re.findall(r"`(gateway/\w+/\w+\.py)`", text)) == left
 
 
 def test_the_readme_names_every_server_that_the_tests_install():
