@@ -9,7 +9,7 @@ import pytest
 from tests.servers.gateway_process import PATIENCE, configuration
 from tests.servers.raw_client import RawClient
 from tests.servers.redis_server import PASSWORD, RedisServer
-from tests.servers.samba import USER_PASSWORD, running_samba
+from tests.servers.samba_domain import USER_PASSWORD, running_samba
 from tests.servers.sync_client import connect
 
 SUFFIX = "DC=corp,DC=example"
@@ -45,9 +45,9 @@ class Domain:
 
 
 @pytest.fixture(scope="module")
-def domain():
+def domain(pytestconfig):
     """A domain of its own: what the other tests share locks nobody out."""
-    with running_samba(users=20) as settings:
+    with running_samba(pytestconfig.cache.mkdir("samba"), users=20) as settings:
         yield Domain(settings)
 
 
