@@ -253,14 +253,15 @@ def test_it_tells_of_binds_under_way_and_whether_one_that_needs_an_account_ever_
     assert told() == (2, True, False)
     h.answer(2, m.BindResponse(LDAPResult(49)))
     assert told() == (3, True, False)
-    h.answer(3, m.BindResponse(OK))
+    h.connected()
+    h.answer(1, m.BindResponse(OK))
     assert told() == (3, False, True)
     h.send(bind("svc-sync@corp.example"), start=4)
-    h.answer(4, m.BindResponse(LDAPResult(49)))
+    h.answer(2, m.BindResponse(LDAPResult(49)))
     assert told() == (4, False, True)
-    # What the policy refuses is under way for nobody.
+    # What the policy refuses is a try as well, lest somebody send nothing else; it is under way until its answer goes.
     h.send(bind("elsewhere@evil.example"), start=5)
-    assert told() == (4, False, True)
+    assert told() == (5, False, True)
 
 
 PER_SOURCE = LockoutSettings(3, 100, per_source=5)
