@@ -163,9 +163,7 @@ class ClientConnection:
 
     def dataReceived(self, data: bytes) -> None:
         if self._session is not None:
-            self._turn.begin(self._event())
-            self._run(self._session.client_data(data, self._working_since))
-            self._end_turn()
+            self._run(self._session.client_data(data, self._event()))
         elif self._to_client is None:
             # OpenSSL's part of a connection is some 50 kB: whoever never speaks does not get it.
             self._begin_tls(data)
@@ -275,23 +273,16 @@ class ClientConnection:
         self.abort(Reason.displaced, REASONS[Reason.displaced].meaning)
         self.transport.abortConnection()
 
-    # Turns.
-
-    def _end_turn(self) -> None:
-        session = self._session
-        self._turn.end(self._working_since, session is not None and session.waits_for_turn)
+    # Commands.
 
     def _go_on(self) -> None:
         """The session's turn has come again."""
         if self._session is not None:
-            self._turn.begin(self._event())
-            self._run(self._session.go_on(self._working_since))
-            self._end_turn()
-
-    # Commands.
+            self._run(self._session.go_on(self._event()))
 
     def _event(self) -> float:
         """The time of an event that the session is now told of."""
+        self._turn.begin()
         self._working_since = monotonic()
         return self._working_since
 
@@ -303,6 +294,7 @@ class ClientConnection:
     def _run(self, commands: list[Command]) -> None:
         self._execute(commands)
         self._count_work()
+        self._turn.end(self._working_since, self._session is not None and self._session.waits_for_turn)
         if self._session is not None:
             if not self._has_bound:
                 self._tell_place(self._session)

@@ -16,6 +16,7 @@ SHARE: Final = 0.002
 # The part of a session's time that is no work of which another one would have to wait: a client that works no more than
 # that comes as soon as one that has just connected.
 FREE: Final = 0.1
+_NOT_BEGUN: Final = -1.0
 
 
 class Turns:
@@ -65,32 +66,40 @@ class Turns:
 
 class Turn:
     """One session's. go_on: handles more of what waits; called in a later turn of the loop, whatever has become of the
-    session."""
+    session.
+
+    Between begin and end is one event that the session is told of. It counts from the first request on that is handled
+    because of it: what a server sends holds the loop as well, but no client can have more of that than it may read.
+    """
 
     __slots__ = ("_begun", "_behind", "_go_on", "_since", "_turns", "_waits")
 
     def __init__(self, turns: Turns, go_on: Callable[[], None]) -> None:
         self._turns = turns
         self._go_on = go_on
-        self._begun = 0.0
+        self._begun = _NOT_BEGUN
         # Seconds of work beyond what is free, as of when.
         self._behind = 0.0
         self._since = 0.0
         self._waits = False
 
-    def begin(self, now: float) -> None:
-        self._begun = now
+    def begin(self) -> None:
+        self._begun = _NOT_BEGUN
 
     def goes_on(self) -> bool:
         """Whether one more request may be handled now."""
-        return self._turns.has_left(self._turns.clock() - self._begun)
+        now = self._turns.clock()
+        if self._begun == _NOT_BEGUN:
+            self._begun = now
+        return self._turns.has_left(now - self._begun)
 
     def end(self, now: float, waits: bool) -> None:
         """waits: more is to be handled."""
-        worked = now - self._begun
-        self._behind = max(0.0, self._behind - (now - self._since) * FREE) + worked
-        self._since = now
-        self._turns.used(worked)
+        if self._begun != _NOT_BEGUN:
+            worked = now - self._begun
+            self._behind = max(0.0, self._behind - (now - self._since) * FREE) + worked
+            self._since = now
+            self._turns.used(worked)
         if waits and not self._waits:
             self._waits = True
             self._turns.wait(self, self._behind)

@@ -80,6 +80,34 @@ def test_what_comes_before_the_malformed_octets_is_answered_first(certificates, 
         assert isinstance(session.event(), Disconnection)
 
 
+def test_much_that_comes_at_once_is_answered_in_its_order(certificates, gateway):
+    with RawClient(gateway.port, certificates.ca_file) as session:
+        asked = [session.client.search(ROOT_DSE) for _ in range(1000)]
+        session.socket.sendall(b"".join(each.data for each in asked))
+        for each in asked:
+            assert session.result(each.message_id)[1].code == 0
+
+
+def test_much_that_comes_behind_a_bind_is_answered_once_that_has_ended(certificates, server_certificates, tmp_path):
+    with StubServer(server_certificates, accept_binds) as server:
+        directory = {"servers": [{"url": server.url, "server_name": "localhost"}], "ca_file": server.ca_file}
+        client = {"sync_accounts": ["svc@corp.example"], "base_dns": ["DC=corp,DC=example"], "attributes": ["cn"]}
+        with (
+            GatewayProcess(tmp_path, configuration(certificates, directory, client)) as running,
+            RawClient(running.port, certificates.ca_file) as session,
+        ):
+            bind = BindRequest(3, "svc@corp.example", SimpleAuthentication(b"Stub-Passw0rd"))
+            asked = [bind, *[ROOT_DSE] * 1000]
+            messages = [encode(LDAPMessage(number, request)) for number, request in enumerate(asked, 1)]
+            session.socket.sendall(b"".join(messages))
+            answered = Framer(2**20)
+            for number, request in enumerate(asked, 1):
+                for _ in range(1 if request is bind else 2):
+                    while (message := answered.next_message()) is None:
+                        answered.feed(session.socket.recv(65_536))
+                    assert decode_response(message).message_id == number
+
+
 def test_the_notice_is_an_extended_response_with_message_id_0(certificates, gateway):
     with RawClient(gateway.port, certificates.ca_file) as session:
         session.socket.sendall(b"\x00")

@@ -42,7 +42,7 @@ class Session:
         self.go_on()
 
     def go_on(self):
-        self.turn.begin(self.loop.now)
+        self.turn.begin()
         while self.work and self.turn.goes_on():
             self.loop.now += self.work.pop(0)
             self.handled.append(self.loop.now)
@@ -125,6 +125,27 @@ def test_a_client_that_works_little_is_not_behind_for_it():
     loop.iterate()
     assert len(other.handled) == 1001
     assert len(new.handled) == 1
+
+
+def test_an_event_without_a_request_is_no_work():
+    loop, (session, _) = sessions(2)
+    session.turn.begin()
+    loop.now += 10 * SHARE
+    session.turn.end(loop.now, False)
+    assert loop.planned == []
+    session.receive(SHARE / 10)
+    assert session.work == []
+
+
+def test_a_request_that_is_handled_at_another_event_than_its_coming_counts():
+    loop, crowd = sessions(100)
+    for session in crowd:
+        # As where the end of a bind lets the next one begin.
+        session.work.append(SHARE / 2)
+        session.go_on()
+    assert loop.now <= 2 * SHARE
+    while any(session.work for session in crowd):
+        assert loop.iterate() <= 2 * SHARE
 
 
 def test_a_session_that_is_gone_is_passed_over():
