@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import compare, profiling, soak, start
+from bench import compare, fairness, profiling, soak, start
 from bench.compiled import ROOT, compiled_gateway
 from bench.measure import machine
 
@@ -30,6 +30,9 @@ def main() -> None:
     soaked.add_argument("--only", metavar="NAME,...", help=f"of {','.join(soak.ATTACKS)}; default: all of them")
     soaked.add_argument("--entries", type=_count, default=20_000)
     soaked.add_argument("--uncompiled", action="store_true")
+    fair = commands.add_parser("fairness", help="what one client waits while others send what takes long")
+    fair.add_argument("--only", metavar="NAME,...", help=f"of {','.join(fairness.INPUTS)}; default: all of them")
+    fair.add_argument("--uncompiled", action="store_true")
     commands.add_parser("start", help="how soon `run` serves")
     given = parser.parse_args()
     # So that what was started is ended by SIGTERM too.
@@ -45,6 +48,11 @@ def main() -> None:
             code = ROOT if given.uncompiled else compiled_gateway()
             print(machine("not compiled" if given.uncompiled else "compiled"), flush=True)
             for figure in soak.soak(_chosen(parser, given.only, soak.ATTACKS), given.entries, code):
+                print(f"\n{figure.markdown()}")
+        elif given.command == "fairness":
+            code = ROOT if given.uncompiled else compiled_gateway()
+            print(machine("not compiled" if given.uncompiled else "compiled"), flush=True)
+            for figure in fairness.fairness(_chosen(parser, given.only, fairness.INPUTS), code):
                 print(f"\n{figure.markdown()}")
         else:
             print(f"{machine('not compiled')}\n\n{start.measure().markdown()}")

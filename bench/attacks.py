@@ -17,6 +17,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from bench.wire import Scanner
+from tests.hostile import octets
 from tests.hostile.from_clients import FAMILIES
 
 # Connections that are opened within a second, where nothing else is said.
@@ -218,7 +220,7 @@ def hostile(port: int, seconds: float, count: int) -> Counter[str]:
 
 def _insist(port: int, until: float, number: int, outcome: Counter[str]) -> None:
     chance = random.Random(number)
-    cases = [octets for family in FAMILIES.values() for _, octets, _ in family]
+    cases = [case for family in FAMILIES.values() for _, case, _ in family]
     context = _context()
     pace = _Pace(10)
     while time.monotonic() < until:
@@ -238,8 +240,65 @@ def _insist(port: int, until: float, number: int, outcome: Counter[str]) -> None
             pace.wait()
 
 
+# In each name of 1,000 characters and more as much as can be is left open: quotes, backslashes, types that may be none.
+_HARD = ('o="\\\\&" "",', "x=\u00e9\\\\,\\&+", 'x="\\5c&"+', 'a=" \\\\&",')
+_SUFFIX = ",OU=Staff,DC=corp,DC=example"
+# Of names that are as long as a bind may be, and fold to something much longer.
+_LONG = (f"CN={chr(0xFDFA) * 2700}{_SUFFIX}", f"CN={'a, ' * 2700}{_SUFFIX}", "cn=\u00e9," * 98 + "dc=x")
+_PIPELINED = 200
+
+
+def hard(port: int, seconds: float, count: int) -> Counter[str]:
+    """Binds with names that are hard to read, 200 at a time on each of so many connections."""
+    names = ((unit * 1024)[: 1024 - len(_SUFFIX)] + _SUFFIX for unit in _HARD)
+    return _pipelined(port, seconds, count, [octets.bind(name) for name in names])
+
+
+def long(port: int, seconds: float, count: int) -> Counter[str]:
+    """Binds with names of 8 kB, likewise."""
+    return _pipelined(port, seconds, count, [octets.bind(name) for name in _LONG])
+
+
+def short(port: int, seconds: float, count: int) -> Counter[str]:
+    """Searches for the root DSE, which the gateway answers itself, likewise."""
+    return _pipelined(port, seconds, count, [octets.search(base="", scope=octets.enumerated(0))])
+
+
+def _pipelined(port: int, seconds: float, count: int, requests: list[bytes]) -> Counter[str]:
+    outcome: Counter[str] = Counter()
+    until = time.monotonic() + seconds
+    threads = [threading.Thread(target=_pipeline, args=(port, until, i, requests, outcome)) for i in range(count)]
+    for thread in threads:
+        thread.start()
+    print("under way", flush=True)
+    for thread in threads:
+        thread.join()
+    return outcome
+
+
+def _pipeline(port: int, until: float, number: int, requests: list[bytes], outcome: Counter[str]) -> None:
+    batch = b"".join(requests[i % len(requests)] for i in range(_PIPELINED))
+    context = _context()
+    while time.monotonic() < until:
+        try:
+            with context.wrap_socket(_open(port, f"127.0.0.{100 + number % 20}")) as connection:
+                scanner = Scanner()
+                while time.monotonic() < until:
+                    connection.sendall(batch)
+                    answered = 0
+                    while answered < _PIPELINED and time.monotonic() < until:
+                        received = connection.recv(65_536)
+                        if not received:
+                            raise ConnectionResetError
+                        answered += len(scanner.feed(received))
+                    outcome["answered"] += answered
+        except OSError:
+            outcome["connections lost"] += 1
+            time.sleep(0.1)
+
+
 ATTACKS: dict[str, Callable[[int, float, int], Counter[str]]] = {
-    each.__name__: each for each in (silent, own, loris, unlisted, hostile)
+    each.__name__: each for each in (silent, own, loris, unlisted, hostile, hard, long, short)
 }
 
 

@@ -92,14 +92,15 @@ def _endure(attack: Attack, server: Server, target: Running, users: int) -> tupl
     sync.clear()
     most = before
     with ExitStack() as started:
-        attackers = [started.enter_context(_attacker(kind, target.port, count)) for kind, count in attack.kinds]
-        for attacker in attackers:
-            attacker.wait_until_under_way()
+        seconds = ATTACKED + _SPARE
+        attackers = [started.enter_context(attacker(kind, target.port, count, seconds)) for kind, count in attack.kinds]
+        for each in attackers:
+            each.wait_until_under_way()
         used, began = cpu_seconds(target.pid), time.monotonic()
         _repeat(sync, ATTACKED)
         busy = (cpu_seconds(target.pid) - used) / (time.monotonic() - began)
         most = max(most, resident(target.pid))
-        outcomes = [attacker.outcome() for attacker in attackers]
+        outcomes = [each.outcome() for each in attackers]
     attacked, longer = Sample(sync.rates), Sample(sync.times).median / whole.median
     after = _recovered(target, before)
     ratio = attacked.median / undisturbed.median
@@ -172,7 +173,7 @@ def _repeat(sync: _Sync, seconds: float) -> None:
         sync.run()
 
 
-class _Attacker:
+class Attacker:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
@@ -192,16 +193,17 @@ class _Attacker:
 
 
 @contextmanager
-def _attacker(kind: str, port: int, count: int) -> Iterator[_Attacker]:
+def attacker(kind: str, port: int, count: int, seconds: float) -> Iterator[Attacker]:
+    """A process of bench.attacks, which ends by itself after so many seconds, or with the context."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.attacks", kind, str(port), str(ATTACKED + _SPARE), str(count)],
+        [sys.executable, "-m", "bench.attacks", kind, str(port), str(round(seconds)), str(count)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
     )
     try:
-        yield _Attacker(process)
+        yield Attacker(process)
     finally:
         process.kill()
         process.wait()
