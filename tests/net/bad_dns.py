@@ -23,10 +23,8 @@ class BadDns:
         self.answering = answering
         self.asked: list[bool] = []
         self.connections: list[socket.socket] = []
-        self._udp = socket.socket(type=socket.SOCK_DGRAM)
-        self._udp.bind(("127.0.0.1", 0))
+        self._tcp, self._udp = _bound_alike()
         self.port: int = self._udp.getsockname()[1]
-        self._tcp = socket.create_server(("127.0.0.1", self.port))
         self._threads = [threading.Thread(target=target) for target in (self._serve_udp, self._serve_tcp)]
         for thread in self._threads:
             thread.start()
@@ -72,6 +70,21 @@ class BadDns:
                     answer = self.answering(question, True)
                     if answer is not None:
                         connection.sendall(len(answer).to_bytes(2, "big") + answer)
+
+
+def _bound_alike() -> tuple[socket.socket, socket.socket]:
+    """Sockets of TCP and UDP with one number. The kernel chooses that of TCP; somebody else may have it for UDP."""
+    for _ in range(20):
+        tcp = socket.create_server(("127.0.0.1", 0))
+        udp = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            udp.bind(tcp.getsockname())
+        except OSError:
+            tcp.close()
+            udp.close()
+        else:
+            return tcp, udp
+    raise OSError("no port is free for both TCP and UDP")
 
 
 def _has_ended(connection: socket.socket) -> bool:

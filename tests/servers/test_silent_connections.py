@@ -5,6 +5,7 @@ import itertools
 import socket
 import ssl
 import threading
+import time
 
 import pytest
 
@@ -89,7 +90,11 @@ def test_a_sync_from_the_same_address_is_whole(certificates, slapd, start_gatewa
         assert attack.begun.wait(4 * PATIENCE)
         for _ in range(SYNCS):
             assert found() == undisturbed
-        assert samples(running.admin_port)["ldap_gateway_refusals_total", "", "displaced"] > 0
+        until = time.monotonic() + PATIENCE
+        while samples(running.admin_port)["ldap_gateway_refusals_total", "", "displaced"] == 0:
+            # The attack goes on: the places fill up, however slow the machine is.
+            assert time.monotonic() < until
+            time.sleep(0.05)
     # One line for the address, however many there were.
     assert len([line for line in running.log().splitlines() if "displaced:" in line]) <= 2
     assert "Traceback" not in running.log()
