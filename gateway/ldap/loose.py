@@ -79,7 +79,7 @@ class _Forms:
 
 
 def _form(character: str) -> str:
-    """As OpenLDAP and Samba read a character, and as Active Directory reads it where that is no contradiction."""
+    """The form that OpenLDAP and Samba give a character, and Active Directory where that is no contradiction."""
     text = _syllable(character)
     for _ in range(_MOST_ROUNDS):
         before = text
@@ -99,7 +99,7 @@ def _syllable(character: str) -> str:
 
 
 def _part(character: str) -> str:
-    """Of a character that has no decomposition."""
+    """The form of a character that has no decomposition."""
     if character.isascii():
         return character.lower() if "!" <= character <= "~" else ""
     if character in _REPEATS or character in _LENGTHENS:
@@ -156,7 +156,7 @@ def _plainest(character: str, name: str) -> str:
 
 
 def _sorted_form(character: str) -> str:
-    """As Active Directory reads a character."""
+    """The form that Active Directory gives a character."""
     if character in _UNSORTED:
         return ""
     category = unicodedata.category(character)

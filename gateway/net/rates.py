@@ -59,7 +59,7 @@ class SessionRates:
         return None
 
     def may_mend(self, account: str, characters: int, now: float) -> bool:
-        """Of a name that lacks its escapes. account: "" before a bind, where the source is counted."""
+        """Whether a name that lacks its escapes may be mended. account: "" before a bind: the source counts then."""
         if account:
             rate = self._limits.mending_per_account
             return self._rates.mending_accounts.take(self._key(account), rate, now, characters)

@@ -20,7 +20,7 @@ _NOT_BEGUN: Final = -1.0
 
 
 class Turns:
-    """Of all sessions on one event loop. clock: in seconds, monotonic."""
+    """The turns of all sessions on one event loop. clock: in seconds, monotonic."""
 
     def __init__(self, reactor: Reactor, clock: Callable[[], float] = monotonic) -> None:
         self.clock = clock

@@ -85,13 +85,13 @@ class Waiting(Generic[Item]):
             del self._queues[source]
 
     def oldest(self, source: str) -> Item | None:
-        """Of this source."""
+        """The item of this source that came first; None where it has none."""
         queue = self._queues.get(source)
         found = None if queue is None else queue.first()
         return None if found is None else found[1]
 
     def oldest_of_most(self) -> Item | None:
-        """Of the source that has most; of several, that which has had so many for the longest time."""
+        """The first item of the source that has most; of several, of the one that has had so many for longest."""
         if not self._most:
             return None
         return self.oldest(next(iter(self._having[self._most])))
