@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from gateway.ldap import messages as m
@@ -20,8 +19,8 @@ from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
 from gateway.relay.settings import SessionLimits
 from gateway.state.attempts import Attempts, AttemptsInMemory
-from gateway.state.counted_account import Attempt
 from tests.policy.policies import policy
+from tests.relay.counted_attempts import CountedAttempts
 from tests.relay.harness import OK, bind, done, split
 
 INSIDE = "CN=jane,OU=Staff,DC=corp,DC=example"
@@ -100,7 +99,7 @@ class World:
         self._events: list[tuple[float, int, int, Callable[[], list[c.Command]]]] = []
         self._connection = 0
         self._name = ""
-        self._under_way: list[tuple[GuardedAccount, Attempt]] = []
+        self._counted = CountedAttempts(self.attempts, self._admitted)
 
     # The session's commands.
 
@@ -119,21 +118,15 @@ class World:
             elif isinstance(command, c.Audit):
                 self.audit.append(command.record)
             elif isinstance(command, c.AdmitAttempt):
-                self.attempts.begin(command.account, command.settings, partial(self._admitted, command.account))
+                self._counted.begin(command)
             elif isinstance(command, c.AttemptEnded):
-                # The account is the very one that the session began the attempt with.
-                under_way = next(place for place in self._under_way if place[0] is command.account)
-                self._under_way.remove(under_way)
-                self.attempts.end(under_way[1], command.verdict)
+                self._counted.end(command)
             elif isinstance(command, c.JoinAccounts):
                 self.attempts.join(command.alias, command.account)
             elif isinstance(command, c.CloseClient):
                 self.seen.append((round(self.now - self.start, 6), b"closed"))
 
-    def _admitted(self, account: GuardedAccount, answer: Attempt | GuardRefusal) -> None:
-        if isinstance(answer, Attempt):
-            self._under_way.append((account, answer))
-        refusal = answer if isinstance(answer, GuardRefusal) else None
+    def _admitted(self, account: GuardedAccount, refusal: GuardRefusal | None) -> None:
         self.do(self.session.attempt_admitted(account, refusal, self.now))
 
     def _later(self, seconds: float, event: Callable[[], list[c.Command]]) -> None:

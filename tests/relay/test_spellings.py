@@ -1,7 +1,5 @@
 """Guesses in other spellings of a name: all of them together reach a server no more often than the guard permits."""
 
-from functools import partial
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,11 +7,11 @@ from hypothesis import strategies as st
 from gateway.ldap import messages as m
 from gateway.ldap.dn import escape_value, parse
 from gateway.ldap.results import LDAPResult
-from gateway.policy.lockout import GuardRefusal, LockoutSettings
+from gateway.policy.lockout import LockoutSettings
 from gateway.relay import commands as c
 from gateway.state.attempts import AttemptsInMemory
-from gateway.state.counted_account import Attempt
 from tests.examples import examples
+from tests.relay.counted_attempts import CountedAttempts
 from tests.relay.harness import Harness, bind
 from tests.spellings import spellings
 
@@ -29,27 +27,20 @@ class Guarded(Harness):
 
     def __init__(self, attempts, **changes):
         super().__init__(lockout=LockoutSettings(failures=FAILURES), **changes)
-        self.attempts_of_all = attempts
-        self.under_way = []
+        self.counted = CountedAttempts(attempts, self._admitted)
 
     def do(self, commands):
         for command in commands:
             if isinstance(command, c.AdmitAttempt):
-                self.attempts_of_all.begin(command.account, command.settings, partial(self._admitted, command.account))
+                self.counted.begin(command)
             elif isinstance(command, c.AttemptEnded):
-                # The account is the very one that the session began the attempt with.
-                under_way = next(place for place in self.under_way if place[0] is command.account)
-                self.under_way.remove(under_way)
-                self.attempts_of_all.end(under_way[1], command.verdict)
+                self.counted.end(command)
             elif isinstance(command, c.ConnectServer):
                 self.connected()
             else:
                 super().do([command])
 
-    def _admitted(self, account, answer):
-        if isinstance(answer, Attempt):
-            self.under_way.append((account, answer))
-        refusal = answer if isinstance(answer, GuardRefusal) else None
+    def _admitted(self, account, refusal):
         self.do(self.session.attempt_admitted(account, refusal, self.now))
 
     def guess(self, name):
