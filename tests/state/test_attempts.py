@@ -436,3 +436,8 @@ def test_the_table_never_outgrows_its_limit_and_never_forgets_a_guarded_account(
         elif answer is GuardRefusal.full:
             assert sum(guarded.values()) == 3 and not guarded[name]
         assert len(tried.attempts._accounts) <= 3
+        for each in NAMES:
+            if tried.attempts._accounts.get(each) is None:
+                # Whoever was not guarded may be forgotten, with the failures so far.
+                assert not guarded[each]
+                known[each] = Tried()
