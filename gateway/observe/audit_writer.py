@@ -77,6 +77,7 @@ class AuditWriter:
         self._put = 0
         self._done = 0
         self._reopen_after: int | None = None
+        self._reopen_calls = 0
         self._reopen_at = 0.0
         self._reopen_problem = ""
         self._next_output: Output | None = None
@@ -107,6 +108,7 @@ class AuditWriter:
         """Once what was put before is written, or cannot be."""
         with self._lock:
             self._reopen_after = self._put
+            self._reopen_calls += 1
             self._reopen_at = 0.0
             self._call()
 
@@ -166,6 +168,8 @@ class AuditWriter:
                 None if self._reopen_after is None else self._retry,
             )
             self._idle = False
+            # All that was asked so far is looked at from here on; what is asked later ends the pause.
+            self._called = False
             size = sum(len(line.octets) for line in self._taken)
             while self._queue and size < _BATCH:
                 line = self._queue.popleft()
@@ -183,7 +187,6 @@ class AuditWriter:
                 self._lock.wait_for(lambda: self._called, self._retry / 10 if self._closing else self._retry)
             else:
                 self._lock.wait_for(lambda: self._called or self.health.waiting >= _BATCH, COLLECT)
-            self._called = False
 
     def _change_output(self) -> None:
         with self._lock:
@@ -225,7 +228,7 @@ class AuditWriter:
 
     def _reopen_if_due(self, failing: bool) -> None:
         with self._lock:
-            after = self._reopen_after
+            after, calls = self._reopen_after, self._reopen_calls
             if after is None or (self._done < after and not failing) or monotonic() < self._reopen_at:
                 return
         try:
@@ -238,7 +241,8 @@ class AuditWriter:
             )
             return
         with self._lock:
-            if self._reopen_after == after:
+            # The file may have been moved once more in the meantime.
+            if self._reopen_calls == calls:
                 self._reopen_after = None
             # What failed before may succeed now.
             self._called = self._called or failing

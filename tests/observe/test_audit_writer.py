@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import threading
 import time
 
 import pytest
@@ -27,10 +28,10 @@ def until(reached):
 
 
 class Started:
-    def __init__(self, limit=10**6):
+    def __init__(self, limit=10**6, retry=0.02):
         self.output = Taking()
         self.said = []
-        self.writer = AuditWriter(self.output, limit, loss_line, lambda *said: self.said.append(said), retry=0.02)
+        self.writer = AuditWriter(self.output, limit, loss_line, lambda *said: self.said.append(said), retry)
 
 
 @pytest.fixture
@@ -182,6 +183,35 @@ def test_a_reopening_comes_after_what_was_put_before_it(start):
     (after,) = audit.output.reopened_after
     assert after >= 3000
     assert (LogLevel.info, "audit: memory: opened anew") in audit.said
+
+
+def test_a_reopening_waits_for_no_clock(start):
+    audit = start(retry=10 * PATIENCE)
+    for number in range(5):
+        # While the thread waits for more records to write together with this one.
+        audit.writer.put(line(number))
+        until(lambda: not audit.writer.health.waiting)
+        audit.writer.reopen()
+        until(lambda: audit.output.reopened_after)
+        audit.output.reopened_after.clear()
+
+
+def test_a_reopening_that_is_asked_for_during_another_one_comes_after_it(start):
+    audit = start()
+    begun, goes_on = threading.Event(), threading.Event()
+    reopen = audit.output.reopen
+
+    def slow():
+        reopen()
+        begun.set()
+        assert goes_on.wait(PATIENCE)
+
+    audit.output.reopen = slow
+    audit.writer.reopen()
+    assert begun.wait(PATIENCE)
+    audit.writer.reopen()
+    goes_on.set()
+    until(lambda: len(audit.output.reopened_after) == 2)
 
 
 def test_a_reopening_does_not_wait_for_what_cannot_be_written(start):
