@@ -37,7 +37,7 @@ PLANTED = {
     "output, in Base64": "CliRunner().invoke(Command('x', callback=lambda: print(b64encode(b'ab' + MARK.encode()))))",
 }
 
-TEST = """
+HEAD = """
 import logging, subprocess, sys
 from base64 import b64encode
 import pytest
@@ -52,17 +52,21 @@ GATEWAY = [sys.executable, "-c", "import sys; print('Passw' + '0rd' if 'print' i
 
 def test_before():
     pass
+"""
 
-def test_that_leaks(tmp_path):
+TEST = """
+def test_that_leaks_{number}(tmp_path):
     {planted}
 
-def test_behind():
+def test_behind_{number}():
     pass
 """
 
 
-def run(tmp_path, planted):
-    (tmp_path / "test_planted.py").write_text(TEST.replace("{planted}", planted))
+def run(tmp_path, *planted):
+    """A run of tests of which each does what is planted, with one that leaks nothing behind it."""
+    tests = [TEST.replace("{number}", str(number)).replace("{planted}", each) for number, each in enumerate(planted)]
+    (tmp_path / "test_planted.py").write_text("".join([HEAD, *tests]))
     (tmp_path / "conftest.py").write_text("from tests.conftest import *\n")
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path],
@@ -75,15 +79,34 @@ def run(tmp_path, planted):
     )
 
 
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    """The end of a run in which each channel was given a password by a test of its own."""
+    ended = run(tmp_path_factory.mktemp("planted"), *PLANTED.values())
+    assert ended.returncode == 1, ended.stdout
+    assert f"{1 + 2 * len(PLANTED)} passed" in ended.stdout
+    return ended.stdout
+
+
+def leaks(output):
+    return output.partition("passwords that the gateway emitted")[2].splitlines()[1:]
+
+
 @pytest.mark.parametrize("channel", PLANTED)
-def test_a_planted_password_is_found(tmp_path, channel):
+def test_a_planted_password_is_found(planted, channel):
+    test = f"test_that_leaks_{list(PLANTED).index(channel)}:"
+    assert [line for line in leaks(planted) if test in line and channel.partition(",")[0] in line], planted
+
+
+def test_no_password_is_found_where_none_was_planted(planted):
+    assert not [line for line in leaks(planted) if "test_before" in line or "test_behind" in line]
+
+
+@pytest.mark.parametrize("channel", ["output", "Twisted's log"])
+def test_one_planted_password_fails_the_run(tmp_path, channel):
     ended = run(tmp_path, PLANTED[channel])
     assert ended.returncode == 1, ended.stdout
-    assert "3 passed" in ended.stdout
-    said = ended.stdout.partition("passwords that the gateway emitted")[2].splitlines()[1:]
-    found = [line for line in said if "test_that_leaks" in line and channel.partition(",")[0] in line]
-    assert found, ended.stdout
-    assert not [line for line in said if "test_before" in line or "test_behind" in line]
+    assert "3 passed" in ended.stdout and "test_that_leaks_0" in ended.stdout
 
 
 def test_nothing_planted_is_nothing_found(tmp_path):
