@@ -112,6 +112,8 @@ class ClientConnection:
         self._reactor = reactor
         self._label = label
         self._session: Session | None = None
+        # The client's connection is. A bind that a server has been sent goes on without it.
+        self._lost = False
         self._to_client: WriteWindow | None = None
         self._link: ServerLink | None = None
         self._to_server: WriteWindow | None = None
@@ -179,15 +181,21 @@ class ClientConnection:
         to_client, self._to_client = self._to_client, None
         if to_client is not None:
             to_client.stopProducing()
-        session, self._session = self._session, None
-        if session is not None:
-            self._execute(session.client_lost(self._event()))
+        if self._closing is not None:
+            self._closing.end()
+        self._lost = True
+        if self._session is not None:
+            self._run(self._session.client_lost(self._event()))
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        """The client has gone, and nothing of the session is under way any more."""
+        self._session = None
         self._close_server()
         timer, self._timer = self._timer, None
         if timer is not None and timer.active():
             timer.cancel()
-        if self._closing is not None:
-            self._closing.end()
         self._place.leave()
         self._ended(self)
 
@@ -296,6 +304,9 @@ class ClientConnection:
         self._count_work()
         self._turn.end(self._working_since, self._session is not None and self._session.waits_for_turn)
         if self._session is not None:
+            if self._lost and not self._session.busy:
+                self._end()
+                return
             if not self._has_bound:
                 self._tell_place(self._session)
             self._arm()

@@ -82,6 +82,8 @@ class Exchange:
     ) -> None:
         self.open: dict[int, Operation] = {}
         self.now = now
+        # Why nobody waits for answers any more; None as long as somebody does.
+        self._deserted: Reason | None = None
         self._policy = policy
         self._limits = limits
         self._facts = facts
@@ -203,7 +205,7 @@ class Exchange:
         upstream = self._upstream
         # While a bind runs nothing else is open.
         operation = next(iter(self.open.values()), None)
-        if operation is None or operation.sent_again or operation.upstream_id is None:
+        if self._deserted is not None or operation is None or operation.sent_again or operation.upstream_id is None:
             return False
         step = operation.step
         if not isinstance(step, Ask) or not isinstance(step.request, BindRequest):
@@ -331,6 +333,9 @@ class Exchange:
 
     def finish(self, operation: Operation, outcome: Outcome) -> None:
         """Ends an operation with its one final answer, which is sent at once, or at the floor of a refused bind."""
+        if self._deserted is not None:
+            self._finish_unheard(operation, outcome, self._deserted)
+            return
         if isinstance(operation.request, BindRequest) and outcome.account is None:
             # The session is anonymous now (RFC 4511 4.2.1), so the connection must not keep anybody's identity. It goes
             # after a wrong password as well: else the next bind would be faster there, and tell the two apart.
@@ -338,6 +343,15 @@ class Exchange:
             if outcome.result.code == ResultCode.invalidCredentials and self._withhold(operation, outcome):
                 return
         self._answer_client(operation, outcome)
+
+    def _finish_unheard(self, operation: Operation, outcome: Outcome, why: Reason) -> None:
+        """Ends an operation of which nobody is told. The audit says how it ended as well as why."""
+        operation.record.add_detail(outcome.detail)
+        if outcome.reason is not None:
+            operation.record.add_detail(REASONS[why].meaning)
+        self._close_operation(operation, outcome.reason or why, None)
+        if not self.open:
+            self.drop_server()
 
     def _withhold(self, operation: Operation, outcome: Outcome) -> bool:
         """Keeps a refused bind open until its floor, so that nobody learns from the time how far it came. False where
@@ -379,9 +393,9 @@ class Exchange:
         if operation in self._turns:
             self._turns.remove(operation)
         if operation.attempts:
-            # A stranger who leaves before the answer has still made the server count a wrong password. A service that
-            # leaves because a server is slow must not find its account guarded for it.
-            left = sent and reason is Reason.client_gone and not any(one.sync for one in operation.attempts)
+            # A stranger who has left may have made the server count a wrong password, though it did not answer in time.
+            # A service that leaves because a server is slow must not find its account guarded for it.
+            left = sent and self._deserted is not None and not any(one.sync for one in operation.attempts)
             for one in operation.attempts:
                 self._output.command(AttemptEnded(one, Verdict.wrong if left else Verdict.neither))
             operation.attempts.clear()
@@ -411,6 +425,20 @@ class Exchange:
         """Ends it without an answer, which nobody waits for."""
         self._give_up(operation)
         self._close_operation(operation, reason, None)
+
+    def desert(self, why: Reason) -> None:
+        """Nobody waits for answers any more: ends everything but a bind that a server has been sent. What that server
+        says of the password counts, whoever leaves before it does; else there would be no end of guesses."""
+        self._deserted = why
+        for operation in list(self.open.values()):
+            if not _tries_password(operation):
+                self.abandon(operation, why)
+        if not self.open:
+            self.drop_server()
+
+    def tries_password(self) -> bool:
+        """Whether a server has been sent a bind and not answered it."""
+        return any(_tries_password(operation) for operation in self.open.values())
 
     def admit(self, account: GuardedAccount, refusal: GuardRefusal | None) -> None:
         """What AdmitAttempt asked for. refusal: None where the attempt is admitted."""
@@ -586,3 +614,7 @@ class Exchange:
 
     def _waits_for_server(self) -> bool:
         return any(operation.upstream_id is not None for operation in self.open.values())
+
+
+def _tries_password(operation: Operation) -> bool:
+    return bool(operation.attempts) and operation.upstream_id is not None

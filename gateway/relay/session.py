@@ -130,7 +130,7 @@ class Session:
     def deadline(self) -> float | None:
         """When tick must be called, unless an event comes earlier; None for never."""
         if self._closed:
-            return None
+            return self._exchange.deadline()
         clock = self._clocks.next(idle=not self._exchange.open)
         due = self._exchange.deadline()
         if clock is None or (due is not None and due < clock[0]):
@@ -157,7 +157,7 @@ class Session:
         """The client connection is gone, whoever ended it."""
         self._at(now)
         if not self._closed:
-            self._end_silently(Reason.client_gone)
+            self._end_silently()
         return self._flush()
 
     def client_held(self, now: float) -> None:
@@ -234,7 +234,7 @@ class Session:
         due = self.deadline()
         if due is None or due > now:
             return []
-        clock = self._clocks.next(idle=not self._exchange.open)
+        clock = None if self._closed else self._clocks.next(idle=not self._exchange.open)
         if clock is not None and clock[0] <= now:
             expired = clock[1]
             if expired.reason is not Reason.idle:
@@ -256,6 +256,8 @@ class Session:
         self._at(now)
         if not self._closed:
             self._disconnect(ResultCode.unavailable, reason, text)
+        else:
+            self._exchange.fail_all(reason, text)
         return self._flush()
 
     # The client's side.
@@ -296,7 +298,7 @@ class Session:
             return
         if isinstance(request, UnbindRequest):
             self._audit(self._record("unbind", message.message_id), "", None, None)
-            self._end_silently(Reason.client_gone)
+            self._end_silently()
             return
         if isinstance(request, AbandonRequest):
             self._abandon(message.message_id, request)
@@ -409,17 +411,17 @@ class Session:
         if self._closed:
             return
         self._closed = True
-        self._exchange.fail_all(reason, text)
-        self._exchange.drop_server()
+        # A process that stops hears no answer any more.
+        if reason is Reason.stopping or not self._exchange.tries_password():
+            self._exchange.fail_all(reason, text)
+        self._exchange.desert(reason)
         self._output.pieces.append(messages.encode(messages.notice_of_disconnection(code, f"{reason}: {text}")))
         self._output.command(CloseClient())
 
-    def _end_silently(self, reason: Reason) -> None:
+    def _end_silently(self) -> None:
         """The client wants no more answers: unbind, or a lost connection."""
         self._closed = True
-        for operation in list(self._exchange.open.values()):
-            self._exchange.abandon(operation, reason)
-        self._exchange.drop_server()
+        self._exchange.desert(Reason.client_gone)
         self._output.command(CloseClient())
 
     # From the exchange.

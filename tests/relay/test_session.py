@@ -298,15 +298,6 @@ def test_a_guarded_account_costs_its_source_nothing():
     assert h.audit[-1].reason == Reason.account_guarded
 
 
-def test_leaving_before_the_answer_counts_for_the_source_as_it_does_for_the_account():
-    for name, verdict in (("jane@corp.example", "wrong"), ("svc-sync@corp.example", "neither")):
-        h = Harness(lockout=PER_SOURCE)
-        h.send(bind(name))
-        h.connected()
-        h.do(h.session.client_lost(h.now))
-        assert [said for _, said in h.attempts] == [verdict, verdict]
-
-
 def test_how_each_attempt_went_is_told_once():
     h = Harness().bound()
     assert h.attempts == [("name:svc-sync", "right")]
@@ -321,22 +312,6 @@ def test_how_each_attempt_went_is_told_once():
     h.connected()
     h.do(h.session.server_lost("reset", h.now))
     assert [verdict for _, verdict in h.attempts] == ["right", "wrong", "neither", "neither"]
-
-
-def test_leaving_before_the_answer_counts_as_wrong_for_people_and_not_for_a_sync():
-    for name, verdict in (("jane@corp.example", "wrong"), ("svc-sync@corp.example", "neither")):
-        h = Harness()
-        h.send(bind(name))
-        h.connected()
-        h.do(h.session.client_lost(h.now))
-        assert [said for _, said in h.attempts] == [verdict]
-
-
-def test_leaving_before_anything_was_sent_counts_for_nothing():
-    h = Harness()
-    h.send(bind("jane@corp.example"))
-    h.do(h.session.client_lost(h.now))
-    assert h.attempts == [("name:jane", "neither")]
 
 
 def test_a_sign_in_by_name_tells_which_dn_is_the_same_person():
