@@ -77,7 +77,15 @@ class _Process:
         self._audit = AuditLog(settings.audit, _say)
         self._state_dir = settings.state_dir
         self._sizes = _open_sizes(settings.state_dir)
-        self._gateway = Gateway(settings, self._audit.write, self._sizes, reactor, self._audit.sync_ended, inherited)
+        self._gateway = Gateway(
+            settings,
+            self._audit.write,
+            self._sizes,
+            reactor,
+            self._audit.sync_ended,
+            self._audit.guard_changed,
+            inherited,
+        )
         self._gateway.ledger.audit = self._audit.health
         self._stopping = False
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from time import monotonic
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
+from gateway.lockout_control import LockoutControl
 from gateway.net.departures import Departures
 from gateway.net.heap import Heap
 from gateway.net.inherited import InheritedSocket
@@ -28,6 +30,7 @@ from gateway.probe.health import health_question
 from gateway.relay.audit import AuditRecord
 from gateway.renewal import Renewal, TlsFiles
 from gateway.shared_counts import SharedCounts
+from gateway.state.guards import GuardChange
 from gateway.state.sizes import SizeMemory
 
 log = Logger()
@@ -46,8 +49,9 @@ CLOSING = 1.0
 
 
 class Gateway:
-    """audit: takes each audit record, sync_ended: each sync run that is over; neither may block or raise. sizes: of the
-    last complete searches. inherited: sockets of listeners that are open already."""
+    """audit: takes each audit record, sync_ended: each sync run that is over, guard_changed: each guard of an account
+    that begins or ends; none of them may block or raise. sizes: of the last complete searches. inherited: sockets of
+    listeners that are open already."""
 
     def __init__(
         self,
@@ -56,13 +60,15 @@ class Gateway:
         sizes: SizeMemory,
         reactor: Reactor,
         sync_ended: Callable[[SyncRun], None] = lambda run: None,
+        guard_changed: Callable[[GuardChange], None] = lambda change: None,
         inherited: Sequence[InheritedSocket] = (),
     ) -> None:
         self._settings = settings
         self._reactor = reactor
         self.ledger = Ledger(run_ended=sync_ended)
         self._audit = audit
-        self._counts = SharedCounts(reactor, self.ledger)
+        self._counts = SharedCounts(reactor, self.ledger, guard_changed)
+        self._control = LockoutControl(self._counts.attempts, lambda: self._settings, monotonic)
         self._verifier = SecretVerifier(reactor)
         self._registry = SessionRegistry(self._record, sizes, self._counts.attempts, self._verifier, self.ledger)
         self._listeners = Listeners(self._registry, reactor, inherited)
@@ -108,6 +114,8 @@ class Gateway:
                 raise StartError(f"admin.address {host}:{port}: {listen_failure(error)}") from None
         self._tell_ledger()
         self._counts.keep_in(self._settings.lockout_store, self._settings.counted_accounts)
+        if self._settings.state_dir is not None:
+            self._control.listen(self._settings.state_dir, self._reactor)
         self._watch_from(self._reactor.seconds())
         self._files_watch = self._reactor.callLater(FILES_STEP, self._look_at_files)
 
@@ -229,6 +237,7 @@ class Gateway:
         for connection in list(self._registry.open):
             connection.abort(Reason.stopping, "the gateway is stopping")
         await self._until(lambda: not self._registry.open, CLOSING)
+        self._control.close()
         self._counts.close()
         self._verifier.stop()
         self.ledger.end_runs()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from time import monotonic
 from typing import Final
@@ -9,7 +10,11 @@ from typing import Final
 from twisted.logger import Logger
 
 from gateway.net.reactor import Reactor
+from gateway.observe.audit_view import printable
+from gateway.observe.durations import duration
 from gateway.observe.ledger import Ledger
+from gateway.policy.lockout import CountedKind
+from gateway.state.guards import GuardChange, GuardEnd
 from gateway.state.redis_settings import RedisSettings
 from gateway.state.shared_attempts import SharedAttempts
 
@@ -23,8 +28,15 @@ class SharedCounts:
     """attempts: one for the whole life of the process, so that sessions of before a reload and after it count
     together."""
 
-    def __init__(self, reactor: Reactor, ledger: Ledger) -> None:
-        self.attempts = SharedAttempts(monotonic, reactor, full=self._full)
+    def __init__(
+        self, reactor: Reactor, ledger: Ledger, guard_changed: Callable[[GuardChange], None] = lambda change: None
+    ) -> None:
+        """guard_changed: is told of each guard that begins or ends, for the audit."""
+        self.attempts = SharedAttempts(monotonic, reactor, full=self._full, guard_changed=self._guard_changed)
+        self._audit = guard_changed
+        # Of people and addresses: how many guards have begun since the log said so last, and when that was.
+        self._begun = 0
+        self._said_begun = -QUIET_SECONDS
         self._reactor = reactor
         self._ledger = ledger
         self._settings: RedisSettings | None = None
@@ -53,6 +65,42 @@ class SharedCounts:
 
     def close(self) -> None:
         self.attempts.close()
+
+    def _guard_changed(self, change: GuardChange) -> None:
+        self._audit(change)
+        account = change.account
+        if account.kind not in (CountedKind.person, CountedKind.address):
+            self._log_service(change)
+        elif change.end is None:
+            self._begun += 1
+            now = self._reactor.seconds()
+            if now - self._said_begun >= QUIET_SECONDS:
+                log.warn(
+                    "lockout guard: {number} people or addresses are guarded since this was said last, {shown} the "
+                    "latest; the audit has each, and `ldap-gateway lockout list` shows them",
+                    number=self._begun,
+                    shown=printable(account.shown),
+                )
+                self._begun, self._said_begun = 0, now
+
+    def _log_service(self, change: GuardChange) -> None:
+        """Of an account without which there is no sync."""
+        account = change.account
+        what = {"kind": account.kind.value, "name": account.shown, "directory": account.directory}
+        if change.end is None:
+            log.warn(
+                "lockout guard: the {kind} {name} (directory {directory}) is guarded for {left}, because {failures} "
+                "wrong passwords came: nothing of it is sent to a server until then. Put the password right at the "
+                "service; `ldap-gateway lockout release {name}` ends the guard sooner",
+                left=duration(change.left),
+                failures=change.failures,
+                **what,
+            )
+        else:
+            why = "its time is over" if change.end is GuardEnd.expired else "its wrong passwords are forgotten"
+            log.info(
+                "lockout guard: the {kind} {name} (directory {directory}) is guarded no more: {why}", why=why, **what
+            )
 
     def _full(self) -> None:
         self._refused += 1

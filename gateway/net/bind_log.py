@@ -26,10 +26,18 @@ def log_bind(label: str, record: AuditRecord) -> None:
         )
     elif record.reason == Reason.gateway_account_guarded:
         log.critical(
-            "{label}: ALERT: the gateway's own account {account} is not tried for now: its password was wrong so often "
-            "that more would lock it in the directory; put password_file right and send SIGHUP",
+            "{label}: ALERT: the gateway's own account {account} is not tried for now: its password was wrong, and "
+            "more tries would lock it in the directory; put password_file right and send SIGHUP",
             label=label,
             account=record.mapped_to,
+        )
+    elif record.reason == Reason.password_known_wrong:
+        log.warn(
+            "{label}: the sync account {account} came with a password that has proved wrong before; no server was "
+            "asked. Put the password right at the service. If it was the directory's that was wrong, and is right now: "
+            "`ldap-gateway lockout release {account}`",
+            label=label,
+            account=record.account,
         )
     elif record.reason == Reason.secret_wrong:
         log.warn("{label}: the sync account {account} came with a wrong secret", label=label, account=record.account)

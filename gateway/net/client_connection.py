@@ -26,7 +26,7 @@ from gateway.net.tls import ListenerTls
 from gateway.net.tls_layer import TlsLayer
 from gateway.net.turns import Turn, Turns
 from gateway.policy.credentials import SecretCheck, SecretVerdict
-from gateway.policy.lockout import GuardedAccount, GuardRefusal, Verdict
+from gateway.policy.lockout import AttemptRefused, GuardedAccount, Verdict
 from gateway.policy.reasons import REASONS, Reason
 from gateway.relay.audit import AuditRecord
 from gateway.relay.commands import (
@@ -356,7 +356,8 @@ class ClientConnection:
             elif isinstance(command, StoreSizes):
                 self._sizes.store(command.shape, command.sizes)
             elif isinstance(command, AdmitAttempt):
-                self._attempts.begin(command.account, command.settings, partial(self._admitted, command.account))
+                admitted = partial(self._admitted, command.account)
+                self._attempts.begin(command.account, command.settings, admitted, command.digest)
             elif isinstance(command, AttemptEnded):
                 self._end_attempt(command.account, command.verdict)
             elif isinstance(command, VerifySecret):
@@ -382,8 +383,8 @@ class ClientConnection:
             self._audited(record)
         records.clear()
 
-    def _admitted(self, account: GuardedAccount, answer: Attempt | GuardRefusal) -> None:
-        refusal = answer if isinstance(answer, GuardRefusal) else None
+    def _admitted(self, account: GuardedAccount, answer: Attempt | AttemptRefused) -> None:
+        refusal = answer if isinstance(answer, AttemptRefused) else None
         if self._session is not None:
             if isinstance(answer, Attempt):
                 self._under_way.append((account, answer))

@@ -1,7 +1,8 @@
-"""What the audit says of an operation, of a sync run, and of records that were lost."""
+"""What the audit says of an operation, of a sync run, of the lockout guard, and of records that were lost."""
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 from gateway.ldap.filter_text import filter_text
@@ -9,8 +10,10 @@ from gateway.ldap.results import ResultCode, result_name
 from gateway.observe.moment import milliseconds, moment
 from gateway.observe.sync_runs import SyncRun
 from gateway.policy.decision import Mended
+from gateway.policy.lockout import CountedKind
 from gateway.policy.reasons import REASONS, Reason
 from gateway.relay.audit import AuditRecord
+from gateway.state.guards import GuardChange
 
 _REASONS: Final = frozenset(map(str, Reason))
 
@@ -54,6 +57,8 @@ def audit_object(record: AuditRecord, filter_values: bool, now: float) -> dict[s
     if record.operation == "bind":
         shown["sync_account"] = record.sync_bind
         shown["meaning"] = _sign_in(record)
+    if record.guarded_for is not None:
+        shown["guarded_for"] = math.ceil(record.guarded_for)
     shown["decision"] = record.decision
     shown["reason"] = record.reason
     if record.reported:
@@ -112,6 +117,29 @@ def sync_object(run: SyncRun) -> dict[str, Any]:
     if run.cut_short:
         shown["cut_short"] = True
     return shown
+
+
+def guard_object(change: GuardChange, now: float) -> dict[str, Any]:
+    """The lockout guard of an account has begun, or ended. now: in seconds since the epoch."""
+    account = change.account
+    shown: dict[str, Any] = {
+        "time": moment(now),
+        "record": "guard",
+        "event": "begun" if change.end is None else "ended",
+        "directory": account.directory,
+        "kind": account.kind.value,
+        "account": account.shown,
+    }
+    if change.end is not None:
+        return {**shown, "why": change.end.value}
+    reason = {CountedKind.address: Reason.source_guarded, CountedKind.own: Reason.gateway_account_guarded}
+    return {
+        **shown,
+        "decision": "refuse",
+        "reason": reason.get(account.kind, Reason.account_guarded).value,
+        "failures": change.failures,
+        "guarded_for": math.ceil(change.left),
+    }
 
 
 def lost_object(count: int, first: float, last: float, why: str) -> dict[str, Any]:

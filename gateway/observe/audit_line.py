@@ -66,6 +66,8 @@ def severity(shown: dict[str, Any]) -> int:
         return Severity.error
     if record == "sync":
         return Severity.informational if shown["complete"] else Severity.warning
+    if record == "guard":
+        return Severity.notice
     return operation_severity(shown["decision"], shown["reason"], shown["code"])
 
 

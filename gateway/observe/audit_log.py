@@ -10,7 +10,7 @@ from typing import Any
 from twisted.logger import LogLevel
 
 from gateway.net.settings import AuditSettings
-from gateway.observe.audit import lost_object, sync_object
+from gateway.observe.audit import guard_object, lost_object, sync_object
 from gateway.observe.audit_health import AuditHealth
 from gateway.observe.audit_line import AuditLine, audit_line
 from gateway.observe.audit_output import FileOutput, Output, StandardOutput
@@ -19,6 +19,7 @@ from gateway.observe.record_line import record_line
 from gateway.observe.sync_runs import SyncRun
 from gateway.observe.syslog import SyslogHeader, syslog_output
 from gateway.relay.audit import AuditRecord
+from gateway.state.guards import GuardChange
 
 # Seconds that the end of the process waits for what is not written yet.
 CLOSE_PATIENCE = 5.0
@@ -70,6 +71,9 @@ class AuditLog:
 
     def sync_ended(self, run: SyncRun) -> None:
         self._writer.put(self._line(sync_object(run)))
+
+    def guard_changed(self, change: GuardChange) -> None:
+        self._writer.put(self._line(guard_object(change, self._clock())))
 
     def reopen(self) -> None:
         self._writer.reopen()

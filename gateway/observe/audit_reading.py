@@ -25,7 +25,7 @@ MOST_OCTETS: Final = 2**23
 STANDARD_INPUT: Final = Path("-")
 
 _GZIP: Final = b"\x1f\x8b"
-_KINDS: Final = frozenset({"operation", "sign-in", "sync", "lost"})
+_KINDS: Final = frozenset({"operation", "sign-in", "sync", "guard", "lost"})
 _PLAIN_TEXT: Final = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+\+00:00 [A-Za-z-]+ [a-z_]+=")
 
 

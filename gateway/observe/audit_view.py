@@ -86,6 +86,8 @@ def line(record: Record) -> tuple[str, str, str]:
             "LOST",
             f"{_number(record, 'records')} records, until {_clock(record.get('last'))}: {_word(record, 'why')}",
         )
+    if kind == "guard":
+        return head, _word(record, "event"), _guard_words(record)
     if kind == "sync":
         return head, sync_row(record)[-1], _sync_words(record)
     reason = _word(record, "reason")
@@ -129,6 +131,15 @@ def printable(text: str) -> str:
 def _sync_words(record: Record) -> str:
     took, operations, entries, held_back, pages = sync_row(record)[2:7]
     return f"{took}; {operations} searches, {entries} entries, {pages} pages; held back: {held_back} entries"
+
+
+def _guard_words(record: Record) -> str:
+    who = f"{_word(record, 'kind')} {_word(record, 'account')} ({_word(record, 'directory')})"
+    if record.get("event") == "ended":
+        return f"{who}: {_word(record, 'why')}"
+    left = record.get("guarded_for")
+    words = f"{who}: {_number(record, 'failures')} wrong passwords"
+    return f"{words}; for {duration(left)}" if isinstance(left, int) else words
 
 
 def _operation_words(record: Record) -> str:

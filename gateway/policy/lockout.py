@@ -7,9 +7,12 @@ reaches a server, and right and wrong passwords get the same answer.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
+from ipaddress import ip_address
+from typing import NamedTuple
 
 from gateway.ldap.dn import DN, DNError, parse
 from gateway.ldap.loose import LONGEST, loose_forms
@@ -58,13 +61,47 @@ class GuardedAccount:
     name: str
     sync: bool = False
 
+    @property
+    def kind(self) -> CountedKind:
+        prefix = self.name.partition(":")[0]
+        if prefix in ("mapped", "address"):
+            return CountedKind(CountedKind[prefix])
+        if not self.sync:
+            return CountedKind.person
+        # A sync account counts by the name that its spellings have in common.
+        return CountedKind.own if prefix == "dn" else CountedKind.sync
+
+    @property
+    def shown(self) -> str:
+        """The name without its kind, for people."""
+        return self.name.partition(":")[2]
+
+
+class CountedKind(StrEnum):
+    """What a GuardedAccount stands for, in words."""
+
+    person = "person"
+    sync = "sync account"
+    mapped = "mapped account"
+    own = "account of the gateway"
+    address = "address"
+
 
 class GuardRefusal(Enum):
-    """Why an attempt may not be made. guarded: too many wrong passwords. full: the account is not known, and no other
-    one can be forgotten to count it."""
+    """Why an attempt may not be made. guarded: too many wrong passwords. known: this password has proved wrong. full:
+    the account is not known, and no other one can be forgotten to count it."""
 
     guarded = "guarded"
+    known = "known"
     full = "full"
+
+
+class AttemptRefused(NamedTuple):
+    """An attempt that may not be made. left: seconds until it may be made again if nothing happens meanwhile; 0 where
+    nobody can say."""
+
+    why: GuardRefusal
+    left: float = 0.0
 
 
 class Verdict(Enum):
@@ -77,21 +114,42 @@ class Verdict(Enum):
 
 def guarded_accounts(directory: str, plan: BindPlan) -> tuple[GuardedAccount, ...]:
     """Where the attempt counts; nowhere where no password is asked for. Two are what servers may make of one name that
-    they do not read alike (gateway/ldap/loose.py): the attempt counts for both."""
+    they do not read alike (gateway/ldap/loose.py): the attempt counts for both. They are sorted, so that attempts of
+    two such names never wait for each other."""
     if plan.kind is AccountKind.anonymous:
         return ()
     if plan.mapped is not None:
-        # The outer name means something for this client only.
-        return (GuardedAccount(directory, f"mapped:{plan.mapped.client}/{plan.account.lower()}", sync=True),)
+        return (mapped_account(directory, plan.mapped.client, plan.account),)
     name = read_bind_name(plan.request.name)
     if isinstance(name, LoginName):
-        return _accounts_of_name(directory, name.name, plan.kind is AccountKind.sync)
+        return _sorted(_accounts_of_name(directory, name.name, plan.kind is AccountKind.sync))
     if name is None:
         return ()
     if plan.kind is AccountKind.sync:
         # Its other spellings carry the same name (policy.bind).
-        return _accounts_of_name(directory, str(name.rdns[0][0].value), sync=True)
-    return _accounts_of_dn(directory, name, sync=False)
+        return _sorted(_accounts_of_name(directory, str(name.rdns[0][0].value), sync=True))
+    return _sorted(_accounts_of_dn(directory, name, sync=False))
+
+
+def mapped_account(directory: str, client: str, name: str) -> GuardedAccount:
+    """A mapped account of a client; its name means something for this client only."""
+    return GuardedAccount(directory, f"mapped:{client}/{name.lower()}", sync=True)
+
+
+def accounts_named(directory: str, text: str) -> set[GuardedAccount]:
+    """Every account of a directory that somebody may mean by this text: a name that binds, a part of one, an
+    address."""
+    found = {GuardedAccount(directory, f"name:{form}", sync) for form in loose_forms(text) for sync in (False, True)}
+    name = read_bind_name(text)
+    for sync in (False, True):
+        if isinstance(name, LoginName):
+            found.update(_accounts_of_name(directory, name.name, sync))
+        elif name is not None:
+            found.update(_accounts_of_dn(directory, name, sync))
+            found.update(_accounts_of_name(directory, str(name.rdns[0][0].value), sync))
+    with contextlib.suppress(ValueError):
+        found.add(guarded_source(directory, str(ip_address(text.partition("/")[0]))))
+    return found
 
 
 def guarded_source(directory: str, source: str) -> GuardedAccount:
@@ -115,6 +173,10 @@ def account_of_entry(directory: str, text: str) -> GuardedAccount | None:
         return _accounts_of_dn(directory, parse(text), sync=False)[0]
     except DNError:
         return None
+
+
+def _sorted(accounts: tuple[GuardedAccount, ...]) -> tuple[GuardedAccount, ...]:
+    return tuple(sorted(accounts, key=lambda account: account.name))
 
 
 def _accounts_of_name(directory: str, name: str, sync: bool) -> tuple[GuardedAccount, ...]:

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     bind_dn_hex_value = "bind-dn-hex-value"
     account_spelling_not_listed = "account-spelling-not-listed"
     account_guarded = "account-guarded"
+    password_known_wrong = "password-known-wrong"  # noqa: S105 - a reason, not a password
     source_guarded = "source-guarded"
     too_many_guarded = "too-many-guarded"
     secret_wrong = "secret-wrong"  # noqa: S105 - a reason, not a secret
@@ -152,6 +153,9 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.account_guarded: ReasonDoc(
         "too many wrong passwords of this account; nothing is sent to a server for a while", "clients.X.lockout"
     ),
+    Reason.password_known_wrong: ReasonDoc(
+        "this password of the sync account has proved wrong before, so no server was asked again", "clients.X.lockout"
+    ),
     Reason.source_guarded: ReasonDoc(
         "too many wrong passwords from this address; nothing is sent to a server for a while",
         "clients.X.lockout.per_source",
@@ -169,7 +173,7 @@ REASONS: dict[Reason, ReasonDoc] = {
         "the directory refuses the gateway's own account", "clients.X.credentials.accounts"
     ),
     Reason.gateway_account_guarded: ReasonDoc(
-        "the gateway's own account is not tried for a while, because its password was wrong too often",
+        "the gateway's own account is not tried for a while, because its password has proved wrong",
         "clients.X.lockout",
     ),
     Reason.gateway_account_replaced: ReasonDoc(

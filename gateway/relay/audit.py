@@ -29,6 +29,7 @@ class AuditRecord:
     for and not forwarded. narrowed_to: the bases that a wider search was answered from. mended: names of the request
     that were put right. suspicious: what in the request looks escaped twice. Entries' names and values never appear:
     only counts do.
+    guarded_for: of a bind that the lockout guard refused, seconds until it may be tried again; None for others.
     decision: permit, refuse, or "" where none was needed. reason: why it was refused or why it failed.
     code: what the client was told; None where it was told nothing (unbind, abandon). server: its URL. server_code:
     its last result; server_meaning: what that means, never the server's own text.
@@ -51,6 +52,7 @@ class AuditRecord:
     account: str
     sync_bind: bool
     mapped_to: str
+    guarded_for: float | None
     base: str | None
     scope: str | None
     filter: Filter | None
@@ -89,6 +91,7 @@ class AuditRecord:
         account: str = "",
         sync_bind: bool = False,
         mapped_to: str = "",
+        guarded_for: float | None = None,
         base: str | None = None,
         scope: str | None = None,
         filter: Filter | None = None,
@@ -125,6 +128,7 @@ class AuditRecord:
         self.account = account
         self.sync_bind = sync_bind
         self.mapped_to = mapped_to
+        self.guarded_for = guarded_for
         self.base = base
         self.scope = scope
         self.filter = filter

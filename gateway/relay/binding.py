@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import Final
 
 from gateway.ldap.dn import DN
 from gateway.ldap.messages import (
@@ -13,10 +14,13 @@ from gateway.ldap.messages import (
 )
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy import login
+from gateway.policy.bind import offered_secret
+from gateway.policy.credentials import Secret
 from gateway.policy.decision import AccountKind, BindPlan, LoginName
 from gateway.policy.lockout import (
     GuardedAccount,
     GuardRefusal,
+    LockoutSettings,
     account_of_entry,
     guarded_accounts,
     guarded_source,
@@ -24,6 +28,7 @@ from gateway.policy.lockout import (
     verdict,
     verdict_of_sign_in,
 )
+from gateway.policy.password_digest import password_digest
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.results import REFUSED, relayed_bind, relayed_sign_in
@@ -42,15 +47,28 @@ from gateway.relay.steps import (
     Steps,
 )
 
+_REFUSALS: Final = {
+    GuardRefusal.known: Reason.password_known_wrong,
+    GuardRefusal.full: Reason.too_many_guarded,
+}
 
-def refused_attempt(answer: Answer, guarded: Reason) -> Reason | None:
-    """The reason why the lockout guard does not admit an attempt, from its answer; None where it does. guarded: what
-    it is for an account that has had too many wrong passwords."""
+
+def begin_attempt(account: GuardedAccount, settings: LockoutSettings, password: Secret) -> BeginAttempt:
+    """The step that asks whether the account may try this password, which is known again where it has proved wrong: a
+    service repeats an old one for ever. What a person mistypes is not kept."""
+    digest = password_digest(account, password.reveal()) if account.sync else b""
+    return BeginAttempt(account, settings, digest)
+
+
+def refused_attempt(answer: Answer, guarded: Reason) -> Outcome | None:
+    """The end of a bind whose attempt the lockout guard does not admit, from its answer; None where it does. guarded:
+    the reason for an account that has had too many wrong passwords."""
     if not isinstance(answer, Admitted):
         raise TypeError("the beginning of an attempt was answered by something else")
-    if answer.refusal is None:
+    refused = answer.refusal
+    if refused is None:
         return None
-    return Reason.too_many_guarded if answer.refusal is GuardRefusal.full else guarded
+    return Outcome(REFUSED, reason=_REFUSALS.get(refused.why, guarded), guarded_for=refused.left)
 
 
 def bind_steps(policy: Policy, plan: BindPlan, source: str) -> Steps:
@@ -62,12 +80,13 @@ def bind_steps(policy: Policy, plan: BindPlan, source: str) -> Steps:
     if address is not None:
         refused = refused_attempt((yield BeginAttempt(address, guard.of_sources())), Reason.source_guarded)
         if refused is not None:
-            return Outcome(REFUSED, reason=refused)
+            return refused
     accounts = guarded_accounts(directory, plan) if guard.failures else ()
+    password = offered_secret(plan.request)
     for account in accounts:
-        refused = refused_attempt((yield BeginAttempt(account, guard)), Reason.account_guarded)
+        refused = refused_attempt((yield begin_attempt(account, guard, password)), Reason.account_guarded)
         if refused is not None:
-            return Outcome(REFUSED, reason=refused)
+            return refused
     answer = yield Ask(plan.request)
     if not isinstance(answer, BindResponse):
         raise TypeError("a bind was answered by something else")
@@ -99,10 +118,11 @@ def _signed_in(policy: Policy, plan: BindPlan, said: LDAPResult, accounts: tuple
         return Outcome(result, reason=reason)
     if plan.look_up is not None:
         dn = yield from _bound_person(policy, plan.look_up)
-        alias = account_of_entry(policy.settings.directory, dn) if dn is not None else None
-        # Of two that a name may mean it is not known which one is this person's.
-        if len(accounts) == 1 and alias is not None:
-            yield SamePerson(alias, accounts[0])
+        person = account_of_entry(policy.settings.directory, dn) if dn is not None else None
+        # The entry is the person, whatever names sign in as it. Of two that a name may mean it is not known which one
+        # is this person's.
+        if len(accounts) == 1 and person is not None:
+            yield SamePerson(accounts[0], person)
         if dn is None:
             return Outcome(REFUSED, reason=Reason.login_identity_unknown)
         if not policy.bind.person_may_login(dn):

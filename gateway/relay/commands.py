@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias, final
 
 from gateway.policy.credentials import SecretCheck
@@ -71,10 +71,12 @@ class Audit:
 
 @dataclass(frozen=True, slots=True)
 class AdmitAttempt:
-    """May this account, or address, try a password? Answered by attempt_admitted, once, at once or later."""
+    """May this account, or address, try a password? Answered by attempt_admitted, once, at once or later. digest: of
+    the password, b"" where it is not to be known again."""
 
     account: GuardedAccount
     settings: LockoutSettings
+    digest: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

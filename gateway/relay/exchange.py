@@ -18,7 +18,7 @@ from gateway.ldap.messages import AbandonRequest, BindRequest, BindResponse, LDA
 from gateway.ldap.results import LDAPResult, ResultCode, result_name
 from gateway.policy.credentials import SecretCheck, SecretVerdict
 from gateway.policy.decision import Refuse, SearchPlan
-from gateway.policy.lockout import GuardedAccount, GuardRefusal, Verdict
+from gateway.policy.lockout import AttemptRefused, GuardedAccount, Verdict
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import REASONS, Reason
 from gateway.policy.shrink import Remembered, Shape
@@ -281,7 +281,7 @@ class Exchange:
             elif isinstance(step, ReadSizes):
                 self._output.command(RecallSizes(step.shape))
             elif isinstance(step, BeginAttempt):
-                self._output.command(AdmitAttempt(step.account, step.settings))
+                self._output.command(AdmitAttempt(step.account, step.settings, step.digest))
             elif isinstance(step, TrySecret):
                 self._output.command(VerifySecret(step.check))
             elif step is not None:
@@ -333,6 +333,9 @@ class Exchange:
 
     def finish(self, operation: Operation, outcome: Outcome) -> None:
         """Ends an operation with its one final answer, which is sent at once, or at the floor of a refused bind."""
+        if outcome.guarded_for is not None:
+            operation.record.decision = "refuse"
+            operation.record.guarded_for = outcome.guarded_for
         if self._deserted is not None:
             self._finish_unheard(operation, outcome, self._deserted)
             return
@@ -440,7 +443,7 @@ class Exchange:
         """Whether a server has been sent a bind and not answered it."""
         return any(_tries_password(operation) for operation in self.open.values())
 
-    def admit(self, account: GuardedAccount, refusal: GuardRefusal | None) -> None:
+    def admit(self, account: GuardedAccount, refusal: AttemptRefused | None) -> None:
         """What AdmitAttempt asked for. refusal: None where the attempt is admitted."""
         for operation in list(self.open.values()):
             if isinstance(operation.step, BeginAttempt) and operation.step.account is account:

@@ -8,12 +8,13 @@ from typing import Final
 from gateway.ldap.dn import parse
 from gateway.ldap.messages import BindResponse
 from gateway.ldap.results import LDAPResult, ResultCode
+from gateway.policy.bind import offered_secret
 from gateway.policy.credentials import MappedBind, SecretCheck, SecretVerdict
 from gateway.policy.decision import BindPlan, Refuse
 from gateway.policy.lockout import Verdict, gateway_account, guarded_accounts, guarded_source, of_source, verdict
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import REASONS, Reason
-from gateway.relay.binding import refused_attempt
+from gateway.relay.binding import begin_attempt, refused_attempt
 from gateway.relay.results import REFUSED, relayed_bind
 from gateway.relay.steps import (
     Account,
@@ -53,7 +54,7 @@ def mapped_bind_steps(policy: Policy, plan: BindPlan, mapped: MappedBind, source
             return (yield from _refused_in_time(mapped, refused))
     accounts = guarded_accounts(policy.settings.directory, plan) if guard.failures else ()
     for account in accounts:
-        refused = refused_attempt((yield BeginAttempt(account, guard)), Reason.account_guarded)
+        refused = refused_attempt((yield begin_attempt(account, guard, mapped.check.secret)), Reason.account_guarded)
         if refused is not None:
             return (yield from _refused_in_time(mapped, refused))
     tried = yield from _tried(mapped.check)
@@ -68,10 +69,11 @@ def mapped_bind_steps(policy: Policy, plan: BindPlan, mapped: MappedBind, source
     return (yield from _own_bind(policy, plan, mapped))
 
 
-def _refused_in_time(mapped: MappedBind, reason: Reason) -> Steps:
+def _refused_in_time(mapped: MappedBind, refused: Outcome) -> Steps:
     """It takes as long as to find a secret wrong."""
-    check = SecretCheck(mapped.decoys, mapped.check.secret)
-    return (yield from refused_bind_steps(check, Refuse(reason, REFUSED.code)))
+    if (yield from _tried(SecretCheck(mapped.decoys, mapped.check.secret))) is SecretVerdict.undecided:
+        return _unverified()
+    return refused
 
 
 def _own_bind(policy: Policy, plan: BindPlan, mapped: MappedBind) -> Steps:
@@ -80,9 +82,10 @@ def _own_bind(policy: Policy, plan: BindPlan, mapped: MappedBind) -> Steps:
     guard = policy.settings.lockout
     own = gateway_account(policy.settings.directory, parse(plan.request.name)) if guard.failures else None
     if own is not None:
-        refused = refused_attempt((yield BeginAttempt(own, guard)), Reason.gateway_account_guarded)
+        password = offered_secret(plan.request)
+        refused = refused_attempt((yield begin_attempt(own, guard, password)), Reason.gateway_account_guarded)
         if refused is not None:
-            return _own_failure(refused)
+            return _own_failure(Reason.gateway_account_guarded, refused.guarded_for)
     if mapped.account.password.replaced:
         if own is not None:
             yield EndAttempt(own, Verdict.neither)
@@ -109,10 +112,10 @@ def _unverified() -> Outcome:
     return _failure(Reason.too_many_verifications, ResultCode.busy)
 
 
-def _own_failure(reason: Reason) -> Outcome:
-    return _failure(reason, ResultCode.unavailable)
+def _own_failure(reason: Reason, guarded_for: float | None = None) -> Outcome:
+    return _failure(reason, ResultCode.unavailable, guarded_for)
 
 
-def _failure(reason: Reason, code: ResultCode) -> Outcome:
+def _failure(reason: Reason, code: ResultCode, guarded_for: float | None = None) -> Outcome:
     text = f"{reason}: {REASONS[reason].meaning}"
-    return Outcome(LDAPResult(code, "", text), reason=reason)
+    return Outcome(LDAPResult(code, "", text), reason=reason, guarded_for=guarded_for)

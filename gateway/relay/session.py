@@ -26,7 +26,7 @@ from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.bind import offered_secret
 from gateway.policy.credentials import SecretCheck, SecretVerdict
 from gateway.policy.decision import AccountKind, AncestorPlan, Refuse, RootDsePlan
-from gateway.policy.lockout import GuardedAccount, GuardRefusal
+from gateway.policy.lockout import AttemptRefused, GuardedAccount
 from gateway.policy.operations import decide_operation
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
@@ -207,7 +207,7 @@ class Session:
         self._exchange.release()
         return []
 
-    def attempt_admitted(self, account: GuardedAccount, refusal: GuardRefusal | None, now: float) -> list[Command]:
+    def attempt_admitted(self, account: GuardedAccount, refusal: AttemptRefused | None, now: float) -> list[Command]:
         """What AdmitAttempt asked for. refusal: None where the attempt is admitted."""
         self._at(now)
         self._exchange.admit(account, refusal)

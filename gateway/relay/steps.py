@@ -23,7 +23,7 @@ from gateway.ldap.messages import (
 from gateway.ldap.results import LDAPResult
 from gateway.policy.credentials import SecretCheck, SecretVerdict
 from gateway.policy.decision import AccountKind
-from gateway.policy.lockout import GuardedAccount, GuardRefusal, LockoutSettings, Verdict
+from gateway.policy.lockout import AttemptRefused, GuardedAccount, LockoutSettings, Verdict
 from gateway.policy.reasons import Reason
 from gateway.policy.shrink import Remembered, Shape, Sizes
 from gateway.relay.aside import PutAside
@@ -92,10 +92,12 @@ class AwaitTurn:
 
 @dataclass(frozen=True, slots=True)
 class BeginAttempt:
-    """May this account try a password? Admitted comes back, perhaps after attempts that are under way."""
+    """May this account try a password? Admitted comes back, perhaps after attempts that are under way. digest: of the
+    password where it is to be known again (state.attempts.Attempts.begin)."""
 
     account: GuardedAccount
     settings: LockoutSettings
+    digest: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ class Streamed:
 class Admitted:
     """Whether a password may be tried. refusal: why not, None where it may."""
 
-    refusal: GuardRefusal | None
+    refusal: AttemptRefused | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,8 @@ class Outcome:
 
     account: of a bind that succeeded; a bind without one leaves its session anonymous. reported: what would have been
     refused or failed. sizes: of a complete search, to be remembered. more: of a success that is not the whole result.
+    guarded_for: of a bind that the lockout guard refused, seconds until it may be tried again if nothing happens
+    meanwhile; None for any other.
     """
 
     result: Final[LDAPResult]
@@ -202,6 +206,7 @@ class Outcome:
     reported: Final[tuple[Reason, ...]]
     sizes: Final[tuple[Shape, Sizes] | None]
     more: Final[bool]
+    guarded_for: Final[float | None]
 
     def __init__(
         self,
@@ -213,6 +218,7 @@ class Outcome:
         reported: tuple[Reason, ...] = (),
         sizes: tuple[Shape, Sizes] | None = None,
         more: bool = False,
+        guarded_for: float | None = None,
     ) -> None:
         self.result = result
         self.controls = controls
@@ -222,6 +228,7 @@ class Outcome:
         self.reported = reported
         self.sizes = sizes
         self.more = more
+        self.guarded_for = guarded_for
 
 
 ServerStep: TypeAlias = Ask | Look | Stream

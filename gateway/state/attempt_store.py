@@ -119,6 +119,9 @@ class AttemptStore(Protocol):
     def tell(self, news: list[Change | Join], then: Callable[[bool], None]) -> None:
         """False: it did not answer, and it may know it all the same."""
 
+    def count(self, then: Callable[[int | None], None]) -> None:
+        """Of how many accounts does it know wrong passwords? None: it did not answer."""
+
     def close(self, wait: bool = False) -> None:
         """Nothing comes of it any more; what it was told last it still passes on. wait: until that is done, though
         not long."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gateway.policy.lockout import GuardedAccount, GuardRefusal, LockoutSettings
+from gateway.policy.lockout import AttemptRefused, GuardedAccount, LockoutSettings
 from gateway.state.failures import MOST_FAILURES, Failure, counted
 
 
@@ -16,24 +16,27 @@ class Attempt:
 
     name: no other attempt of any gateway has it. began: seconds, when it was admitted. known: the failures that were
     counted then, by their attempts: a right password makes the directory forget them. counted: where it counts.
+    digest: of its password (policy.password_digest), b"" where it is not to be known again.
     """
 
     name: str
     began: float
     known: frozenset[str]
     counted: CountedAccount
+    digest: bytes = b""
 
 
 # Takes the attempt, or why there is none.
-Admit = Callable[[Attempt | GuardRefusal], None]
+Admit = Callable[[Attempt | AttemptRefused], None]
 
 
 class Waiting(NamedTuple):
-    """An attempt that has not been decided on."""
+    """An attempt that has not been decided on. digest: as that of an Attempt."""
 
     name: str
     settings: LockoutSettings
     then: Admit
+    digest: bytes = b""
 
 
 @dataclass(slots=True, eq=False)
@@ -42,8 +45,9 @@ class CountedAccount:
 
     failures: the earliest end first. under_way: attempts that were admitted and have not ended, by name. waiting:
     attempts that have not been decided on. window: seconds, the longest for which its failures count. permitted: the
-    fewest failures with which it is guarded. together: whether its failures expire together. awaited: whether the table
-    looks at it again when they do.
+    fewest failures with which it is guarded. together: whether its failures expire together. wrong: when a password
+    proved wrong at a server, by its digest; the earliest first. right: the digest of the last password that proved
+    right, b"" where none is known. awaited: whether the table looks at it again when something of it expires.
     """
 
     account: GuardedAccount
@@ -52,6 +56,8 @@ class CountedAccount:
     together: bool = True
     awaited: bool = False
     failures: list[Failure] = field(default_factory=list)
+    wrong: dict[bytes, float] = field(default_factory=dict)
+    right: bytes = b""
     under_way: dict[str, Attempt] = field(default_factory=dict)
     waiting: list[Waiting] = field(default_factory=list)
 
@@ -69,10 +75,65 @@ class CountedAccount:
         """Its failures that count by these settings."""
         return self._counted(now, settings.window)
 
+    def guarded(self, now: float) -> bool:
+        """Whether it is, by somebody's settings."""
+        return self._counted(now, self.window) >= self.permitted
+
+    def left(self, settings: LockoutSettings, now: float) -> float:
+        """Seconds until a guarded account is guarded no more by these settings, if nothing happens meanwhile."""
+        return self._left(settings.failures, settings.window, settings.expire_together, now)
+
+    def guard_left(self, now: float) -> float:
+        """The same by everybody's settings."""
+        return self._left(self.permitted, self.window, self.together, now)
+
+    def _left(self, permitted: int, window: float, together: bool, now: float) -> float:
+        last = self.failures[-1 if together else -permitted :]
+        return max(0.0, last[0].at + window - now) if last else 0.0
+
+    def known_wrong(self, one: Waiting, now: float) -> float | None:
+        """Seconds for which the password is still known to be wrong; None where it is not."""
+        at = self.wrong.get(one.digest)
+        left = 0.0 if at is None else at + one.settings.window - now
+        return left if left > 0 else None
+
+    def proved_right(self, digest: bytes) -> None:
+        self.wrong.pop(digest, None)
+        self.right = digest
+
+    def proved_wrong(self, digest: bytes, now: float) -> None:
+        self.wrong.pop(digest, None)
+        self.wrong[digest] = now
+        if self.right == digest:
+            self.right = b""
+        if len(self.wrong) > MOST_FAILURES:
+            del self.wrong[next(iter(self.wrong))]
+
+    def repeats(self, one: Waiting, failures: int) -> bool:
+        """Whether an attempt has to wait because its password is being tried already: if that is an old one, its
+        repetitions would keep the new one out. The last password that was right is tried in parallel, but for the last
+        failure that the account has left. failures: those that count."""
+        if not one.digest or all(attempt.digest != one.digest for attempt in self.under_way.values()):
+            return False
+        return one.digest != self.right or failures + len(self.under_way) + 1 >= one.settings.failures
+
     def trim(self, now: float) -> None:
-        """Drops the failures that count by nobody's settings."""
+        """Drops what counts by nobody's settings."""
         number = min(self._counted(now, self.window), MOST_FAILURES)
         del self.failures[: len(self.failures) - number]
+        while self.wrong and now - next(iter(self.wrong.values())) > self.window:
+            del self.wrong[next(iter(self.wrong))]
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is known of it."""
+        return self.latest is None and not self.right
+
+    @property
+    def latest(self) -> float | None:
+        """When the last thing of it that expires came to be; None where nothing does."""
+        times = [*(failure.at for failure in self.failures[-1:]), *list(self.wrong.values())[-1:]]
+        return max(times, default=None)
 
     def _counted(self, now: float, window: float) -> int:
         under_way = (attempt.began for attempt in self.under_way.values())
@@ -83,6 +144,8 @@ class CountedAccount:
         self.window = max(self.window, other.window)
         self.permitted = min(self.permitted, other.permitted)
         self.failures = sorted({*self.failures, *other.failures})
+        self.wrong = dict(sorted({**other.wrong, **self.wrong}.items(), key=lambda known: known[1]))
+        self.right = self.right or other.right
         for attempt in other.under_way.values():
             attempt.counted = self
         self.under_way.update(other.under_way)

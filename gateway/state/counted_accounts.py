@@ -23,7 +23,7 @@ class CountedAccounts:
     Where it is full, a new account takes the place of one whose failures have expired, then of one with the fewest
     failures, and among those of the one that failed longest ago. An account that is guarded, or has an attempt under
     way, keeps its place: whoever sends many names must not win new guesses at one of them. Sync accounts and accounts
-    of the gateway itself always find a place; the configuration names them, so they are few.
+    of the gateway itself always find a place, and keep it; the configuration names them, so they are few.
     """
 
     def __init__(self, clock: Callable[[], float], limit: int) -> None:
@@ -76,14 +76,14 @@ class CountedAccounts:
         self._unrank(account)
         if found.busy:
             self._busy[account] = found
-        elif not found.failures:
+        elif found.empty:
             del self._accounts[account]
             return
-        elif len(found.failures) < found.permitted:
+        elif len(found.failures) < found.permitted and not account.sync:
             number = len(found.failures)
             self._below.setdefault(number, OrderedDict())[account] = found
             self._place[account] = number
-        if found.failures and not found.awaited:
+        if found.latest is not None and not found.awaited:
             self._await(found)
 
     def remove(self, account: GuardedAccount) -> CountedAccount | None:
@@ -119,7 +119,7 @@ class CountedAccounts:
                 continue
             found.awaited = False
             found.trim(now)
-            if not found.failures and not found.busy:
+            if found.empty and not found.busy:
                 self.remove(found.account)
                 removed += 1
             else:
@@ -128,7 +128,7 @@ class CountedAccounts:
 
     def _await(self, found: CountedAccount) -> None:
         # One that is busy is looked at again after another window.
-        latest = self._clock() if found.busy else found.failures[-1].at
+        latest = self._clock() if found.busy or found.latest is None else found.latest
         found.awaited = True
         heappush(self._expiries, (latest + found.window, next(self._numbers), found))
         if len(self._expiries) > 2 * len(self._accounts) + _STALE:

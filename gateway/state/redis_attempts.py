@@ -34,10 +34,11 @@ from redis.retry import Retry
 from gateway.policy.lockout import GuardedAccount, LockoutSettings
 from gateway.state.attempt_store import Answer, Asked, Change, Join, StoreListener
 from gateway.state.failures import Failure
+from gateway.state.guards import Timer, Timers
 from gateway.state.joins import JOINED
-from gateway.state.redis_scripts import ASK, CHANGE, JOIN, LOOK, PREFIX
+from gateway.state.redis_scripts import ASK, CHANGE, COUNT, JOIN, LOOK, PREFIX
 from gateway.state.redis_settings import RedisSettings
-from gateway.state.shared_attempts import RENEWAL, Timer, Timers
+from gateway.state.shared_attempts import RENEWAL
 
 # Seconds that the server has to answer. Only the sign-ins that are under way when it stops answering wait that long.
 PATIENCE: Final = 1.0
@@ -69,11 +70,13 @@ _LOST: Final[list[Any]] = [[Answer.lost.value.encode(), [], []]]
 @dataclass(slots=True, eq=False)
 class _Request:
     """Scripts to run. scripts: each with its key and its arguments. connection: the number of the only connection over
-    which they may go, None for any. then: takes what they returned, or None; None itself once it has been called."""
+    which they may go, None for any. then: takes what they returned, or None; None itself once it has been called.
+    needed: False where the store is of use though it refuses these."""
 
     scripts: list[_Script]
     connection: int | None
     then: Callable[[list[Any] | None], None] | None
+    needed: bool = True
     timer: Timer | None = None
 
 
@@ -139,6 +142,11 @@ class RedisAttempts:
         scripts = [self._news(one) for one in news]
         self._send(scripts, lambda returned: then(returned is not None))
 
+    def count(self, then: Callable[[int | None], None]) -> None:
+        # A user of before this version may not run it, and all else goes on.
+        script: _Script = (COUNT, f"{PREFIX}failed:*", [])
+        self._send([script], lambda returned: then(None if returned is None else int(returned[0])), needed=False)
+
     def close(self, wait: bool = False) -> None:
         self._listener = None
         self._closing.set()
@@ -192,9 +200,13 @@ class RedisAttempts:
         return Asked(Answer(answer.decode()), tuple(failures), frozenset(name.decode() for name in forgiven))
 
     def _send(
-        self, scripts: list[_Script], then: Callable[[list[Any] | None], None], connection: int | None = None
+        self,
+        scripts: list[_Script],
+        then: Callable[[list[Any] | None], None],
+        connection: int | None = None,
+        needed: bool = True,
     ) -> None:
-        request = _Request(scripts, connection, then)
+        request = _Request(scripts, connection, then, needed)
         self._open[request] = None
         request.timer = self._loop.callLater(PATIENCE, self._late)
         self._requests.put(request)
@@ -328,13 +340,15 @@ class RedisAttempts:
             for request in passed:
                 self._loop.callFromThread(partial(self._answer, request, None if request.connection is None else _LOST))
             raise
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
         returned = iter(answers)
-        for request in passed:
-            own = list(islice(returned, len(request.scripts)))
-            self._loop.callFromThread(partial(self._answer, request, own))
+        found = [(request, list(islice(returned, len(request.scripts)))) for request in passed]
+        for request, own in found:
+            for answer in own:
+                if isinstance(answer, Exception) and request.needed:
+                    raise answer
+        for request, own in found:
+            refused = any(isinstance(answer, Exception) for answer in own)
+            self._loop.callFromThread(partial(self._answer, request, None if refused else own))
 
 
 class _Closed(Exception):

@@ -11,7 +11,7 @@ The keys, all below PREFIX:
 Times are microseconds since the epoch on the clock of the Redis server, as the gateways reckon it; spans are
 microseconds as well.
 
-Each script but LOOK takes the key `same:ID` and as its first arguments the prefix, the ID and the time.
+Each script but LOOK and COUNT takes the key `same:ID` and as its first arguments the prefix, the ID and the time.
 """
 
 from __future__ import annotations
@@ -156,4 +156,17 @@ end
 LOOK: Final = """
 redis.call('SET', KEYS[1], ARGV[1], 'NX')
 return {redis.call('GET', KEYS[1]), redis.call('TIME')}
+"""
+
+# Its key is the pattern of the names of what it counts. SCAN may name a key twice, so it keeps the names.
+COUNT: Final = """
+local names, number, cursor = {}, 0, '0'
+repeat
+  local found = redis.call('SCAN', cursor, 'MATCH', KEYS[1], 'COUNT', 1000)
+  cursor = found[1]
+  for _, name in ipairs(found[2]) do
+    if not names[name] then names[name], number = true, number + 1 end
+  end
+until cursor == '0'
+return number
 """

@@ -7,13 +7,14 @@ from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final
 
-from gateway.policy.lockout import GuardedAccount, Verdict
+from gateway.policy.lockout import AttemptRefused, GuardedAccount, Verdict
 from gateway.state.attempt_store import Answer, Asked, AttemptStore, Change, Join, UnderWay
 from gateway.state.attempts import MAX_ACCOUNTS, AttemptsInMemory
 from gateway.state.counted_account import Attempt, CountedAccount, Waiting
 from gateway.state.failures import Failure
+from gateway.state.guards import GuardChange, Guards, Timer, Timers
 
 # Seconds after which an attempt that waits for one of another gateway is asked for again.
 ASK_AGAIN: Final = 0.1
@@ -21,17 +22,6 @@ ASK_AGAIN: Final = 0.1
 RENEWAL: Final = 5.0
 # Accounts that the store is told of at once; a gateway that was cut off from it may have much to tell.
 MOST_NEWS: Final = 200
-
-
-class Timer(Protocol):
-    def active(self) -> bool: ...
-    def cancel(self) -> None: ...
-
-
-class Timers(Protocol):
-    """The reactor."""
-
-    def callLater(self, delay: float, callable: Callable[..., object], /) -> Timer: ...
 
 
 class SharedAttempts(AttemptsInMemory):
@@ -45,10 +35,13 @@ class SharedAttempts(AttemptsInMemory):
         timers: Timers,
         limit: int = MAX_ACCOUNTS,
         full: Callable[[], None] = lambda: None,
+        guard_changed: Callable[[GuardChange], None] = lambda change: None,
     ) -> None:
+        """guard_changed: is told when the guard of an account begins and when it ends."""
         # Unlike the names of other gateways' attempts, and of this one's before a restart.
         super().__init__(clock, limit, f"{secrets.token_hex(6)}-", full)
         self._timers = timers
+        self._guards = Guards(clock, timers, self._accounts.get, guard_changed)
         self._store: AttemptStore | None = None
         # What the store has not been told yet.
         self._changes: OrderedDict[GuardedAccount, Change] = OrderedDict()
@@ -70,7 +63,26 @@ class SharedAttempts(AttemptsInMemory):
             store.open(self)
 
     def close(self) -> None:
+        self._guards.close()
         self._leave_store(wait=True)
+
+    def counted(self) -> list[CountedAccount]:
+        """The accounts of which this gateway remembers something."""
+        return list(self._accounts)
+
+    def counted_as(self, account: GuardedAccount) -> GuardedAccount:
+        """The account that this name is known to belong to; the name itself where nothing is known of it."""
+        return self._joins.account(account)
+
+    def count_others(self, then: Callable[[int | None], None]) -> None:
+        """Calls then with the number of accounts of which the store alone knows wrong passwords; with None where it
+        does not answer, or there is none. It has no names of them."""
+        store = self._store
+        if store is None or store.away:
+            then(None)
+            return
+        own = sum(bool(found.failures) for found in self._accounts)
+        store.count(lambda found: then(None if found is None else max(0, found - own)))
 
     def _leave_store(self, wait: bool = False) -> None:
         store, self._store = self._store, None
@@ -94,8 +106,13 @@ class SharedAttempts(AttemptsInMemory):
             self._change(Change(account, 0.0)).clear((), self._clock())
             self._tell_of(account)
 
+    def _settle(self, found: CountedAccount) -> None:
+        super()._settle(found)
+        self._guards.look(found)
+
     def _joined(self, alias: GuardedAccount, account: GuardedAccount) -> None:
         super()._joined(alias, account)
+        self._guards.gone(alias)
         if self._store is not None:
             self._news_joins[alias] = account
             self._tell_rest()
@@ -120,17 +137,15 @@ class SharedAttempts(AttemptsInMemory):
         store = self._store
         if store is None or store.away:
             super()._admit(found)
-        elif found.waiting and found.account not in self._asking:
+        elif found.account not in self._asking and (one := self._next(found)) is not None:
             self._asking.add(found.account)
-            one = found.waiting[0]
             self._tell_of(found.account)
             then = partial(self._asked, store, found.account, one, self._clock())
             store.ask(found.account, one.name, one.settings, then)
 
-    def _decided(self, found: CountedAccount, one: Waiting, admitted: bool) -> None:
-        if not admitted:
-            self._not_held(found, one.name)
-        super()._decided(found, one, admitted)
+    def _refused(self, found: CountedAccount, one: Waiting, refused: AttemptRefused) -> None:
+        self._not_held(found, one.name)
+        super()._refused(found, one, refused)
 
     def _not_held(self, found: CountedAccount, attempt: str) -> None:
         if attempt in self._held:
@@ -170,7 +185,7 @@ class SharedAttempts(AttemptsInMemory):
         else:
             self._hear(found, since, asked)
             self._take(found, one, asked.answer)
-        self._accounts.settle(found)
+        self._settle(found)
 
     def _hear(self, found: CountedAccount, since: float, asked: Asked) -> None:
         """Takes the failures that the store knows, and keeps those that this gateway knows better."""
@@ -213,12 +228,12 @@ class SharedAttempts(AttemptsInMemory):
         found = self._accounts.get(self._joins.account(account))
         if found is not None:
             self._admit(found)
-            self._accounts.settle(found)
+            self._settle(found)
 
     def _decide_all(self) -> None:
         for found in self._accounts.busy:
             self._admit(found)
-            self._accounts.settle(found)
+            self._settle(found)
 
     # To the store.
 

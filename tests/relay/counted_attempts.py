@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from gateway.policy.lockout import GuardedAccount, GuardRefusal
+from gateway.policy.lockout import AttemptRefused, GuardedAccount
 from gateway.relay.commands import AdmitAttempt, AttemptEnded
 from gateway.state.attempts import Attempts
 from gateway.state.counted_account import Attempt
 
-Told = Callable[[GuardedAccount, GuardRefusal | None], None]
+Told = Callable[[GuardedAccount, AttemptRefused | None], None]
 
 
 class CountedAttempts:
@@ -22,7 +22,8 @@ class CountedAttempts:
         self._under_way: list[tuple[GuardedAccount, Attempt]] = []
 
     def begin(self, command: AdmitAttempt) -> None:
-        self._attempts.begin(command.account, command.settings, partial(self._admitted, command.account))
+        admitted = partial(self._admitted, command.account)
+        self._attempts.begin(command.account, command.settings, admitted, command.digest)
 
     def end(self, command: AttemptEnded) -> None:
         # The account is the very one that the session began the attempt with.
@@ -30,7 +31,7 @@ class CountedAttempts:
         self._under_way.remove(under_way)
         self._attempts.end(under_way[1], command.verdict)
 
-    def _admitted(self, account: GuardedAccount, answer: Attempt | GuardRefusal) -> None:
+    def _admitted(self, account: GuardedAccount, answer: Attempt | AttemptRefused) -> None:
         if isinstance(answer, Attempt):
             self._under_way.append((account, answer))
-        self._told(account, answer if isinstance(answer, GuardRefusal) else None)
+        self._told(account, answer if isinstance(answer, AttemptRefused) else None)

@@ -8,7 +8,7 @@ from gateway.ldap.filters import Present
 from gateway.ldap.framing import Framer
 from gateway.ldap.results import LDAPResult
 from gateway.policy.credentials import SecretCheck, SecretVerdict
-from gateway.policy.lockout import GuardRefusal
+from gateway.policy.lockout import AttemptRefused, GuardRefusal
 from gateway.policy.policy import Policy
 from gateway.policy.shrink import Remembered, Shape
 from gateway.relay import commands as c
@@ -75,8 +75,8 @@ class Harness:
                 remembered = self.sizes.get(command.shape, Remembered(None))
                 self.do(self.session.sizes_recalled(command.shape, remembered, self.now))
             elif isinstance(command, c.AdmitAttempt):
-                refusal = GuardRefusal.guarded if command.account.name in self.guarded else None
-                self.do(self.session.attempt_admitted(command.account, refusal, self.now))
+                refused = AttemptRefused(GuardRefusal.guarded, 60) if command.account.name in self.guarded else None
+                self.do(self.session.attempt_admitted(command.account, refused, self.now))
             elif isinstance(command, c.AttemptEnded):
                 self.attempts.append((command.account.name, command.verdict.value))
             elif isinstance(command, c.VerifySecret):

@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.ldap import messages as m
 from gateway.ldap.results import LDAPResult
-from gateway.policy.lockout import GuardedAccount, GuardRefusal
+from gateway.policy.lockout import AttemptRefused, GuardedAccount
 from gateway.policy.policy import Policy
 from gateway.relay import commands as c
 from gateway.relay.audit import AuditRecord
@@ -126,7 +126,7 @@ class World:
             elif isinstance(command, c.CloseClient):
                 self.seen.append((round(self.now - self.start, 6), b"closed"))
 
-    def _admitted(self, account: GuardedAccount, refusal: GuardRefusal | None) -> None:
+    def _admitted(self, account: GuardedAccount, refusal: AttemptRefused | None) -> None:
         self.do(self.session.attempt_admitted(account, refusal, self.now))
 
     def _later(self, seconds: float, event: Callable[[], list[c.Command]]) -> None:

@@ -314,8 +314,8 @@ def test_how_each_attempt_went_is_told_once():
     assert [verdict for _, verdict in h.attempts] == ["right", "wrong", "neither", "neither"]
 
 
-def test_a_sign_in_by_name_tells_which_dn_is_the_same_person():
-    assert login("CN=jane," + BASE).joined == [("dn:jane,staff,corp,example", "name:jane")]
+def test_a_sign_in_by_name_tells_which_entry_it_is_a_name_of():
+    assert login("CN=jane," + BASE).joined == [("name:jane", "dn:jane,staff,corp,example")]
 
 
 def test_no_server_is_unavailable():

@@ -379,10 +379,10 @@ def test_who_is_being_tried_keeps_his_place():
 
 def test_where_everybody_is_guarded_a_new_name_is_refused_until_one_expires():
     tried = full(10)
-    assert begun(tried, JANE) is GuardRefusal.full
-    assert begun(tried, GuardedAccount("corp", "guarded7")) is GuardRefusal.guarded
+    assert begun(tried, JANE).why is GuardRefusal.full
+    assert begun(tried, GuardedAccount("corp", "guarded7")).why is GuardRefusal.guarded
     tried.now = 100
-    assert begun(tried, JANE) is GuardRefusal.full
+    assert begun(tried, JANE).why is GuardRefusal.full
     tried.now = 101
     tried.fail(3)
     assert tried.guarded()
@@ -393,14 +393,14 @@ def test_accounts_that_the_configuration_names_find_a_place_in_a_full_table():
     sync = GuardedAccount("corp", "svc-sync", sync=True)
     tried.fail(3, sync)
     assert tried.guarded(sync)
-    assert begun(tried, JANE) is GuardRefusal.full
+    assert begun(tried, JANE).why is GuardRefusal.full
 
 
 def test_names_that_become_one_make_room():
     tried = Tried(limit=2)
     tried.fail(3)
     tried.fail(3, JANES_DN)
-    assert begun(tried, JOHN) is GuardRefusal.full
+    assert begun(tried, JOHN).why is GuardRefusal.full
     tried.attempts.join(JANE, JANES_DN)
     tried.fail(3, JOHN)
     assert tried.guarded(JOHN) and tried.guarded() and tried.guarded(JANES_DN)
@@ -433,7 +433,7 @@ def test_the_table_never_outgrows_its_limit_and_never_forgets_a_guarded_account(
             assert not guarded[name]
             tried.attempts.end(answer, verdict)
             known[name].try_(verdict=verdict)
-        elif answer is GuardRefusal.full:
+        elif answer.why is GuardRefusal.full:
             assert sum(guarded.values()) == 3 and not guarded[name]
         assert len(tried.attempts._accounts) <= 3
         for each in NAMES:

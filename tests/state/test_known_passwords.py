@@ -1,0 +1,143 @@
+"""Passwords of sync accounts that have proved wrong: answered from memory, and no hindrance for the right one."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.policy.lockout import AttemptRefused, GuardedAccount, GuardRefusal, LockoutSettings, Verdict
+from gateway.policy.password_digest import password_digest
+from gateway.state.attempts import AttemptsInMemory
+from gateway.state.counted_account import Attempt
+
+SVC = GuardedAccount("corp", "name:svc", sync=True)
+WINDOW = 100.0
+OLD, NEW = b"old", b"new"
+
+
+class Service:
+    """answers: to each attempt, by the password. under_way: attempts that have not ended, with their passwords."""
+
+    def __init__(self, failures=3, limit=1000):
+        self.now = 0.0
+        self.settings = LockoutSettings(failures, WINDOW)
+        self.attempts = AttemptsInMemory(lambda: self.now, limit)
+        self.under_way = []
+        self.answers = []
+
+    def begin(self, password):
+        def answered(answer):
+            self.answers.append((password, answer))
+            if isinstance(answer, Attempt):
+                self.under_way.append((password, answer))
+
+        self.attempts.begin(SVC, self.settings, answered, password_digest(SVC, password))
+
+    def end(self, place, verdict):
+        password, attempt = self.under_way.pop(place)
+        self.attempts.end(attempt, verdict)
+        return password
+
+    def try_(self, password, verdict):
+        """What an attempt gets that is alone: None where it was tried, else why not."""
+        before = len(self.answers)
+        self.begin(password)
+        _, answer = self.answers[before]
+        if isinstance(answer, AttemptRefused):
+            return answer.why
+        self.end(-1, verdict)
+        return None
+
+
+PASSWORDS = st.sampled_from([b"a", b"b", b"c", b"d", b"e"])
+VERDICTS = st.sampled_from([Verdict.wrong, Verdict.wrong, Verdict.wrong, Verdict.neither, Verdict.right])
+
+
+@given(st.integers(1, 4), st.lists(st.tuples(PASSWORDS, VERDICTS, st.floats(0, 60)), max_size=40))
+def test_what_has_proved_wrong_is_not_tried_again_within_the_window(failures, events):
+    service, wrong = Service(failures), {}
+    for password, verdict, later in events:
+        service.now += later
+        known = password in wrong and service.now - wrong[password] < WINDOW
+        refused = service.try_(password, verdict)
+        assert (refused is GuardRefusal.known) == known
+        if refused is None and verdict is Verdict.wrong:
+            wrong[password] = service.now
+        elif refused is None and verdict is Verdict.right:
+            wrong.pop(password, None)
+
+
+@given(st.integers(2, 5), st.lists(st.integers(0, 3), min_size=1, max_size=40), st.integers(0, 3), st.booleans())
+def test_an_old_password_never_keeps_the_new_one_out(failures, ends, parallel, was_right):
+    """However often it comes, one after another and in parallel, also where it was right at first."""
+    service = Service(failures)
+    if was_right:
+        assert service.try_(OLD, Verdict.right) is None
+    for place in ends:
+        for _ in range(parallel + 1):
+            service.begin(OLD)
+        if service.under_way:
+            service.end(place % len(service.under_way), Verdict.wrong)
+        service.now += 1
+    while service.under_way:
+        service.end(0, Verdict.wrong)
+    tried = [answer for _, answer in service.answers if isinstance(answer, Attempt)]
+    assert len(tried) <= (failures - 1 if was_right else 1) + was_right
+    assert service.try_(NEW, Verdict.right) is None
+
+
+@given(st.integers(1, 4), st.lists(PASSWORDS, min_size=1, max_size=40), st.data())
+def test_never_more_than_failures_reach_the_directory(failures, passwords, data):
+    service = Service(failures)
+    for password in passwords:
+        service.begin(password)
+        while service.under_way and data.draw(st.booleans()):
+            service.end(data.draw(st.integers(0, len(service.under_way) - 1)), Verdict.wrong)
+    while service.under_way:
+        service.end(0, Verdict.wrong)
+    assert len(service.answers) == len(passwords)
+    tried = [password for password, answer in service.answers if isinstance(answer, Attempt)]
+    assert len(tried) <= failures
+    assert len(set(tried)) == len(tried) == min(failures, len(set(passwords)))
+
+
+def test_a_right_password_is_tried_in_parallel_and_leaves_one_failure():
+    service = Service(3)
+    assert service.try_(NEW, Verdict.right) is None
+    for _ in range(5):
+        service.begin(NEW)
+    assert len(service.under_way) == 2
+    service.begin(OLD)
+    assert [password for password, _ in service.under_way] == [NEW, NEW, OLD]
+    while service.under_way:
+        service.end(0, Verdict.neither)
+    assert len(service.answers) == 7
+
+
+def test_an_administrator_who_releases_the_account_lets_a_password_be_tried_again():
+    service = Service(3)
+    for password in (b"a", b"b", b"c"):
+        assert service.try_(password, Verdict.wrong) is None
+    assert service.try_(b"a", Verdict.wrong) is GuardRefusal.known
+    assert service.try_(NEW, Verdict.right) is GuardRefusal.guarded
+    service.attempts.forget(SVC)
+    assert service.try_(b"a", Verdict.right) is None
+
+
+def test_others_do_not_push_a_service_out_of_the_table():
+    service = Service(3, limit=5)
+    assert service.try_(OLD, Verdict.wrong) is None
+    for number in range(50):
+        person = GuardedAccount("corp", f"name:u{number}")
+        answers = []
+        service.attempts.begin(person, service.settings, answers.append)
+        service.attempts.end(answers[0], Verdict.wrong)
+    assert service.try_(OLD, Verdict.wrong) is GuardRefusal.known
+
+
+def test_a_digest_is_of_one_account_and_password():
+    other = GuardedAccount("corp", "name:other", sync=True)
+    digests = {
+        password_digest(account, password) for account in (SVC, other) for password in (b"", b"a", b"b", b"\0", b"a\0")
+    }
+    assert len(digests) == 10 and {len(digest) for digest in digests} == {32}
+    assert password_digest(SVC, b"a") == password_digest(SVC, b"a")
+    assert password_digest(GuardedAccount("corp", "name:\ud800"), b"a")
