@@ -68,3 +68,10 @@ def test_each_client_of_one_account_learns_of_it():
     reload(first, second)
     assert password(first, 0).replaced
     assert password(first, 1).replaced
+
+
+def test_other_hashes_of_a_mapped_account_are_a_fresh_start_for_its_secret():
+    first = load()
+    account = replace(mapped_account("sync"), hashes=("$argon2id$another",), bind_dn=OWN_DN)
+    second = settings("mimecast", **mapped_changes(account))
+    assert GuardedAccount("", "mapped:mimecast/sync", sync=True) in reload(first, second)

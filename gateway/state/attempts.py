@@ -26,7 +26,7 @@ class Attempts(Protocol):
 
         An attempt waits while others are under way that, if they all fail, leave it none. digest: of its password
         where it is to be known again (policy.password_digest): one that has proved wrong is not tried again for
-        `window`, and one that is being tried waits for what comes of it.
+        `window`, and one that is being tried does not get the last failure that is left.
         """
 
     def end(self, attempt: Attempt, verdict: Verdict) -> None:
@@ -118,7 +118,7 @@ class AttemptsInMemory:
                 found.proved_wrong(attempt.digest, now)
             self._failed(found, Failure(now, attempt.began, attempt.name))
         elif verdict is Verdict.right:
-            found.proved_right(attempt.digest)
+            found.wrong.pop(attempt.digest, None)
             # A directory forgets earlier wrong passwords as well. Which of two came first to it that were under way
             # at once, nobody knows: so what has failed meanwhile still counts.
             cleared = {
@@ -138,18 +138,25 @@ class AttemptsInMemory:
 
     def _admit(self, found: CountedAccount) -> None:
         """Decides on as many of those that wait as can be."""
-        while (one := self._next(found)) is not None:
-            failures = found.count(one.settings, self._clock())
-            guarded = failures >= one.settings.failures
-            if not guarded and failures + len(found.under_way) >= one.settings.failures:
-                return
-            self._decided(found, one, not guarded)
+        # Whoever is told may end the attempt at once, and there may be hundreds of them.
+        if found.deciding:
+            return
+        found.deciding = True
+        try:
+            while (one := self._next(found)) is not None:
+                failures = found.count(one.settings, self._clock())
+                guarded = failures >= one.settings.failures
+                if not guarded and failures + len(found.under_way) >= one.settings.failures:
+                    break
+                self._decided(found, one, not guarded)
+        finally:
+            found.deciding = False
 
     def _next(self, found: CountedAccount) -> Waiting | None:
         """The first attempt that can be decided on; None where there is none. Refuses those whose password has proved
         wrong."""
         now = self._clock()
-        for one in list(found.waiting):
+        for one in list(found.waiting) if found.wrong else ():
             left = found.known_wrong(one, now)
             # Whoever is told of one may have changed what waits.
             if left is not None and one in found.waiting:

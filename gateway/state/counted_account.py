@@ -46,8 +46,8 @@ class CountedAccount:
     failures: the earliest end first. under_way: attempts that were admitted and have not ended, by name. waiting:
     attempts that have not been decided on. window: seconds, the longest for which its failures count. permitted: the
     fewest failures with which it is guarded. together: whether its failures expire together. wrong: when a password
-    proved wrong at a server, by its digest; the earliest first. right: the digest of the last password that proved
-    right, b"" where none is known. awaited: whether the table looks at it again when something of it expires.
+    proved wrong at a server, by its digest; the earliest first. awaited: whether the table looks at it again when
+    something of it expires. deciding: whether those that wait are being decided on.
     """
 
     account: GuardedAccount
@@ -55,9 +55,9 @@ class CountedAccount:
     permitted: int = MOST_FAILURES
     together: bool = True
     awaited: bool = False
+    deciding: bool = False
     failures: list[Failure] = field(default_factory=list)
     wrong: dict[bytes, float] = field(default_factory=dict)
-    right: bytes = b""
     under_way: dict[str, Attempt] = field(default_factory=dict)
     waiting: list[Waiting] = field(default_factory=list)
 
@@ -97,25 +97,19 @@ class CountedAccount:
         left = 0.0 if at is None else at + one.settings.window - now
         return left if left > 0 else None
 
-    def proved_right(self, digest: bytes) -> None:
-        self.wrong.pop(digest, None)
-        self.right = digest
-
     def proved_wrong(self, digest: bytes, now: float) -> None:
         self.wrong.pop(digest, None)
         self.wrong[digest] = now
-        if self.right == digest:
-            self.right = b""
         if len(self.wrong) > MOST_FAILURES:
             del self.wrong[next(iter(self.wrong))]
 
     def repeats(self, one: Waiting, failures: int) -> bool:
-        """Whether an attempt has to wait because its password is being tried already: if that is an old one, its
-        repetitions would keep the new one out. The last password that was right is tried in parallel, but for the last
-        failure that the account has left. failures: those that count."""
-        if not one.digest or all(attempt.digest != one.digest for attempt in self.under_way.values()):
+        """Whether an attempt would take the last failure that the account has left, with a password that is being tried
+        already. That last one is kept for another password: an old one that comes in parallel would else keep the new
+        one out. failures: those that count."""
+        if not one.digest or failures + len(self.under_way) + 1 < one.settings.failures:
             return False
-        return one.digest != self.right or failures + len(self.under_way) + 1 >= one.settings.failures
+        return any(attempt.digest == one.digest for attempt in self.under_way.values())
 
     def trim(self, now: float) -> None:
         """Drops what counts by nobody's settings."""
@@ -125,13 +119,8 @@ class CountedAccount:
             del self.wrong[next(iter(self.wrong))]
 
     @property
-    def empty(self) -> bool:
-        """Whether nothing is known of it."""
-        return self.latest is None and not self.right
-
-    @property
     def latest(self) -> float | None:
-        """When the last thing of it that expires came to be; None where nothing does."""
+        """When the last thing that is kept of it came to be; None where nothing is."""
         times = [*(failure.at for failure in self.failures[-1:]), *list(self.wrong.values())[-1:]]
         return max(times, default=None)
 
@@ -145,7 +134,6 @@ class CountedAccount:
         self.permitted = min(self.permitted, other.permitted)
         self.failures = sorted({*self.failures, *other.failures})
         self.wrong = dict(sorted({**other.wrong, **self.wrong}.items(), key=lambda known: known[1]))
-        self.right = self.right or other.right
         for attempt in other.under_way.values():
             attempt.counted = self
         self.under_way.update(other.under_way)

@@ -76,7 +76,7 @@ class CountedAccounts:
         self._unrank(account)
         if found.busy:
             self._busy[account] = found
-        elif found.empty:
+        elif found.latest is None:
             del self._accounts[account]
             return
         elif len(found.failures) < found.permitted and not account.sync:
@@ -119,7 +119,7 @@ class CountedAccounts:
                 continue
             found.awaited = False
             found.trim(now)
-            if found.empty and not found.busy:
+            if found.latest is None and not found.busy:
                 self.remove(found.account)
                 removed += 1
             else:

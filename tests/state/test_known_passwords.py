@@ -65,12 +65,10 @@ def test_what_has_proved_wrong_is_not_tried_again_within_the_window(failures, ev
             wrong.pop(password, None)
 
 
-@given(st.integers(2, 5), st.lists(st.integers(0, 3), min_size=1, max_size=40), st.integers(0, 3), st.booleans())
-def test_an_old_password_never_keeps_the_new_one_out(failures, ends, parallel, was_right):
-    """However often it comes, one after another and in parallel, also where it was right at first."""
+@given(st.integers(1, 5), st.lists(st.integers(0, 3), min_size=1, max_size=40), st.integers(0, 5))
+def test_an_old_password_never_keeps_the_new_one_out(failures, ends, parallel):
+    """However often it comes, one after another and in parallel."""
     service = Service(failures)
-    if was_right:
-        assert service.try_(OLD, Verdict.right) is None
     for place in ends:
         for _ in range(parallel + 1):
             service.begin(OLD)
@@ -80,8 +78,8 @@ def test_an_old_password_never_keeps_the_new_one_out(failures, ends, parallel, w
     while service.under_way:
         service.end(0, Verdict.wrong)
     tried = [answer for _, answer in service.answers if isinstance(answer, Attempt)]
-    assert len(tried) <= (failures - 1 if was_right else 1) + was_right
-    assert service.try_(NEW, Verdict.right) is None
+    assert len(tried) <= max(1, min(parallel + 1, failures - 1))
+    assert failures == 1 or service.try_(NEW, Verdict.right) is None
 
 
 @given(st.integers(1, 4), st.lists(PASSWORDS, min_size=1, max_size=40), st.data())
@@ -96,12 +94,11 @@ def test_never_more_than_failures_reach_the_directory(failures, passwords, data)
     assert len(service.answers) == len(passwords)
     tried = [password for password, answer in service.answers if isinstance(answer, Attempt)]
     assert len(tried) <= failures
-    assert len(set(tried)) == len(tried) == min(failures, len(set(passwords)))
+    assert len(tried) == failures or set(tried) == set(passwords)
 
 
-def test_a_right_password_is_tried_in_parallel_and_leaves_one_failure():
+def test_a_password_is_tried_in_parallel_and_leaves_one_failure():
     service = Service(3)
-    assert service.try_(NEW, Verdict.right) is None
     for _ in range(5):
         service.begin(NEW)
     assert len(service.under_way) == 2
@@ -109,7 +106,7 @@ def test_a_right_password_is_tried_in_parallel_and_leaves_one_failure():
     assert [password for password, _ in service.under_way] == [NEW, NEW, OLD]
     while service.under_way:
         service.end(0, Verdict.neither)
-    assert len(service.answers) == 7
+    assert len(service.answers) == 6
 
 
 def test_an_administrator_who_releases_the_account_lets_a_password_be_tried_again():
@@ -141,3 +138,23 @@ def test_a_digest_is_of_one_account_and_password():
     assert len(digests) == 10 and {len(digest) for digest in digests} == {32}
     assert password_digest(SVC, b"a") == password_digest(SVC, b"a")
     assert password_digest(GuardedAccount("corp", "name:\ud800"), b"a")
+
+
+def test_hundreds_that_wait_and_have_left_are_passed_over_at_once():
+    service = Service(3)
+    service.begin(OLD)
+    left = []
+
+    def gone(answer):
+        left.append(answer)
+        if isinstance(answer, Attempt):
+            service.attempts.end(answer, Verdict.neither)
+
+    service.begin(OLD)
+    for _ in range(2000):
+        service.attempts.begin(SVC, service.settings, gone, password_digest(SVC, OLD))
+    assert left == []
+    service.end(0, Verdict.neither)
+    assert len(left) == 2000
+    service.end(0, Verdict.neither)
+    assert service.try_(OLD, Verdict.right) is None
