@@ -9,13 +9,14 @@ from typing import Final
 from gateway.ldap.dn import DN, DNError, parse
 from gateway.ldap.filters import Present
 from gateway.ldap.messages import BASE_OBJECT, SearchRequest
-from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import DEFAULT_FILTER_ATTRIBUTES, ClientPolicy, Paging
-from gateway.probe.attributes import text, texts
+from gateway.probe.attributes import texts
 from gateway.probe.connection import Connection
 from gateway.probe.findings import Section
+from gateway.probe.lockout import check_lockout
 from gateway.probe.root_dse import RootDse, read_root_dse
 from gateway.probe.schema import Schema, read_schema
+from gateway.probe.worst_case import WorstCase
 
 # Beyond it, times in logs of both sides do not fit each other; at 5 minutes AD's Kerberos fails as well.
 CLOCK_TOLERANCE: Final = timedelta(seconds=60)
@@ -23,14 +24,15 @@ CLOCK_TOLERANCE: Final = timedelta(seconds=60)
 # MS-ADTS 3.1.1.3.4.6; below the configuration naming context.
 _QUERY_POLICY: Final = "CN=Default Query Policy,CN=Query-Policies,CN=Directory Service,CN=Windows NT,CN=Services"
 
-# AD writes durations as negative counts of 100 ns.
-_TICKS: Final = 10_000_000
-
 
 async def check_directory(
-    section: Section, connection: Connection, policy: ClientPolicy, now: Callable[[], datetime]
+    section: Section,
+    connection: Connection,
+    policy: ClientPolicy,
+    worst_case: WorstCase,
+    now: Callable[[], datetime],
 ) -> RootDse:
-    """All that is asked once per directory. Raises ConnectionFailed."""
+    """All that is asked once per directory. worst_case: of the whole configuration. Raises ConnectionFailed."""
     dse = await read_root_dse(connection) or RootDse()
     asked = now()
     check_contexts(section, dse, policy.naming_contexts)
@@ -40,7 +42,7 @@ async def check_directory(
         check_clock(section, dse.current_time, asked)
     await _check_schema(section, connection, dse, policy)
     await _check_paging(section, connection, dse, policy)
-    await _check_lockout(section, connection, dse, policy.lockout)
+    await check_lockout(section, connection, dse, policy.directory, worst_case)
     return dse
 
 
@@ -129,46 +131,6 @@ async def _page_limit(connection: Connection, dse: RootDse) -> int | None:
         if name.lower() == "maxpagesize" and value.isdigit():
             return int(value)
     return None
-
-
-async def _check_lockout(section: Section, connection: Connection, dse: RootDse, guard: LockoutSettings) -> None:
-    if not dse.default_context:
-        section.skipped("only Active Directory tells its lockout policy", "lockout")
-        return
-    request = SearchRequest(
-        dse.default_context, BASE_OBJECT, Present("objectClass"), ("lockoutThreshold", "lockOutObservationWindow")
-    )
-    answer = await connection.search(request)
-    threshold = text(answer.entries[0], "lockoutThreshold") if answer.entries else ""
-    window = text(answer.entries[0], "lockOutObservationWindow") if answer.entries else ""
-    if not threshold.isdigit():
-        section.skipped("the account cannot read the domain's lockout policy", "lockout")
-    elif int(threshold) == 0:
-        section.ok("lockout", "the domain locks nobody out, however many wrong passwords come")
-    else:
-        check_lockout(section, int(threshold), _minutes(window), guard)
-
-
-def check_lockout(section: Section, threshold: int, minutes: int | None, guard: LockoutSettings) -> None:
-    """threshold: wrong passwords that lock an account, at least 1. minutes: in which they count, None for unknown."""
-    within = "" if minutes is None else f" within {minutes} minutes"
-    said = f"the domain locks an account after {threshold} wrong passwords{within}"
-    if guard.failures == 0:
-        advice = "lockout.failures is 0: that many wrong sign-ins through the gateway lock a person out everywhere"
-        section.warning("lockout", said, advice)
-    elif guard.failures >= threshold:
-        section.warning("lockout", said, f"lockout.failures is {guard.failures}: set it below {threshold}")
-    elif minutes is not None and guard.window < minutes * 60:
-        section.warning("lockout", said, f"lockout.window is shorter: set it to {minutes}m or more")
-    else:
-        section.ok("lockout", f"{said}; the gateway stops after {guard.failures}")
-
-
-def _minutes(window: str) -> int | None:
-    try:
-        return abs(int(window)) // _TICKS // 60
-    except ValueError:
-        return None
 
 
 async def _read(connection: Connection, dn: str, attribute: str) -> tuple[str, ...]:

@@ -29,8 +29,10 @@ from gateway.probe.findings import Area, Finding, Section
 from gateway.probe.listener import check_listener
 from gateway.probe.lockout_store import check_lockout_store
 from gateway.probe.own_account import check_secret, own_account
+from gateway.probe.root_dse import RootDse
 from gateway.probe.server import check_server
 from gateway.probe.usual_searches import check_usual_searches
+from gateway.probe.worst_case import WorstCase, blocks
 
 Say = Callable[[Finding], None]
 
@@ -68,6 +70,8 @@ class Doctor:
         self._say = say
         self._reactor = reactor
         self._now = now
+        # What the servers of each directory block show before a bind.
+        self._shown: dict[str, list[RootDse]] = {}
 
     async def examine(self) -> None:
         """Whatever is found becomes a finding; nothing is raised for it."""
@@ -107,8 +111,10 @@ class Doctor:
         usable = []
         for server in await self._named(directory):
             section = self._section(Area.server, server.url)
-            if await check_server(section, directory, server, self._now(), self._reactor) is not None:
+            shown = await check_server(section, directory, server, self._now(), self._reactor)
+            if shown is not None:
                 usable.append(server)
+                self._shown.setdefault(directory.name, []).append(shown)
         return usable
 
     async def _named(self, directory: DirectorySettings) -> Sequence[ServerSettings]:
@@ -196,7 +202,9 @@ class Doctor:
         policy = client.policy
         section = self._section(Area.directory, client.directory.name)
         try:
-            dse = await check_directory(section, connection, policy, self._now)
+            settings = self._asked.settings
+            worst_case = WorstCase(blocks(settings.clients, self._shown), settings.lockout_store is None)
+            dse = await check_directory(section, connection, policy, worst_case, self._now)
             page_size = policy.page_size if dse.can_page and policy.paging is not Paging.never else 0
             for base in policy.base_dns:
                 section = self._section(Area.directory, str(base))

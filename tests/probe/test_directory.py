@@ -8,13 +8,13 @@ from gateway.ldap import messages as m
 from gateway.ldap.dn import parse
 from gateway.ldap.results import LDAPResult
 from gateway.net.settings import DirectorySettings, ServerSettings
-from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import Paging
 from gateway.probe.bases import check_base, check_exists
 from gateway.probe.connection import Connection
-from gateway.probe.directory import check_clock, check_contexts, check_directory, check_lockout
+from gateway.probe.directory import check_clock, check_contexts, check_directory
 from gateway.probe.findings import Area
 from gateway.probe.root_dse import RootDse
+from gateway.probe.worst_case import Block, WorstCase
 from tests.policy.policies import policy
 from tests.probe.said import Said
 from tests.servers.stub_server import StubServer
@@ -46,7 +46,7 @@ def active_directory(**changes):
     } | changes
     return {
         "": entry("", **{name: values for name, values in root.items() if values is not None}),
-        BASE: entry(BASE, lockoutThreshold=["5"], lockOutObservationWindow=["-18000000000"]),
+        BASE: entry(BASE, lockoutThreshold=["10"], lockOutObservationWindow=["-18000000000"]),
         QUERY_POLICY: entry(QUERY_POLICY, lDAPAdminLimits=["MaxValRange=1500", "MaxPageSize=1000"]),
         root["subschemaSubentry"][0]: entry(
             root["subschemaSubentry"][0],
@@ -81,8 +81,9 @@ def ask(server_certificates, on_reactor):
 
 def examine(ask, entries, **changes):
     said = Said(Area.directory)
-    settings = policy(naming_contexts=(parse(BASE),), **changes)
-    ask(entries, lambda connection: check_directory(said.section, connection, settings, lambda: NOW))
+    settings = policy(naming_contexts=(parse(BASE),), directory="corp", **changes)
+    worst_case = WorstCase((Block("corp", (settings,)),), counts_alone=False)
+    ask(entries, lambda connection: check_directory(said.section, connection, settings, worst_case, lambda: NOW))
     return said
 
 
@@ -91,7 +92,9 @@ def test_an_active_directory_that_is_well(ask):
     assert set(said.status().values()) == {"ok"}
     assert "up to 1000 entries" in said["paging"].said
     assert said["lockout"].said == (
-        "the domain locks an account after 5 wrong passwords within 30 minutes; the gateway stops after 3"
+        "the domain locks an account after 10 wrong passwords within 30 minutes; a person may be tried 9 times before "
+        "the guard stops: 3 (lockout.failures) x 3 (ways to write the name: userPrincipalName, sAMAccountName, DN) "
+        "x 1 (directory block of this domain: corp)"
     )
 
 
@@ -137,20 +140,13 @@ def test_lockout(ask, threshold, said):
 
 
 @pytest.mark.parametrize(
-    ("threshold", "minutes", "guard", "advice"),
-    [
-        (4, 30, LockoutSettings(3, 1800), ""),
-        (5, None, LockoutSettings(3, 60), ""),
-        (3, 30, LockoutSettings(3, 1800), "set it below 3"),
-        (5, 60, LockoutSettings(3, 1800), "set it to 60m or more"),
-        (5, 30, LockoutSettings(0, 1800), "lock a person out everywhere"),
-    ],
+    ("window", "minutes"),
+    [("-18000000000", " within 30 minutes"), ("-18000000001", " within 31 minutes"), ("soon", "")],
 )
-def test_the_lockout_guard_is_held_against_the_domains_own_lockout(threshold, minutes, guard, advice):
-    said = Said()
-    check_lockout(said.section, threshold, minutes, guard)
-    assert said["lockout"].status == ("warning" if advice else "ok")
-    assert advice in said["lockout"].advice
+def test_the_window_of_the_domain_is_not_taken_for_a_shorter_one(ask, window, minutes):
+    entries = active_directory()
+    entries[BASE] = entry(BASE, lockoutThreshold=["10"], lockOutObservationWindow=[window])
+    assert f"after 10 wrong passwords{minutes}; a person" in examine(ask, entries)["lockout"].said
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(0, "ok"), (60, "ok"), (61, "warning"), (-300, "warning")])
