@@ -1,5 +1,5 @@
 """The walk along the path that a sync takes: listener, certificate, servers, account, directory, policy; and a look at
-the lockout guard's store, where there is one.
+the lockout guard of the gateway that runs here, and at its store, where there is one.
 
 It only reads, and it signs in with nothing but the password that it was given.
 """
@@ -26,6 +26,7 @@ from gateway.probe.connection import Connection, ConnectionFailed
 from gateway.probe.directory import check_directory
 from gateway.probe.escapes import check_escapes
 from gateway.probe.findings import Area, Finding, Section
+from gateway.probe.guarded import check_guarded
 from gateway.probe.listener import check_listener
 from gateway.probe.lockout_store import check_lockout_store
 from gateway.probe.own_account import check_secret, own_account
@@ -140,6 +141,7 @@ class Doctor:
 
     async def _client(self, client: ClientSettings, servers: Sequence[ServerSettings]) -> None:
         section = self._section(Area.account, f"client {client.policy.name}")
+        await check_guarded(section, client, self._asked.settings.state_dir, self._reactor)
         name, password = self._sign_in(client.policy)
         because, advice = "", ""
         if name is None:

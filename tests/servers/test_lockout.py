@@ -209,3 +209,25 @@ def test_a_socket_that_a_killed_gateway_has_left_is_replaced(start, bind, tmp_pa
     second = start()
     assert lockout(second, "list") == (0, "no account is guarded\n")
     assert second.stop() == 0
+
+
+def doctor(running):
+    command = [sys.executable, "-m", "gateway", "doctor", "-c", running.config]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=2 * PATIENCE, stdin=subprocess.DEVNULL
+    )
+    return " ".join(done.stdout.split())
+
+
+def test_doctor_says_that_the_running_gateway_holds_the_account_back(start, bind):
+    running = start()
+    assert "the running gateway does not hold the account back" in doctor(running)
+    assert bind(running, OLD) == 49
+    assert "svc-sync has come to the running gateway with a password that is wrong" in doctor(running)
+    for number in range(FAILURES - 1):
+        assert bind(running, f"guess {number}") == 49
+    said = doctor(running)
+    assert "sends no server anything of the sync account svc-sync for another" in said
+    assert "because 3 wrong passwords came" in said and "lockout release 'svc-sync'" in said
+    assert running.stop() == 0
+    assert "lockout guard" not in doctor(running)
