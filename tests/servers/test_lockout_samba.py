@@ -43,6 +43,12 @@ class Domain:
         values = found["raw_attributes"]
         return int(values["badPwdCount"][0]), values.get("lockoutTime", [b"0"]) not in ([], [b"0"])
 
+    def rename(self, account, name):
+        """Gives the account another sAMAccountName."""
+        self.connection.search(SUFFIX, f"(sAMAccountName={account})", attributes=["cn"])
+        (found,) = [entry for entry in self.connection.response if entry["type"] == "searchResEntry"]
+        assert self.connection.modify(found["dn"], {"sAMAccountName": [(ldap3.MODIFY_REPLACE, [name])]})
+
 
 @pytest.fixture(scope="module")
 def domain(pytestconfig):
@@ -61,7 +67,7 @@ def redis():
 def start(certificates, domain, start_gateway):
     """A function that starts a gateway before the domain; changes are those of its lockout."""
 
-    def start(store="memory", **changes):
+    def start(store="memory", client=None, **changes):
         text = configuration(
             certificates,
             {
@@ -74,6 +80,7 @@ def start(certificates, domain, start_gateway):
                 "base_dns": [f"OU=Staff,{SUFFIX}"],
                 "attributes": ["mail"],
                 "lockout": {"failures": FAILURES, "window": WINDOW, **changes},
+                **(client or {}),
             },
             lockout_store=store,
         )
@@ -131,3 +138,35 @@ def test_guesses_at_two_gateways_with_one_store_never_make_the_domain_lock_anybo
     name = "u00002@corp.example"
     guess(domain, "u00002", lambda number: bind(pair[number % 2], name, f"wrong {number}"), pair)
     assert domain.bind(name, USER_PASSWORD).result["result"] == 0
+
+
+def test_who_leaves_before_the_answer_does_not_make_the_domain_lock_the_sync_account(certificates, domain, start):
+    name = "u00003@corp.example"
+    gateway = start(client={"sync_accounts": [name]}, window="30m")
+    for number in range(4 * THRESHOLD):
+        with RawClient(gateway.port, certificates.ca_file) as client:
+            client.socket.sendall(client.client.bind(name, f"wrong {number}".encode()).data)
+            if number % 2:
+                # Half of them have reached the domain by then.
+                client.event()
+        counted, locked = domain.count("u00003")
+        assert not locked and counted <= FAILURES
+    gateway.wait_for_audit(4 * THRESHOLD, operation="bind")
+    assert domain.count("u00003") == (FAILURES, False)
+
+
+def test_no_spelling_of_the_own_account_makes_the_domain_lock_it(certificates, domain, start, bind):
+    """By name Samba takes several blanks for one, and letters in either case."""
+    domain.rename("u00004", "svc gateway")
+    gateway = start(client={"sync_accounts": ["CORP\\svc gateway"]}, window="30m")
+    spellings = [
+        "CORP\\svc gateway",
+        "corp\\SVC  Gateway",
+        "CORP\\svc  gateway",
+        "CORP\\svc   gateway",
+        "CORP\\Svc Gateway",
+    ]
+    for number in range(3 * THRESHOLD):
+        bind(gateway, spellings[number % len(spellings)], f"wrong {number}")
+        counted, locked = domain.count("svc gateway")
+        assert not locked and counted <= FAILURES
