@@ -30,12 +30,14 @@ LONGEST_PARENT: Final = 512
 MAX_RESPONSE_CONTROLS: Final = 64
 
 # What becomes of an entry. SENT; HELD_BACK: the client may not see it; RANGED: it may, and a permitted attribute is
-# in ranges (MS-ADTS 3.1.1.3.1.3.3), which do not pass as they are; TOO_MANY, TOO_LARGE: beyond a limit of its stream.
+# in ranges (MS-ADTS 3.1.1.3.1.3.3), which do not pass as they are; TOO_MANY, TOO_LARGE: beyond a limit of its stream;
+# CARRIED: for the client's next page.
 SENT: Final = 0
 HELD_BACK: Final = 1
 RANGED: Final = 2
 TOO_MANY: Final = 3
 TOO_LARGE: Final = 4
+CARRIED: Final = 5
 
 # Of the entries below one parent.
 _HIDDEN: Final = 0
@@ -105,8 +107,10 @@ class EntryFilter:
             raise
         if outcome != SENT:
             del pieces[before:]
-        if outcome == RANGED:
+        if outcome in (RANGED, CARRIED):
             stream.passed += 1
+        if outcome == CARRIED:
+            stream.carried += 1
         return outcome
 
     def _pass_entries(
@@ -217,6 +221,8 @@ class EntryFilter:
             pieces.append(data[run:stop])
         if not self._permits(data, dn, dn_end):
             return HELD_BACK
+        if 0 <= stream.page <= stream.passed:
+            return CARRIED
         if 0 <= stream.most <= stream.passed:
             return TOO_MANY
         if ranged and not stream.ranges:

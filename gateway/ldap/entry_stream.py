@@ -46,19 +46,37 @@ class EntryStream:
     """The entries of one request to the server, on their way to the client.
 
     message_id: the client's, encoded. tally: of the whole search, which may take several requests. ranges: attributes
-    in ranges of their values pass as they are. most: entries that may pass, -1 for any number. octet_limit: of the
-    whole search, 0 for none. received: entries that came; passed: those of them that were sent or set apart; sent:
-    those that were sent, and octets: of the messages that they were sent in.
+    in ranges of their values pass as they are. most: entries that may pass, -1 for any number. page: of these, those
+    that the client's page has room for, -1 for any number; the others are carried to its next page. octet_limit: of
+    the whole search, 0 for none. received: entries that came; passed: those of them that were sent or set apart;
+    carried: those of these that the page had no room for; sent: those that were sent, and octets: of the messages that
+    they were sent in.
     """
 
-    __slots__ = ("message_id", "most", "octet_limit", "octets", "passed", "ranges", "received", "sent", "tally")
+    __slots__ = (
+        "carried",
+        "message_id",
+        "most",
+        "octet_limit",
+        "octets",
+        "page",
+        "passed",
+        "ranges",
+        "received",
+        "sent",
+        "tally",
+    )
 
-    def __init__(self, message_id: int, tally: Tally, ranges: bool, most: int = -1, octet_limit: int = 0) -> None:
+    def __init__(
+        self, message_id: int, tally: Tally, ranges: bool, most: int = -1, octet_limit: int = 0, page: int = -1
+    ) -> None:
         self.message_id: bytes = ber.integer(message_id)
         self.tally: Tally = tally
         self.ranges: bool = ranges
         self.most: i64 = most
         self.octet_limit: i64 = octet_limit
+        self.page: i64 = page
+        self.carried: i64 = 0
         self.received: i64 = 0
         self.passed: i64 = 0
         self.sent: i64 = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from gateway.ldap.attribute_types import TypeSet, base_type
 from gateway.ldap.controls import Control
@@ -84,8 +84,18 @@ class EntryJudge:
         return SearchResultEntry(plan.request.base, kept)
 
     def keep_references(self, uris: tuple[str, ...]) -> tuple[str, ...]:
-        """RFC 4511 4.5.3: the alternatives of one reference that lead to a listed host."""
-        return tuple(uri for uri in uris if _host(uri) in self._policy.referral_hosts)
+        """RFC 4511 4.5.3: the alternatives of one reference that lead to a listed host, and not to an excluded name."""
+        return tuple(uri for uri in uris if _host(uri) in self._policy.referral_hosts and not self._is_excluded(uri))
+
+    def _is_excluded(self, uri: str) -> bool:
+        """Whether the name in an LDAP URL is one that may not be seen, or cannot be told where there are such."""
+        if not self._policy.excluded_base_dns:
+            return False
+        try:
+            name = parse(unquote(urlsplit(uri).path[1:], errors="strict"))
+        except (DNError, ValueError):
+            return True
+        return any(name.is_inside_loosely(base) for base in self._policy.excluded_base_dns)
 
     @property
     def attribute_names(self) -> tuple[str, ...]:

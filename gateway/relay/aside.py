@@ -1,4 +1,5 @@
-"""Entries that wait for the rest of their ranged attributes, and the room that a session has for them."""
+"""Entries that wait: for the rest of their ranged attributes, or for the client's next page; and the room that a
+session has for them."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ class Room:
 
 
 class PutAside:
-    """What one search has put aside. messages: whole SearchResultEntry messages as the server sent them."""
+    """What one search has put aside, or carries to the next page. messages: whole SearchResultEntry messages as the
+    server sent them."""
 
     def __init__(self, room: Room) -> None:
         self.messages: deque[bytes] = deque()
@@ -44,6 +46,13 @@ class PutAside:
             return False
         self._octets += octets
         return True
+
+    def take(self) -> bytes:
+        """The first message, whose room is free again."""
+        message = self.messages.popleft()
+        self._room.give_back(len(message))
+        self._octets -= len(message)
+        return message
 
     def clear(self) -> None:
         self.messages.clear()

@@ -11,8 +11,6 @@ from math import inf
 from typing import Protocol
 
 from gateway.ldap import messages
-from gateway.ldap.entries import RANGED, TOO_LARGE, TOO_MANY
-from gateway.ldap.entry_stream import EntryStream, Tally
 from gateway.ldap.errors import DecodeError, MessageTooLarge
 from gateway.ldap.messages import AbandonRequest, BindRequest, BindResponse, LDAPMessage, UnbindRequest
 from gateway.ldap.results import LDAPResult, ResultCode, result_name
@@ -34,6 +32,7 @@ from gateway.relay.commands import (
     StoreSizes,
     VerifySecret,
 )
+from gateway.relay.entry_relay import EntryRelay, undecodable
 from gateway.relay.operation import Operation
 from gateway.relay.output import Output
 from gateway.relay.paging import PagedSearches, ServerFacts
@@ -50,6 +49,7 @@ from gateway.relay.steps import (
     Outcome,
     ReadSizes,
     Ready,
+    Resume,
     SamePerson,
     ServerStep,
     Steps,
@@ -92,6 +92,7 @@ class Exchange:
         self._upstream: Upstream[Operation] | None = None
         self._paged = PagedSearches()
         self._room = Room(limits.expanded_entry)
+        self._entries = EntryRelay(policy, limits, output)
         # Operations that want the turn: the first one has it.
         self._turns: list[Operation] = []
         self._last_server_octet = now
@@ -267,10 +268,16 @@ class Exchange:
         while outcome is None:
             step = operation.step
             if isinstance(step, Deliver):
-                entry = messages.encode(LDAPMessage(operation.message_id, step.entry))
-                if not self._send_entry(operation, entry, step.tally):
+                if self._ends(operation, self._entries.deliver(operation, step)):
                     return
                 outcome = operation.resume(Ready())
+                continue
+            if isinstance(step, Resume):
+                answer = self._entries.resume(operation, step)
+                if not isinstance(answer, Streamed):
+                    self._ends(operation, answer)
+                    return
+                outcome = operation.resume(answer)
                 continue
             if isinstance(step, EndAttempt | SamePerson):
                 self._take_at_once(operation, step)
@@ -318,18 +325,9 @@ class Exchange:
         controls = step.controls if isinstance(step, Stream) else ()
         if isinstance(step, Stream):
             operation.record.pages += 1
-            operation.stream = upstream.streams[operation.upstream_id] = self._stream(operation, step)
+            operation.stream = upstream.streams[operation.upstream_id] = self._entries.stream(operation, step)
         data = messages.encode(LDAPMessage(operation.upstream_id, step.request, controls))
         self._output.command(SendToServer(data))
-
-    def _stream(self, operation: Operation, step: Stream) -> EntryStream:
-        return EntryStream(
-            operation.message_id,
-            step.tally,
-            step.aside is None,
-            -1 if step.most is None else step.most,
-            self._policy.settings.octet_limit,
-        )
 
     def finish(self, operation: Operation, outcome: Outcome) -> None:
         """Ends an operation with its one final answer, which is sent at once, or at the floor of a refused bind."""
@@ -492,20 +490,25 @@ class Exchange:
             return
         step = operation.step
         if envelope.tag == messages.SEARCH_ENTRY and isinstance(step, Stream) and operation.stream is not None:
-            self._relay_entry(operation, step, operation.stream, data, envelope)
+            found = self._entries.relay(step, operation.stream, data, envelope)
+            if isinstance(found, Streamed):
+                self._give_up(operation)
+                self._step_answered(operation, found)
+            else:
+                self._ends(operation, found)
             return
         try:
             response = messages.decode_enveloped(data, envelope)
             answer = operation.answer(response)
         except DecodeError as error:
             if not self._look_up_fails(operation):
-                self._undecodable(operation, error)
+                self._ends(operation, undecodable(error))
             return
         if isinstance(step, Stream) and isinstance(response.operation, messages.SearchResultReference):
-            self._relay_reference(operation, response.operation)
+            self._entries.refer(operation, response.operation)
         elif isinstance(answer, Refuse):
             if not self._look_up_fails(operation):
-                self._fail(operation, answer.reason, answer.code, answer.text, answer.detail)
+                self._ends(operation, answer)
         elif answer is not None and not self._answered_for_now(answer):
             self._step_answered(operation, answer)
 
@@ -535,58 +538,20 @@ class Exchange:
         record = operation.record
         record.server_seconds += self._server_time() - operation.waits_since
         if operation.stream is not None:
-            record.received += operation.stream.received
+            # What is carried is of the operation that sends it.
+            record.received += operation.stream.received - operation.stream.carried
             record.sent += operation.stream.sent
             record.octets += operation.stream.octets
         if self._upstream is not None:
             self._upstream.release(operation.upstream_id)
         operation.upstream_id = None
 
-    def _relay_entry(
-        self, operation: Operation, step: Stream, stream: EntryStream, data: bytes, envelope: messages.Envelope
-    ) -> None:
-        """Of an entry that needs more than to be sent or held back."""
-        try:
-            outcome = self._policy.entry_filter.judge(data, envelope, stream, self._output.pieces)
-        except DecodeError as error:
-            self._undecodable(operation, error)
-            return
-        if outcome == TOO_MANY:
-            self._give_up(operation)
-            result = LDAPResult(ResultCode.sizeLimitExceeded)
-            self._step_answered(operation, Streamed(result, over_limit=True))
-        elif outcome == TOO_LARGE:
-            self._over_octet_limit(operation)
-        elif outcome == RANGED and step.aside is not None and not step.aside.add(data):
-            text = f"entries with ranged attributes need more than {self._limits.expanded_entry} octets"
-            self._fail(operation, Reason.expanded_entry_too_large, ResultCode.adminLimitExceeded, text, "")
-
-    def _send_entry(self, operation: Operation, data: bytes, tally: Tally) -> bool:
-        """Of an entry of the gateway's making. False where it was one too many, and the operation has ended."""
-        limit = self._policy.settings.octet_limit
-        tally.octets += len(data)
-        if limit and tally.octets > limit:
-            self._over_octet_limit(operation)
+    def _ends(self, operation: Operation, refusal: Refuse | None) -> bool:
+        """Ends the operation where there is a reason to; whether there was one."""
+        if refusal is None:
             return False
-        operation.record.sent += 1
-        self.send(operation, data)
+        self._fail(operation, refusal.reason, refusal.code, refusal.text, refusal.detail)
         return True
-
-    def _over_octet_limit(self, operation: Operation) -> None:
-        text = f"its entries have more than {self._policy.settings.octet_limit} octets"
-        self._fail(operation, Reason.octet_limit_reached, ResultCode.adminLimitExceeded, text, "")
-
-    def _relay_reference(self, operation: Operation, reference: messages.SearchResultReference) -> None:
-        uris = self._policy.entries.keep_references(reference.uris)
-        if not uris:
-            operation.record.references_dropped += 1
-            return
-        passed = messages.SearchResultReference(uris)
-        self.send(operation, messages.encode(LDAPMessage(operation.message_id, passed)))
-
-    def _undecodable(self, operation: Operation, error: DecodeError) -> None:
-        text = "the directory sent an answer that cannot be read"
-        self._fail(operation, Reason.server_undecodable, ResultCode.unavailable, text, str(error))
 
     def _notified(self, data: bytes) -> None:
         """RFC 4511 4.4: of the unsolicited notifications only the notice of disconnection means anything."""

@@ -134,7 +134,11 @@ class Operation:
         self._note(received.result)
         if isinstance(step, Look):
             return Found(received.result, tuple(self._found), self._received)
-        return Streamed(received.result, response.controls, 0 if self.stream is None else self.stream.received)
+        stream = self.stream
+        if stream is None:
+            return Streamed(received.result, response.controls)
+        taken = stream.passed - stream.carried
+        return Streamed(received.result, response.controls, stream.received, taken=taken)
 
     def look_up_failed(self) -> Answer | None:
         """What the step is answered with where the server's answer is of no use; None where the operation has to fail.

@@ -12,6 +12,7 @@ from typing import Final
 from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults, paged_results
 from gateway.ldap.entry_stream import Tally
 from gateway.policy.decision import SearchPlan
+from gateway.relay.aside import PutAside
 
 # Open paged searches of one session; beyond it the oldest is given up, as Samba does.
 MOST_OPEN: Final = 10
@@ -20,13 +21,15 @@ MOST_OPEN: Final = 10
 class Search:
     """One search over all its parts and pages.
 
-    part: which of plan.parts is being read. cookie: the server's, for the next page of that part.
+    part: which of plan.parts is being read. cookie: the server's, for the next page of that part. carried: entries that
+    came before the client's page that they belong to.
     """
 
-    __slots__ = ("cookie", "part", "plan", "tally")
+    __slots__ = ("carried", "cookie", "part", "plan", "tally")
 
-    def __init__(self, plan: SearchPlan, attributes: int) -> None:
+    def __init__(self, plan: SearchPlan, attributes: int, carried: PutAside) -> None:
         self.plan = plan
+        self.carried = carried
         self.part = 0
         self.cookie = b""
         self.tally = Tally(attributes)
@@ -49,7 +52,7 @@ class PagedSearches:
     def keep(self, search: Search) -> bytes:
         """A cookie for the search, of use once."""
         if len(self._open) >= MOST_OPEN:
-            del self._open[next(iter(self._open))]
+            self._open.pop(next(iter(self._open))).carried.clear()
         self._given += 1
         cookie = self._mark + self._given.to_bytes(8, "big")
         self._open[cookie] = search
@@ -58,10 +61,15 @@ class PagedSearches:
     def take(self, cookie: bytes, plan: SearchPlan) -> Search | None:
         """The search that the cookie was given for; None where it is unknown or was given for another search."""
         search = self._open.pop(cookie, None)
-        return search if search is not None and search.plan.parts == plan.parts else None
+        if search is not None and search.plan.parts != plan.parts:
+            search.carried.clear()
+            return None
+        return search
 
     def clear(self) -> None:
         """The server has lost its pages: its connection is gone, or was bound again."""
+        for search in self._open.values():
+            search.carried.clear()
         self._open.clear()
 
 

@@ -31,6 +31,7 @@ from gateway.relay.steps import (
     Look,
     Outcome,
     ReadSizes,
+    Resume,
     Step,
     Steps,
     Stream,
@@ -39,6 +40,8 @@ from gateway.relay.steps import (
 
 # MS-ADTS 3.1.1.3.4.3: LDAP_CAP_ACTIVE_DIRECTORY_OID, in supportedCapabilities of the root DSE.
 ACTIVE_DIRECTORY = b"1.2.840.113556.1.4.800"
+# Entries that a server is asked for at once where the client's page needs fewer: all of them may have to be carried.
+_MOST_AHEAD: Final = 64
 _CAPABILITIES = SearchRequest("", BASE_OBJECT, Present("objectClass"), ("supportedCapabilities",))
 
 
@@ -72,7 +75,8 @@ def search_steps(policy: Policy, plan: SearchPlan, context: SearchContext) -> St
     """One operation of a search: all of it, or the page that the client asked for."""
     if plan.page is not None and plan.page.cookie:
         return _next_page(policy, plan, plan.page, context)
-    return _RunningSearch(policy, plan, context, Search(plan, len(policy.entries.attribute_names))).steps()
+    search = Search(plan, len(policy.entries.attribute_names), PutAside(context.room))
+    return _RunningSearch(policy, plan, context, search).steps()
 
 
 def _next_page(policy: Policy, plan: SearchPlan, page: PagedResults, context: SearchContext) -> Steps:
@@ -100,6 +104,7 @@ def ancestor_steps(policy: Policy, plan: AncestorPlan) -> Steps:
 
 def _give_up(search: Search) -> Steps:
     """RFC 2696 3: a size of 0 with a cookie; the server is told as well, so that it can free the pages."""
+    search.carried.clear()
     if search.cookie:
         yield AwaitTurn()
         part = search.plan.parts[search.part]
@@ -121,50 +126,103 @@ class _RunningSearch:
         self._expands = policy.settings.expand_ranges and not any(has_range(name) for name in plan.asked.attributes)
 
     def steps(self) -> Steps:
+        kept = False
         try:
-            plan, search = self._plan, self._search
-            # Entries that may still come in the client's page.
-            left = 0 if plan.page is None else plan.page.size
-            by_gateway = False if plan.page is not None else self._must_page()
-            if by_gateway is None:
-                by_gateway = yield from self._is_active_directory()
-            if by_gateway or plan.page is not None:
-                # Servers keep one paging state per connection, or few: a client's page would end the gateway's own.
-                yield AwaitTurn()
-            controls: tuple[Control, ...] = ()
-            while search.part < len(plan.parts):
-                answer = yield self._request(left, by_gateway)
-                if not isinstance(answer, Streamed):
-                    raise TypeError("a search was answered by something else")
-                if self._aside.messages and answer.result.code in (ResultCode.success, ResultCode.sizeLimitExceeded):
-                    yield from self._deliver_aside()
-                if answer.result.code != ResultCode.success:
-                    return self._ended(answer)
-                controls = answer.controls
-                search.cookie = self._cookie(controls)
-                if search.cookie and plan.page is None and not by_gateway:
-                    # There is more, and asking once more without pages would give the same again.
-                    text = "the directory sent a page of a result that nobody wanted in pages"
-                    raise _Failed(Reason.server_wrong_response, ResultCode.unavailable, text)
-                if not search.cookie:
-                    search.part += 1
-                if plan.page is None or search.part == len(plan.parts):
-                    continue
-                left -= answer.received
-                if search.cookie or left <= 0:
-                    return self._success(controls, self._context.paged.keep(search))
-            outcome = self._success(controls, b"")
-            if self._policy.settings.shrink.mode is ShrinkMode.off or plan.asked.scope == BASE_OBJECT:
-                return outcome
-            shape = self._policy.shapes.of(plan.asked)
-            remembered = yield ReadSizes(shape)
-            if not isinstance(remembered, Remembered):
-                raise TypeError("sizes were answered by something else")
-            return self._compared(outcome, shape, remembered)
+            outcome = yield from (self._page_of_the_visible() if self._fills_pages() else self._as_it_comes())
+            kept = outcome.more
+            return outcome
         except _Failed as failed:
             return failed.outcome
         finally:
             self._aside.clear()
+            if not kept:
+                self._search.carried.clear()
+
+    def _fills_pages(self) -> bool:
+        """Whether the client's pages are filled by the gateway. By the server's own pages a client could count entries
+        that it may not see, and so try out what is in them."""
+        return self._plan.page is not None and bool(self._policy.settings.excluded_base_dns)
+
+    def _as_it_comes(self) -> Steps:
+        """All of the search, or the server's page of it."""
+        plan, search = self._plan, self._search
+        # Entries that may still come in the client's page.
+        left = 0 if plan.page is None else plan.page.size
+        by_gateway = False if plan.page is not None else self._must_page()
+        if by_gateway is None:
+            by_gateway = yield from self._is_active_directory()
+        if by_gateway or plan.page is not None:
+            # Servers keep one paging state per connection, or few: a client's page would end the gateway's own.
+            yield AwaitTurn()
+        controls: tuple[Control, ...] = ()
+        while search.part < len(plan.parts):
+            answer = yield self._request(left, by_gateway)
+            streamed = yield from self._taken(answer)
+            if streamed.result.code != ResultCode.success:
+                return self._ended(streamed)
+            controls = streamed.controls
+            search.cookie = self._cookie(controls)
+            if search.cookie and plan.page is None and not by_gateway:
+                # There is more, and asking once more without pages would give the same again.
+                text = "the directory sent a page of a result that nobody wanted in pages"
+                raise _Failed(Reason.server_wrong_response, ResultCode.unavailable, text)
+            if not search.cookie:
+                search.part += 1
+            if plan.page is None or search.part == len(plan.parts):
+                continue
+            left -= streamed.received
+            if search.cookie or left <= 0:
+                return self._success(controls, self._context.paged.keep(search))
+        return (yield from self._whole(controls))
+
+    def _page_of_the_visible(self) -> Steps:
+        """A page of entries that the client may see. It has a cookie only where a further one is known, which is
+        carried then. How many the server is asked for shows in nothing but the time."""
+        plan, search = self._plan, self._search
+        left = 0 if plan.page is None else plan.page.size
+        yield AwaitTurn()
+        if search.carried.messages:
+            aside = self._aside if self._expands else None
+            resume = Resume(search.tally, search.carried, left, search.entries_left(), aside)
+            streamed = yield from self._taken((yield resume))
+            if streamed.result.code != ResultCode.success:
+                return self._ended(streamed)
+            left -= streamed.taken
+        size = left + 1
+        controls: tuple[Control, ...] = ()
+        while not search.carried.messages and search.part < len(plan.parts):
+            streamed = yield from self._taken((yield self._request(size, False, left)))
+            if streamed.result.code != ResultCode.success:
+                return self._ended(streamed)
+            left -= streamed.taken
+            controls = streamed.controls
+            search.cookie = self._cookie(controls)
+            if not search.cookie:
+                search.part += 1
+            # Among many that are hidden the next one may be far away.
+            size = left + 1 if streamed.taken else max(size, min(2 * size, _MOST_AHEAD))
+        if search.carried.messages:
+            return self._success(controls, self._context.paged.keep(search))
+        return (yield from self._whole(controls))
+
+    def _taken(self, answer: Answer) -> Generator[Step, Answer, Streamed]:
+        """The end of a stream, once the entries that were put aside have been sent whole."""
+        if not isinstance(answer, Streamed):
+            raise TypeError("a search was answered by something else")
+        if self._aside.messages and answer.result.code in (ResultCode.success, ResultCode.sizeLimitExceeded):
+            yield from self._deliver_aside()
+        return answer
+
+    def _whole(self, controls: tuple[Control, ...]) -> Steps:
+        """The end of a search of which everything was sent."""
+        outcome = self._success(controls, b"")
+        if self._policy.settings.shrink.mode is ShrinkMode.off or self._plan.asked.scope == BASE_OBJECT:
+            return outcome
+        shape = self._policy.shapes.of(self._plan.asked)
+        remembered = yield ReadSizes(shape)
+        if not isinstance(remembered, Remembered):
+            raise TypeError("sizes were answered by something else")
+        return self._compared(outcome, shape, remembered)
 
     def _must_page(self) -> bool | None:
         """Whether the gateway pages what the client wants in one: the server would stop before the end. None where
@@ -185,8 +243,9 @@ class _RunningSearch:
         self._context.facts.is_active_directory[self._context.server] = known
         return known
 
-    def _request(self, left: int, by_gateway: bool) -> Stream:
-        """For the next page of the current part, or all of it."""
+    def _request(self, left: int, by_gateway: bool, room: int | None = None) -> Stream:
+        """For the next page of the current part, or all of it. left: entries that the server is asked for, 0 for all.
+        room: entries that the client's page has room for; None for as many as come."""
         plan, search = self._plan, self._search
         request, controls = plan.parts[search.part], plan.controls
         most = search.entries_left()
@@ -197,8 +256,12 @@ class _RunningSearch:
             page = PagedResults(size, search.cookie)
             # Critical, so that no server can take a page of the gateway's for the whole.
             controls = (*controls, page.to_control(critical=by_gateway or plan.page_critical))
+        if size or (request.size_limit and self._policy.settings.excluded_base_dns):
+            # The server would count entries that the client may not see.
             request = replace(request, size_limit=0)
-        return Stream(request, search.tally, controls, most, self._aside if self._expands else None)
+        aside = self._aside if self._expands else None
+        carry = None if room is None else search.carried
+        return Stream(request, search.tally, controls, most, aside, room, carry)
 
     def _cookie(self, controls: tuple[Control, ...]) -> bytes:
         try:
@@ -242,8 +305,8 @@ class _RunningSearch:
 
     def _ended(self, answer: Streamed) -> Outcome:
         """A part that did not end in success ends the whole search."""
-        base = self._plan.parts[self._search.part].base
         if self._plan.narrowed and answer.result.code == ResultCode.noSuchObject:
+            base = self._plan.parts[self._search.part].base
             text = f"{Reason.narrowed_base_missing}: {base} does not exist in the directory; the result is not complete"
             result = LDAPResult(ResultCode.unwillingToPerform, "", text)
             return Outcome(result, reason=Reason.narrowed_base_missing, detail=base)

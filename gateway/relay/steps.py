@@ -51,7 +51,8 @@ class Stream:
 
     tally: counts what is sent. most: entries that may be sent, None for any number; one more that could be sent
     ends the step with sizeLimitExceeded. aside: takes the entries that cannot be sent yet because they have
-    attributes in ranges; None where ranges pass as they are.
+    attributes in ranges; None where ranges pass as they are. page: entries that the client's page has room for, None
+    for any number; carry: takes the others.
     """
 
     request: Final[SearchRequest]
@@ -59,6 +60,8 @@ class Stream:
     controls: Final[tuple[Control, ...]]
     most: Final[int | None]
     aside: Final[PutAside | None]
+    page: Final[int | None]
+    carry: Final[PutAside | None]
 
     def __init__(
         self,
@@ -67,10 +70,36 @@ class Stream:
         controls: tuple[Control, ...] = (),
         most: int | None = None,
         aside: PutAside | None = None,
+        page: int | None = None,
+        carry: PutAside | None = None,
     ) -> None:
         self.request = request
         self.tally = tally
         self.controls = controls
+        self.most = most
+        self.aside = aside
+        self.page = page
+        self.carry = carry
+
+
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
+class Resume:
+    """Entries that were carried from the client's page before go to the client; Streamed comes back. carry: where they
+    are, and those stay for which this page has no room. The rest as in Stream."""
+
+    tally: Final[Tally]
+    carry: Final[PutAside]
+    page: Final[int]
+    most: Final[int | None]
+    aside: Final[PutAside | None]
+
+    def __init__(
+        self, tally: Tally, carry: PutAside, page: int, most: int | None = None, aside: PutAside | None = None
+    ) -> None:
+        self.tally = tally
+        self.carry = carry
+        self.page = page
         self.most = most
         self.aside = aside
 
@@ -146,20 +175,28 @@ class Found:
 @final
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class Streamed:
-    """received: entries of this step. over_limit: the result is the gateway's own, there were more than Stream.most."""
+    """received: entries of this step; taken: those of them that the client's page takes. over_limit: the result is the
+    gateway's own, there were more than Stream.most."""
 
     result: Final[LDAPResult]
     controls: Final[tuple[Control, ...]]
     received: Final[int]
     over_limit: Final[bool]
+    taken: Final[int]
 
     def __init__(
-        self, result: LDAPResult, controls: tuple[Control, ...] = (), received: int = 0, over_limit: bool = False
+        self,
+        result: LDAPResult,
+        controls: tuple[Control, ...] = (),
+        received: int = 0,
+        over_limit: bool = False,
+        taken: int = 0,
     ) -> None:
         self.result = result
         self.controls = controls
         self.received = received
         self.over_limit = over_limit
+        self.taken = taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +269,8 @@ class Outcome:
 
 
 ServerStep: TypeAlias = Ask | Look | Stream
-Step: TypeAlias = ServerStep | Deliver | AwaitTurn | ReadSizes | BeginAttempt | EndAttempt | SamePerson | TrySecret
+Step: TypeAlias = (
+    ServerStep | Resume | Deliver | AwaitTurn | ReadSizes | BeginAttempt | EndAttempt | SamePerson | TrySecret
+)
 Answer: TypeAlias = BindResponse | ExtendedResponse | Found | Streamed | Ready | Remembered | Admitted | Tried
 Steps: TypeAlias = Generator[Step, Answer, Outcome]

@@ -22,7 +22,11 @@ def page(cookie=b"", size=0):
 
 
 class Paged(Harness):
-    """The client's and the server's side of paged results."""
+    """The client's and the server's side of paged results. Nothing is excluded unless a test says so: then the gateway
+    fills the client's pages (test_hidden_entries.py)."""
+
+    def __init__(self, **changes):
+        super().__init__(**{"excluded_base_dns": (), **changes})
 
     def ask(self, request=None, size=2, cookie=b"", number=7, critical=False):
         control = PagedResults(size, cookie).to_control(critical)
@@ -377,6 +381,27 @@ def test_references_pass_to_listed_hosts_only():
     assert (len(h.to_client), h.audit[-1].references_dropped) == (2, 1)
 
 
+@pytest.mark.parametrize(
+    ("name", "passes"),
+    [
+        ("OU=Staff,DC=corp,DC=example", True),
+        ("", True),
+        ("OU=Secret,OU=Staff,DC=corp,DC=example", False),
+        ("CN=x,ou=%53ecret,ou=staff,dc=corp,dc=example??sub", False),
+        ("CN=x,OU=%EF%BC%B3ecret,OU=Staff,DC=corp,DC=example", False),
+        ("no name", False),
+        ("CN=%FF", False),
+    ],
+)
+def test_a_reference_to_what_is_excluded_does_not_pass(name, passes):
+    hosts = frozenset({"dc2"})
+    for excluded in (POLICY.excluded_base_dns, ()):
+        h = Paged(referral_hosts=hosts, excluded_base_dns=excluded).bound()
+        h.send(search(), start=7)
+        h.serve(m.SearchResultReference((f"ldap://dc2/{name}",)))
+        assert len(h.to_client) == 2 if passes or not excluded else 1
+
+
 @pytest.mark.parametrize(("hosts", "code"), [((), 53), (("dc2",), 10)])
 def test_a_final_referral_is_an_error_unless_its_host_is_listed(hosts, code):
     h = Paged(referral_hosts=frozenset(hosts)).bound()
@@ -490,7 +515,7 @@ def test_no_more_is_put_aside_than_there_is_room_for(more):
 
 
 def test_an_entry_that_may_not_be_seen_is_not_put_aside():
-    h = Paged().bound()
+    h = Paged(excluded_base_dns=POLICY.excluded_base_dns).bound()
     h.send(search(), start=7)
     h.serve(group("g", ("member;range=0-0", numbers(0, 1)), base="OU=Secret," + BASE))
     assert (h.names(), h.results()) == ([], [(7, 0)])

@@ -1,0 +1,112 @@
+"""Entries and references on their way from a server to a client, and what ends their operation."""
+
+from __future__ import annotations
+
+from gateway.ldap import messages
+from gateway.ldap.entries import CARRIED, RANGED, TOO_LARGE, TOO_MANY
+from gateway.ldap.entry_stream import EntryStream
+from gateway.ldap.errors import DecodeError
+from gateway.ldap.messages import LDAPMessage
+from gateway.ldap.results import LDAPResult, ResultCode
+from gateway.policy.decision import Refuse
+from gateway.policy.policy import Policy
+from gateway.policy.reasons import Reason
+from gateway.relay.operation import Operation
+from gateway.relay.output import Output
+from gateway.relay.settings import SessionLimits
+from gateway.relay.steps import Deliver, Resume, Stream, Streamed
+
+
+class EntryRelay:
+    """Of one session. A Refuse that a method returns ends the operation with an error."""
+
+    def __init__(self, policy: Policy, limits: SessionLimits, output: Output) -> None:
+        self._policy = policy
+        self._limits = limits
+        self._output = output
+
+    def stream(self, operation: Operation, step: Stream) -> EntryStream:
+        """What is known of the entries of a request that is being sent."""
+        return EntryStream(
+            operation.message_id,
+            step.tally,
+            step.aside is None,
+            -1 if step.most is None else step.most,
+            self._policy.settings.octet_limit,
+            -1 if step.page is None else step.page,
+        )
+
+    def relay(
+        self, step: Stream, stream: EntryStream, data: bytes, envelope: messages.Envelope
+    ) -> Streamed | Refuse | None:
+        """An entry that needs more than to be sent or held back. Streamed where no more of them are wanted."""
+        try:
+            outcome = self._policy.entry_filter.judge(data, envelope, stream, self._output.pieces)
+        except DecodeError as error:
+            return undecodable(error)
+        if outcome == TOO_MANY:
+            return Streamed(LDAPResult(ResultCode.sizeLimitExceeded), over_limit=True)
+        if outcome == TOO_LARGE:
+            return self._over_octet_limit()
+        aside = step.aside if outcome == RANGED else step.carry if outcome == CARRIED else None
+        return None if aside is None or aside.add(data) else self._no_room()
+
+    def resume(self, operation: Operation, step: Resume) -> Streamed | Refuse:
+        """Sends what was carried, as far as the client's page has room for it."""
+        most = -1 if step.most is None else step.most
+        octet_limit = self._policy.settings.octet_limit
+        stream = EntryStream(operation.message_id, step.tally, step.aside is None, most, octet_limit)
+        over_limit = False
+        while step.carry.messages and stream.passed < step.page and not over_limit:
+            data = step.carry.take()
+            envelope = messages.read_envelope(data)
+            outcome = self._policy.entry_filter.judge(data, envelope, stream, self._output.pieces)
+            over_limit = outcome == TOO_MANY
+            if outcome == TOO_LARGE:
+                return self._over_octet_limit()
+            if outcome == RANGED and step.aside is not None and not step.aside.add(data):
+                return self._no_room()
+        record = operation.record
+        record.received += stream.received
+        record.sent += stream.sent
+        record.octets += stream.octets
+        code = ResultCode.sizeLimitExceeded if over_limit else ResultCode.success
+        return Streamed(LDAPResult(code), (), stream.received, over_limit, stream.passed)
+
+    def deliver(self, operation: Operation, step: Deliver) -> Refuse | None:
+        """Sends an entry of the gateway's making."""
+        data = messages.encode(LDAPMessage(operation.message_id, step.entry))
+        limit = self._policy.settings.octet_limit
+        step.tally.octets += len(data)
+        if limit and step.tally.octets > limit:
+            return self._over_octet_limit()
+        record = operation.record
+        record.sent += 1
+        record.octets += len(data)
+        self._output.pieces.append(data)
+        return None
+
+    def refer(self, operation: Operation, reference: messages.SearchResultReference) -> None:
+        """Sends what the client may see of a reference."""
+        uris = self._policy.entries.keep_references(reference.uris)
+        record = operation.record
+        if not uris:
+            record.references_dropped += 1
+            return
+        data = messages.encode(LDAPMessage(operation.message_id, messages.SearchResultReference(uris)))
+        record.octets += len(data)
+        self._output.pieces.append(data)
+
+    def _over_octet_limit(self) -> Refuse:
+        text = f"its entries have more than {self._policy.settings.octet_limit} octets"
+        return Refuse(Reason.octet_limit_reached, ResultCode.adminLimitExceeded, text)
+
+    def _no_room(self) -> Refuse:
+        text = f"entries that wait need more than {self._limits.expanded_entry} octets"
+        return Refuse(Reason.expanded_entry_too_large, ResultCode.adminLimitExceeded, text)
+
+
+def undecodable(error: DecodeError) -> Refuse:
+    """Of an answer that cannot be read."""
+    text = "the directory sent an answer that cannot be read"
+    return Refuse(Reason.server_undecodable, ResultCode.unavailable, text, str(error))
