@@ -29,6 +29,7 @@ from gateway.service import Gateway
 from gateway.state.in_force import InForce, forget_in_force, write_in_force
 from gateway.state.sizes import SizeMemory, SizesInMemory, SizesOnDisk, StateError
 from gateway.systemd import ServiceManager
+from gateway.wanted import Wanted
 
 log = Logger()
 
@@ -101,10 +102,7 @@ class _Process:
         ):
             number = getattr(signal, name)
             # Python's handler runs between two bytecodes of whatever happens to run; the reactor's turn is safe.
-            signal.signal(
-                number,
-                lambda *_, action=action: reactor.callFromThread(action),
-            )
+            signal.signal(number, Wanted(action, reactor.callFromThread).ask)
         self._log_warnings(configuration)
         self._log_compilation()
         self._log_listeners()

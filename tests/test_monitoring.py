@@ -10,7 +10,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.net.observer import FailureCause
+from gateway.net.observer import FailureCause, Trouble
 from gateway.observe.metrics import Metrics
 from tests.observe.busy_ledger import busy_ledger
 
@@ -98,6 +98,12 @@ def test_each_cause_of_a_failed_connection_is_in_the_runbook():
     runbook = (ROOT / "docs" / "operations.md").read_text()
     for cause in FailureCause:
         assert cause is FailureCause.other or f"- `{cause}`: " in runbook
+
+
+def test_each_way_in_which_a_server_breaks_sessions_is_in_the_runbook():
+    runbook = (ROOT / "docs" / "operations.md").read_text()
+    for trouble in Trouble:
+        assert f"- `{trouble}`: " in runbook
 
 
 def test_no_two_panels_of_the_dashboard_lie_on_each_other():

@@ -6,6 +6,8 @@ from importlib import import_module
 
 import click
 
+from gateway.cli.encoding import show_all_characters
+
 _COMMANDS = {
     "run": "Run the gateway in the foreground.",
     "health": "Ask a running gateway whether it serves.",
@@ -42,3 +44,4 @@ class _Commands(click.Group):
 @click.version_option(package_name="ldap-gateway", prog_name="ldap-gateway")
 def main() -> None:
     """An LDAP gateway for the DMZ: cloud services read the directory through it, and only what you listed."""
+    show_all_characters()

@@ -40,6 +40,8 @@ from gateway.relay.commands import (
     RecallSizes,
     SendToClient,
     SendToServer,
+    ServerAsked,
+    ServerBehaved,
     StartTls,
     StoreSizes,
     VerifySecret,
@@ -337,6 +339,9 @@ class ClientConnection:
                 continue
             if isinstance(command, Audit):
                 records.append(command.record)
+                continue
+            if isinstance(command, ServerAsked | ServerBehaved):
+                self._connector.heard(command)
                 continue
             if isinstance(command, RecallSizes):
                 if self._session is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.logger import Logger
@@ -13,8 +13,9 @@ from twisted.python.failure import Failure
 from gateway.net.choosing import in_order, listed
 from gateway.net.connecting import open_link
 from gateway.net.discovery import Found, NotFound, find_servers
+from gateway.net.doubt import Doubt, Finding, trouble
 from gateway.net.failures import explain_failure, failure_cause
-from gateway.net.observer import FailureCause, Observer
+from gateway.net.observer import FailureCause, Observer, Trouble
 from gateway.net.reactor import Reactor
 from gateway.net.resumption import ServerTls
 from gateway.net.server_link import ServerLink
@@ -22,10 +23,18 @@ from gateway.net.server_state import SLOW_ATTEMPT, DirectoryState, ServerState, 
 from gateway.net.settings import Candidate, DirectorySettings, DiscoverySettings, ServerSettings
 from gateway.net.spares import SpareLinks
 from gateway.net.tls import ServerTrust
+from gateway.relay.commands import ServerAsked, ServerBehaved
 
 log = Logger()
 
 T = TypeVar("T")
+
+_SAID: Final = {
+    Trouble.bind_unanswered: "it can be connected to and does not answer binds",
+    Trouble.bind_failed: "it can be connected to and ends or refuses to handle binds",
+    Trouble.unanswered: "it accepts binds and answers nothing behind them",
+    Trouble.failed: "it accepts binds and fails behind them",
+}
 
 
 class NoServer(Exception):
@@ -302,6 +311,77 @@ class ServerConnector:
             context = self._tls[server] = self._trust.of(server)
         return context
 
+    def heard(self, news: ServerAsked | ServerBehaved) -> None:
+        """What a session has seen of a server behind its connection."""
+        known = [each for _, each in self.servers if each.server.url == news.server]
+        if not known:
+            # DNS does not name it any more.
+            return
+        state = known[0]
+        doubts = state.doubts
+        if isinstance(news, ServerAsked):
+            doubts.asked(news.duty, news.since)
+            return
+        finding = doubts.behaved(news.duty, news.since, news.conduct)
+        if finding is Finding.nothing:
+            return
+        if finding is Finding.trusted:
+            self.tell_trusted(state, "it has served a session")
+            return
+        if self._state.is_current(state):
+            self.observer.session_broken(self.directory, state.server, trouble(news.duty, news.conduct))
+        state.suspect()
+        if doubts.doubt is not None:
+            pass_over = self._weigh()
+            if finding is Finding.doubtful:
+                self._begin_doubt(state, doubts.doubt, pass_over)
+
+    def _weigh(self) -> bool:
+        """Where all servers that are up are doubtful, none is better than another, and none is passed over: the next
+        one that breaks a session is. True where there are others."""
+        up = [each for _, each in self.servers if each.down is None]
+        if not all(each.doubts.weighs for each in up):
+            return True
+        for state in up:
+            state.doubts.take_no_account()
+        return False
+
+    def _begin_doubt(self, state: ServerState, doubt: Doubt, pass_over: bool) -> None:
+        doubt.timer = self._reactor.callLater(doubt.seconds, self._look_at_doubt, state, doubt)
+        if not self._state.is_current(state):
+            return
+        self.observer.server_doubted(self.directory, state.server, doubt.trouble)
+        others = f"for {doubt.seconds:g} seconds sign-ins go to the others first"
+        log.warn(
+            "directory {name}: {url} is doubtful: {said}; {so}",
+            name=self.directory.name,
+            url=state.server.url,
+            said=_SAID[doubt.trouble],
+            so=others if pass_over else "no server of the directory is up and free of doubt, so none is passed over",
+        )
+
+    def _look_at_doubt(self, state: ServerState, doubt: Doubt) -> None:
+        """Its time may have passed."""
+        if state.doubts.doubt is not doubt:
+            return
+        left = state.doubts.time_passed()
+        if left is not None:
+            doubt.timer = self._reactor.callLater(left, self._look_at_doubt, state, doubt)
+        else:
+            self.tell_trusted(state, "its time has passed, and the next sign-ins show whether it works")
+
+    def tell_trusted(self, state: ServerState, why: str) -> None:
+        """As tell_down."""
+        if not self._state.is_current(state):
+            return
+        self.observer.server_trusted(self.directory, state.server)
+        log.info(
+            "directory {name}: {url} is not doubtful any more: {why}",
+            name=self.directory.name,
+            url=state.server.url,
+            why=why,
+        )
+
     def tell_down(self, state: ServerState) -> None:
         """Once for each change."""
         down = state.down
@@ -322,6 +402,8 @@ class ServerConnector:
         for candidate, state in self.servers:
             if state.down is None:
                 self.observer.server_forgotten(self.directory, candidate.server)
+            if state.doubts.doubt is None:
+                self.observer.server_trusted(self.directory, candidate.server)
 
     def tell_up(self, state: ServerState) -> None:
         """As tell_down."""

@@ -20,8 +20,9 @@ from gateway.net.server_state import FIRST_RETRY, JITTER, ServerState
 
 log = Logger()
 
-# What is asked of a server over a link of its own; raises NoAnswer. It need not close the link.
-Question: TypeAlias = Callable[[ServerLink], Coroutine[Any, Any, None]]
+# What is asked of a server over a link of its own; raises NoAnswer. It need not close the link. Returns whether a bind
+# was accepted, and something answered behind it, as sessions need it.
+Question: TypeAlias = Callable[[ServerLink], Coroutine[Any, Any, bool]]
 
 
 class NoAnswer(Exception):
@@ -64,7 +65,7 @@ class HealthChecks:
         rise = 1 if directory.health is None else directory.health.rise
         fall = 1 if directory.health is None else directory.health.fall
         try:
-            await connector.alone(state, partial(self._ask, state), directory.connect_timeout)
+            bound = await connector.alone(state, partial(self._ask, state), directory.connect_timeout)
         except (CancelledError, OtherFailed):
             return
         except NoAnswer as error:
@@ -76,16 +77,17 @@ class HealthChecks:
             connector.observer.server_checked(directory, state.server, True)
             if state.check_passed(rise):
                 connector.tell_up(state)
+            if state.doubts.check_passed(bound):
+                connector.tell_trusted(state, "a check was served as sessions need it")
             return
         connector.observer.server_checked(directory, state.server, False)
         if news:
             connector.tell_down(state)
 
-    async def _ask(self, state: ServerState) -> None:
+    async def _ask(self, state: ServerState) -> bool:
         link = await self._connector.open(state.server, self._connector.directory.connect_timeout)
         try:
-            if self._question is not None:
-                await self._question(link)
+            return False if self._question is None else await self._question(link)
         finally:
             link.close()
 

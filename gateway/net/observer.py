@@ -21,6 +21,16 @@ class FailureCause(StrEnum):
     other = "other"
 
 
+class Trouble(StrEnum):
+    """What a server did to a session behind a connection that came up: one closed set of words, for metrics.
+    unanswered, failed: behind an accepted bind."""
+
+    bind_unanswered = "bind-unanswered"
+    bind_failed = "bind-failed"
+    unanswered = "unanswered"
+    failed = "failed"
+
+
 class Observer:
     """One that counts nothing. Called on the reactor's thread; no method may wait or raise. client: its name in the
     configuration."""
@@ -55,6 +65,15 @@ class Observer:
     def server_fell(self, directory: DirectorySettings, server: ServerSettings, cause: FailureCause) -> None:
         """It is down from here on: sessions go to the others, as long as one of these is up. Told again where the cause
         changes."""
+
+    def session_broken(self, directory: DirectorySettings, server: ServerSettings, trouble: Trouble) -> None:
+        """It was connected to, and did not do what a session needs."""
+
+    def server_doubted(self, directory: DirectorySettings, server: ServerSettings, trouble: Trouble) -> None:
+        """Sessions were broken at it, so sign-ins rather go to the others from here on."""
+
+    def server_trusted(self, directory: DirectorySettings, server: ServerSettings) -> None:
+        """It is not doubtful, or not any more."""
 
     def server_forgotten(self, directory: DirectorySettings, server: ServerSettings) -> None:
         """That it was down holds no longer: it is trusted by other files now, and has not been tried with these."""

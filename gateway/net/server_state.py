@@ -2,7 +2,8 @@
 
 A server is up until something shows otherwise: a session that cannot connect takes it down at once, so that the next
 one need not find out the same, and so do failed checks. Then a few sparse attempts in the background find out whether
-it is back; sessions try it only where no other server is up.
+it is back; sessions try it only where no other server is up. What sessions find out behind a connection that came up is
+in net.doubt.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final
 
 from twisted.internet.defer import Deferred
 
+from gateway.net.doubt import Doubts
 from gateway.net.observer import FailureCause
 from gateway.net.server_link import ServerLink
 from gateway.net.settings import Candidate, DiscoverySettings, ServerSettings
@@ -71,7 +73,8 @@ class Load:
 class ServerState:
     """trust: as DirectoryState.server has it. clock: the reactor's, in seconds. suspected: something went wrong that a
     server which is down would explain; a check settles it. woken: called when a check is wanted sooner than planned.
-    spares: links that are ready for a session, the oldest first."""
+    spares: links that are ready for a session, the oldest first. doubts: what sessions have found out behind their
+    connections."""
 
     server: ServerSettings
     trust: str
@@ -86,12 +89,16 @@ class ServerState:
     _passed: int = 0
     _failed: int = 0
     _retries: int = 0
+    doubts: Doubts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.doubts = Doubts(self.clock)
 
     @property
     def doubtful(self) -> bool:
         """Whether it is better not to wait for it while another server is up."""
         slow = any(self.clock() - began > SLOW_ATTEMPT for began in self._attempts)
-        return self.down is not None or self.suspected or slow
+        return self.down is not None or self.suspected or slow or self.doubts.doubtful
 
     def attempt_began(self) -> float:
         began = self.clock()
@@ -121,7 +128,7 @@ class ServerState:
         return self._fall(cause, detail, False)
 
     def check_passed(self, rise: int) -> bool:
-        """True where the server was down until now."""
+        """True where the server was down until now. Of doubts it says nothing."""
         self.suspected = False
         self._failed = 0
         self._passed += 1
@@ -159,6 +166,7 @@ class ServerState:
         self.suspected = False
         since = self.clock() if before is None else before.since
         self.down = Down(since, cause, detail, connects)
+        self.doubts.forget()
         if before is None:
             self._drop_spares()
             self.woken()

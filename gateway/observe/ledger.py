@@ -13,7 +13,7 @@ from time import time
 from typing import Final
 
 from gateway.ldap.results import ResultCode
-from gateway.net.observer import FailureCause, Observer
+from gateway.net.observer import FailureCause, Observer, Trouble
 from gateway.net.settings import DirectorySettings, GatewaySettings, ServerSettings
 from gateway.observe.audit_health import AuditHealth
 from gateway.observe.counts import ClientCounts, is_refusal, shrank
@@ -44,7 +44,8 @@ class ListenerStatus:
 class ServerStatus:
     """up: whether sessions go to it; None before the first attempt. since: when that became so; connected: when a
     connection was last made; in seconds since the epoch, None for never. cause: why it is down. checks: by whether they
-    passed. certificate_expires: as its last handshake showed."""
+    passed. certificate_expires: as its last handshake showed. broken: sessions by what it did to them; doubted: what
+    makes it doubtful now, None for nothing."""
 
     directory: str
     label: str
@@ -56,6 +57,8 @@ class ServerStatus:
     checks: Counter[bool] = field(default_factory=Counter)
     connected: float | None = None
     certificate_expires: float | None = None
+    broken: Counter[Trouble] = field(default_factory=Counter)
+    doubted: Trouble | None = None
 
 
 @dataclass(slots=True)
@@ -279,7 +282,16 @@ class Ledger(Observer):
         status = self._server(directory, server)
         if status.up is not False:
             status.up, status.since = False, self.clock()
-        status.cause = cause
+        status.cause, status.doubted = cause, None
+
+    def session_broken(self, directory: DirectorySettings, server: ServerSettings, trouble: Trouble) -> None:
+        self._server(directory, server).broken[trouble] += 1
+
+    def server_doubted(self, directory: DirectorySettings, server: ServerSettings, trouble: Trouble) -> None:
+        self._server(directory, server).doubted = trouble
+
+    def server_trusted(self, directory: DirectorySettings, server: ServerSettings) -> None:
+        self._server(directory, server).doubted = None
 
     def directory_failed(self, directory: DirectorySettings) -> None:
         self.unreachable[directory.name] = self.clock()

@@ -134,19 +134,32 @@ class _LedgerCollector(Collector):
         )
         up = _gauge("server_up", "1 if sessions go to it, 0 if it is down.", "directory", "server")
         checks = _counter("server_checks", "Health checks.", "directory", "server", "passed")
+        broken = _counter(
+            "server_broken_sessions",
+            "Sessions that a server was connected to for and then did not serve.",
+            "directory",
+            "server",
+            "reason",
+        )
+        doubtful = _gauge(
+            "server_doubtful", "1 while sign-ins rather go elsewhere, after broken sessions.", "directory", "server"
+        )
         for place, status in self._ledger.servers.items():
             opened.add_metric(place, status.opened)
             for cause, number in status.failures.items():
                 failed.add_metric([*place, cause.value], number)
             for passed, number in status.checks.items():
                 checks.add_metric([*place, "yes" if passed else "no"], number)
+            for trouble, number in status.broken.items():
+                broken.add_metric([*place, trouble.value], number)
+            doubtful.add_metric(place, status.doubted is not None)
             if status.up is not None:
                 up.add_metric(place, status.up)
         discovered = _gauge("discovery_success", "1 if DNS named servers when it was last asked for them.", "directory")
         for directory, discovery in self._ledger.discoveries.items():
             if discovery.ended is not None:
                 discovered.add_metric([directory], not discovery.failure)
-        yield from (opened, failed, checks, up, discovered)
+        yield from (opened, failed, checks, broken, up, doubtful, discovered)
 
     def _certificates(self) -> Iterator[Metric]:
         listeners = _gauge(

@@ -37,6 +37,12 @@ def notes(ledger: Ledger) -> list[str]:
     trouble = ledger.audit.trouble(ledger.clock())
     lost = ledger.audit.lost
     said = [trouble] if trouble else []
+    said += [
+        f"directory {status.directory}: {status.label} is doubtful: it can be connected to and broke sessions "
+        f"({status.doubted})"
+        for status in ledger.servers.values()
+        if status.doubted is not None
+    ]
     if lost:
         said.append(f"{lost:,} audit record{'' if lost == 1 else 's'} lost since the start; the audit says when")
     return said

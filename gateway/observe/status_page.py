@@ -219,6 +219,8 @@ def _servers(ledger: Ledger, now: float) -> Tag:
 def _server_state(server: ServerStatus, now: float) -> list[_Node]:
     if server.up is None:
         return [_pill("not tried yet", "")]
+    if server.up and server.doubted is not None:
+        return [_pill(f"doubtful: {server.doubted}", "warn"), _last_connection(server, now)]
     if server.up:
         return [_pill("up", "good"), _last_connection(server, now)]
     since = _faint("" if server.since is None else f"since {duration(now - server.since)}")

@@ -34,21 +34,28 @@ class _Examination:
         self._reactor = reactor
         self._binds = bool(health.bind_dn)
 
-    async def ask(self, link: ServerLink) -> None:
-        """Raises NoAnswer."""
+    async def ask(self, link: ServerLink) -> bool:
+        """As net.health.Question has it."""
         connection = Connection(link, self._reactor, self._health.timeout)
         try:
-            answer = await connection.search(_ROOT_DSE)
-            # One that shows its root DSE to nobody before a bind has answered all the same.
-            self._check(answer.result.code, "its root DSE")
-            if self._binds:
-                await self._bind(connection, link)
+            await self._search(connection)
+            if not self._binds or not await self._bind(connection, link):
+                return False
+            # A server may accept binds and do nothing behind them.
+            await self._search(connection)
+            return True
         except ConnectionFailed as error:
             raise NoAnswer(f"it connects, but {error}") from None
         finally:
             connection.close()
 
-    async def _bind(self, connection: Connection, link: ServerLink) -> None:
+    async def _search(self, connection: Connection) -> None:
+        answer = await connection.search(_ROOT_DSE)
+        # One that shows its root DSE to nobody before a bind has answered all the same.
+        self._check(answer.result.code, "its root DSE")
+
+    async def _bind(self, connection: Connection, link: ServerLink) -> bool:
+        """Whether it was accepted."""
         result = await connection.bind(self._health.bind_dn, self._health.password)
         self._check(result.code, "the probe account's bind")
         if result.code != ResultCode.success and self._binds:
@@ -63,6 +70,7 @@ class _Examination:
                 said=said,
                 advice=advice,
             )
+        return result.code == ResultCode.success
 
     def _check(self, code: int, asked: str) -> None:
         if code in _UNABLE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final, TypeAlias, final
 
 from gateway.policy.credentials import SecretCheck
@@ -48,6 +49,46 @@ class ConnectServer:
 @dataclass(frozen=True, slots=True)
 class CloseServer:
     """Close the server connection, or give up connecting; no event of it may arrive any more."""
+
+
+class Duty(StrEnum):
+    """What a session needs of a server behind a connection. service: whatever comes behind an accepted bind."""
+
+    bind = "bind"
+    service = "service"
+
+
+class Conduct(StrEnum):
+    """How a server did a duty. answered: with whatever it is for; of a bind not with busy or unavailable. given_up: the
+    session did not wait for it. silent: nothing came in time. closed: the connection ended, without anything of the
+    client's under way. failed: it ended in another way, or what came was of no use; the client may have had a part in
+    it."""
+
+    answered = "answered"
+    given_up = "given-up"
+    silent = "silent"
+    closed = "closed"
+    failed = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAsked:
+    """A step of a bind waits for this server from now on. server: its URL. since: now, on the session's clock."""
+
+    server: str
+    duty: Duty
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServerBehaved:
+    """How a server did its duty. server: its URL. since: as ServerAsked had it; of a search when the bind before it was
+    accepted."""
+
+    server: str
+    duty: Duty
+    since: float
+    conduct: Conduct
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +168,8 @@ Command: TypeAlias = (
     | SendToServer
     | ConnectServer
     | CloseServer
+    | ServerAsked
+    | ServerBehaved
     | CloseClient
     | StartTls
     | Audit

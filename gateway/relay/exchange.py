@@ -59,6 +59,7 @@ from gateway.relay.steps import (
     TrySecret,
 )
 from gateway.relay.upstream import Upstream
+from gateway.relay.witness import Witness
 
 
 class Owner(Protocol):
@@ -89,6 +90,7 @@ class Exchange:
         self._facts = facts
         self._output = output
         self._owner = owner
+        self._witness = Witness(output)
         self._upstream: Upstream[Operation] | None = None
         self._paged = PagedSearches()
         self._room = Room(limits.expanded_entry)
@@ -216,6 +218,7 @@ class Exchange:
         operation.sent_again = True
         operation.first_answer = answer
         operation.record.detail = f"{upstream.url}: {why}; sent once more"
+        self._witness.sent_again(answer)
         self._end_step(operation)
         self.drop_server()
         self._upstream = Upstream(self._limits.response_message)
@@ -225,6 +228,7 @@ class Exchange:
     def server_gone(self, reason: Reason, text: str, detail: str) -> None:
         """Answers every open operation with an error, then tells the session."""
         if self._upstream is not None:
+            self._witness.gone(reason, self.open.values(), self._upstream, self.now)
             self.drop_server()
             self._without_server(reason, text, detail)
 
@@ -322,6 +326,7 @@ class Exchange:
         operation.upstream_id = upstream.register(operation)
         operation.asked_at = self.now
         operation.waits_since = self._server_time()
+        self._witness.asked(operation)
         controls = step.controls if isinstance(step, Stream) else ()
         if isinstance(step, Stream):
             operation.record.pages += 1
@@ -404,6 +409,7 @@ class Exchange:
 
     def _fail(self, operation: Operation, reason: Reason, code: int, text: str, detail: str) -> None:
         """Ends an operation with an error of the gateway's own; never with a short success."""
+        self._witness.failed(reason)
         self._give_up(operation)
         result = LDAPResult(code, "", f"{reason}: {text}; the result is not complete")
         self.finish(operation, Outcome(result, reason=reason, detail=detail))
@@ -509,8 +515,10 @@ class Exchange:
         elif isinstance(answer, Refuse):
             if not self._look_up_fails(operation):
                 self._ends(operation, answer)
-        elif answer is not None and not self._answered_for_now(answer):
-            self._step_answered(operation, answer)
+        elif answer is not None:
+            self._witness.answered(operation, answer, upstream, self.now)
+            if not self._answered_for_now(answer):
+                self._step_answered(operation, answer)
 
     def _look_up_fails(self, operation: Operation) -> bool:
         """Of a server's answer that cannot be used: whether it was to the look-up behind an accepted bind. That goes on
@@ -535,6 +543,7 @@ class Exchange:
         """Nothing more of the server is awaited for it."""
         if operation.upstream_id is None:
             return
+        self._witness.ended(operation)
         record = operation.record
         record.server_seconds += self._server_time() - operation.waits_since
         if operation.stream is not None:

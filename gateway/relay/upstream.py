@@ -16,8 +16,9 @@ class Upstream(Generic[Owner]):
     that was given up, belongs to nobody and is dropped.
 
     url: of the server, once it is known. patience: seconds for the first answer, where the connection was opened before
-    it was needed; None once an octet has come. streams: of the requests whose entries go to the client as they come, by
-    their message IDs.
+    it was needed; None once an octet has come. bound_at: when the server accepted a bind, on the session's clock, None
+    for never; served: whether it has answered anything behind that. streams: of the requests whose entries go to the
+    client as they come, by their message IDs.
     """
 
     def __init__(self, response_limit: int) -> None:
@@ -25,6 +26,8 @@ class Upstream(Generic[Owner]):
         self.url = ""
         self.connected = False
         self.patience: float | None = None
+        self.bound_at: float | None = None
+        self.served = False
         self.streams: dict[int, EntryStream] = {}
         self._owners: dict[int, Owner] = {}
         self._last_id = 0

@@ -17,11 +17,14 @@ import json
 import os
 import socket
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 SOCKET_NAME: Final = "lockout.sock"
+# Octets of a path that every kernel takes.
+_LONGEST: Final = 100
 # Octets of a request.
 MOST_OCTETS: Final = 2**14
 # Seconds that the gateway has to answer.
@@ -47,6 +50,20 @@ class CountedNow:
     known_wrong: int
 
 
+@contextlib.contextmanager
+def _address(state_dir: Path) -> Iterator[str]:
+    """The socket's path; another one to the same place where the kernel takes none so long (108 octets, unix(7))."""
+    path = state_dir / SOCKET_NAME
+    if len(os.fsencode(path)) < _LONGEST:
+        yield str(path)
+        return
+    directory = os.open(state_dir, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{directory}/{SOCKET_NAME}"
+    finally:
+        os.close(directory)
+
+
 def open_socket(state_dir: Path) -> socket.socket:
     """A socket that listens there, in the place of one that a gateway has left. Raises OSError; FileExistsError where
     another gateway listens."""
@@ -54,10 +71,10 @@ def open_socket(state_dir: Path) -> socket.socket:
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise FileExistsError(f"{path} is not a socket")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other, _address(state_dir) as address:
             other.settimeout(1.0)
             try:
-                other.connect(str(path))
+                other.connect(address)
             except ConnectionRefusedError:
                 path.unlink()
             else:
@@ -66,7 +83,8 @@ def open_socket(state_dir: Path) -> socket.socket:
     # Nobody else may connect, not even before its mode could be changed.
     mask = os.umask(0o177)
     try:
-        listening.bind(str(path))
+        with _address(state_dir) as address:
+            listening.bind(address)
         listening.listen(4)
     except OSError:
         listening.close()
@@ -81,9 +99,9 @@ def ask(state_dir: Path, request: dict[str, str]) -> dict[str, Any]:
     path = state_dir / SOCKET_NAME
     octets = b""
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, _address(state_dir) as address:
             connection.settimeout(PATIENCE)
-            connection.connect(str(path))
+            connection.connect(address)
             connection.sendall(json.dumps(request).encode() + b"\n")
             while received := connection.recv(65_536):
                 octets += received

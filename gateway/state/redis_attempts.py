@@ -29,6 +29,7 @@ from typing import Any, Final, Protocol
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import ResponseError
 from redis.retry import Retry
 
 from gateway.policy.lockout import GuardedAccount, LockoutSettings
@@ -49,6 +50,9 @@ LOOK_PAUSE: Final = 5.0
 # Seconds between two attempts to connect: the first, and the longest.
 FIRST_PAUSE: Final = 0.2
 LAST_PAUSE: Final = 15.0
+# Seconds without a refusal after which a server that refused a command is said to be back: it goes on to accept
+# connections, and refuses the next such command.
+SETTLED: Final = 60.0
 # Requests that are sent to the server at once.
 MOST_AT_ONCE: Final = 200
 
@@ -103,6 +107,9 @@ class RedisAttempts:
         self._listener: StoreListener | None = None
         # What was said last of its being away; None: that it is back, "": nothing yet.
         self._said: str | None = ""
+        # Of a server that refused a command; until it fires, nobody is told that the server is back.
+        self._settling: Timer | None = None
+        self._refuses = False
         # The server's clock less ours, in seconds: at least and at most, since the question takes its time. Whatever is
         # told or read is reckoned so that failures last rather too long than too short.
         self._ahead = (0.0, 0.0)
@@ -151,6 +158,7 @@ class RedisAttempts:
         self._listener = None
         self._closing.set()
         self._requests.put(None)
+        self._settle_later(None)
         for request in self._open:
             if request.timer is not None:
                 request.timer.cancel()
@@ -229,10 +237,13 @@ class RedisAttempts:
             request.timer.cancel()
         then(returned)
 
-    def _fail(self, trouble: str) -> None:
+    def _fail(self, trouble: str, refused: bool = False) -> None:
+        """refused: it did not do what it was asked, over a connection that is good."""
         if self._listener is None:
             return
         self.away = True
+        self._refuses = self._refuses or refused
+        self._settle_later(None)
         if not self._said:
             self._said = trouble
             self._changed(trouble)
@@ -247,11 +258,26 @@ class RedisAttempts:
         self._connection, self._word, self._ahead = connection, word, ahead
         if self.away:
             self.away = False
-            self._said = None
-            self._changed(None)
+            if self._refuses:
+                self._settle_later(SETTLED)
+            else:
+                self._tell_back()
             self._listener.store_ready()
         elif not known:
             self._listener.store_ready()
+
+    def _settle_later(self, seconds: float | None) -> None:
+        """None: not any more."""
+        timer, self._settling = self._settling, None
+        if timer is not None and timer.active():
+            timer.cancel()
+        if seconds is not None:
+            self._settling = self._loop.callLater(seconds, self._tell_back)
+
+    def _tell_back(self) -> None:
+        self._refuses = False
+        self._said = None
+        self._changed(None)
 
     # On the thread of its own.
 
@@ -267,6 +293,9 @@ class RedisAttempts:
             except _Closed:
                 # Whoever waits for an answer waits until it is known whether there is another connection at once.
                 healthy = FIRST_PAUSE
+            except _Refused as error:
+                healthy = LAST_PAUSE
+                self._loop.callFromThread(partial(self._fail, str(error), refused=True))
             except (RedisError, OSError) as error:
                 healthy = LAST_PAUSE
                 self._loop.callFromThread(partial(self._fail, str(error) or type(error).__name__))
@@ -280,8 +309,8 @@ class RedisAttempts:
             pause = min(max(2 * pause, FIRST_PAUSE), LAST_PAUSE)
 
     def _serve(self, redis: Redis, number: int) -> None:
-        """Serves one connection until the store is closed. Raises RedisError and OSError; _Closed, where the server has
-        closed a connection that was good."""
+        """Serves one connection until the store is closed. Raises RedisError and OSError; over a connection that was
+        good _Closed, where the server has closed it, and _Refused."""
         # The first command takes as long as it takes to connect, and says nothing of the clock.
         redis.eval(LOOK, 1, PREFIX + "word", secrets.token_hex(8))
         self._look(redis, number)
@@ -289,6 +318,8 @@ class RedisAttempts:
             self._serve_connected(redis, number)
         except NoConnection as error:
             raise _Closed from error
+        except ResponseError as error:
+            raise _Refused(str(error)) from error
 
     def _serve_connected(self, redis: Redis, number: int) -> None:
         due = monotonic() + self._look_pause
@@ -353,6 +384,10 @@ class RedisAttempts:
 
 class _Closed(Exception):
     """The server has closed a connection over which it had answered."""
+
+
+class _Refused(Exception):
+    """The server refuses a command, such as one that its user has no right to; the text is its own."""
 
 
 def _name_key(password: str) -> bytes:

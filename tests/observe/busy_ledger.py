@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from gateway.net.observer import FailureCause
+from gateway.net.observer import FailureCause, Trouble
 from gateway.net.settings import DiscoverySettings
 from gateway.observe.ledger import DAY, HOUR, Ledger, ListenerStatus
 from gateway.policy.reasons import Reason
@@ -68,6 +68,7 @@ def busy_ledger() -> Ledger:
         for _ in range(count):
             kept.add(record("bind", client="mimecast", **refused, reason=reason))
     kept.server_connected(CORP, DC1, clock.now + 180 * DAY)
+    kept.session_broken(CORP, DC1, Trouble.bind_unanswered)
     kept.server_failed(CORP, DC2, FailureCause.certificate)
     kept.lockout_store_changed("redis://redis.corp.example:6379/0")
     kept.lockout_store_state("Connection refused.")

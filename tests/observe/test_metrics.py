@@ -1,6 +1,6 @@
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.net.observer import FailureCause
+from gateway.net.observer import FailureCause, Trouble
 from gateway.observe.metrics import Metrics
 from tests.observe.ledgers import CORP, DC1, NOW, ledger, settings
 from tests.observe.records import record
@@ -89,6 +89,24 @@ def test_servers_failures_have_a_closed_set_of_reasons():
     assert found["ldap_gateway_server_checks_total", "corp", "no", place[1]] == 1
     assert found["ldap_gateway_server_connection_failures_total", "corp", "name-unknown", place[1]] == 1
     assert found["ldap_gateway_server_up", *place] == 0
+
+
+def test_a_server_that_breaks_sessions_is_counted_and_is_doubtful_until_it_is_not_or_down():
+    kept = ledger()
+    place = ("corp", "dc1.corp.example:636")
+    doubtful = ("ldap_gateway_server_doubtful", *place)
+    assert values(kept)[doubtful] == 0
+    kept.server_connected(CORP, DC1, None)
+    kept.session_broken(CORP, DC1, Trouble.unanswered)
+    kept.server_doubted(CORP, DC1, Trouble.unanswered)
+    found = values(kept)
+    assert found["ldap_gateway_server_broken_sessions_total", "corp", "unanswered", place[1]] == 1
+    assert (found[doubtful], found["ldap_gateway_server_up", *place]) == (1, 1)
+    kept.server_trusted(CORP, DC1)
+    assert values(kept)[doubtful] == 0
+    kept.server_doubted(CORP, DC1, Trouble.failed)
+    kept.server_fell(CORP, DC1, FailureCause.refused)
+    assert values(kept)[doubtful] == 0
 
 
 def test_a_lockout_store_is_up_or_not_and_absent_where_there_is_none():

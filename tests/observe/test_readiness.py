@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from gateway.net.observer import FailureCause
+from gateway.net.observer import FailureCause, Trouble
 from gateway.net.settings import HealthSettings
 from gateway.observe.audit_health import HANGS_AFTER
 from gateway.observe.readiness import FAILED_FOR, not_ready, notes
@@ -9,6 +9,20 @@ from tests.observe.ledgers import CORP, DC1, DC2, LISTENER, ledger, settings
 
 def test_before_anybody_has_tried_a_server_it_is_ready():
     assert not_ready(ledger()) == []
+
+
+def test_a_server_that_breaks_sessions_is_a_note_and_no_reason():
+    kept = ledger()
+    kept.server_doubted(CORP, DC1, Trouble.bind_unanswered)
+    kept.server_doubted(CORP, DC2, Trouble.failed)
+    assert not_ready(kept) == []
+    assert notes(kept) == [
+        f"directory corp: {server} is doubtful: it can be connected to and broke sessions ({trouble})"
+        for server, trouble in (("dc1.corp.example:636", "bind-unanswered"), ("dc2.corp.example:636", "failed"))
+    ]
+    kept.server_trusted(CORP, DC1)
+    kept.server_fell(CORP, DC2, FailureCause.refused)
+    assert notes(kept) == []
 
 
 def test_without_a_listener_it_is_not():

@@ -16,10 +16,12 @@ import pytest
 from gateway.ldap import messages as m
 from gateway.ldap.messages import BASE_OBJECT
 from gateway.ldap.results import LDAPResult
-from gateway.observe.audit import audit_object, lost_object, sync_object
+from gateway.observe.audit import audit_object, guard_object, lost_object, sync_object
 from gateway.observe.sync_runs import SyncRun
 from gateway.policy.decision import Mended
+from gateway.policy.lockout import GuardedAccount
 from gateway.relay.audit import AuditRecord
+from gateway.state.guards import GuardChange, GuardEnd
 from tests.observe.admin_client import get, samples
 from tests.observe.syslog_server import SyslogServer
 from tests.servers.gateway_process import PATIENCE, ROOT, GatewayProcess, configuration
@@ -288,12 +290,15 @@ def test_the_command_follows_a_gateway_over_a_rotation(certificates, text, tmp_p
 
 def test_every_field_is_in_the_documentation():
     whole = AuditRecord(
-        "s1", "c", "192.0.2.1", "search", 1, 0.0, mapped_to="x", narrowed_to=("x",), suspicious=("x",), reported=("x",),
-        mended=(Mended("base", "x", "y"),), detail="x", server_code=0, server_meaning="x", code=0,
+        "s1", "c", "192.0.2.1", "search", 1, 0.0, mapped_to="x", guarded_for=1.0, narrowed_to=("x",), suspicious=("x",),
+        reported=("x",),        mended=(Mended("base", "x", "y"),), detail="x", server_code=0, server_meaning="x", code=0,
     )  # fmt: skip
     run = SyncRun("c", 0.0, 1.0, 1, 1, 0, 1, 1, {}, True, cut_short=True)
     shown = [audit_object(each, True, 0.0) for each in (whole, replace(whole, operation="bind"))]
+    account = GuardedAccount("corp", "name:jane")
+    changes = GuardChange(account, 3, 1800.0), GuardChange(account, end=GuardEnd.expired)
     shown += [sync_object(run), lost_object(1, 0.0, 0.0, "x"), {"shortened": {}}]
+    shown += [guard_object(change, 0.0) for change in changes]
     section = OPERATIONS.partition("## The audit\n")[2].partition("\n**")[0]
     documented = {name for row in re.findall("^\\| (`.*?) \\|", section, re.M) for name in re.findall("`(.*?)`", row)}
     assert documented == {name for each in shown for name in each}

@@ -202,13 +202,18 @@ def test_without_a_gateway_or_its_state_dir_the_commands_say_so(start, tmp_path)
     assert code == 2 and "without state_dir the running gateway cannot be asked" in said
 
 
-def test_a_socket_that_a_killed_gateway_has_left_is_replaced(start, bind, tmp_path):
-    first = start()
+@pytest.mark.parametrize("length", [10, 200])
+def test_a_socket_that_a_killed_gateway_has_left_is_replaced(start, bind, tmp_path, length):
+    """Also where the path is longer than those of sockets may be."""
+    place = tmp_path / ("x" * length)
+    place.mkdir()
+    first = start(state_dir=str(place))
     first.kill()
-    assert (tmp_path / SOCKET_NAME).exists()
-    second = start()
+    assert (place / SOCKET_NAME).exists()
+    second = start(state_dir=str(place))
     assert lockout(second, "list") == (0, "no account is guarded\n")
     assert second.stop() == 0
+    assert "will not work" not in first.log() + second.log()
 
 
 def doctor(running):

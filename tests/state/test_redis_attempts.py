@@ -16,7 +16,7 @@ from gateway.demo.certificates import make_certificates
 from gateway.policy.lockout import GuardedAccount, LockoutSettings, Verdict
 from gateway.state.attempts import AttemptsInMemory
 from gateway.state.counted_account import Attempt
-from gateway.state.redis_attempts import PATIENCE, RedisAttempts
+from gateway.state.redis_attempts import PATIENCE, SETTLED, RedisAttempts
 from gateway.state.redis_settings import RedisSettings
 from gateway.state.shared_attempts import ASK_AGAIN, MOST_NEWS, RENEWAL, SharedAttempts
 from tests.examples import examples
@@ -522,6 +522,30 @@ def test_the_shipped_rights_are_enough_and_no_more_than_that(start, tmp_path):
                     client.execute_command(*command)
         with redis.Redis("127.0.0.1", server.port) as client, pytest.raises(redis.AuthenticationError):
             client.ping()
+
+
+# Each of them is needed by a script as soon as somebody has tried a wrong password.
+@pytest.mark.parametrize("right", ["zadd", "zrange", "pexpire", "zremrangebyrank"])
+def test_a_right_that_is_missing_is_told_once_and_not_at_every_connection(start, tmp_path, right):
+    users = tmp_path / "users.acl"
+    shipped = ACL.read_text().replace("PASSWORD_SHA256", hashlib.sha256(PASSWORD.encode()).hexdigest())
+    users.write_text(f"{shipped.rstrip().replace(f' +{right} ', ' ')} -{right}\nuser admin on >{PASSWORD} ~* +@all\n")
+    with RedisServer("--aclfile", str(users), password="") as server:
+        settings = RedisSettings("127.0.0.1", server.port, user="ldap-gateway", password=PASSWORD)
+        gateway, jane = reach(start, server, settings), someone()
+        gateway.states.clear()
+        with redis.Redis("127.0.0.1", server.port, username="admin", password=PASSWORD) as admin:
+            # Connection after connection it is told of Jane's wrong password.
+            for _ in range(4):
+                gateway.ready().try_(jane, settings=LockoutSettings(1000, THREE.window))
+                gateway.turns.until(lambda: gateway.latest.away)
+            (trouble,) = gateway.states
+            assert "can't run this command" in trouble or "permission" in trouble
+            admin.acl_setuser("ldap-gateway", enabled=True, commands=[f"+{right}"])
+        gateway.ready().settle()
+        assert gateway.states == [trouble]
+        gateway.turns.expire(SETTLED)
+        assert gateway.states == [trouble, None]
 
 
 # Redis goes away, and comes back.
