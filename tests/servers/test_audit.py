@@ -291,7 +291,7 @@ def test_the_command_follows_a_gateway_over_a_rotation(certificates, text, tmp_p
 def test_every_field_is_in_the_documentation():
     whole = AuditRecord(
         "s1", "c", "192.0.2.1", "search", 1, 0.0, mapped_to="x", guarded_for=1.0, narrowed_to=("x",), suspicious=("x",),
-        reported=("x",),        mended=(Mended("base", "x", "y"),), detail="x", server_code=0, server_meaning="x", code=0,
+        reported=("x",), mended=(Mended("base", "x", "y"),), detail="x", server_code=0, server_meaning="x", code=0,
     )  # fmt: skip
     run = SyncRun("c", 0.0, 1.0, 1, 1, 0, 1, 1, {}, True, cut_short=True)
     shown = [audit_object(each, True, 0.0) for each in (whole, replace(whole, operation="bind"))]
