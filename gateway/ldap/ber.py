@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gateway.ldap.errors import DecodeError, EncodeError
+from gateway.ldap.errors import (
+    ADMIN_LIMIT_EXCEEDED,
+    PROTOCOL_ERROR,
+    DecodeError,
+    EncodeError,
+    ValueFault,
+)
 
 if TYPE_CHECKING:
     from mypy_extensions import i64
@@ -101,7 +107,7 @@ class Reader:
         return self.data[start:end]
 
     def text(self, tag: int = OCTET_STRING) -> str:
-        """An LDAPString: strictly UTF-8 (RFC 4511 4.1.2)."""
+        """An LDAPString: strictly UTF-8 (RFC 4511 4.1.2). Raises ValueFault for what is not."""
         at = self.pos
         start, end = self.element(tag)
         try:
@@ -109,21 +115,23 @@ class Reader:
         except UnicodeDecodeError:
             pass
         # Raised outside the handler: a UnicodeDecodeError carries the received octets with it.
-        raise DecodeError(f"string at octet {at} is not UTF-8")
+        raise ValueFault(f"string at octet {at} is not UTF-8")
 
-    def bounded_text(self, maximum: int, what: str) -> str:
-        """The same of an OCTET STRING of no more than maximum octets. what: names it in the error."""
+    def bounded_text(self, maximum: int, what: str, setting: str, code: int = PROTOCOL_ERROR) -> str:
+        """The same of an OCTET STRING of no more than maximum octets. what: names it in the error, and setting the
+        limit. code: the result for what is not UTF-8."""
         start, end = self.element(OCTET_STRING)
         if end - start > maximum:
-            raise DecodeError(f"{what} of more than {maximum} octets")
+            raise ValueFault(f"{what} of more than {maximum} octets ({setting})", ADMIN_LIMIT_EXCEEDED)
         try:
             return self.data[start:end].decode("utf-8")
         except UnicodeDecodeError:
             pass
-        raise DecodeError(f"{what} is not UTF-8")
+        raise ValueFault(f"{what} is not UTF-8", code)
 
     def integer(self, tag: int = INTEGER, low: int = 0, high: int = MAX_INT) -> int:
-        """An INTEGER or ENUMERATED in its shortest form (X.690 8.3.2) between low and high."""
+        """An INTEGER or ENUMERATED in its shortest form (X.690 8.3.2) between low and high; raises ValueFault for one
+        beyond these."""
         at = self.pos
         start, end = self.element(tag)
         size = end - start
@@ -138,16 +146,17 @@ class Reader:
             if i == start + 1 and -0x80 <= value < 0x80:
                 raise DecodeError(f"integer at octet {at} is not in its shortest form")
         if not low <= value <= high:
-            raise DecodeError(f"integer at octet {at} is not between {low} and {high}")
+            raise ValueFault(f"integer at octet {at} is not between {low} and {high}")
         return value
 
     def boolean(self, tag: int = BOOLEAN) -> bool:
-        """A BOOLEAN; TRUE is 0xff and nothing else (RFC 4511 5.1)."""
+        """A BOOLEAN. TRUE is 0xff (RFC 4511 5.1); as in BER any octet but 00 is taken for it, because Go's library and
+        old ones of Ruby send 01."""
         at = self.pos
         start, end = self.element(tag)
-        if end - start != 1 or self.data[start] not in (0x00, 0xFF):
-            raise DecodeError(f"boolean at octet {at} is neither 00 nor ff")
-        return self.data[start] == 0xFF
+        if end - start != 1:
+            raise DecodeError(f"boolean of {end - start} octets at octet {at}")
+        return self.data[start] != 0x00
 
     def finish(self) -> None:
         """Raises DecodeError unless everything was read."""

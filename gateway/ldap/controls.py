@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.ldap import ber
-from gateway.ldap.errors import DecodeError
+from gateway.ldap.errors import ADMIN_LIMIT_EXCEEDED, DecodeError, ValueFault
 
 PAGED_RESULTS: Final = "1.2.840.113556.1.4.319"
 
@@ -61,11 +61,11 @@ def read_controls(reader: ber.Reader, maximum: int) -> tuple[Control, ...]:
     found: list[Control] = []
     while not sequence.at_end():
         if len(found) >= maximum:
-            raise DecodeError(f"more than {maximum} controls")
+            raise ValueFault(f"more than {maximum} controls (limits.controls)", ADMIN_LIMIT_EXCEEDED)
         item = sequence.enter(ber.SEQUENCE)
         oid = item.text()
         if not is_oid(oid):
-            raise DecodeError("a control's type is not an OID")
+            raise ValueFault("a control's type is not an OID")
         critical = item.boolean() if item.peek_tag() == ber.BOOLEAN else False
         value = None if item.at_end() else item.octets()
         item.finish()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias, final
 
 from gateway.ldap import ber
-from gateway.ldap.errors import DecodeError, EncodeError
+from gateway.ldap.errors import ADMIN_LIMIT_EXCEEDED, DecodeError, EncodeError, ValueFault
 
 AND: Final = 0xA0
 OR: Final = 0xA1
@@ -168,7 +168,8 @@ class FilterReader:
     def read(self, reader: ber.Reader, depth: int = 1) -> Filter:
         """Reads the filter that comes next. Raises DecodeError."""
         if depth > self.limits.depth:
-            raise DecodeError(f"filter nested more than {self.limits.depth} deep")
+            text = f"filter nested more than {self.limits.depth} deep (limits.filter_depth)"
+            raise ValueFault(text, ADMIN_LIMIT_EXCEEDED)
         self._count()
         tag = reader.peek_tag()
         if tag == AND:
@@ -200,16 +201,18 @@ class FilterReader:
             return ApproxMatch(attribute, value)
         if tag < 0:
             raise DecodeError(f"a filter is missing at octet {reader.pos}")
-        raise DecodeError(f"unknown filter 0x{tag:02x} at octet {reader.pos}")
+        raise ValueFault(f"unknown filter 0x{tag:02x} at octet {reader.pos}")
 
     def _count(self) -> None:
         self.elements += 1
         if self.elements > self.limits.elements:
-            raise DecodeError(f"filter of more than {self.limits.elements} elements")
+            text = f"filter of more than {self.limits.elements} elements (limits.filter_elements)"
+            raise ValueFault(text, ADMIN_LIMIT_EXCEEDED)
 
     def _value(self, value: bytes) -> bytes:
         if len(value) > self.limits.value:
-            raise DecodeError(f"assertion value of more than {self.limits.value} octets")
+            text = f"assertion value of more than {self.limits.value} octets (limits.assertion_value)"
+            raise ValueFault(text, ADMIN_LIMIT_EXCEEDED)
         return value
 
     def _read_set(self, reader: ber.Reader, depth: int) -> tuple[Filter, ...]:
@@ -234,13 +237,13 @@ class FilterReader:
         first = True
         while not parts.at_end():
             if final is not None:
-                raise DecodeError("substrings after the final one")
+                raise ValueFault("substrings after the final one")
             # The parts count as elements: a thousand of them cost a server what a thousand filters do.
             self._count()
             tag, start, end = parts.any_element()
             part = self._value(parts.data[start:end])
             if not part:
-                raise DecodeError("empty substring")
+                raise ValueFault("empty substring")
             if tag == 0x80 and first:
                 initial = part
             elif tag == 0x81:
@@ -248,10 +251,10 @@ class FilterReader:
             elif tag == 0x82:
                 final = part
             else:
-                raise DecodeError(f"substring 0x{tag:02x} out of place")
+                raise ValueFault(f"substring 0x{tag:02x} out of place")
             first = False
         if first:
-            raise DecodeError("substrings filter without substrings")
+            raise ValueFault("substrings filter without substrings")
         return Substrings(attribute, initial, tuple(middle), final)
 
     def _read_extensible(self, reader: ber.Reader) -> ExtensibleMatch:
@@ -261,7 +264,7 @@ class FilterReader:
         dn_attributes = reader.boolean(0x84) if reader.peek_tag() == 0x84 else False
         reader.finish()
         if rule is None and attribute is None:
-            raise DecodeError("extensible match with neither rule nor attribute")
+            raise ValueFault("extensible match with neither rule nor attribute")
         return ExtensibleMatch(rule, attribute, value, dn_attributes)
 
 

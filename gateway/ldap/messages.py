@@ -13,8 +13,14 @@ from typing import Final, TypeAlias, final
 from gateway.ldap import ber
 from gateway.ldap.attribute_lists import read_attributes, write_attributes
 from gateway.ldap.controls import Control, read_controls, write_controls
-from gateway.ldap.errors import DecodeError
-from gateway.ldap.filters import Filter, FilterLimits, FilterReader, write_filter
+from gateway.ldap.errors import (
+    ADMIN_LIMIT_EXCEEDED,
+    INVALID_DN_SYNTAX,
+    DecodeError,
+    RequestFault,
+    ValueFault,
+)
+from gateway.ldap.filters import Filter, FilterLimits, FilterReader, Present, write_filter
 from gateway.ldap.results import LDAPResult, ResultCode
 
 BIND_REQUEST: Final = 0x60
@@ -51,6 +57,8 @@ NOTICE_OF_DISCONNECTION: Final = "1.3.6.1.4.1.1466.20036"
 BASE_OBJECT: Final = 0
 SINGLE_LEVEL: Final = 1
 WHOLE_SUBTREE: Final = 2
+# Of an INTEGER of 32 bits.
+LEAST_INT: Final = -(2**31)
 SCOPE_NAMES: Final = ("base", "one", "sub")
 
 # The attribute list that asks for none (RFC 4511 4.5.1.8).
@@ -69,6 +77,13 @@ _UNSERVED_NAMES: Final = {
     DELETE_REQUEST: "delete",
     MODIFY_DN_REQUEST: "modifyDN",
     COMPARE_REQUEST: "compare",
+}
+_REQUEST_NAMES: Final = {
+    BIND_REQUEST: "bind",
+    UNBIND_REQUEST: "unbind",
+    SEARCH_REQUEST: "search",
+    ABANDON_REQUEST: "abandon",
+    EXTENDED_REQUEST: "extended",
 }
 _UNSERVED_RESPONSES: Final = frozenset(_RESPONSE_TO.values())
 
@@ -284,11 +299,16 @@ def read_envelope(data: bytes) -> Envelope:
 
 
 def decode_request(data: bytes, limits: RequestLimits = DEFAULT_LIMITS) -> LDAPMessage:
-    """Decodes one whole message from a client. Raises DecodeError."""
+    """Decodes one whole message from a client. Raises DecodeError; RequestFault, which is one, where only a value in it
+    is none that it may have."""
     envelope = read_envelope(data)
     body = ber.Reader(data, envelope.start, envelope.end)
-    request = _read_request(envelope.tag, body, limits)
-    return LDAPMessage(envelope.message_id, request, _read_controls(data, envelope, limits.controls))
+    try:
+        request = _read_request(envelope.tag, body, limits)
+        return LDAPMessage(envelope.message_id, request, _read_controls(data, envelope, limits.controls))
+    except ValueFault as fault:
+        found = fault
+    raise RequestFault(envelope.message_id, envelope.tag, found)
 
 
 def decode_response(data: bytes, maximum_controls: int = 64) -> LDAPMessage:
@@ -334,8 +354,8 @@ def _read_request(tag: int, body: ber.Reader, limits: RequestLimits) -> Request:
 
 
 def _read_bind(body: ber.Reader, limits: RequestLimits) -> BindRequest:
-    version = body.integer(low=1, high=127)
-    name = body.bounded_text(limits.dn_length, "bind name")
+    version = _number(body, ber.INTEGER, 1, 127, "LDAP version")
+    name = body.bounded_text(limits.dn_length, "bind name", "limits.dn_length", INVALID_DN_SYNTAX)
     authentication: SimpleAuthentication | SaslAuthentication
     if body.peek_tag() == SASL:
         inner = body.enter(SASL)
@@ -346,18 +366,29 @@ def _read_bind(body: ber.Reader, limits: RequestLimits) -> BindRequest:
     else:
         password = body.octets(SIMPLE)
         if len(password) > limits.password_length:
-            raise DecodeError(f"password of more than {limits.password_length} octets")
+            text = f"password of more than {limits.password_length} octets (limits.password_length)"
+            raise ValueFault(text, ADMIN_LIMIT_EXCEEDED)
         authentication = SimpleAuthentication(password)
     body.finish()
     return BindRequest(version, name, authentication)
 
 
+def _number(body: ber.Reader, tag: int, low: int, high: int, what: str) -> int:
+    """Raises ValueFault for a number that is not between low and high."""
+    found = body.integer(tag, LEAST_INT)
+    if not low <= found <= high:
+        raise ValueFault(f"{what} {found} is not between {low} and {high}")
+    return found
+
+
 def _read_search(body: ber.Reader, limits: RequestLimits) -> SearchRequest:
-    base = body.bounded_text(limits.dn_length, "base DN")
-    scope = body.integer(ber.ENUMERATED, 0, WHOLE_SUBTREE)
-    deref_aliases = body.integer(ber.ENUMERATED, 0, 3)
-    size_limit = body.integer()
-    time_limit = body.integer()
+    base = body.bounded_text(limits.dn_length, "base DN", "limits.dn_length", INVALID_DN_SYNTAX)
+    scope = body.integer(ber.ENUMERATED, LEAST_INT)
+    if not 0 <= scope <= WHOLE_SUBTREE:
+        raise ValueFault(f"scope {scope} is not one of {', '.join(SCOPE_NAMES)}")
+    deref_aliases = _number(body, ber.ENUMERATED, 0, 3, "derefAliases")
+    size_limit = _number(body, ber.INTEGER, 0, ber.MAX_INT, "sizeLimit")
+    time_limit = _number(body, ber.INTEGER, 0, ber.MAX_INT, "timeLimit")
     types_only = body.boolean()
     search_filter = FilterReader(limits.filter).read(body)
     selection = body.enter(ber.SEQUENCE)
@@ -526,6 +557,24 @@ def _entry_contents(entry: SearchResultEntry) -> bytes:
         values = b"".join([ber.octets(value) for value in attribute.values])
         items.append(ber.element(ber.SEQUENCE, ber.text(attribute.type) + ber.element(ber.SET, values)))
     return ber.text(entry.dn) + ber.element(ber.SEQUENCE, b"".join(items))
+
+
+def operation_name(tag: int) -> str:
+    """Of a request, by the tag of its protocolOp, as RFC 4511 names it."""
+    return _REQUEST_NAMES.get(tag) or _UNSERVED_NAMES[tag]
+
+
+def blank_request(tag: int) -> Request | None:
+    """A request of this kind that asks for nothing, for one whose values cannot be used; None where it gets no answer
+    (unbind, abandon)."""
+    if tag == SEARCH_REQUEST:
+        # Not one for the root DSE, which everybody may read.
+        return SearchRequest("", WHOLE_SUBTREE, Present("objectClass"), (NO_ATTRIBUTES,))
+    if tag == BIND_REQUEST:
+        return BindRequest(3, "", SimpleAuthentication(b""))
+    if tag == EXTENDED_REQUEST:
+        return ExtendedRequest("")
+    return UnservedRequest(tag) if tag in _RESPONSE_TO else None
 
 
 def final_response(request: Request, result: LDAPResult) -> FinalResponse | None:

@@ -61,6 +61,8 @@ class Reason(StrEnum):
     too_many_requests_of_source = "too-many-requests-of-source"
     too_many_requests_of_account = "too-many-requests-of-account"
     too_much_mending = "too-much-mending"
+    request_malformed = "request-malformed"
+    request_too_large = "request-too-large"
     message_malformed = "message-malformed"
     message_timeout = "message-timeout"
     first_request_timeout = "first-request-timeout"
@@ -212,6 +214,8 @@ REASONS: dict[Reason, ReasonDoc] = {
         "this one was not put right",
         "limits.mending_per_source or limits.mending_per_account",
     ),
+    Reason.request_malformed: ReasonDoc("a value in the request is none that LDAP permits there; detail names it"),
+    Reason.request_too_large: ReasonDoc("the request has more than is permitted; detail names the limit", "limits"),
     Reason.message_malformed: ReasonDoc("what came is not LDAP as RFC 4511 has it, or is beyond a limit", "limits"),
     Reason.message_timeout: ReasonDoc("a message was begun and not finished in time", "limits.message"),
     Reason.unbound_timeout: ReasonDoc("no bind succeeded in time", "limits.unbound"),

@@ -12,7 +12,7 @@ from typing import cast
 
 from gateway.ldap import messages
 from gateway.ldap.controls import Control
-from gateway.ldap.errors import DecodeError
+from gateway.ldap.errors import DecodeError, RequestFault
 from gateway.ldap.framing import Framer
 from gateway.ldap.messages import (
     AbandonRequest,
@@ -275,6 +275,10 @@ class Session:
                     self._clocks.awaits_rest(self._client.buffered() > 0, self._now)
                     return
                 message = messages.decode_request(data, self._limits.request)
+            except RequestFault as fault:
+                self._clocks.request(self._now)
+                self._faulty(fault)
+                continue
             except DecodeError as error:
                 self._malformed(str(error))
                 return
@@ -291,10 +295,36 @@ class Session:
         self._audit(record, "refuse", Reason.message_malformed, ResultCode.protocolError)
         self._disconnect(ResultCode.protocolError, Reason.message_malformed, detail)
 
+    def _may_have_id(self, message_id: int) -> bool:
+        """False where the session has ended for it."""
+        if message_id == 0 or message_id in self._exchange.open:
+            self._malformed("a message ID that is 0 or still in use")
+            return False
+        return True
+
+    def _faulty(self, fault: RequestFault) -> None:
+        """RFC 4511 4.1.1: a request with a value that it may not have gets an error, and the others go on."""
+        if not self._may_have_id(fault.message_id):
+            return
+        too_large = fault.code == ResultCode.adminLimitExceeded
+        reason = Reason.request_too_large if too_large else Reason.request_malformed
+        request = messages.blank_request(fault.tag)
+        record = self._record(messages.operation_name(fault.tag), fault.message_id)
+        if request is None:
+            # An abandon or unbind, which gets no answer.
+            record.detail = str(fault)
+            self._audit(record, "refuse", reason, None)
+            return
+        if isinstance(request, BindRequest):
+            self._exchange.supersede()
+            self._account = None
+        operation = Operation(fault.message_id, request, record)
+        refusal = self._decide_operation(request, ())
+        self._refuse(operation, refusal or Refuse(reason, fault.code, f"{reason}: {fault}", str(fault)))
+
     def _from_client(self, message: LDAPMessage) -> None:
         request = cast(Request, message.operation)  # decode_request gives nothing else
-        if message.message_id == 0 or message.message_id in self._exchange.open:
-            self._malformed("a message ID that is 0 or still in use")
+        if not self._may_have_id(message.message_id):
             return
         if isinstance(request, UnbindRequest):
             self._audit(self._record("unbind", message.message_id), "", None, None)

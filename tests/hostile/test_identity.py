@@ -258,7 +258,7 @@ def pages_of_server(message):
 
 
 def paging_session(name=PEOPLE[0]):
-    session = Harness(sync_accounts=PEOPLE)
+    session = Harness(sync_accounts=PEOPLE, excluded_base_dns=())
     session.send(bind(name, PASSWORD.encode()), start=1)
     session.connected()
     session.answer(1, m.BindResponse(OK))

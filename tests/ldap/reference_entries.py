@@ -197,9 +197,9 @@ def read_controls(parts: list[Element], rules: Rules) -> bytes:
         oid = fields[0][1]
         critical = False
         if BOOLEAN in tags:
-            if fields[1][1] not in (b"\x00", b"\xff"):
+            if len(fields[1][1]) != 1:
                 raise Unreadable
-            critical = fields[1][1] == b"\xff"
+            critical = fields[1][1] != b"\x00"
         if not is_oid(text(oid)):
             raise Unreadable
         if oid in rules.controls:

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.ldap import messages as m
+from gateway.ldap.controls import Control
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.filters import And, FilterLimits, Not, Or, Present
 from tests.examples import examples
@@ -110,12 +111,22 @@ def test_the_long_form_of_lengths_is_read_everywhere():
     assert m.encode(decoded).hex() == BIND
 
 
-def test_a_boolean_is_00_or_ff():
-    message = m.LDAPMessage(1, m.SearchRequest("", 0, Present("cn"), types_only=True))
-    octets = m.encode(message)
-    assert b"\x01\x01\xff" in octets
+@pytest.mark.parametrize("octet", [*range(0x100)])
+def test_a_boolean_is_any_octet_and_is_written_as_00_or_ff(octet):
+    """Go's library and old ones of Ruby send 01 for TRUE."""
+    octets = m.encode(m.LDAPMessage(1, m.SearchRequest("", 0, Present("cn"), types_only=True)))
+    assert octets.count(b"\x01\x01\xff") == 1
+    decoded = m.decode_request(octets.replace(b"\x01\x01\xff", bytes((1, 1, octet))))
+    assert decoded.operation.types_only == (octet != 0)
+    assert (m.encode(decoded) == octets) == (octet != 0)
+
+
+@pytest.mark.parametrize("contents", [b"", b"\xff\xff"])
+def test_a_boolean_has_one_octet(contents):
+    octets = m.encode(m.LDAPMessage(1, m.ExtendedRequest("1.2.3"), (Control("1.2.3", True),)))
+    broken = octets.replace(b"\x01\x01\xff", bytes((1, len(contents))) + contents)
     with pytest.raises(DecodeError):
-        m.decode_request(octets.replace(b"\x01\x01\xff", b"\x01\x01\x01"))
+        m.decode_request(broken)
 
 
 def test_no_password_is_in_a_repr():
