@@ -46,17 +46,40 @@ class EntryStream:
     """The entries of one request to the server, on their way to the client.
 
     message_id: the client's, encoded. tally: of the whole search, which may take several requests. ranges: attributes
-    in ranges of their values pass as they are. most: entries that may pass, -1 for any number. octet_limit: of the
+    in ranges of their values pass as they are. in_order: no entry may pass one that came before it; waits: one has been
+    set apart, so all behind it are too. most: entries that may pass, -1 for any number. octet_limit: of the
     whole search, 0 for none. received: entries that came; passed: those of them that were sent or set apart; sent:
     those that were sent, and octets: of the messages that they were sent in.
     """
 
-    __slots__ = ("message_id", "most", "octet_limit", "octets", "passed", "ranges", "received", "sent", "tally")
+    __slots__ = (
+        "in_order",
+        "message_id",
+        "most",
+        "octet_limit",
+        "octets",
+        "passed",
+        "ranges",
+        "received",
+        "sent",
+        "tally",
+        "waits",
+    )
 
-    def __init__(self, message_id: int, tally: Tally, ranges: bool, most: int = -1, octet_limit: int = 0) -> None:
+    def __init__(
+        self,
+        message_id: int,
+        tally: Tally,
+        ranges: bool,
+        most: int = -1,
+        octet_limit: int = 0,
+        in_order: bool = False,
+    ) -> None:
         self.message_id: bytes = ber.integer(message_id)
         self.tally: Tally = tally
         self.ranges: bool = ranges
+        self.in_order: bool = in_order
+        self.waits: bool = False
         self.most: i64 = most
         self.octet_limit: i64 = octet_limit
         self.received: i64 = 0

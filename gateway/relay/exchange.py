@@ -11,13 +11,14 @@ from math import inf
 from typing import Protocol
 
 from gateway.ldap import messages
+from gateway.ldap.controls import Control
 from gateway.ldap.entries import RANGED, TOO_LARGE, TOO_MANY
 from gateway.ldap.entry_stream import EntryStream, Tally
 from gateway.ldap.errors import DecodeError, MessageTooLarge
 from gateway.ldap.messages import AbandonRequest, BindRequest, BindResponse, LDAPMessage, UnbindRequest
 from gateway.ldap.results import LDAPResult, ResultCode, result_name
 from gateway.policy.credentials import SecretCheck, SecretVerdict
-from gateway.policy.decision import Refuse, SearchPlan
+from gateway.policy.decision import AncestorPlan, Refuse, SearchPlan
 from gateway.policy.lockout import AttemptRefused, GuardedAccount, Verdict
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import REASONS, Reason
@@ -37,7 +38,7 @@ from gateway.relay.commands import (
 from gateway.relay.operation import Operation
 from gateway.relay.output import Output
 from gateway.relay.paging import PagedSearches, ServerFacts
-from gateway.relay.searching import SearchContext, search_steps
+from gateway.relay.searching import SearchContext, ancestor_steps, search_steps
 from gateway.relay.settings import SessionLimits
 from gateway.relay.steps import (
     Admitted,
@@ -252,9 +253,16 @@ class Exchange:
         if plan.narrowed:
             operation.record.narrowed_to = tuple(part.base for part in plan.parts)
         operation.ends_by = self.now + min(self._limits.search, self._policy.settings.time_limit or inf)
+        self.begin(operation, search_steps(self._policy, plan, self._context()))
+
+    def read_ancestor(self, operation: Operation, plan: AncestorPlan) -> None:
+        operation.record.forwarded = plan.request.attributes
+        operation.record.mended = plan.mended
+        self.begin(operation, ancestor_steps(self._policy, plan, self._context()))
+
+    def _context(self) -> SearchContext:
         server = self._upstream.url if self._upstream is not None else ""
-        context = SearchContext(self._paged, self._room, self._facts, server)
-        self.begin(operation, search_steps(self._policy, plan, context))
+        return SearchContext(self._paged, self._room, self._facts, server)
 
     def begin(self, operation: Operation, steps: Steps, decision: str = "permit") -> None:
         operation.record.decision = decision
@@ -315,11 +323,10 @@ class Exchange:
         operation.upstream_id = upstream.register(operation)
         operation.asked_at = self.now
         operation.waits_since = self._server_time()
-        controls = step.controls if isinstance(step, Stream) else ()
         if isinstance(step, Stream):
             operation.record.pages += 1
             operation.stream = upstream.streams[operation.upstream_id] = self._stream(operation, step)
-        data = messages.encode(LDAPMessage(operation.upstream_id, step.request, controls))
+        data = messages.encode(LDAPMessage(operation.upstream_id, step.request, step.controls))
         self._output.command(SendToServer(data))
 
     def _stream(self, operation: Operation, step: Stream) -> EntryStream:
@@ -329,6 +336,7 @@ class Exchange:
             step.aside is None,
             -1 if step.most is None else step.most,
             self._policy.settings.octet_limit,
+            step.in_order,
         )
 
     def finish(self, operation: Operation, outcome: Outcome) -> None:
@@ -378,9 +386,21 @@ class Exchange:
             self._output.command(StoreSizes(*outcome.sizes))
         response = messages.final_response(operation.request, outcome.result)
         if response is not None:
-            data = messages.encode(LDAPMessage(operation.message_id, response, outcome.controls))
+            controls = (*outcome.controls, *self._bind_answer(operation, outcome))
+            data = messages.encode(LDAPMessage(operation.message_id, response, controls))
             self.send(operation, data)
         self._close_operation(operation, outcome.reason, outcome.result.code)
+
+    def _bind_answer(self, operation: Operation, outcome: Outcome) -> tuple[Control, ...]:
+        """What the server says of the password policy, beside a success alone: beside a refusal it would tell the right
+        password from a wrong one."""
+        if outcome.account is None or not operation.bind_controls:
+            return ()
+        try:
+            return self._policy.controls.bind_answer(operation.bind_controls)
+        except DecodeError:
+            operation.record.add_detail("the server's password policy control cannot be read and was left out")
+            return ()
 
     def _close_operation(self, operation: Operation, reason: Reason | None, code: int | None) -> None:
         sent = operation.upstream_id is not None or (operation.sent_again and operation.first_answer is None)
@@ -502,7 +522,7 @@ class Exchange:
                 self._undecodable(operation, error)
             return
         if isinstance(step, Stream) and isinstance(response.operation, messages.SearchResultReference):
-            self._relay_reference(operation, response.operation)
+            self._relay_reference(operation, step, response.operation)
         elif isinstance(answer, Refuse):
             if not self._look_up_fails(operation):
                 self._fail(operation, answer.reason, answer.code, answer.text, answer.detail)
@@ -576,8 +596,8 @@ class Exchange:
         text = f"its entries have more than {self._policy.settings.octet_limit} octets"
         self._fail(operation, Reason.octet_limit_reached, ResultCode.adminLimitExceeded, text, "")
 
-    def _relay_reference(self, operation: Operation, reference: messages.SearchResultReference) -> None:
-        uris = self._policy.entries.keep_references(reference.uris)
+    def _relay_reference(self, operation: Operation, step: Stream, reference: messages.SearchResultReference) -> None:
+        uris = () if step.drops_references else self._policy.entries.keep_references(reference.uris)
         if not uris:
             operation.record.references_dropped += 1
             return

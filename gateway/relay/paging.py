@@ -20,15 +20,18 @@ MOST_OPEN: Final = 10
 class Search:
     """One search over all its parts and pages.
 
-    part: which of plan.parts is being read. cookie: the server's, for the next page of that part.
+    part: which of plan.parts is being read. cookie: the server's, for the next page of that part. controls: those of
+    the plan that this server is sent; answers: controls of each result, besides those of the server.
     """
 
-    __slots__ = ("cookie", "part", "plan", "tally")
+    __slots__ = ("answers", "controls", "cookie", "part", "plan", "tally")
 
     def __init__(self, plan: SearchPlan, attributes: int) -> None:
         self.plan = plan
         self.part = 0
         self.cookie = b""
+        self.controls: tuple[Control, ...] = ()
+        self.answers = plan.answers
         self.tally = Tally(attributes)
 
     def entries_left(self) -> int | None:
@@ -58,7 +61,9 @@ class PagedSearches:
     def take(self, cookie: bytes, plan: SearchPlan) -> Search | None:
         """The search that the cookie was given for; None where it is unknown or was given for another search."""
         search = self._open.pop(cookie, None)
-        return search if search is not None and search.plan.parts == plan.parts else None
+        if search is None or search.plan.parts != plan.parts or search.plan.controls != plan.controls:
+            return None
+        return search
 
     def clear(self) -> None:
         """The server has lost its pages: its connection is gone, or was bound again."""
@@ -79,7 +84,9 @@ def page_response(cookie: bytes) -> Control:
 
 
 class ServerFacts:
-    """What was learnt of a directory's servers, by URL: whether they are an Active Directory. Shared by sessions."""
+    """What was learnt of a directory's servers, by URL: whether they are an Active Directory, and which controls they
+    support. Shared by sessions."""
 
     def __init__(self) -> None:
         self.is_active_directory: dict[str, bool] = {}
+        self.controls: dict[str, frozenset[str]] = {}

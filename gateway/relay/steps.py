@@ -31,9 +31,11 @@ from gateway.relay.aside import PutAside
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request with one response: a BindResponse or an ExtendedResponse comes back."""
+    """A request with one response: a BindResponse or an ExtendedResponse comes back. The controls of an answer to a
+    bind with controls are kept at the operation."""
 
     request: BindRequest | ExtendedRequest
+    controls: tuple[Control, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Look:
 
     request: SearchRequest
     maximum: int = 2
+    controls: tuple[Control, ...] = ()
 
 
 @final
@@ -51,7 +54,8 @@ class Stream:
 
     tally: counts what is sent. most: entries that may be sent, None for any number; one more that could be sent
     ends the step with sizeLimitExceeded. aside: takes the entries that cannot be sent yet because they have
-    attributes in ranges; None where ranges pass as they are.
+    attributes in ranges; None where ranges pass as they are. in_order: those behind such an entry wait with it.
+    drops_references: no reference goes to the client.
     """
 
     request: Final[SearchRequest]
@@ -59,6 +63,8 @@ class Stream:
     controls: Final[tuple[Control, ...]]
     most: Final[int | None]
     aside: Final[PutAside | None]
+    in_order: Final[bool]
+    drops_references: Final[bool]
 
     def __init__(
         self,
@@ -67,12 +73,16 @@ class Stream:
         controls: tuple[Control, ...] = (),
         most: int | None = None,
         aside: PutAside | None = None,
+        in_order: bool = False,
+        drops_references: bool = False,
     ) -> None:
         self.request = request
         self.tally = tally
         self.controls = controls
         self.most = most
         self.aside = aside
+        self.in_order = in_order
+        self.drops_references = drops_references
 
 
 @dataclass(frozen=True, slots=True)
