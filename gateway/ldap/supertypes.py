@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from gateway.ldap.attribute_types import base_type, canonical_type
+from gateway.ldap.attribute_types import TypeSet, base_type, canonical_type
 
 # Supertype, then each type that RFC 4519 derives from it; behind them those of other schemas that OpenLDAP brings
 # along: X.520 (dmdName, pseudonym), RFC 3671 (collective ones, whose supertypes are subtypes of name), nis (nisMapName)
@@ -25,12 +25,6 @@ SUPERTYPES: Final[dict[str, tuple[str, ...]]] = {
     canonical_type(name): tuple(subtypes.split())
     for name, _, subtypes in (line.partition(": ") for line in _SUBTYPES.splitlines() if line)
 }
-
-
-def supertype_of(description: str) -> str | None:
-    """The supertype, in lower case, that an attribute description stands for; None where it is none."""
-    kind = base_type(description)
-    return kind if kind in SUPERTYPES else None
 
 
 class OpenSupertypes:
@@ -50,3 +44,10 @@ class OpenSupertypes:
         types."""
         kind = base_type(description)
         return kind if kind in self.unlisted else None
+
+
+def listed_open_supertypes(listed: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """The listed types that stand for unlisted ones as well, in their configured spelling, each with these."""
+    types = TypeSet(listed)
+    spelt = ((types.find(name), missing) for name, missing in OpenSupertypes(listed).unlisted.items())
+    return {spelling: missing for spelling, missing in spelt if spelling is not None}
