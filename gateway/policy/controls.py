@@ -248,14 +248,14 @@ class ControlJudge:
 
     def _refuse(self, controls: tuple[Control, ...], of_a_bind: bool) -> Refuse | None:
         """What holds for every control, whatever it means."""
+        if len({control.oid for control in controls}) != len(controls):
+            return refuse_search(Reason.control_malformed, "control-malformed: the same control twice")
         served = [control for control in controls if self._serves(control.oid, of_a_bind)]
         for control in controls:
             # Whether a server has a password policy is not known before it is asked, and its refusal would tell which
             # names it was asked about: so with a bind nothing is served that is critical.
             if control.critical and (of_a_bind or control not in served):
                 return refuse_search(Reason.control_not_allowed, detail=control.oid)
-        if len({control.oid for control in served}) != len(served):
-            return refuse_search(Reason.control_malformed, "control-malformed: the same control twice")
         for control in served:
             if control.oid not in (PAGED_RESULTS, SORT) and control.value:
                 return _malformed(control, "it has no value")
