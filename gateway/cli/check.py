@@ -49,6 +49,7 @@ def command(config: Path, other: str | None, as_json: bool) -> None:
         said: dict[str, object] = {
             "ok": True,
             "warnings": list(configuration.warnings),
+            "notes": _notes(configuration),
             "compiled": compilation().compiled,
             "installation": compilation().said,
         }
@@ -96,7 +97,23 @@ def _sum_up(configuration: Configuration) -> None:
         )
         for account in policy.mapped_accounts:
             click.echo(f"client {policy.name}: {account.name} is mapped to {account.bind_dn}")
+    for note in _notes(configuration):
+        click.echo(note)
     click.echo(f"this installation is {compilation().said}")
+
+
+def _notes(configuration: Configuration) -> list[str]:
+    """What follows from a configuration and is no mistake in it."""
+    from gateway.ldap.supertypes import listed_open_supertypes
+
+    return [
+        f"client {client.policy.name}: {name} is a supertype: it stands for {', '.join(missing)} as well, which are "
+        "not listed. Filters on it are refused (filter-supertype) unless the server is an Active Directory"
+        for client in configuration.settings.clients
+        for name, missing in listed_open_supertypes(
+            (*client.policy.attributes, *client.policy.filter_attributes)
+        ).items()
+    ]
 
 
 def _servers(directory: DirectorySettings) -> str:

@@ -34,6 +34,7 @@ from gateway.net.settings import (
 )
 from gateway.net.shared_addresses import shared_addresses, warning_if_shared
 from gateway.policy.bind_name import read_bind_name
+from gateway.policy.controls import UNDERSTOOD, why_not_understood
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import BaseAbove, ClientPolicy, Mode, Paging, WhenDenied
 from gateway.policy.shrink import ShrinkMode, ShrinkSettings
@@ -208,6 +209,8 @@ class Compiler:
         for i, oid in enumerate(client.controls):
             if not is_oid(oid):
                 self._problem((*at, "controls", i), "an OID like 1.2.840.113556.1.4.319 is expected")
+            elif oid not in UNDERSTOOD:
+                self._problem((*at, "controls", i), why_not_understood(oid))
         for i, rule in enumerate(client.matching_rules):
             if not is_type(rule):
                 self._problem((*at, "matching_rules", i), "an OID or the name of a matching rule is expected")

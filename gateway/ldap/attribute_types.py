@@ -32,15 +32,27 @@ postalcode 2.5.4.17
 postofficebox 2.5.4.18
 physicaldeliveryofficename 2.5.4.19
 telephonenumber 2.5.4.20
+registeredaddress 2.5.4.26
 facsimiletelephonenumber fax 2.5.4.23
 member 2.5.4.31
 owner 2.5.4.32
+roleoccupant 2.5.4.33
+seealso 2.5.4.34
 userpassword 2.5.4.35
 usercertificate 2.5.4.36
 name 2.5.4.41
 givenname gn 2.5.4.42
 initials 2.5.4.43
+generationqualifier 2.5.4.44
 distinguishedname 2.5.4.49
+dmdname 2.5.4.54
+pseudonym 2.5.4.65
+dgidentity 1.3.6.1.4.1.4203.666.11.8.1.1
+c-l 2.5.4.7.1
+c-st 2.5.4.8.1
+c-o 2.5.4.10.1
+c-ou 2.5.4.11.1
+nismapname 1.3.6.1.1.1.1.26
 uid userid 0.9.2342.19200300.100.1.1
 mail rfc822mailbox 0.9.2342.19200300.100.1.3
 manager 0.9.2342.19200300.100.1.10

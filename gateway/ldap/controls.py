@@ -9,6 +9,15 @@ from gateway.ldap import ber
 from gateway.ldap.errors import ADMIN_LIMIT_EXCEEDED, DecodeError, ValueFault
 
 PAGED_RESULTS: Final = "1.2.840.113556.1.4.319"
+# RFC 2891, and its answer.
+SORT: Final = "1.2.840.113556.1.4.473"
+SORT_RESULT: Final = "1.2.840.113556.1.4.474"
+# RFC 3296 3.
+MANAGE_DSA_IT: Final = "2.16.840.1.113730.3.4.2"
+# LDAP_SERVER_DOMAIN_SCOPE_OID, MS-ADTS 3.1.1.3.4.1.4.
+DOMAIN_SCOPE: Final = "1.2.840.113556.1.4.1339"
+# draft-behera-ldap-password-policy-10 6; its answer has the same OID.
+PASSWORD_POLICY: Final = "1.3.6.1.4.1.42.2.27.8.5.1"  # noqa: S105 - an OID, not a password
 
 CONTROLS_TAG: Final = 0xA0
 

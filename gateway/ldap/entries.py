@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, final
 
 from gateway.ldap import ber
-from gateway.ldap.controls import Control, read_controls, write_controls
+from gateway.ldap.controls import read_controls
 from gateway.ldap.dn import MAX_CHARACTERS
 from gateway.ldap.entry_stream import EntryStream
 from gateway.ldap.errors import DecodeError
@@ -30,8 +30,8 @@ LONGEST_PARENT: Final = 512
 MAX_RESPONSE_CONTROLS: Final = 64
 
 # What becomes of an entry. SENT; HELD_BACK: the client may not see it; RANGED: it may, and a permitted attribute is
-# in ranges (MS-ADTS 3.1.1.3.1.3.3), which do not pass as they are; TOO_MANY, TOO_LARGE: beyond a limit of its stream;
-# CARRIED: for the client's next page.
+# in ranges (MS-ADTS 3.1.1.3.1.3.3), which do not pass as they are, or such an entry came before it in a sorted search;
+# TOO_MANY, TOO_LARGE: beyond a limit of its stream; CARRIED: for the client's next page.
 SENT: Final = 0
 HELD_BACK: Final = 1
 RANGED: Final = 2
@@ -62,19 +62,18 @@ class _Description:
 class EntryFilter:
     """attribute_number: of an attribute description, from 0; -1 for one that is not permitted. permits_dn: of an
     entry's DN; raises DecodeError where it cannot tell. permits_below: of the entries directly below a DN, None where
-    that depends on the entry; raises DecodeError as well. keep_controls: those of an entry's controls that go on."""
+    that depends on the entry; raises DecodeError as well. No control that is understood comes with an entry, so none
+    goes on."""
 
     def __init__(
         self,
         attribute_number: Callable[[str], int],
         permits_dn: Callable[[str], bool],
         permits_below: Callable[[str], bool | None],
-        keep_controls: Callable[[tuple[Control, ...]], tuple[Control, ...]],
     ) -> None:
         self._attribute_number = attribute_number
         self._permits_dn = permits_dn
         self._permits_below = permits_below
-        self._keep_controls = keep_controls
         self._descriptions: dict[bytes, _Description] = {}
         self._parents: dict[bytes, int] = {}
 
@@ -96,12 +95,11 @@ class EntryFilter:
         """
         stream.received += 1
         rest = ber.Reader(data, envelope.end)
-        controls = read_controls(rest, MAX_RESPONSE_CONTROLS)
+        read_controls(rest, MAX_RESPONSE_CONTROLS)
         rest.finish()
-        kept = write_controls(self._keep_controls(controls)) if controls else b""
         before = len(pieces)
         try:
-            outcome = self._entry(data, envelope.start, envelope.end, kept, stream, pieces)
+            outcome = self._entry(data, envelope.start, envelope.end, stream, pieces)
         except DecodeError:
             del pieces[before:]
             raise
@@ -134,7 +132,7 @@ class EntryFilter:
                 tag, start, stop = ber.read_header(data, end_id, after)
                 if tag != SEARCH_ENTRY or stop != after:
                     break
-                outcome = self._entry(data, start, stop, b"", stream, pieces)
+                outcome = self._entry(data, start, stop, stream, pieces)
             except DecodeError:
                 # It is raised once more when the message is looked at by itself.
                 del pieces[kept:]
@@ -147,9 +145,7 @@ class EntryFilter:
             pos = after
         return pos
 
-    def _entry(
-        self, data: bytes, start: i64, end: i64, controls: bytes, stream: EntryStream, pieces: list[bytes]
-    ) -> i64:
+    def _entry(self, data: bytes, start: i64, end: i64, stream: EntryStream, pieces: list[bytes]) -> i64:
         """Judges the SearchResultEntry whose contents are data[start:end]; counts and writes it if it is SENT.
         Otherwise, and where it raises DecodeError, what it has added to pieces is of no use."""
         tag, dn, dn_end = ber.read_header(data, start, end)
@@ -225,18 +221,17 @@ class EntryFilter:
             return CARRIED
         if 0 <= stream.most <= stream.passed:
             return TOO_MANY
-        if ranged and not stream.ranges:
+        if (ranged and not stream.ranges) or stream.waits:
+            stream.waits = stream.in_order
             return RANGED
         opening = ber.octets(data[dn:dn_end]) + ber.header(ber.SEQUENCE, size)
         opening = stream.message_id + ber.header(SEARCH_ENTRY, len(opening) + size) + opening
-        opening = ber.header(ber.SEQUENCE, len(opening) + size + len(controls)) + opening
-        size += len(opening) + len(controls)
+        opening = ber.header(ber.SEQUENCE, len(opening) + size) + opening
+        size += len(opening)
         tally = stream.tally
         if 0 < stream.octet_limit < tally.octets + size:
             return TOO_LARGE
         pieces[head] = opening
-        if controls:
-            pieces.append(controls)
         for i in range(len(numbers)):
             tally.count(numbers[i], counts[i])
         tally.sent += 1

@@ -47,14 +47,16 @@ class EntryStream:
 
     message_id: the client's, encoded. tally: of the whole search, which may take several requests. ranges: attributes
     in ranges of their values pass as they are. most: entries that may pass, -1 for any number. page: of these, those
-    that the client's page has room for, -1 for any number; the others are carried to its next page. octet_limit: of
-    the whole search, 0 for none. received: entries that came; passed: those of them that were sent or set apart;
-    carried: those of these that the page had no room for; sent: those that were sent, and octets: of the messages that
-    they were sent in.
+    that the client's page has room for, -1 for any number; the others are carried to its next page. in_order: no entry
+    may pass one that came before it; waits: one has been set apart, so all behind it are too. octet_limit: of the
+    whole search, 0 for none. received: entries that came; passed: those of them that were sent or set apart; carried:
+    those of these that the page had no room for; sent: those that were sent, and octets: of the messages that they were
+    sent in.
     """
 
     __slots__ = (
         "carried",
+        "in_order",
         "message_id",
         "most",
         "octet_limit",
@@ -65,14 +67,24 @@ class EntryStream:
         "received",
         "sent",
         "tally",
+        "waits",
     )
 
     def __init__(
-        self, message_id: int, tally: Tally, ranges: bool, most: int = -1, octet_limit: int = 0, page: int = -1
+        self,
+        message_id: int,
+        tally: Tally,
+        ranges: bool,
+        most: int = -1,
+        octet_limit: int = 0,
+        page: int = -1,
+        in_order: bool = False,
     ) -> None:
         self.message_id: bytes = ber.integer(message_id)
         self.tally: Tally = tally
         self.ranges: bool = ranges
+        self.in_order: bool = in_order
+        self.waits: bool = False
         self.most: i64 = most
         self.octet_limit: i64 = octet_limit
         self.page: i64 = page

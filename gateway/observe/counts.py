@@ -22,6 +22,8 @@ REFUSED_LATE: Final = frozenset(
         Reason.secret_wrong.value,
         Reason.login_outside_base.value,
         Reason.login_identity_unknown.value,
+        Reason.filter_supertype.value,
+        Reason.control_not_supported.value,
     }
 )
 _RESULT_SHRANK: Final = Reason.result_shrank.value

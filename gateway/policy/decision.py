@@ -15,12 +15,14 @@ from gateway.policy.reasons import Reason
 @dataclass(frozen=True, slots=True)
 class Refuse:
     """code: what the client gets. text: the diagnostic message that it gets, "" where a stranger must not
-    learn more than the code says. detail: what the audit record says besides the reason; never a value."""
+    learn more than the code says. detail: what the audit record says besides the reason; never a value. controls: of
+    the answer."""
 
     reason: Reason
     code: int
     text: str = ""
     detail: str = ""
+    controls: tuple[Control, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,17 @@ class SearchPlan:
     parts: what the server is sent, one after another, as one result; the bases in the configured spelling.
     asked: what the client meant, before narrowing and required_filter, in canonical spelling.
     page: the page that the client wants, its size clamped; None for all of it in one. page_critical: as it said.
-    controls: sent with each part; paged results are not among them.
+    controls: sent with each part to a server that supports them; paged results are not among them.
+    answers: controls of the result that are known before a server is asked.
+    drops_references: no reference of a server goes to the client.
     size_limit: entries that the client may get over all parts and pages; 0 for any number.
     held_back: attributes that the client asked for and does not get, as it wrote them.
     reported: what `mode: report` let pass and enforce would refuse.
     mended: names in base and filter that were put right.
     suspicious: what looks escaped twice and is forwarded all the same: `base`, or the attribute whose value in the
     filter it is.
+    supertypes: attributes of the filter that may stand for unlisted ones too, unless the server is an Active Directory;
+    sort_supertype: the same of a sort key, "" for none.
     """
 
     parts: Final[tuple[SearchRequest, ...]]
@@ -61,6 +67,10 @@ class SearchPlan:
     narrowed: Final[bool]
     mended: Final[tuple[Mended, ...]]
     suspicious: Final[tuple[str, ...]]
+    answers: Final[tuple[Control, ...]]
+    drops_references: Final[bool]
+    supertypes: Final[tuple[str, ...]]
+    sort_supertype: Final[str]
 
     def __init__(
         self,
@@ -75,6 +85,10 @@ class SearchPlan:
         narrowed: bool = False,
         mended: tuple[Mended, ...] = (),
         suspicious: tuple[str, ...] = (),
+        answers: tuple[Control, ...] = (),
+        drops_references: bool = False,
+        supertypes: tuple[str, ...] = (),
+        sort_supertype: str = "",
     ) -> None:
         self.parts = parts
         self.asked = asked
@@ -87,26 +101,35 @@ class SearchPlan:
         self.narrowed = narrowed
         self.mended = mended
         self.suspicious = suspicious
+        self.answers = answers
+        self.drops_references = drops_references
+        self.supertypes = supertypes
+        self.sort_supertype = sort_supertype
 
 
 @dataclass(frozen=True, slots=True)
 class AncestorPlan:
     """The entry above allowed bases, read by itself: the client gets its DN, and objectClass if it asked for it.
 
-    Test buttons of services read the one base that they are configured with.
+    Test buttons of services read the one base that they are configured with. controls: sent to a server that supports
+    them. answers: controls of the result.
     """
 
     request: SearchRequest
     held_back: tuple[str, ...] = ()
     mended: tuple[Mended, ...] = ()
+    controls: tuple[Control, ...] = ()
+    answers: tuple[Control, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RootDsePlan:
-    """The gateway answers by itself with this entry; None where the filter does not match it."""
+    """The gateway answers by itself with this entry; None where the filter does not match it. answers: controls of the
+    result."""
 
     entry: SearchResultEntry | None
     held_back: tuple[str, ...] = ()
+    answers: tuple[Control, ...] = ()
 
 
 class AccountKind(StrEnum):

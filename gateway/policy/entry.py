@@ -5,7 +5,6 @@ from __future__ import annotations
 from urllib.parse import unquote, urlsplit
 
 from gateway.ldap.attribute_types import TypeSet, base_type
-from gateway.ldap.controls import Control
 from gateway.ldap.dn import DN, MAX_RDNS, DNError, parse
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.messages import SearchResultEntry
@@ -100,6 +99,3 @@ class EntryJudge:
     @property
     def attribute_names(self) -> tuple[str, ...]:
         return self._attributes.spellings()
-
-    def filter_response_controls(self, controls: tuple[Control, ...]) -> tuple[Control, ...]:
-        return tuple(control for control in controls if control.oid in self._policy.controls)

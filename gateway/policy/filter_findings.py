@@ -28,17 +28,18 @@ class Noted:
     """What is to be said of a permitted filter.
 
     reported: what `mode: report` let pass. mended: DNs put right. suspicious: attributes with a value that looks
-    escaped twice. read: characters of values that were read as DNs without their escapes. budget: for reading these;
-    None for any.
+    escaped twice. supertypes: attributes that may stand for unlisted ones too. read: characters of
+    values that were read as DNs without their escapes. budget: for reading these; None for any.
     """
 
-    __slots__ = ("budget", "mended", "read", "reported", "suspicious")
+    __slots__ = ("budget", "mended", "read", "reported", "supertypes", "suspicious")
 
     def __init__(self, budget: Budget | None = None) -> None:
         self.budget = budget
         self.reported: list[Reason] = []
         self.mended: list[Mended] = []
         self.suspicious: list[str] = []
+        self.supertypes: list[str] = []
         self.read = 0
 
 

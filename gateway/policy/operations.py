@@ -67,7 +67,7 @@ def _refuse_critical(controls: tuple[Control, ...]) -> Refuse | None:
             return Refuse(
                 Reason.control_not_allowed,
                 ResultCode.unavailableCriticalExtension,
-                f"{Reason.control_not_allowed}: no control is supported with this operation",
+                f"{Reason.control_not_allowed}: no critical control is served with this operation",
                 control.oid,
             )
     return None

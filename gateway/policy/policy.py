@@ -11,19 +11,19 @@ from gateway.policy.shrink import Shapes
 
 
 class Policy:
-    """The doors through which everything of a session goes: bind, search, and entries on the way back."""
+    """The doors through which everything of a session goes: bind, search, controls, and entries on the way back."""
 
-    __slots__ = ("bind", "entries", "entry_filter", "search", "settings", "shapes")
+    __slots__ = ("bind", "controls", "entries", "entry_filter", "search", "settings", "shapes")
 
     def __init__(self, settings: ClientPolicy) -> None:
         self.settings = settings
         self.bind = BindJudge(settings)
         self.search = SearchJudge(settings)
+        self.controls = self.search.controls
         self.shapes = Shapes(settings.name)
         self.entries = EntryJudge(settings)
         self.entry_filter = EntryFilter(
             self.entries.attribute_number,
             self.entries.permits_dn,
             self.entries.permits_below,
-            self.entries.filter_response_controls,
         )

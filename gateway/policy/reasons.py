@@ -18,7 +18,11 @@ class Reason(StrEnum):
     filter_untyped = "filter-untyped"
     filter_dn_attributes = "filter-dn-attributes"
     matching_rule_not_allowed = "matching-rule-not-allowed"
+    filter_supertype = "filter-supertype"
     control_not_allowed = "control-not-allowed"
+    control_not_supported = "control-not-supported"
+    sort_key_not_allowed = "sort-key-not-allowed"
+    sort_over_several_bases = "sort-over-several-bases"
     paging_not_supported = "paging-not-supported"
     cookie_not_valid = "cookie-not-valid"
     control_malformed = "control-malformed"
@@ -125,7 +129,23 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.matching_rule_not_allowed: ReasonDoc(
         "the filter uses a matching rule that is not listed", "clients.X.matching_rules"
     ),
-    Reason.control_not_allowed: ReasonDoc("a critical control is not listed", "clients.X.controls"),
+    Reason.filter_supertype: ReasonDoc(
+        "the filter uses an attribute that stands for others too, which are not all listed, and the server is not "
+        "known as an Active Directory",
+        "clients.X.filter_attributes",
+    ),
+    Reason.control_not_allowed: ReasonDoc(
+        "a critical control is not listed, or not served with this operation", "clients.X.controls"
+    ),
+    Reason.control_not_supported: ReasonDoc("a critical control is listed here, and the server does not support it"),
+    Reason.sort_key_not_allowed: ReasonDoc(
+        "a critical sort by an attribute or a matching rule that is not listed",
+        "clients.X.filter_attributes or clients.X.matching_rules",
+    ),
+    Reason.sort_over_several_bases: ReasonDoc(
+        "a critical sort of a search that is answered from several allowed bases, each in an order of its own",
+        "clients.X.base_dns",
+    ),
     Reason.control_malformed: ReasonDoc("a control came twice, or its value cannot be read"),
     Reason.paging_not_supported: ReasonDoc(
         "paged results are demanded and the directory cannot page", "directories.X.paging"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final, final
+from typing import Final
 
 from gateway.ldap.attribute_types import TypeSet, canonical_type, split_description
-from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults, paged_results
-from gateway.ldap.errors import DecodeError
+from gateway.ldap.controls import Control
 from gateway.ldap.filters import And
 from gateway.ldap.messages import BASE_OBJECT, NO_ATTRIBUTES, SearchRequest
+from gateway.policy.controls import ControlJudge, SearchControls
 from gateway.policy.decision import AncestorPlan, Mended, Refuse, RootDsePlan, SearchPlan
 from gateway.policy.dn_values import DNValues
 from gateway.policy.filter_findings import FilterRefused, Noted
@@ -21,23 +21,7 @@ from gateway.policy.rootdse import answer_root_dse
 from gateway.policy.search_base import BaseJudge, SearchBase
 from gateway.policy.search_filter import FilterJudge
 from gateway.policy.search_refusal import refuse_search
-from gateway.policy.settings import ClientPolicy, Mode, Paging, WhenDenied
-
-
-@final
-@dataclass(init=False, slots=True, unsafe_hash=True)
-class _Controls:
-    page: Final[PagedResults | None]
-    page_critical: Final[bool]
-    others: Final[tuple[Control, ...]]
-
-    def __init__(self, page: PagedResults | None, page_critical: bool, others: tuple[Control, ...]) -> None:
-        self.page = page
-        self.page_critical = page_critical
-        self.others = others
-
-
-_NO_CONTROLS: Final = _Controls(None, False, ())
+from gateway.policy.settings import ClientPolicy, Mode, WhenDenied
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +39,11 @@ _LONGEST_SELECTION: Final = 4096
 
 
 class SearchJudge:
-    """Decides one client's searches."""
+    """Decides one client's searches. controls: of their controls."""
 
     def __init__(self, policy: ClientPolicy) -> None:
         self._policy = policy
+        self.controls = ControlJudge(policy)
         self._types = TypeSet(policy.attributes)
         known = known_names(policy)
         self._bases = BaseJudge(policy, known)
@@ -70,11 +55,11 @@ class SearchJudge:
     ) -> SearchPlan | AncestorPlan | RootDsePlan | Refuse:
         """The plan for a search by a sync account, or for the root DSE by anybody. budget: for reading names that lack
         their escapes; None for any."""
-        kept = self._controls(controls)
-        if isinstance(kept, Refuse):
-            return kept
+        asked_for = self.controls.of_search(controls)
+        if isinstance(asked_for, Refuse):
+            return asked_for
         if is_root_dse(request):
-            return answer_root_dse(self._policy, request)
+            return self._root_dse(request, asked_for)
         base = self._bases.decide(request.base, budget)
         if isinstance(base, Refuse):
             return base
@@ -99,11 +84,14 @@ class SearchJudge:
             types_only=request.types_only,
         )
         if base.above and request.scope == BASE_OBJECT:
-            return self._ancestor(rewritten, held_back, base.mended)
+            return self._ancestor(rewritten, held_back, base.mended, asked_for)
         size_limit = _clamp(request.size_limit, self._policy.size_limit)
         parts = self._parts(rewritten, base)
         if not parts:
             return refuse_search(Reason.base_above_allowed)
+        kept = asked_for.over(len(parts))
+        if isinstance(kept, Refuse):
+            return kept
         if len(parts) == 1 and kept.page is None:
             # Otherwise a server would count each part, and perhaps each page, by itself: there the gateway counts.
             parts = (_changed(parts[0], parts[0].attributes, size_limit),)
@@ -112,14 +100,24 @@ class SearchJudge:
             asked=_changed(rewritten, request.attributes, rewritten.size_limit),
             page=kept.page,
             page_critical=kept.page_critical,
-            controls=kept.others,
+            controls=kept.forwarded,
             size_limit=size_limit,
             held_back=held_back,
             reported=tuple(dict.fromkeys(noted.reported)),
             narrowed=base.above,
             mended=(*base.mended, *noted.mended),
             suspicious=tuple(dict.fromkeys(noted.suspicious)),
+            answers=kept.answers,
+            drops_references=kept.drops_references,
+            supertypes=tuple(dict.fromkeys(noted.supertypes)),
+            sort_supertype=kept.sort_supertype,
         )
+
+    def _root_dse(self, request: SearchRequest, asked_for: SearchControls) -> RootDsePlan | Refuse:
+        kept = asked_for.of_one_entry()
+        if isinstance(kept, Refuse):
+            return kept
+        return replace(answer_root_dse(self._policy, request), answers=kept.answers)
 
     def _parts(self, rewritten: SearchRequest, base: SearchBase) -> tuple[SearchRequest, ...]:
         if self._policy.required_filter is not None:
@@ -130,13 +128,17 @@ class SearchJudge:
         return tuple(replace(rewritten, base=str(dn), scope=scope) for dn, scope in found)
 
     def _ancestor(
-        self, asked: SearchRequest, held_back: tuple[str, ...], mended: tuple[Mended, ...]
+        self, asked: SearchRequest, held_back: tuple[str, ...], mended: tuple[Mended, ...], asked_for: SearchControls
     ) -> AncestorPlan | Refuse:
         """required_filter is left out: it chooses among people, and this is the container above them."""
         if not asks_for_class_only(asked.filter):
             return refuse_search(Reason.base_above_allowed)
+        kept = asked_for.of_one_entry()
+        if isinstance(kept, Refuse):
+            return kept
         names = tuple(name for name in asked.attributes if canonical_type(name) == "objectclass")
-        return AncestorPlan(replace(asked, attributes=names or (NO_ATTRIBUTES,)), held_back, mended)
+        request = replace(asked, attributes=names or (NO_ATTRIBUTES,))
+        return AncestorPlan(request, held_back, mended, kept.forwarded, kept.answers)
 
     def _attributes(self, asked: tuple[str, ...], reported: list[Reason]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """What is asked of the server, never an empty list (RFC 4511 4.5.1.8: that would mean all), and what
@@ -174,39 +176,6 @@ class SearchJudge:
                 reported += 1
                 forwarded[name] = None
         return _Selection(tuple(forwarded) or (NO_ATTRIBUTES,), tuple(held_back), reported)
-
-    def _controls(self, controls: tuple[Control, ...]) -> _Controls | Refuse:
-        """A listed control passes with its value; only the value of paged results is known and written anew."""
-        if not controls:
-            return _NO_CONTROLS
-        kept: list[Control] = []
-        page: PagedResults | None = None
-        page_critical = False
-        if len({control.oid for control in controls}) != len(controls):
-            return refuse_search(Reason.control_malformed, "control-malformed: the same control twice")
-        for control in controls:
-            if control.oid not in self._policy.controls:
-                if control.critical:
-                    return refuse_search(Reason.control_not_allowed, detail=control.oid)
-                continue
-            if control.oid != PAGED_RESULTS:
-                kept.append(control)
-                continue
-            try:
-                asked = paged_results(control)
-            except DecodeError:
-                return refuse_search(Reason.control_malformed, "control-malformed: the paged results control")
-            if self._policy.paging is Paging.never:
-                if control.critical:
-                    return refuse_search(Reason.paging_not_supported)
-                if asked.cookie:
-                    return refuse_search(Reason.cookie_not_valid)
-                continue
-            # RFC 2696 3: fewer entries than asked for may come; a size of 0 gives up a search that has a cookie.
-            most = self._policy.page_size
-            size = min(asked.size, most) if asked.size or asked.cookie else most
-            page, page_critical = PagedResults(size, asked.cookie), control.critical
-        return _Controls(page, page_critical, tuple(kept))
 
 
 def _changed(request: SearchRequest, attributes: tuple[str, ...], size_limit: int) -> SearchRequest:

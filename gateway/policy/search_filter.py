@@ -18,6 +18,7 @@ from gateway.ldap.filters import (
     Present,
     Substrings,
 )
+from gateway.ldap.supertypes import OpenSupertypes
 from gateway.policy.dn_values import DNValues
 from gateway.policy.filter_findings import FilterRefused, Noted, notice_escapes
 from gateway.policy.reasons import Reason
@@ -31,10 +32,14 @@ _LONGEST_ATTRIBUTE: Final = 256
 class FilterJudge:
     def __init__(self, policy: ClientPolicy, values: DNValues) -> None:
         self._values = values
-        self._types = TypeSet((*policy.attributes, *policy.filter_attributes))
+        listed = (*policy.attributes, *policy.filter_attributes)
+        self._types = TypeSet(listed)
+        self._supertypes = OpenSupertypes(listed)
         self._rules = {rule.lower() for rule in policy.matching_rules}
         self._reports = policy.mode is Mode.report
         self._permitted: dict[str, str] = {}
+        # Those of them that stand for unlisted types as well, and the supertype of each.
+        self._open: dict[str, str] = {}
 
     def rewrite(self, wanted: Filter, noted: Noted) -> Filter:
         """The same filter with attribute names in the configured spelling, and values that are DNs put right.
@@ -87,6 +92,8 @@ class FilterJudge:
     def _attribute(self, description: str, noted: Noted) -> str:
         known = self._permitted.get(description)
         if known is not None:
+            if description in self._open:
+                noted.supertypes.append(self._open[description])
             return known
         parts = split_description(description)
         if parts is None or any("=" in option for option in parts[1]):
@@ -99,8 +106,14 @@ class FilterJudge:
             noted.reported.append(Reason.filter_attribute_not_allowed)
             return description
         written = ";".join((spelling, *parts[1]))
+        supertype = self._supertypes.find(parts[0])
+        if supertype is not None:
+            noted.supertypes.append(supertype)
         if len(description) <= _LONGEST_ATTRIBUTE:
             if len(self._permitted) >= _REMEMBERED_ATTRIBUTES:
                 self._permitted.clear()
+                self._open.clear()
             self._permitted[description] = written
+            if supertype is not None:
+                self._open[description] = supertype
         return written

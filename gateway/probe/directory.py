@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
+from gateway.ldap.attribute_types import TypeSet
 from gateway.ldap.dn import DN, DNError, parse
 from gateway.ldap.filters import Present
 from gateway.ldap.messages import BASE_OBJECT, SearchRequest
+from gateway.ldap.supertypes import listed_open_supertypes
 from gateway.policy.settings import DEFAULT_FILTER_ATTRIBUTES, ClientPolicy, Paging
 from gateway.probe.attributes import texts
 from gateway.probe.connection import Connection
@@ -77,6 +79,7 @@ def check_clock(section: Section, theirs: datetime, ours: datetime) -> None:
 
 async def _check_schema(section: Section, connection: Connection, dse: RootDse, policy: ClientPolicy) -> None:
     schema = await read_schema(connection, dse.subschema) if dse.subschema else None
+    check_supertypes(section, dse, schema, policy)
     if schema is None:
         section.skipped("the account cannot read the schema", "schema")
         return
@@ -95,6 +98,34 @@ def check_attributes(section: Section, schema: Schema, configured: tuple[str, ..
         )
     if not unknown:
         section.ok("schema", f"it knows all {len(configured)} configured attributes")
+
+
+def check_supertypes(section: Section, dse: RootDse, schema: Schema | None, policy: ClientPolicy) -> None:
+    """Which listed attributes stand for unlisted ones as well, so that a filter finds these out. schema: None where the
+    account cannot read it."""
+    listed = (*policy.attributes, *policy.filter_attributes)
+    refused = listed_open_supertypes(listed)
+    if dse.is_active_directory:
+        if refused:
+            each = ", ".join(refused)
+            section.ok("supertypes", f"at an Active Directory {each} stand for nothing else: filters on them pass")
+        return
+    for name, missing in refused.items():
+        section.warning(
+            "supertypes",
+            f"{name} stands for {', '.join(missing)} as well, which are not listed: filters on it are refused",
+            f"list in its place what is meant, or all of these in clients.{policy.name}.filter_attributes",
+        )
+    types = TypeSet(listed)
+    for name in types.spellings():
+        own = () if schema is None or name in refused else schema.subtypes(name)
+        missing = tuple(each for each in own if types.find(each) is None)
+        if missing:
+            section.warning(
+                "supertypes",
+                f"this server's schema derives {', '.join(missing)} from {name}: a filter on {name} matches them too",
+                f"take {name} out of clients.{policy.name} unless everybody may know them",
+            )
 
 
 async def _check_paging(section: Section, connection: Connection, dse: RootDse, policy: ClientPolicy) -> None:

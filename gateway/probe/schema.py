@@ -16,13 +16,16 @@ from gateway.probe.connection import Connection
 # AttributeTypeDescription of RFC 4512 4.1.2, its beginning: OID and names, one or several.
 _DESCRIPTION: Final = re.compile(r"\s*\(\s*(\S+)\s+NAME\s+(?:'([^']+)'|\(([^)]*)\))")
 _QUOTED: Final = re.compile(r"'([^']+)'")
+_SUPERTYPE: Final = re.compile(r"\sSUP\s+([^\s()]+)")
 
 
 class Schema:
-    """names: as the directory writes them."""
+    """names: as the directory writes them, by each name in lower case and by OID. supertypes: of each type that has
+    one, by canonical names."""
 
     def __init__(self, descriptions: Iterable[str]) -> None:
         self.names: dict[str, str] = {}
+        self.supertypes: dict[str, str] = {}
         for description in descriptions:
             found = _DESCRIPTION.match(description)
             if found is None:
@@ -31,10 +34,27 @@ class Schema:
             names = [single] if single else _QUOTED.findall(several or "")
             self.names.update({name.lower(): name for name in names})
             self.names.setdefault(oid, names[0] if names else oid)
+            above = _SUPERTYPE.search(_QUOTED.sub("", description))
+            if above is not None and names:
+                self.supertypes[canonical_type(names[0])] = canonical_type(above[1])
 
     def knows(self, name: str) -> bool:
         """Under any of the names that the gateway takes for the same type."""
         return name.lower() in self.names or canonical_type(name) in self.names
+
+    def subtypes(self, name: str) -> tuple[str, ...]:
+        """All types that the directory derives from this one, in its spelling, in their order there."""
+        kind = canonical_type(name)
+        return tuple(self.names.get(each, each) for each in self.supertypes if self._is_below(each, kind))
+
+    def _is_below(self, kind: str, other: str) -> bool:
+        # RFC 4512 2.5.1 has no circles; a server might.
+        for _ in range(len(self.supertypes)):
+            above = self.supertypes.get(kind)
+            if above is None or above == other:
+                return above is not None
+            kind = above
+        return False
 
     def nearest(self, name: str, count: int = 2) -> tuple[str, ...]:
         close = get_close_matches(name.lower(), self.names, n=count, cutoff=0.7)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Final
 
+from gateway.ldap.controls import Control
 from gateway.ldap.dn import DN
 from gateway.ldap.messages import (
     WHO_AM_I,
@@ -71,9 +72,9 @@ def refused_attempt(answer: Answer, guarded: Reason) -> Outcome | None:
     return Outcome(REFUSED, reason=_REFUSALS.get(refused.why, guarded), guarded_for=refused.left)
 
 
-def bind_steps(policy: Policy, plan: BindPlan, source: str) -> Steps:
+def bind_steps(policy: Policy, plan: BindPlan, source: str, controls: tuple[Control, ...] = ()) -> Steps:
     """Binds as the plan says, unless the account or the client's address is guarded; a login by name counts only if the
-    person whom the server bound may sign in."""
+    person whom the server bound may sign in. controls: sent with the bind."""
     directory, guard = policy.settings.directory, policy.settings.lockout
     asks_password = plan.kind is not AccountKind.anonymous
     address = guarded_source(directory, source) if guard.per_source and asks_password else None
@@ -87,7 +88,7 @@ def bind_steps(policy: Policy, plan: BindPlan, source: str) -> Steps:
         refused = refused_attempt((yield begin_attempt(account, guard, password)), Reason.account_guarded)
         if refused is not None:
             return refused
-    answer = yield Ask(plan.request)
+    answer = yield Ask(plan.request, controls)
     if not isinstance(answer, BindResponse):
         raise TypeError("a bind was answered by something else")
     if plan.kind is AccountKind.login:

@@ -34,6 +34,7 @@ class EntryRelay:
             -1 if step.most is None else step.most,
             self._policy.settings.octet_limit,
             -1 if step.page is None else step.page,
+            step.in_order,
         )
 
     def relay(
@@ -55,7 +56,9 @@ class EntryRelay:
         """Sends what was carried, as far as the client's page has room for it."""
         most = -1 if step.most is None else step.most
         octet_limit = self._policy.settings.octet_limit
-        stream = EntryStream(operation.message_id, step.tally, step.aside is None, most, octet_limit)
+        stream = EntryStream(
+            operation.message_id, step.tally, step.aside is None, most, octet_limit, in_order=step.in_order
+        )
         over_limit = False
         while step.carry.messages and stream.passed < step.page and not over_limit:
             data = step.carry.take()
@@ -86,9 +89,9 @@ class EntryRelay:
         self._output.pieces.append(data)
         return None
 
-    def refer(self, operation: Operation, reference: messages.SearchResultReference) -> None:
+    def refer(self, operation: Operation, step: Stream, reference: messages.SearchResultReference) -> None:
         """Sends what the client may see of a reference."""
-        uris = self._policy.entries.keep_references(reference.uris)
+        uris = () if step.drops_references else self._policy.entries.keep_references(reference.uris)
         record = operation.record
         if not uris:
             record.references_dropped += 1

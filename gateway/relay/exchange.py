@@ -8,19 +8,19 @@ session to say.
 from __future__ import annotations
 
 from math import inf
-from typing import Protocol
 
 from gateway.ldap import messages
 from gateway.ldap.errors import DecodeError, MessageTooLarge
 from gateway.ldap.messages import AbandonRequest, BindRequest, BindResponse, LDAPMessage, UnbindRequest
 from gateway.ldap.results import LDAPResult, ResultCode, result_name
 from gateway.policy.credentials import SecretCheck, SecretVerdict
-from gateway.policy.decision import Refuse, SearchPlan
+from gateway.policy.decision import AncestorPlan, Refuse, SearchPlan
 from gateway.policy.lockout import AttemptRefused, GuardedAccount, Verdict
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import REASONS, Reason
 from gateway.policy.shrink import Remembered, Shape
 from gateway.relay.aside import Room
+from gateway.relay.bind_answer import bind_answer
 from gateway.relay.commands import (
     AdmitAttempt,
     AttemptEnded,
@@ -35,8 +35,9 @@ from gateway.relay.commands import (
 from gateway.relay.entry_relay import EntryRelay, undecodable
 from gateway.relay.operation import Operation
 from gateway.relay.output import Output
+from gateway.relay.owner import Owner
 from gateway.relay.paging import PagedSearches, ServerFacts
-from gateway.relay.searching import SearchContext, search_steps
+from gateway.relay.searching import SearchContext, ancestor_steps, search_steps
 from gateway.relay.settings import SessionLimits
 from gateway.relay.steps import (
     Admitted,
@@ -60,19 +61,6 @@ from gateway.relay.steps import (
 )
 from gateway.relay.upstream import Upstream
 from gateway.relay.witness import Witness
-
-
-class Owner(Protocol):
-    """The session."""
-
-    def operation_ends(self, operation: Operation, outcome: Outcome) -> None:
-        """Before its final answer is sent."""
-
-    def operation_ended(self, operation: Operation, reason: Reason | None, code: int | None) -> None:
-        """It is open no longer. code: what the client was told, None for nothing."""
-
-    def server_gone(self, reason: Reason, text: str) -> None:
-        """The server connection has ended, and every open operation with it."""
 
 
 class Exchange:
@@ -257,9 +245,16 @@ class Exchange:
         if plan.narrowed:
             operation.record.narrowed_to = tuple(part.base for part in plan.parts)
         operation.ends_by = self.now + min(self._limits.search, self._policy.settings.time_limit or inf)
+        self.begin(operation, search_steps(self._policy, plan, self._context()))
+
+    def read_ancestor(self, operation: Operation, plan: AncestorPlan) -> None:
+        operation.record.forwarded = plan.request.attributes
+        operation.record.mended = plan.mended
+        self.begin(operation, ancestor_steps(self._policy, plan, self._context()))
+
+    def _context(self) -> SearchContext:
         server = self._upstream.url if self._upstream is not None else ""
-        context = SearchContext(self._paged, self._room, self._facts, server)
-        self.begin(operation, search_steps(self._policy, plan, context))
+        return SearchContext(self._paged, self._room, self._facts, server)
 
     def begin(self, operation: Operation, steps: Steps, decision: str = "permit") -> None:
         operation.record.decision = decision
@@ -327,11 +322,10 @@ class Exchange:
         operation.asked_at = self.now
         operation.waits_since = self._server_time()
         self._witness.asked(operation)
-        controls = step.controls if isinstance(step, Stream) else ()
         if isinstance(step, Stream):
             operation.record.pages += 1
             operation.stream = upstream.streams[operation.upstream_id] = self._entries.stream(operation, step)
-        data = messages.encode(LDAPMessage(operation.upstream_id, step.request, controls))
+        data = messages.encode(LDAPMessage(operation.upstream_id, step.request, step.controls))
         self._output.command(SendToServer(data))
 
     def finish(self, operation: Operation, outcome: Outcome) -> None:
@@ -381,7 +375,8 @@ class Exchange:
             self._output.command(StoreSizes(*outcome.sizes))
         response = messages.final_response(operation.request, outcome.result)
         if response is not None:
-            data = messages.encode(LDAPMessage(operation.message_id, response, outcome.controls))
+            controls = (*outcome.controls, *bind_answer(self._policy, operation, outcome))
+            data = messages.encode(LDAPMessage(operation.message_id, response, controls))
             self.send(operation, data)
         self._close_operation(operation, outcome.reason, outcome.result.code)
 
@@ -511,7 +506,7 @@ class Exchange:
                 self._ends(operation, undecodable(error))
             return
         if isinstance(step, Stream) and isinstance(response.operation, messages.SearchResultReference):
-            self._entries.refer(operation, response.operation)
+            self._entries.refer(operation, step, response.operation)
         elif isinstance(answer, Refuse):
             if not self._look_up_fails(operation):
                 self._ends(operation, answer)

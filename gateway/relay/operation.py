@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.ldap import messages
+from gateway.ldap.controls import Control
 from gateway.ldap.entry_stream import EntryStream
 from gateway.ldap.messages import (
     BindRequest,
@@ -36,7 +37,8 @@ class Operation:
     asked_at: when, on the session's clock; waits_since: the same on the clock of the server's time. ends_by: when it
     must have ended, or when what is withheld is answered; None for never. withheld: how a refused bind ended, while its
     answer waits. stream: of a Stream's entries, from its request on. attempts: the account whose password is being
-    tried, and the address that it comes from where these are counted. sent_again: a bind that went to a second server;
+    tried, and the address that it comes from where these are counted. bind_controls: of the server's answer to a bind
+    that was sent with controls. sent_again: a bind that went to a second server;
     first_answer: what the first one said of it, None for nothing."""
 
     __slots__ = (
@@ -45,6 +47,7 @@ class Operation:
         "_steps",
         "asked_at",
         "attempts",
+        "bind_controls",
         "ends_by",
         "first_answer",
         "message_id",
@@ -69,6 +72,7 @@ class Operation:
         self.ends_by: float | None = None
         self.waits_since = 0.0
         self.attempts: list[GuardedAccount] = []
+        self.bind_controls: tuple[Control, ...] = ()
         self.sent_again = False
         self.first_answer: BindResponse | None = None
         self.withheld: Outcome | None = None
@@ -121,7 +125,7 @@ class Operation:
             # RFC 4511 4.13: only in answer to a control or an extended request that asks for them.
             return None
         if isinstance(step, Ask):
-            return self._asked(step, received)
+            return self._asked(step, received, response.controls)
         if isinstance(received, SearchResultReference):
             return None
         if isinstance(received, SearchResultEntry) and isinstance(step, Look):
@@ -151,11 +155,13 @@ class Operation:
             return ExtendedResponse(_UNUSABLE)
         return None
 
-    def _asked(self, step: Ask, received: messages.Operation) -> Answer | Refuse:
+    def _asked(self, step: Ask, received: messages.Operation, controls: tuple[Control, ...]) -> Answer | Refuse:
         expected = BindResponse if isinstance(step.request, BindRequest) else ExtendedResponse
         if not isinstance(received, BindResponse | ExtendedResponse) or not isinstance(received, expected):
             return self._misplaced(received)
         self._note(received.result)
+        if isinstance(received, BindResponse):
+            self.bind_controls = controls if step.controls else ()
         return received
 
     def _note(self, result: LDAPResult) -> None:

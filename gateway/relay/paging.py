@@ -22,16 +22,20 @@ class Search:
     """One search over all its parts and pages.
 
     part: which of plan.parts is being read. cookie: the server's, for the next page of that part. carried: entries that
-    came before the client's page that they belong to.
+    came before the client's page that they belong to. controls: those of the plan that this server is sent; answers:
+    controls of each result, besides those of the server; said: those of the server's last result.
     """
 
-    __slots__ = ("carried", "cookie", "part", "plan", "tally")
+    __slots__ = ("answers", "carried", "controls", "cookie", "part", "plan", "said", "tally")
 
     def __init__(self, plan: SearchPlan, attributes: int, carried: PutAside) -> None:
         self.plan = plan
         self.carried = carried
         self.part = 0
         self.cookie = b""
+        self.controls: tuple[Control, ...] = ()
+        self.answers = plan.answers
+        self.said: tuple[Control, ...] = ()
         self.tally = Tally(attributes)
 
     def entries_left(self) -> int | None:
@@ -61,7 +65,9 @@ class PagedSearches:
     def take(self, cookie: bytes, plan: SearchPlan) -> Search | None:
         """The search that the cookie was given for; None where it is unknown or was given for another search."""
         search = self._open.pop(cookie, None)
-        if search is not None and search.plan.parts != plan.parts:
+        if search is None:
+            return None
+        if search.plan.parts != plan.parts or search.plan.controls != plan.controls:
             search.carried.clear()
             return None
         return search
@@ -87,7 +93,9 @@ def page_response(cookie: bytes) -> Control:
 
 
 class ServerFacts:
-    """What was learnt of a directory's servers, by URL: whether they are an Active Directory. Shared by sessions."""
+    """What was learnt of a directory's servers, by URL: whether they are an Active Directory, and which controls they
+    support. Shared by sessions."""
 
     def __init__(self) -> None:
         self.is_active_directory: dict[str, bool] = {}
+        self.controls: dict[str, frozenset[str]] = {}

@@ -6,20 +6,20 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Final, final
 
-from gateway.ldap.attribute_types import base_type
-from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults
+from gateway.ldap.controls import SORT, Control, PagedResults
 from gateway.ldap.entry_stream import Tally
 from gateway.ldap.errors import DecodeError
-from gateway.ldap.filters import Present
-from gateway.ldap.messages import BASE_OBJECT, SearchRequest, SearchResultEntry, decode_response
+from gateway.ldap.messages import BASE_OBJECT, SearchResultEntry, decode_response
 from gateway.ldap.results import LDAPResult, ResultCode
-from gateway.policy.decision import AncestorPlan, SearchPlan
+from gateway.ldap.sorting import SortResult
+from gateway.policy.decision import AncestorPlan, Refuse, SearchPlan
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import REASONS, Reason
 from gateway.policy.search_refusal import refuse_search
-from gateway.policy.settings import Paging
+from gateway.policy.settings import Mode, Paging
 from gateway.policy.shrink import AttributeSize, Loss, Remembered, Shape, ShrinkMode, Sizes, losses
 from gateway.relay.aside import PutAside, Room
+from gateway.relay.features import Features, features
 from gateway.relay.paging import PagedSearches, Search, ServerFacts, next_cookie, page_response
 from gateway.relay.ranges import EntryChanged, RangedEntry, has_range
 from gateway.relay.results import relayed
@@ -38,11 +38,8 @@ from gateway.relay.steps import (
     Streamed,
 )
 
-# MS-ADTS 3.1.1.3.4.3: LDAP_CAP_ACTIVE_DIRECTORY_OID, in supportedCapabilities of the root DSE.
-ACTIVE_DIRECTORY = b"1.2.840.113556.1.4.800"
 # Entries that a server is asked for at once where the client's page needs fewer: all of them may have to be carried.
 _MOST_AHEAD: Final = 64
-_CAPABILITIES = SearchRequest("", BASE_OBJECT, Present("objectClass"), ("supportedCapabilities",))
 
 
 @final
@@ -82,16 +79,22 @@ def search_steps(policy: Policy, plan: SearchPlan, context: SearchContext) -> St
 def _next_page(policy: Policy, plan: SearchPlan, page: PagedResults, context: SearchContext) -> Steps:
     search = context.paged.take(page.cookie, plan)
     if search is None:
-        refusal = refuse_search(Reason.cookie_not_valid)
-        return Outcome(LDAPResult(refusal.code, "", refusal.text), reason=refusal.reason)
+        return _refused(refuse_search(Reason.cookie_not_valid))
     if page.size == 0:
         return (yield from _give_up(search))
     return (yield from _RunningSearch(policy, plan, context, search).steps())
 
 
-def ancestor_steps(policy: Policy, plan: AncestorPlan) -> Steps:
+def ancestor_steps(policy: Policy, plan: AncestorPlan, context: SearchContext) -> Steps:
     """The entry above the allowed bases, if the server has it."""
-    answer = yield Look(plan.request, maximum=1)
+    controls: tuple[Control, ...] = ()
+    if plan.controls:
+        known = yield from features(context.facts, context.server)
+        refusal = _unsupported(plan.controls, known)
+        if refusal is not None:
+            return _refused(refusal)
+        controls = tuple(control for control in plan.controls if known.take(control))
+    answer = yield Look(plan.request, 1, controls)
     if not isinstance(answer, Found):
         raise TypeError("a search was answered by something else")
     if answer.result.code == ResultCode.success and answer.entries:
@@ -99,7 +102,24 @@ def ancestor_steps(policy: Policy, plan: AncestorPlan) -> Steps:
         if entry is not None:
             yield Deliver(entry, Tally(0))
     result, reason = relayed(answer.result, policy)
-    return Outcome(result, reason=reason)
+    return Outcome(result, plan.answers if result.code == ResultCode.success else (), reason=reason)
+
+
+def _refused(refusal: Refuse) -> Outcome:
+    """The end of an operation that is refused once the server is known."""
+    result = LDAPResult(refusal.code, "", refusal.text)
+    return Outcome(result, refusal.controls, reason=refusal.reason, detail=refusal.detail)
+
+
+def _unsupported(
+    controls: tuple[Control, ...], known: Features, code: int = ResultCode.unwillingToPerform
+) -> Refuse | None:
+    """Why a search is refused at this server, by its controls; None where it is not. code: of the answer to a sort."""
+    for control in controls:
+        if control.critical and known.take(control) is None:
+            answers = (SortResult(code).to_control(),) if control.oid == SORT else ()
+            return refuse_search(Reason.control_not_supported, detail=control.oid, controls=answers)
+    return None
 
 
 def _give_up(search: Search) -> Steps:
@@ -109,7 +129,7 @@ def _give_up(search: Search) -> Steps:
         yield AwaitTurn()
         part = search.plan.parts[search.part]
         control = PagedResults(0, search.cookie).to_control(critical=True)
-        yield Stream(part, search.tally, (*search.plan.controls, control), most=0)
+        yield Stream(part, search.tally, (*search.controls, control), most=0)
     return Outcome(LDAPResult(ResultCode.success), (page_response(b""),), more=True)
 
 
@@ -124,10 +144,21 @@ class _RunningSearch:
         self._aside = PutAside(context.room)
         # A client that asks for ranges itself gets ranges.
         self._expands = policy.settings.expand_ranges and not any(has_range(name) for name in plan.asked.attributes)
+        # What enforce would refuse at this server.
+        self._reported: tuple[Reason, ...] = ()
 
     def steps(self) -> Steps:
+        outcome = yield from self._steps()
+        return replace(outcome, reported=(*self._reported, *outcome.reported)) if self._reported else outcome
+
+    def _steps(self) -> Steps:
         kept = False
         try:
+            plan = self._plan
+            if plan.controls or plan.supertypes:
+                refusal = self._judge_server((yield from features(self._context.facts, self._context.server)))
+                if refusal is not None:
+                    return _refused(refusal)
             outcome = yield from (self._page_of_the_visible() if self._fills_pages() else self._as_it_comes())
             kept = outcome.more
             return outcome
@@ -150,7 +181,8 @@ class _RunningSearch:
         left = 0 if plan.page is None else plan.page.size
         by_gateway = False if plan.page is not None else self._must_page()
         if by_gateway is None:
-            by_gateway = yield from self._is_active_directory()
+            known = yield from features(self._context.facts, self._context.server)
+            by_gateway = known.is_active_directory
         if by_gateway or plan.page is not None:
             # Servers keep one paging state per connection, or few: a client's page would end the gateway's own.
             yield AwaitTurn()
@@ -183,27 +215,26 @@ class _RunningSearch:
         yield AwaitTurn()
         if search.carried.messages:
             aside = self._aside if self._expands else None
-            resume = Resume(search.tally, search.carried, left, search.entries_left(), aside)
+            resume = Resume(search.tally, search.carried, left, search.entries_left(), aside, self._is_sorted())
             streamed = yield from self._taken((yield resume))
             if streamed.result.code != ResultCode.success:
                 return self._ended(streamed)
             left -= streamed.taken
         size = left + 1
-        controls: tuple[Control, ...] = ()
         while not search.carried.messages and search.part < len(plan.parts):
             streamed = yield from self._taken((yield self._request(size, False, left)))
             if streamed.result.code != ResultCode.success:
                 return self._ended(streamed)
             left -= streamed.taken
-            controls = streamed.controls
-            search.cookie = self._cookie(controls)
+            search.said = streamed.controls
+            search.cookie = self._cookie(search.said)
             if not search.cookie:
                 search.part += 1
             # Among many that are hidden the next one may be far away.
             size = left + 1 if streamed.taken else max(size, min(2 * size, _MOST_AHEAD))
         if search.carried.messages:
-            return self._success(controls, self._context.paged.keep(search))
-        return (yield from self._whole(controls))
+            return self._success(search.said, self._context.paged.keep(search))
+        return (yield from self._whole(search.said))
 
     def _taken(self, answer: Answer) -> Generator[Step, Answer, Streamed]:
         """The end of a stream, once the entries that were put aside have been sent whole."""
@@ -234,20 +265,33 @@ class _RunningSearch:
             return True
         return self._context.facts.is_active_directory.get(self._context.server)
 
-    def _is_active_directory(self) -> Generator[Step, Answer, bool]:
-        answer = yield Look(_CAPABILITIES, maximum=1)
-        if not isinstance(answer, Found) or answer.result.code != ResultCode.success or not answer.entries:
-            # Not remembered: it may be that this account may not read it.
-            return False
-        known = _is_active_directory(answer.entries[0])
-        self._context.facts.is_active_directory[self._context.server] = known
-        return known
+    def _judge_server(self, known: Features) -> Refuse | None:
+        """What depends on the server: whether a supertype in the filter stands for others there, and which controls it
+        is sent. None where the search may go on."""
+        plan, search = self._plan, self._search
+        if plan.supertypes and not known.is_active_directory:
+            if self._policy.settings.mode is not Mode.report:
+                return refuse_search(Reason.filter_supertype, detail=", ".join(plan.supertypes))
+            self._reported = (Reason.filter_supertype,)
+        code = int(ResultCode.unwillingToPerform)
+        if plan.sort_supertype and not known.is_active_directory:
+            # It would order by the values of unlisted attributes.
+            known = Features(False, known.controls - {SORT})
+            code = int(ResultCode.insufficientAccessRights)
+        refusal = _unsupported(plan.controls, known, code)
+        if refusal is not None:
+            return refusal
+        search.controls = tuple(control for control in plan.controls if known.take(control))
+        if any(control.oid == SORT and known.take(control) is None for control in plan.controls):
+            # RFC 2891 2: what cannot be sorted comes unsorted where the sort is not critical, and the answer says so.
+            search.answers = (*plan.answers, SortResult(code).to_control())
+        return None
 
     def _request(self, left: int, by_gateway: bool, room: int | None = None) -> Stream:
         """For the next page of the current part, or all of it. left: entries that the server is asked for, 0 for all.
         room: entries that the client's page has room for; None for as many as come."""
         plan, search = self._plan, self._search
-        request, controls = plan.parts[search.part], plan.controls
+        request, controls = plan.parts[search.part], search.controls
         most = search.entries_left()
         size = left
         if by_gateway:
@@ -259,9 +303,20 @@ class _RunningSearch:
         if size or (request.size_limit and self._policy.settings.excluded_base_dns):
             # The server would count entries that the client may not see.
             request = replace(request, size_limit=0)
-        aside = self._aside if self._expands else None
-        carry = None if room is None else search.carried
-        return Stream(request, search.tally, controls, most, aside, room, carry)
+        return Stream(
+            request,
+            search.tally,
+            controls,
+            most,
+            self._aside if self._expands else None,
+            room,
+            None if room is None else search.carried,
+            self._is_sorted(),
+            plan.drops_references,
+        )
+
+    def _is_sorted(self) -> bool:
+        return any(control.oid == SORT for control in self._search.controls)
 
     def _cookie(self, controls: tuple[Control, ...]) -> bytes:
         try:
@@ -348,14 +403,12 @@ class _RunningSearch:
         return Outcome(LDAPResult(ResultCode.success), (*page, *self._others(controls)), more=bool(cookie))
 
     def _others(self, controls: tuple[Control, ...]) -> tuple[Control, ...]:
-        if not controls:
-            return ()
-        permitted = self._policy.entries.filter_response_controls(controls)
-        return tuple(control for control in permitted if control.oid != PAGED_RESULTS)
-
-
-def _is_active_directory(root_dse: SearchResultEntry) -> bool:
-    return any(
-        base_type(attribute.type) == "supportedcapabilities" and ACTIVE_DIRECTORY in attribute.values
-        for attribute in root_dse.attributes
-    )
+        """Controls of the result, but for paged results. controls: of the server's."""
+        if not self._is_sorted():
+            return self._search.answers
+        try:
+            return (*self._search.answers, *self._policy.controls.sort_answer(controls))
+        except DecodeError as error:
+            detail = str(error)
+        text = "the directory sent an answer that cannot be read"
+        raise _Failed(Reason.server_undecodable, ResultCode.unavailable, text, detail)

@@ -41,7 +41,6 @@ from gateway.relay.operation import Operation
 from gateway.relay.output import Output
 from gateway.relay.pace import Pace, Rates
 from gateway.relay.paging import ServerFacts
-from gateway.relay.searching import ancestor_steps
 from gateway.relay.settings import SessionLimits
 from gateway.relay.steps import Account, Outcome
 
@@ -342,7 +341,7 @@ class Session:
         if refusal is not None:
             self._refuse(operation, refusal)
         elif isinstance(request, BindRequest):
-            self._bind(operation, request)
+            self._bind(operation, request, message.controls)
         elif isinstance(request, SearchRequest):
             self._search(operation, request, message.controls)
         else:
@@ -356,7 +355,11 @@ class Session:
         account = self._account.name if self._account is not None else ""
         return self._pace.judge(len(self._exchange.open), account, self._now) or refusal
 
-    def _bind(self, operation: Operation, request: BindRequest) -> None:
+    def _bind(self, operation: Operation, request: BindRequest, asked: tuple[Control, ...]) -> None:
+        controls = self.policy.controls.of_bind(asked)
+        if isinstance(controls, Refuse):
+            self._refuse(operation, controls)
+            return
         decision = self.policy.bind.decide(request, self._pace)
         if isinstance(decision, Refuse):
             if decision.code == ResultCode.invalidCredentials and self.policy.settings.decoy_hashes:
@@ -371,7 +374,7 @@ class Session:
         operation.record.mended = decision.mended
         self._begin_bind(operation)
         if decision.mapped is None:
-            self._exchange.begin(operation, bind_steps(self.policy, decision, self._source))
+            self._exchange.begin(operation, bind_steps(self.policy, decision, self._source, controls))
         else:
             operation.record.mapped_to = decision.request.name
             self._exchange.begin(operation, mapped_bind_steps(self.policy, decision, decision.mapped, self._source))
@@ -389,9 +392,7 @@ class Session:
         if isinstance(decision, RootDsePlan):
             self._answer_root_dse(operation, decision)
         elif isinstance(decision, AncestorPlan):
-            operation.record.forwarded = decision.request.attributes
-            operation.record.mended = decision.mended
-            self._exchange.begin(operation, ancestor_steps(self.policy, decision))
+            self._exchange.read_ancestor(operation, decision)
         else:
             self._exchange.search(operation, decision)
 
@@ -399,7 +400,7 @@ class Session:
         if plan.entry is not None:
             operation.record.sent = 1
             self._exchange.send(operation, messages.encode(LDAPMessage(operation.message_id, plan.entry)))
-        self._exchange.finish(operation, Outcome(LDAPResult(ResultCode.success)))
+        self._exchange.finish(operation, Outcome(LDAPResult(ResultCode.success), plan.answers))
 
     def _start_tls(self, operation: Operation) -> None:
         """RFC 4511 4.14: only on a connection without TLS, with nothing open and nothing sent behind it."""
@@ -431,7 +432,12 @@ class Session:
         record.decision = "refuse"
         self._exchange.finish(
             operation,
-            Outcome(LDAPResult(refusal.code, "", refusal.text), reason=refusal.reason, detail=refusal.detail),
+            Outcome(
+                LDAPResult(refusal.code, "", refusal.text),
+                refusal.controls,
+                reason=refusal.reason,
+                detail=refusal.detail,
+            ),
         )
 
     # The end.

@@ -31,9 +31,11 @@ from gateway.relay.aside import PutAside
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request with one response: a BindResponse or an ExtendedResponse comes back."""
+    """A request with one response: a BindResponse or an ExtendedResponse comes back. The controls of an answer to a
+    bind with controls are kept at the operation."""
 
     request: BindRequest | ExtendedRequest
+    controls: tuple[Control, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Look:
 
     request: SearchRequest
     maximum: int = 2
+    controls: tuple[Control, ...] = ()
 
 
 @final
@@ -51,8 +54,9 @@ class Stream:
 
     tally: counts what is sent. most: entries that may be sent, None for any number; one more that could be sent
     ends the step with sizeLimitExceeded. aside: takes the entries that cannot be sent yet because they have
-    attributes in ranges; None where ranges pass as they are. page: entries that the client's page has room for, None
-    for any number; carry: takes the others.
+    attributes in ranges; None where ranges pass as they are. in_order: those behind such an entry wait with it. page:
+    entries that the client's page has room for, None for any number; carry: takes the others. drops_references: no
+    reference goes to the client.
     """
 
     request: Final[SearchRequest]
@@ -62,6 +66,8 @@ class Stream:
     aside: Final[PutAside | None]
     page: Final[int | None]
     carry: Final[PutAside | None]
+    in_order: Final[bool]
+    drops_references: Final[bool]
 
     def __init__(
         self,
@@ -72,6 +78,8 @@ class Stream:
         aside: PutAside | None = None,
         page: int | None = None,
         carry: PutAside | None = None,
+        in_order: bool = False,
+        drops_references: bool = False,
     ) -> None:
         self.request = request
         self.tally = tally
@@ -80,6 +88,8 @@ class Stream:
         self.aside = aside
         self.page = page
         self.carry = carry
+        self.in_order = in_order
+        self.drops_references = drops_references
 
 
 @final
@@ -93,15 +103,23 @@ class Resume:
     page: Final[int]
     most: Final[int | None]
     aside: Final[PutAside | None]
+    in_order: Final[bool]
 
     def __init__(
-        self, tally: Tally, carry: PutAside, page: int, most: int | None = None, aside: PutAside | None = None
+        self,
+        tally: Tally,
+        carry: PutAside,
+        page: int,
+        most: int | None = None,
+        aside: PutAside | None = None,
+        in_order: bool = False,
     ) -> None:
         self.tally = tally
         self.carry = carry
         self.page = page
         self.most = most
         self.aside = aside
+        self.in_order = in_order
 
 
 @dataclass(frozen=True, slots=True)

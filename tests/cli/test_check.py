@@ -27,7 +27,7 @@ def test_what_would_be_served_is_summed_up(tmp_path):
         f"{path}: ok\n"
     )
     installation = {"compiled": compilation().compiled, "installation": compilation().said}
-    assert json.loads(check(path, "--json").stdout) == {"ok": True, "warnings": [], **installation}
+    assert json.loads(check(path, "--json").stdout) == {"ok": True, "warnings": [], "notes": [], **installation}
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,43 @@ def test_whether_the_installation_is_compiled_is_said_and_does_not_fail_the_chec
         assert result.exit_code == 0
         said = json.loads(result.stdout)
         assert (said["compiled"], said["installation"]) == (found.compiled, found.said)
+
+
+def test_a_listed_supertype_is_named_with_what_follows(tmp_path):
+    path = write_configuration(tmp_path, ("[mail,", "[NAME, distinguishedName, member, owner, mail,"))
+    result = check(path)
+    assert (result.exit_code, result.stderr) == (0, "")
+    _, of_name, of_dn, *_ = result.stdout.splitlines()
+    assert of_name.startswith("client mimecast: NAME is a supertype: it stands for c, ")
+    assert of_dn == (
+        "client mimecast: distinguishedName is a supertype: it stands for roleOccupant, seeAlso, dgIdentity as well, "
+        "which are not listed. Filters on it are refused (filter-supertype) unless the server is an Active Directory"
+    )
+    assert json.loads(check(path, "--json").stdout)["notes"] == [of_name, of_dn]
+
+
+@pytest.mark.parametrize(
+    ("oid", "why"),
+    [
+        (
+            "1.3.6.1.4.1.4203.666.5.16",
+            "dereference brings what `attributes` does not list, of entries outside base_dns",
+        ),
+        ("1.3.6.1.1.12", "assertion is a filter on any attribute"),
+        ("2.16.840.1.113730.3.4.9", "virtual list view counts"),
+        ("1.2.840.113556.1.4.474", "list 1.2.840.113556.1.4.473"),
+        ("1.2.3.4", "does not understand this control"),
+    ],
+)
+def test_a_control_that_is_not_understood_is_an_error_that_says_why(tmp_path, oid, why):
+    path = write_configuration(
+        tmp_path, ("    sources:", f"    controls: [1.2.840.113556.1.4.319, {oid}]\n    sources:")
+    )
+    result = check(path)
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert "clients.mimecast.controls.1: " in line and why in line
+    assert "1.2.840.113556.1.4.319 (paged results)" in line
 
 
 def test_what_is_probably_not_meant_is_a_warning(tmp_path):

@@ -27,12 +27,15 @@ class NotForIt(Exception):
 
 @dataclass
 class Search:
-    """message_id: the client's. What was sent, by attribute, is counted as [entries, values]."""
+    """message_id: the client's. in_order: what comes behind an entry that was set apart waits with it. What was sent,
+    by attribute, is counted as [entries, values]."""
 
     message_id: int
     ranges: bool
     most: int | None = None
     octet_limit: int = 0
+    in_order: bool = False
+    waits: bool = False
     received: int = 0
     passed: int = 0
     sent: int = 0
@@ -42,13 +45,11 @@ class Search:
 
 @dataclass
 class Rules:
-    """attributes: the permitted types, in lower case, in the order of their numbers. bases, excluded: parsed DNs.
-    controls: OIDs that pass."""
+    """attributes: the permitted types, in lower case, in the order of their numbers. bases, excluded: parsed DNs."""
 
     attributes: list[str]
     bases: list[DN]
     excluded: list[DN]
-    controls: tuple[bytes, ...] = ()
 
     def number(self, description: str) -> int:
         kind, *options = description.lower().split(";")
@@ -140,12 +141,14 @@ def rewrite(message: bytes, searches: Mapping[int, Search], rules: Rules) -> str
     dn, listed = the(entry, OCTETS, SEQUENCE)
     attributes = [read_attribute(*item) for item in elements(listed)]
     kept = [(description, values) for description, values in attributes if rules.number(text(description)) >= 0]
-    controls = read_controls(elements(rest), rules)
+    check_controls(elements(rest))
     if not rules.permits(text(dn)):
         return "held back"
     if search.most is not None and search.passed >= search.most:
         return "too many"
-    if not search.ranges and any(b";range=" in description.lower() for description, _ in kept):
+    ranged = not search.ranges and any(b";range=" in description.lower() for description, _ in kept)
+    if ranged or search.waits:
+        search.waits = search.in_order
         search.passed += 1
         return "ranged"
     items = [
@@ -153,7 +156,7 @@ def rewrite(message: bytes, searches: Mapping[int, Search], rules: Rules) -> str
         for description, values in kept
     ]
     entry = write(ENTRY, write(OCTETS, dn) + write(SEQUENCE, b"".join(items)))
-    whole = write(SEQUENCE, written_number(search.message_id) + entry + controls)
+    whole = write(SEQUENCE, written_number(search.message_id) + entry)
     if search.octet_limit and search.octets + len(whole) > search.octet_limit:
         return "too large"
     search.passed += 1
@@ -177,13 +180,12 @@ def read_attribute(tag: int, contents: bytes) -> tuple[bytes, list[bytes]]:
     return description, [value for _, value in found]
 
 
-def read_controls(parts: list[Element], rules: Rules) -> bytes:
-    """What passes of an entry's controls, written anew."""
+def check_controls(parts: list[Element]) -> None:
+    """None of an entry's controls passes, but they must be some."""
     if not parts:
-        return b""
+        return
     if len(parts) != 1 or parts[0][0] != CONTROLS:
         raise Unreadable
-    kept = b""
     found = elements(parts[0][1])
     if len(found) > 64:
         raise Unreadable
@@ -194,19 +196,10 @@ def read_controls(parts: list[Element], rules: Rules) -> bytes:
         tags = [tag for tag, _ in fields]
         if tags not in ([OCTETS], [OCTETS, BOOLEAN], [OCTETS, OCTETS], [OCTETS, BOOLEAN, OCTETS]):
             raise Unreadable
-        oid = fields[0][1]
-        critical = False
-        if BOOLEAN in tags:
-            if len(fields[1][1]) != 1:
-                raise Unreadable
-            critical = fields[1][1] != b"\x00"
-        if not is_oid(text(oid)):
+        if BOOLEAN in tags and len(fields[1][1]) != 1:
             raise Unreadable
-        if oid in rules.controls:
-            item = write(OCTETS, oid) + (write(BOOLEAN, b"\xff") if critical else b"")
-            item += write(OCTETS, fields[-1][1]) if tags[1:] and tags[-1] == OCTETS else b""
-            kept += write(SEQUENCE, item)
-    return write(CONTROLS, kept) if kept else b""
+        if not is_oid(text(fields[0][1])):
+            raise Unreadable
 
 
 def is_oid(oid: str) -> bool:

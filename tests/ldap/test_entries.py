@@ -25,13 +25,13 @@ LIMIT = 100_000
 SUFFIX = "DC=corp,DC=example"
 STAFF, SECRET = f"OU=Staff,{SUFFIX}", f"OU=Secret,OU=Staff,{SUFFIX}"
 ONE_PERSON = f"CN=Gast\\, Ä.,OU=Guests,{SUFFIX}"
-PASSING_CONTROL = "2.16.840.1.113730.3.4.2"
+LISTED_CONTROL = "2.16.840.1.113730.3.4.2"
 ALLOWED = ("cn", "mail", "member", "proxyAddresses")
 BASES, EXCLUDED = (parse(STAFF), parse(ONE_PERSON)), (parse(SECRET), parse(f"CN=Krbtgt,{STAFF}"))
 
-SETTINGS = policy(base_dns=BASES, excluded_base_dns=EXCLUDED, attributes=ALLOWED, controls=frozenset({PASSING_CONTROL}))
+SETTINGS = policy(base_dns=BASES, excluded_base_dns=EXCLUDED, attributes=ALLOWED, controls=frozenset({LISTED_CONTROL}))
 POLICY = Policy(SETTINGS)
-RULES = reference.Rules([name.lower() for name in ALLOWED], BASES, EXCLUDED, (PASSING_CONTROL.encode(),))
+RULES = reference.Rules([name.lower() for name in ALLOWED], BASES, EXCLUDED)
 OUTCOMES = {HELD_BACK: "held back", RANGED: "ranged", TOO_MANY: "too many", TOO_LARGE: "too large"}
 
 # RDNs and names above them as servers write them, and as nobody should.
@@ -81,7 +81,7 @@ class Maker:
         return self.element(0x30, self.element(0x04, description) + self.element(0x31, contents))
 
     def control(self):
-        oid = self.random.choice((PASSING_CONTROL, "1.2.840.113556.1.4.319", "1.02"))
+        oid = self.random.choice((LISTED_CONTROL, "1.2.840.113556.1.4.319", "1.02"))
         critical = self.random.choice((b"", b"\x01\x01\xff", b"\x01\x01\x00", b"\x01\x01\x01"))
         value = self.random.choice((b"", self.element(0x04, b"value")))
         return self.element(0x30, self.element(0x04, oid.encode()) + critical + value)
@@ -125,8 +125,11 @@ class Maker:
             most = self.random.choice((None, None, 1, 3))
             octet_limit = self.random.choice((0, 0, 1000))
             tally = Tally(len(ALLOWED))
-            quick[server_id] = EntryStream(client_id, tally, ranges, -1 if most is None else most, octet_limit)
-            slow[server_id] = reference.Search(client_id, ranges, most, octet_limit)
+            in_order = self.random.random() < 0.3
+            quick[server_id] = EntryStream(
+                client_id, tally, ranges, -1 if most is None else most, octet_limit, in_order=in_order
+            )
+            slow[server_id] = reference.Search(client_id, ranges, most, octet_limit, in_order)
         return quick, slow
 
 
@@ -297,11 +300,22 @@ def test_an_entry_set_apart_is_passed_and_not_counted_as_sent():
     assert (found.received, found.passed, found.tally.sent, found.tally.attributes[0].entries) == (1, 1, 0, 0)
 
 
-def test_the_controls_of_an_entry_pass_as_the_policy_says():
-    kept, dropped = Control(PASSING_CONTROL, False, b"x"), Control("1.2.3", True)
-    plain = m.SearchResultEntry(f"CN=x,{STAFF}", ())
-    sent = m.encode(m.LDAPMessage(2, plain, (kept,)))
-    assert quickly(message(controls=(dropped, kept)), {5: stream()}) == ("sent", sent)
+def test_no_control_of_an_entry_passes():
+    sent = m.encode(m.LDAPMessage(2, m.SearchResultEntry(f"CN=x,{STAFF}", ())))
+    controls = (Control("1.2.3", True), Control(LISTED_CONTROL, False, b"x"))
+    assert quickly(message(controls=controls), {5: stream()}) == ("sent", sent)
+
+
+def test_in_a_sorted_search_nothing_passes_an_entry_that_was_set_apart():
+    plain, ranged = message(("cn", (b"x",))), message(("member;range=0-1499", (b"a",)))
+    for in_order, last in ((True, "ranged"), (False, "sent")):
+        streams = {5: stream(ranges=False, in_order=in_order)}
+        outcomes = [quickly(each, streams) for each in (plain, ranged, plain)]
+        assert [outcome[0] if isinstance(outcome, tuple) else outcome for outcome in outcomes] == [
+            "sent",
+            "ranged",
+            last,
+        ]
 
 
 def test_a_container_is_decided_on_once():
@@ -314,7 +328,7 @@ def test_a_container_is_decided_on_once():
     def permits_dn(text):
         raise AssertionError(text)
 
-    filtering = EntryFilter(POLICY.entries.attribute_number, permits_dn, permits_below, lambda controls: ())
+    filtering = EntryFilter(POLICY.entries.attribute_number, permits_dn, permits_below)
     framer, pieces = Framer(LIMIT), []
     framer.feed(b"".join(message(dn=f"CN={i},OU=Sales,{STAFF}") for i in range(50)))
     assert filtering.relay(framer, {5: stream()}, pieces) is None

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 
 from gateway.ldap import messages as m
 from gateway.ldap.attribute_types import base_type
-from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults
+from gateway.ldap.controls import MANAGE_DSA_IT, PAGED_RESULTS, Control, PagedResults
 from gateway.ldap.dn import parse
 from gateway.ldap.filter_text import filter_text, parse_filter
 from gateway.ldap.filters import Present
@@ -202,8 +202,11 @@ def test_limits_are_clamped_and_aliases_not_followed():
 def test_controls_come_from_the_list():
     paged = PagedResults(100, b"c").to_control(True)
     assert decide(controls=[paged, Control("1.2.3.4")]).controls == ()
-    other = Control("1.2.3.4", True, b"value")
-    assert decide(controls=[paged, other], controls_=[PAGED_RESULTS, "1.2.3.4"]).controls == (other,)
+    manage = Control(MANAGE_DSA_IT, True)
+    assert decide(controls=[paged, manage], controls_=[PAGED_RESULTS, MANAGE_DSA_IT]).controls == (manage,)
+    # Not even where it is listed: nobody here knows what it does.
+    assert decide(controls=[Control("1.2.3.4", True, b"value")], controls_=["1.2.3.4"]).code == 12
+    assert decide(controls=[Control("1.2.3.4", False, b"value")], controls_=["1.2.3.4"]).controls == ()
     assert decide(controls=[Control("1.2.3.4", True)]).code == 12
     assert decide(controls=[Control(PAGED_RESULTS, True, b"\x30\x00")]).code == 2
     assert decide(controls=[paged, paged]).code == 2

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.ldap import messages as m
-from gateway.ldap.controls import PAGED_RESULTS, PagedResults, paged_results
+from gateway.ldap.controls import PAGED_RESULTS, SORT, SORT_RESULT, PagedResults, paged_results
 from gateway.ldap.dn import parse
+from gateway.ldap.sorting import SortKey, SortResult, sort_control
 from gateway.policy.reasons import Reason
 from gateway.policy.settings import Paging
 from gateway.policy.shrink import ShrinkMode, ShrinkSettings
@@ -26,12 +27,14 @@ def person(name, hidden, base=BASE, values=1):
 
 
 class Directory:
-    """A server. entries: by base, in its order. pages: whether it knows paged results."""
+    """A server. entries: by base, in its order. pages: whether it knows paged results. says: controls of each result
+    besides."""
 
     def __init__(self, entries, pages=True):
         self.entries = entries
         self.pages = pages
         self.asked = []
+        self.says = ()
 
     def answer(self, message):
         """The operations that answer a search, and the controls of the last one."""
@@ -60,9 +63,9 @@ class Client(Harness):
         self.directory = directory
         self.bound()
 
-    def ask(self, request, number, page=None):
-        """What the client gets, without the words of its cookie, and the cookie."""
-        controls = () if page is None else (PagedResults(*page).to_control(True),)
+    def ask(self, request, number, page=None, *more):
+        """What the client gets, without the words of its cookie, and the cookie. more: controls besides."""
+        controls = more if page is None else (PagedResults(*page).to_control(True), *more)
         self.to_client.clear()
         self.to_server.clear()
         self.do(self.session.client_data(m.encode(m.LDAPMessage(number, request, controls)), self.now))
@@ -72,7 +75,7 @@ class Client(Harness):
                 operations, last = self.directory.answer(message)
                 *entries, end = operations
                 data = b"".join(m.encode(m.LDAPMessage(message.message_id, each)) for each in entries)
-                data += m.encode(m.LDAPMessage(message.message_id, end, last))
+                data += m.encode(m.LDAPMessage(message.message_id, end, (*last, *self.directory.says)))
                 self.do(self.session.server_data(data, self.now))
         cookie = b""
         seen = []
@@ -213,6 +216,23 @@ def test_a_search_that_is_forgotten_gives_its_room_back(forget):
         elif forget == "another search":
             seen, _ = client.ask(search(ABOVE), number + 100, (1, cookie))
             assert code_of(seen) != 0
+
+
+@pytest.mark.parametrize("hidden", [[], [0, 0, 0], [1, 1, 1, 1], [0] * 9])
+def test_every_page_of_a_sorted_search_has_the_answer_to_the_sort(hidden):
+    """Also one that was carried whole, for which no server is asked."""
+    found = directory(4, hidden)
+    found.says = (SortResult(0).to_control(),)
+    client = Client(found, controls=frozenset({PAGED_RESULTS, SORT}))
+    client.facts.controls["ldaps://dc1"] = frozenset({PAGED_RESULTS, SORT})
+    sorted_by = sort_control((SortKey("mail"),), critical=True)
+    cookie, pages = b"", 0
+    while cookie or not pages:
+        seen, cookie = client.ask(search(BASE), 10 + pages, (1, cookie), sorted_by)
+        assert (code_of(seen), len(entries_of(seen))) == (0, 1)
+        assert {control.oid for control in client.to_client[-1].controls} == {PAGED_RESULTS, SORT_RESULT}
+        pages += 1
+    assert pages == 4
 
 
 def test_each_operation_has_in_its_record_what_it_sent():
