@@ -7,11 +7,13 @@ again with success within the run counts as complete; what was refused does not,
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from hashlib import blake2b
+from typing import Final
 
-from gateway.ldap.filters import Filter
+from gateway.ldap.filters import write_filter
 from gateway.ldap.results import ResultCode, result_name
 from gateway.net.settings import DEFAULT_SYNC_GAP
 from gateway.policy.reasons import Reason
@@ -27,8 +29,6 @@ _NOT_OF_A_SYNC: Final = frozenset({Reason.not_bound.value, Reason.login_may_only
 
 # Without the look-up of an enum's member, which each record would cost.
 _SUCCESS: Final = ResultCode.success.value
-
-_Search: TypeAlias = tuple[str | None, str | None, Filter | None, tuple[str, ...] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,8 @@ class _Running:
     pages: int = 0
     octets: int = 0
     problems: dict[str, int] = field(default_factory=dict)
-    unfinished: set[_Search] = field(default_factory=set)
+    # A digest of each: a filter may have half a megabyte.
+    unfinished: set[bytes] = field(default_factory=set)
     # A search of more than one entry has been there.
     syncs: bool = False
     too_many: bool = False
@@ -185,6 +186,8 @@ class _Running:
             self.problems[problem] = self.problems.get(problem, 0) + 1
 
 
-def _search(record: AuditRecord) -> _Search:
+def _search(record: AuditRecord) -> bytes:
     """The same for a search's pages, and for a later try of it on another connection."""
-    return (record.base, record.scope, record.filter, record.asked)
+    named = json.dumps([record.base, record.scope, record.asked]).encode()
+    searched = b"" if record.filter is None else write_filter(record.filter)
+    return blake2b(named + searched, digest_size=16).digest()

@@ -1,5 +1,8 @@
+import tracemalloc
+
 import pytest
 
+from gateway.ldap.filters import EqualityMatch
 from gateway.net.settings import DEFAULT_SYNC_GAP
 from gateway.observe.sync_runs import SyncRuns
 from tests.observe.records import record
@@ -133,3 +136,38 @@ def test_what_a_run_keeps_is_bounded_and_then_it_is_not_complete(runs):
     (run,) = runs.over(NOW + GAP)
     assert not run.complete
     assert len(run.problems) == 20
+
+
+def test_memory_does_not_grow_with_the_filters_of_refused_searches(runs):
+    """1,000 searches of 64 KiB each would be 62 MiB."""
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(1_000):
+            large = EqualityMatch("mail", b"%05d" % number + b"x" * 65_536)
+            runs.add(record(filter=large, code=50, reason="filter-attribute-not-allowed"), NOW)
+            del large
+        assert tracemalloc.get_traced_memory()[0] - before < 1_000_000
+    finally:
+        tracemalloc.stop()
+    assert runs.running("mimecast").unfinished == 1_000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"base": "OU=Other,DC=corp,DC=example"},
+        {"scope": "one"},
+        {"asked": ("cn",)},
+        {"asked": None},
+        {"filter": EqualityMatch("mail", b"b")},
+        {"filter": EqualityMatch("maila", b"")},
+        {"filter": None},
+    ],
+)
+def test_only_the_same_search_makes_good_what_failed(runs, change):
+    failed = {"base": "OU=Staff,DC=corp,DC=example", "filter": EqualityMatch("mail", b"a"), "asked": ("mail",)}
+    run = all_of(runs, record(**failed, code=52, reason="server-lost"), record(**{**failed, **change}))
+    assert (run.complete, run.unfinished) == (False, 1)
+    run = all_of(SyncRuns({"mimecast": GAP}), record(**failed, code=52, reason="server-lost"), record(**failed))
+    assert run.complete
