@@ -251,7 +251,7 @@ class Exchange:
             operation.record.narrowed_to = tuple(part.base for part in plan.parts)
         operation.ends_by = self.now + min(self._limits.search, self._policy.settings.time_limit or inf)
         server = self._upstream.url if self._upstream is not None else ""
-        context = SearchContext(self._paged, self._room, self._facts, server)
+        context = SearchContext(self._paged, self._room, self._facts, server, operation.record.account)
         self.begin(operation, search_steps(self._policy, plan, context))
 
     def begin(self, operation: Operation, steps: Steps, decision: str = "permit") -> None:

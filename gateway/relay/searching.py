@@ -45,18 +45,21 @@ _CAPABILITIES = SearchRequest("", BASE_OBJECT, Present("objectClass"), ("support
 @final
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class SearchContext:
-    """What a session's searches share. server: the URL of the server that the session is connected to."""
+    """What a session's searches share. server: the URL of the server that the session is connected to. account: that
+    the session is bound as, as the audit has it; "" for an anonymous session."""
 
     paged: Final[PagedSearches]
     room: Final[Room]
     facts: Final[ServerFacts]
     server: Final[str]
+    account: Final[str]
 
-    def __init__(self, paged: PagedSearches, room: Room, facts: ServerFacts, server: str) -> None:
+    def __init__(self, paged: PagedSearches, room: Room, facts: ServerFacts, server: str, account: str) -> None:
         self.paged = paged
         self.room = room
         self.facts = facts
         self.server = server
+        self.account = account
 
 
 class _Failed(Exception):
@@ -156,7 +159,10 @@ class _RunningSearch:
             outcome = self._success(controls, b"")
             if self._policy.settings.shrink.mode is ShrinkMode.off or plan.asked.scope == BASE_OBJECT:
                 return outcome
-            shape = self._policy.shapes.of(plan.asked)
+            # As it began: a client may write its later pages otherwise.
+            shape = self._policy.shapes.of(search.plan.asked, self._context.account, search.plan.controls)
+            if shape is None:
+                return outcome
             remembered = yield ReadSizes(shape)
             if not isinstance(remembered, Remembered):
                 raise TypeError("sizes were answered by something else")
