@@ -216,10 +216,10 @@ def _say(level: LogLevel, text: str) -> None:
 
 def _open_sizes(state_dir: Path | None) -> SizeMemory:
     if state_dir is None:
-        return SizesInMemory()
+        return SizesInMemory(lost=partial(_say, LogLevel.critical))
     return SizesOnDisk(
         state_dir,
         failed=partial(_say, LogLevel.error),
         recovered=lambda: _say(LogLevel.warn, f"state_dir {state_dir}: can be used again, nothing is lost"),
-        begun_anew=partial(_say, LogLevel.critical),
+        lost=partial(_say, LogLevel.critical),
     )
