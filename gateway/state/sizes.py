@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -26,6 +25,7 @@ from gateway.state.size_database import (
     set_aside,
 )
 from gateway.state.size_witness import Witness, last_written, note_written
+from gateway.state.state_dir import StateError, check_state_dir
 
 # Shapes per client, those of each account counted. A sync has a handful; a client that makes up filters must not fill
 # memory or disk.
@@ -42,10 +42,6 @@ CLOSE_PATIENCE = 5.0
 # What no waiting mends: the file is none, or not the gateway's.
 _MISTAKES = frozenset({errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.EROFS})
 _SQLITE_MISTAKES = frozenset({sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH})
-
-
-class StateError(Exception):
-    """state_dir cannot be used; the text begins with `state_dir` and names the directory."""
 
 
 class SizeMemory(Protocol):
@@ -148,7 +144,7 @@ class SizesOnDisk:
         self._on_disk: set[ShapeId] = set()
         # In the file, and to be deleted there before anything is written.
         self._gone: set[ShapeId] = set()
-        _check_directory(state_dir)
+        check_state_dir(state_dir)
         self._begin()
         self._writer = Thread(target=self._write_until_closed, name="sizes", daemon=True)
         self._writer.start()
@@ -387,18 +383,6 @@ def _loaded(path: Path) -> tuple[SizeDatabase, list[StoredShape]]:
     except BaseException:
         database.close()
         raise
-
-
-def _check_directory(state_dir: Path) -> None:
-    try:
-        is_directory = state_dir.is_dir()
-    except OSError as error:
-        raise StateError(f"state_dir {state_dir}: {error.strerror}") from None
-    if not is_directory:
-        what = "not a directory" if state_dir.exists() else "no such directory"
-        raise StateError(f"state_dir {state_dir}: {what}; make it, owned by the account that the gateway runs as")
-    if not os.access(state_dir, os.R_OK | os.W_OK | os.X_OK):
-        raise StateError(f"state_dir {state_dir}: the account that the gateway runs as cannot write to it")
 
 
 def _searches(number: int) -> str:

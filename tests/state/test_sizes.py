@@ -10,7 +10,7 @@ from time import monotonic, sleep
 import pytest
 
 from gateway.policy.shrink import AttributeSize, Shape, Sizes
-from gateway.state import sizes as module
+from gateway.state import state_dir as module
 from gateway.state.size_database import FILE_NAME, SizeDatabase
 from gateway.state.size_witness import FILE_NAME as WITNESS
 from gateway.state.sizes import MAX_DESCRIPTION, Remembered, SizesInMemory, SizesOnDisk, StateError
