@@ -86,7 +86,7 @@ def test_a_start_without_room_for_the_file_is_said_and_got_over(tmp_path, monkey
 
     with monkeypatch.context() as patch:
         patch.setattr(SizeDatabase, "__init__", full)
-        memory = Memory(tmp_path, pause=PATIENCE)
+        memory = Memory(tmp_path, pause=PATIENCE, retry=PATIENCE)
         assert memory.kinds == ["failed"]
         memory.store(shape(1), sizes(60))
     with closing(memory):
