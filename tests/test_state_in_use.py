@@ -35,16 +35,28 @@ def make(tmp_path):
     return made
 
 
-def begin(directory, text, **environment):
-    """A gateway of which nobody knows whether it will serve; its standard error is a pipe."""
-    (directory / "gateway.yaml").write_text(text)
-    return subprocess.Popen(
-        [sys.executable, "-m", "gateway", "run", "-c", directory / "gateway.yaml"],
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
-    )
+@pytest.fixture
+def begin():
+    """A function that begins a gateway of which nobody knows whether it will serve; its standard error is a pipe."""
+    begun = []
+
+    def begin_(directory, text, **environment):
+        (directory / "gateway.yaml").write_text(text)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gateway", "run", "-c", directory / "gateway.yaml"],
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+        )
+        begun.append(process)
+        return process
+
+    yield begin_
+    for process in begun:
+        process.kill()
+        process.wait(PATIENCE)
+        process.stderr.close()
 
 
 def wait_for_record(state_dir):
@@ -58,7 +70,7 @@ def wait_for_record(state_dir):
             time.sleep(0.02)
 
 
-def test_the_second_ends_in_words_and_leaves_the_first_ones_files_alone(make, tmp_path):
+def test_the_second_ends_in_words_and_leaves_the_first_ones_files_alone(make, begin, tmp_path):
     state_dir = tmp_path / "state"
     with GatewayProcess(*make("first")) as first:
         record = wait_for_record(state_dir)
@@ -83,29 +95,25 @@ def test_the_second_ends_in_words_and_leaves_the_first_ones_files_alone(make, tm
 
 
 @pytest.mark.parametrize("end", ["SIGTERM", "SIGKILL"])
-def test_the_second_serves_once_the_first_has_ended(make, tmp_path, end):
+def test_the_second_serves_once_the_first_has_ended(make, begin, tmp_path, end):
     with GatewayProcess(*make("first")) as first:
         wait_for_record(tmp_path / "state")
         directory, text = make("second")
         second = begin(directory, text)
         lines = []
-        try:
-            while "waiting up to" not in (line := second.stderr.readline()):
-                assert line
-            first.send(end)
-            while (line := second.stderr.readline()) and "ready" not in line:
-                lines.append(line)
-            assert line, lines
-            assert first.process.wait(PATIENCE) == (0 if end == "SIGTERM" else -signal.SIGKILL)
-            until = time.monotonic() + PATIENCE
-            while wait_for_record(tmp_path / "state").file != str(directory / "gateway.yaml"):
-                assert time.monotonic() < until
-        finally:
-            second.kill()
-            second.communicate()
+        while "waiting up to" not in (line := second.stderr.readline()):
+            assert line
+        first.send(end)
+        while (line := second.stderr.readline()) and "ready" not in line:
+            lines.append(line)
+        assert line, lines
+        assert first.process.wait(PATIENCE) == (0 if end == "SIGTERM" else -signal.SIGKILL)
+        until = time.monotonic() + PATIENCE
+        while wait_for_record(tmp_path / "state").file != str(directory / "gateway.yaml"):
+            assert time.monotonic() < until
 
 
-def test_systemd_is_told_of_the_wait_and_sigterm_ends_it(make, tmp_path):
+def test_systemd_is_told_of_the_wait_and_sigterm_ends_it(make, begin, tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, GatewayProcess(*make("first")) as first:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(PATIENCE)
@@ -132,7 +140,7 @@ def _asks_for(pid, number):
     return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
 
 
-def test_a_reload_to_another_state_dir_keeps_the_one_from_the_start(make, tmp_path):
+def test_a_reload_to_another_state_dir_keeps_the_one_from_the_start(make, begin, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "link").symlink_to("state")
     with GatewayProcess(*make("first")) as first, GatewayProcess(*make("second", "other")) as second:

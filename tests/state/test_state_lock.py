@@ -74,8 +74,11 @@ def test_a_killed_process_leaves_no_lock_behind(tmp_path, holder):
 
 def test_a_child_does_not_keep_the_lock(tmp_path):
     with lock(tmp_path):
-        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False)
+        command = [sys.executable, "-c", "print('begun', flush=True); input()"]
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, close_fds=False)
     try:
+        # Only now is it certain that it has another program's files.
+        assert child.stdout.readline() == "begun\n"
         with lock(tmp_path):
             pass
     finally:
