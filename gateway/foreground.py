@@ -27,7 +27,9 @@ from gateway.observe.audit_log import AuditError, AuditLog
 from gateway.observe.log import begin_logging
 from gateway.service import Gateway
 from gateway.state.in_force import InForce, forget_in_force, write_in_force
-from gateway.state.sizes import SizeMemory, SizesInMemory, SizesOnDisk, StateError
+from gateway.state.sizes import SizeMemory, SizesInMemory, SizesOnDisk
+from gateway.state.state_dir import StateError
+from gateway.state.state_lock import StateInUse, StateLock
 from gateway.systemd import ServiceManager
 from gateway.wanted import Wanted
 
@@ -35,16 +37,22 @@ log = Logger()
 
 EXIT_OK = 0
 EXIT_CONFIGURATION = 2
+# EX_TEMPFAIL of sysexits.h. The unit in systemd/ starts a gateway again that ends with anything but 2.
+EXIT_STATE_IN_USE = 75
 
 # What a stop may take besides drain_timeout, in seconds.
 STOP_MARGIN = 10.0
+
+# What it takes besides drain_timeout where nothing is wrong: so long a start waits for a gateway that is stopping.
+STOP_USUALLY = 2.0
 
 
 def run(config: Path, inherited: tuple[InheritedSocket, ...] = ()) -> int:
     """Serves the configuration until SIGTERM or SIGINT; returns the exit status.
 
     inherited: listening sockets that systemd passes. 2: the configuration, a certificate, an address, one of these
-    sockets, the audit file or state_dir cannot be used; every reason is on standard error.
+    sockets, the audit file or state_dir cannot be used; every reason is on standard error. 75: another gateway has
+    the state_dir, and had it still when drain_timeout was over.
     """
     try:
         manager = ServiceManager(os.environ, os.getpid())
@@ -54,6 +62,9 @@ def run(config: Path, inherited: tuple[InheritedSocket, ...] = ()) -> int:
     except (ConfigurationError, StartError, StateError, AuditError) as error:
         print(error, file=sys.stderr)
         return EXIT_CONFIGURATION
+    except StateInUse as error:
+        print(error, file=sys.stderr)
+        return EXIT_STATE_IN_USE
     finally:
         # What is there now stays: no later search for garbage needs to look at it. The command line stopped that
         # search for the time of the start.
@@ -75,8 +86,10 @@ class _Process:
     ) -> None:
         self._path = path
         self._manager = manager
-        self._audit = AuditLog(settings.audit, _say)
         self._state_dir = settings.state_dir
+        # First: until another gateway has ended, its files and addresses are its own.
+        self._lock = None if settings.state_dir is None else self._lock_state_dir(settings.state_dir, settings)
+        self._audit = AuditLog(settings.audit, _say)
         self._sizes = _open_sizes(settings.state_dir)
         self._gateway = Gateway(
             settings,
@@ -89,6 +102,21 @@ class _Process:
         )
         self._gateway.ledger.audit = self._audit.health
         self._stopping = False
+
+    def _lock_state_dir(self, state_dir: Path, settings: GatewaySettings) -> StateLock:
+        patience = settings.drain_timeout + STOP_USUALLY
+
+        def waits(text: str) -> None:
+            print(text, file=sys.stderr, flush=True)
+            self._manager.waiting(text, patience + STOP_MARGIN)
+            # The first process of a container is ended by no signal that it does not ask for.
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: sys.exit(EXIT_OK))
+
+        lock = StateLock(state_dir, patience, waits)
+        if lock.missing:
+            _say(LogLevel.warn, lock.missing)
+        return lock
 
     def start(self) -> None:
         self._gateway.start()
@@ -181,13 +209,25 @@ class _Process:
             return self._refused()
         self._gateway.ledger.reload_ended(True)
         self._audit.use(audit)
-        if configuration.settings.state_dir != self._state_dir:
-            log.warn("state_dir has changed: it is used from the next start on")
+        self._look_at_state_dir(configuration.settings.state_dir)
         self._log_warnings(configuration)
         self._log_listeners()
         log.info("reloaded: new sessions are served by the new configuration")
         self._write_in_force(configuration)
         return self._serving()
+
+    def _look_at_state_dir(self, state_dir: Path | None) -> None:
+        """Of a new configuration. The one from the start stays locked and in use; whether the next start can have the
+        new one is said now."""
+        if state_dir == self._state_dir or _same_directory(state_dir, self._state_dir):
+            return
+        log.warn("state_dir has changed: it is used from the next start on")
+        if state_dir is None:
+            return
+        try:
+            StateLock(state_dir, 0, lambda text: None).release()
+        except (StateError, StateInUse) as error:
+            log.warn("{error}", error=error)
 
     def _refused(self) -> str:
         said = "reload refused: the configuration from before stays in force"
@@ -208,6 +248,8 @@ class _Process:
         self._sizes.close()
         if self._state_dir is not None:
             forget_in_force(self._state_dir)
+        if self._lock is not None:
+            self._lock.release()
         left = self._audit.close()
         if left:
             log.critical("audit: {left} records could not be written before the end", left=left)
@@ -220,12 +262,19 @@ def _say(level: LogLevel, text: str) -> None:
     reactor.callFromThread(partial(log.emit, level, "{text}", text=text))
 
 
+def _same_directory(one: Path | None, other: Path | None) -> bool:
+    try:
+        return one is not None and other is not None and one.samefile(other)
+    except OSError:
+        return False
+
+
 def _open_sizes(state_dir: Path | None) -> SizeMemory:
     if state_dir is None:
-        return SizesInMemory()
+        return SizesInMemory(lost=partial(_say, LogLevel.critical))
     return SizesOnDisk(
         state_dir,
         failed=partial(_say, LogLevel.error),
         recovered=lambda: _say(LogLevel.warn, f"state_dir {state_dir}: can be used again, nothing is lost"),
-        begun_anew=partial(_say, LogLevel.critical),
+        lost=partial(_say, LogLevel.critical),
     )

@@ -37,6 +37,10 @@ class ServiceManager:
         """Seconds between two signs of life; None where none are expected."""
         return self._watchdog / SIGNS_OF_LIFE if self._address is not None and self._watchdog else None
 
+    def waiting(self, status: str, patience: float) -> None:
+        """It has not begun to serve. patience: seconds that this may take, whatever TimeoutStartSec says."""
+        self._tell(f"STATUS={status}", f"EXTEND_TIMEOUT_USEC={int(patience * 1e6)}")
+
     def ready(self, status: str) -> None:
         """It serves: after the start, and after each reload, whether it succeeded or not."""
         self._tell("READY=1", f"STATUS={status}")

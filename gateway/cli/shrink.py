@@ -18,7 +18,7 @@ from gateway.cli.options import config_option
 if TYPE_CHECKING:
     from gateway.state.size_database import SizeDatabase, StoredShape
 
-_COLUMNS = ("client", "entries", "when", "accepted", "search")
+_COLUMNS = ("client", "account", "entries", "when", "accepted", "search")
 
 
 @click.group(
@@ -38,10 +38,10 @@ def command() -> None:
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON, with the figures of each attribute.")
 def list_(config: Path, as_json: bool) -> None:
-    """Shows what the last complete result of each search had."""
+    """Shows what the last complete result of each search had, for each account that made it."""
     with _opened(config) as (_clients, database):
         shapes = [] if database is None else database.load()
-    shapes.sort(key=lambda shape: (shape.client, shape.description))
+    shapes.sort(key=lambda shape: (shape.client, shape.description, shape.account))
     if as_json:
         click.echo(json.dumps([_json(shape) for shape in shapes]))
     elif not shapes:
@@ -145,6 +145,7 @@ def _end(text: str) -> NoReturn:
 def _json(shape: StoredShape) -> dict[str, Any]:
     return {
         "client": shape.client,
+        "account": shape.account,
         "search": shape.description,
         "entries": shape.sizes.entries,
         "attributes": [
@@ -160,7 +161,8 @@ def _row(shape: StoredShape) -> tuple[str, ...]:
     # A client chose these characters; some of them would steer the terminal.
     search = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shape.description)
     when = f"{_moment(shape):%Y-%m-%d %H:%M} UTC"
-    return shape.client, str(shape.sizes.entries), when, "yes" if shape.accepted else "no", search
+    account = shape.account or "-"
+    return shape.client, account, str(shape.sizes.entries), when, "yes" if shape.accepted else "no", search
 
 
 def _print_aligned(shapes: list[StoredShape]) -> None:

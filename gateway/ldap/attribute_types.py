@@ -12,10 +12,12 @@ _DESCR: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]*\Z")
 # RFC 4512 2.5.2, and the range option of MS-ADTS 3.1.1.3.1.3.3.
 _OPTION: Final = re.compile(r"(?:[A-Za-z0-9-]+|[Rr][Aa][Nn][Gg][Ee]=[0-9]{1,10}-(?:[0-9]{1,10}|\*))\Z")
 
-# Short name, other names and OIDs, as RFC 4519, RFC 4524, RFC 2798 and MS-ADA1 to MS-ADA3 register them. What
+# Short name, other names and OIDs, as RFC 4512, RFC 4519, RFC 4524, RFC 2798 and MS-ADA1 to MS-ADA3 register them. What
 # is missing here is judged by its own name only, which can refuse too much and never let anything through.
 _ALIASES: Final = """
 objectclass 2.5.4.0
+createtimestamp 2.5.18.1
+modifytimestamp 2.5.18.2
 cn commonname 2.5.4.3
 sn surname 2.5.4.4
 serialnumber 2.5.4.5

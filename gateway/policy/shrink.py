@@ -12,9 +12,14 @@ from hashlib import sha256
 from typing import Final, final
 
 from gateway.ldap.attribute_types import canonical_type
+from gateway.ldap.controls import DOMAIN_SCOPE, PAGED_RESULTS, SORT, Control, write_controls
 from gateway.ldap.filter_text import filter_text
 from gateway.ldap.filters import write_filter
 from gateway.ldap.messages import SCOPE_NAMES, SearchRequest
+from gateway.policy.filter_times import asks_for_changes, without_times
+
+# With and without these the same entries come: in pages, in another order, without references.
+_SAME_ENTRIES: Final = frozenset({PAGED_RESULTS, SORT, DOMAIN_SCOPE})
 
 
 class ShrinkMode(StrEnum):
@@ -40,15 +45,17 @@ class Shape:
     """What makes two searches the same one, from one sync run to the next.
 
     key: 32 octets, equal for searches of one client with the same base, scope, filter and attributes, in whatever
-    order and case.
+    order and case, and with the same controls that change a result; times in the filter make no difference.
+    account: the listed spelling by which the session signed in, "" for an anonymous one. Each has sizes of its own.
     """
 
-    __slots__ = ("_described", "client", "key")
+    __slots__ = ("_described", "account", "client", "key")
 
-    def __init__(self, client: str, key: bytes, described: str | SearchRequest) -> None:
+    def __init__(self, client: str, key: bytes, described: str | SearchRequest, account: str = "") -> None:
         """described: its description, or the search that it is to be made of."""
         self.client: Final = client
         self.key: Final = key
+        self.account: Final = account
         self._described: Final = described
 
     @property
@@ -60,10 +67,12 @@ class Shape:
         return f"{base} ({scope}) {filter_text(self._described.filter, values=False)}"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Shape) and (self.client, self.key) == (other.client, other.key)
+        if not isinstance(other, Shape):
+            return False
+        return (self.client, self.key, self.account) == (other.client, other.key, other.account)
 
     def __hash__(self) -> int:
-        return hash((self.client, self.key))
+        return hash((self.client, self.key, self.account))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +95,9 @@ class Sizes:
 @final
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class Remembered:
-    """sizes: what the last complete search of a shape gave, None where nothing is known. accepted: an administrator
-    has said that the next complete result is right, whatever its sizes."""
+    """sizes: what the last complete search of a shape gave; where the account has none of its own, what the client's
+    last one by another account gave; None where nothing is known. accepted: an administrator has said that the next
+    complete result is right, whatever its sizes."""
 
     sizes: Final[Sizes | None]
     accepted: Final[bool]
@@ -124,13 +134,21 @@ class Shapes:
         self._client = client
         self._lists: dict[tuple[str, ...], str] = {}
 
-    def of(self, request: SearchRequest) -> Shape:
-        """request: as the client means it, its base parsed and written anew, before the gateway narrows it or adds a
-        filter of its own; so that a mistake in these is a change of the result and not of the shape."""
+    def of(self, request: SearchRequest, account: str = "", controls: tuple[Control, ...] = ()) -> Shape | None:
+        """None for a search that asks only for changes since some time: how many there are says nothing.
+
+        request: as the client means it, its base parsed and written anew, before the gateway narrows it or adds a
+        filter of its own; so that a mistake in these is a change of the result and not of the shape. controls: that
+        the server is sent with it.
+        """
+        if asks_for_changes(request.filter):
+            return None
         scope = SCOPE_NAMES[request.scope]
         attributes = self._list(request.attributes)
         text = f"{self._client}\0{request.base.lower()}\0{scope}\0{attributes}\0{request.types_only}\0"
-        return Shape(self._client, sha256(text.encode() + write_filter(request.filter)).digest(), request)
+        # Keys lie on disk: for a search without times and controls they are the same as ever.
+        octets = text.encode() + write_filter(without_times(request.filter)) + _result_controls(controls)
+        return Shape(self._client, sha256(octets).digest(), request, account)
 
     def _list(self, attributes: tuple[str, ...]) -> str:
         known = self._lists.get(attributes)
@@ -161,3 +179,11 @@ def losses(before: Sizes, now: Sizes, settings: ShrinkSettings) -> tuple[Loss, .
         for figure, then, since in figures
         if then >= settings.minimum and since * 100 < then * settings.keep_at_least
     )
+
+
+def _result_controls(controls: tuple[Control, ...]) -> bytes:
+    """Octets that are equal where the controls change a result in the same way, in whatever order they come; none
+    where they do not change it."""
+    changing = sorted((control.oid, control.value or b"") for control in controls if control.oid not in _SAME_ENTRIES)
+    # Critical or not, a server that knows a control does the same.
+    return write_controls(tuple([Control(oid, False, value) for oid, value in changing]))

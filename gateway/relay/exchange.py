@@ -245,16 +245,16 @@ class Exchange:
         if plan.narrowed:
             operation.record.narrowed_to = tuple(part.base for part in plan.parts)
         operation.ends_by = self.now + min(self._limits.search, self._policy.settings.time_limit or inf)
-        self.begin(operation, search_steps(self._policy, plan, self._context()))
+        self.begin(operation, search_steps(self._policy, plan, self._context(operation)))
 
     def read_ancestor(self, operation: Operation, plan: AncestorPlan) -> None:
         operation.record.forwarded = plan.request.attributes
         operation.record.mended = plan.mended
-        self.begin(operation, ancestor_steps(self._policy, plan, self._context()))
+        self.begin(operation, ancestor_steps(self._policy, plan, self._context(operation)))
 
-    def _context(self) -> SearchContext:
+    def _context(self, operation: Operation) -> SearchContext:
         server = self._upstream.url if self._upstream is not None else ""
-        return SearchContext(self._paged, self._room, self._facts, server)
+        return SearchContext(self._paged, self._room, self._facts, server, operation.record.account)
 
     def begin(self, operation: Operation, steps: Steps, decision: str = "permit") -> None:
         operation.record.decision = decision

@@ -45,18 +45,21 @@ _MOST_AHEAD: Final = 64
 @final
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class SearchContext:
-    """What a session's searches share. server: the URL of the server that the session is connected to."""
+    """What a session's searches share. server: the URL of the server that the session is connected to. account: that
+    the session is bound as, as the audit has it; "" for an anonymous session."""
 
     paged: Final[PagedSearches]
     room: Final[Room]
     facts: Final[ServerFacts]
     server: Final[str]
+    account: Final[str]
 
-    def __init__(self, paged: PagedSearches, room: Room, facts: ServerFacts, server: str) -> None:
+    def __init__(self, paged: PagedSearches, room: Room, facts: ServerFacts, server: str, account: str) -> None:
         self.paged = paged
         self.room = room
         self.facts = facts
         self.server = server
+        self.account = account
 
 
 class _Failed(Exception):
@@ -249,7 +252,11 @@ class _RunningSearch:
         outcome = self._success(controls, b"")
         if self._policy.settings.shrink.mode is ShrinkMode.off or self._plan.asked.scope == BASE_OBJECT:
             return outcome
-        shape = self._policy.shapes.of(self._plan.asked)
+        # As it began: a client may write its later pages otherwise.
+        first = self._search.plan
+        shape = self._policy.shapes.of(first.asked, self._context.account, first.controls)
+        if shape is None:
+            return outcome
         remembered = yield ReadSizes(shape)
         if not isinstance(remembered, Remembered):
             raise TypeError("sizes were answered by something else")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import sqlite3
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock, Thread
-from time import time
+from time import monotonic, time
 from typing import Protocol
 
 from gateway.policy.shrink import Remembered, Shape, Sizes
+from gateway.state.recent_shapes import Forgotten, RecentShapes
 from gateway.state.size_database import (
     FILE_NAME,
     Change,
@@ -24,8 +24,11 @@ from gateway.state.size_database import (
     read_alone,
     set_aside,
 )
+from gateway.state.size_witness import Witness, last_written, note_written
+from gateway.state.state_dir import StateError, check_state_dir
 
-# Shapes per client. A sync has a handful; a client that makes up filters must not fill memory or disk.
+# Shapes per client, those of each account counted. A sync has a handful; a client that makes up filters must not fill
+# memory or disk.
 MAX_SHAPES = 1000
 # Characters of a description that are kept; a filter may have 500 kB.
 MAX_DESCRIPTION = 1000
@@ -36,9 +39,9 @@ RETRY_PAUSE = 5.0
 # Seconds that close() waits for the last write.
 CLOSE_PATIENCE = 5.0
 
-
-class StateError(Exception):
-    """state_dir cannot be used; the text begins with `state_dir` and names the directory."""
+# What no waiting mends: the file is none, or not the gateway's.
+_MISTAKES = frozenset({errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.EROFS})
+_SQLITE_MISTAKES = frozenset({sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH})
 
 
 class SizeMemory(Protocol):
@@ -58,57 +61,34 @@ class SizeMemory(Protocol):
         """Writes what is not written yet. May wait for CLOSE_PATIENCE seconds."""
 
 
-class RecentShapes:
-    """At most `limit` shapes of each client: the least recently used go."""
-
-    def __init__(self, limit: int, shapes: Iterable[StoredShape] = ()) -> None:
-        """shapes: the least recently used first."""
-        self._limit = limit
-        self._clients: dict[str, OrderedDict[bytes, StoredShape]] = {}
-        for shape in shapes:
-            self.put(shape)
-
-    def __iter__(self) -> Iterator[StoredShape]:
-        """Of each client, the least recently used first."""
-        for shapes in self._clients.values():
-            yield from shapes.values()
-
-    def __contains__(self, shape_id: ShapeId) -> bool:
-        client, key = shape_id
-        return key in self._clients.get(client, ())
-
-    def get(self, client: str, key: bytes) -> StoredShape | None:
-        """Counts as a use."""
-        shapes = self._clients.get(client)
-        if shapes is None or key not in shapes:
-            return None
-        shapes.move_to_end(key)
-        return shapes[key]
-
-    def put(self, shape: StoredShape) -> StoredShape | None:
-        """Counts as a use. Returns the shape that had to go for it."""
-        shapes = self._clients.setdefault(shape.client, OrderedDict())
-        shapes[shape.key] = shape
-        shapes.move_to_end(shape.key)
-        return shapes.popitem(last=False)[1] if len(shapes) > self._limit else None
-
-
 class SizesInMemory:
     """A SizeMemory that forgets at the end of the process, for a configuration without state_dir."""
 
-    def __init__(self, limit: int = MAX_SHAPES, clock: Callable[[], float] = time) -> None:
+    def __init__(
+        self,
+        limit: int = MAX_SHAPES,
+        clock: Callable[[], float] = time,
+        lost: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """lost: told which searches had to go; must not raise."""
         self._recent = RecentShapes(limit)
+        self._forgotten = Forgotten(limit, lost, monotonic)
         self._clock = clock
+        self._run = 0
 
     def read(self, shape: Shape) -> Remembered:
-        found = self._recent.get(shape.client, shape.key)
+        found = self._recent.compare(shape.client, shape.key, shape.account)
         return Remembered(None if found is None else found.sizes, False)
 
     def store(self, shape: Shape, sizes: Sizes) -> None:
-        self._recent.put(stored_shape(shape, sizes, self._clock()))
+        self._run += 1
+        before = self._recent.measure(shape.client, shape.key, shape.account)
+        gone = self._recent.put(stored_shape(shape, sizes, self._clock(), self._run, before))
+        if gone is not None:
+            self._forgotten.add(gone)
 
     def close(self) -> None:
-        pass
+        self._forgotten.tell(last=True)
 
 
 class SizesOnDisk:
@@ -116,7 +96,8 @@ class SizesOnDisk:
 
     Everything is answered from a mirror in memory; a thread of its own writes to the file and takes over what another
     process (`ldap-gateway shrink`) wrote, both within WRITE_PAUSE. Where the file cannot be written, the newest sizes
-    of each shape wait in memory until it can be.
+    of each shape wait in memory until it can be. Where it cannot be read at the start, the mirror is empty until it can
+    be; what it then has stays the measure, for nothing was compared with it in the meantime.
     """
 
     def __init__(
@@ -125,7 +106,7 @@ class SizesOnDisk:
         *,
         failed: Callable[[str], None],
         recovered: Callable[[], None],
-        begun_anew: Callable[[str], None],
+        lost: Callable[[str], None],
         limit: int = MAX_SHAPES,
         clock: Callable[[], float] = time,
         pause: float = WRITE_PAUSE,
@@ -133,72 +114,104 @@ class SizesOnDisk:
     ) -> None:
         """Raises StateError.
 
-        failed, recovered: once each time that the file stops and begins to be usable. begun_anew: a damaged file, or
-        one of a newer version, was moved aside. They are called on any thread and must not raise; the texts name the
-        file. pause, retry: seconds, as WRITE_PAUSE and RETRY_PAUSE.
+        failed, recovered: once each time that the file stops and begins to be usable. lost: sizes are forgotten: a
+        damaged file, or one of a newer version, was moved aside, what was written last is missing from it, or a client
+        makes too many searches. They are called on any thread and must not raise; the texts name the file or the
+        client. pause, retry: seconds, as WRITE_PAUSE and RETRY_PAUSE.
         """
+        self._state_dir = state_dir
         self._path = state_dir / FILE_NAME
         self._failed = failed
         self._recovered = recovered
-        self._begun_anew = begun_anew
+        self._lost = lost
         self._limit = limit
         self._clock = clock
         self._pause = pause
         self._retry = retry
         self._database: SizeDatabase | None = None
         self._failing = False
+        # Whether what the file had at the start is known, and whether that was all.
+        self._loaded = False
+        self._witnessed = False
         self._closing = Event()
         # The lock is held for work in memory only: the reactor waits for it.
         self._lock = Lock()
         self._recent = RecentShapes(limit)
-        # In the order of use; never more than what is in _recent. None: read, not stored.
+        self._forgotten = Forgotten(limit, lost, monotonic)
+        self._run = 0
+        # In the order of use; never more than what is in _recent. None: compared with, not stored.
         self._unwritten: dict[ShapeId, Change | None] = {}
         self._on_disk: set[ShapeId] = set()
-        _check_directory(state_dir)
-        self._begin(state_dir)
+        # In the file, and to be deleted there before anything is written.
+        self._gone: set[ShapeId] = set()
+        check_state_dir(state_dir)
+        self._begin()
         self._writer = Thread(target=self._write_until_closed, name="sizes", daemon=True)
         self._writer.start()
 
     def read(self, shape: Shape) -> Remembered:
         with self._lock:
-            found = self._recent.get(shape.client, shape.key)
+            found = self._recent.compare(shape.client, shape.key, shape.account)
             if found is None:
                 return Remembered(None, False)
-            self._unwritten[found.id] = self._unwritten.pop(found.id, None)
+            unwritten = self._unwritten.pop(found.id, None)
+            self._unwritten[found.id] = None if unwritten is None else replace(unwritten, shape=found)
         return Remembered(found.sizes, found.accepted != 0)
 
     def store(self, shape: Shape, sizes: Sizes) -> None:
-        stored = stored_shape(shape, sizes, self._clock())
         with self._lock:
-            before = self._recent.get(shape.client, shape.key)
+            self._run += 1
+            before = self._recent.measure(shape.client, shape.key, shape.account)
+            if before is not None and before.account != shape.account and before.run == 0:
+                # An older version left it, which knew no accounts: it is that of the first account that comes.
+                self._recent.drop(before)
+                self._forget(before)
+            elif before is not None and before.account != shape.account and before.accepted:
+                # Another account's acceptance let this result pass: it holds for one.
+                settled = replace(before, accepted=0)
+                self._recent.put(settled)
+                self._unwritten.pop(settled.id, None)
+                self._unwritten[settled.id] = Change(settled, before.accepted)
+            stored = stored_shape(shape, sizes, self._clock(), self._run, before)
             unwritten = self._unwritten.pop(stored.id, None)
-            settles = 0 if before is None else before.accepted
+            settles = before.accepted if before is not None and before.id == stored.id else 0
             if settles == 0 and unwritten is not None:
                 settles = unwritten.settles
             gone = self._recent.put(stored)
-            if gone is not None:
-                self._unwritten.pop(gone.id, None)
-                self._on_disk.discard(gone.id)
             self._unwritten[stored.id] = Change(stored, settles)
+            if gone is not None:
+                self._forget(gone)
+                self._forgotten.add(gone)
 
     def close(self) -> None:
         self._closing.set()
         self._writer.join(CLOSE_PATIENCE)
+        with self._lock:
+            self._forgotten.tell(last=True)
 
-    def _begin(self, state_dir: Path) -> None:
+    def _forget(self, gone: StoredShape) -> None:
+        """The lock is held."""
+        self._unwritten.pop(gone.id, None)
+        if gone.id in self._on_disk:
+            self._on_disk.discard(gone.id)
+            self._gone.add(gone.id)
+
+    def _begin(self) -> None:
         try:
             self._open()
         except (sqlite3.Error, OSError, UnusableDatabase) as error:
-            try:
-                shapes = read_alone(self._path)
-            except (sqlite3.Error, OSError, UnusableDatabase):
-                raise StateError(f"state_dir {state_dir}: {FILE_NAME}: {_words(error)}") from None
-            self._take_over(shapes)
+            shapes = _readable(self._path)
+            if shapes is not None:
+                self._take_over(shapes)
+            elif _is_mistake(error):
+                raise StateError(f"state_dir {self._state_dir}: {FILE_NAME}: {_words(error)}") from None
             self._fail(error)
 
     def _write_until_closed(self) -> None:
         while not self._closing.wait(self._retry if self._failing else self._pause):
             self._exchange(last=False)
+            with self._lock:
+                self._forgotten.tell()
         self._exchange(last=True)
         self._drop_connection()
 
@@ -207,6 +220,9 @@ class SizesOnDisk:
         try:
             if self._database is not None and not self._database.is_in_place():
                 self._drop_connection()
+            elif self._database is not None and not self._database.has_journal():
+                self._drop_connection()
+                self._write_everything_again()
             if self._database is None:
                 database = self._open()
             else:
@@ -224,22 +240,34 @@ class SizesOnDisk:
 
     def _open(self) -> SizeDatabase:
         is_new = not self._path.exists()
+        is_aside = False
+        # First: another process may write between the two looks.
+        witness = last_written(self._state_dir)
         try:
             database, shapes = _loaded(self._path)
         except UnusableDatabase as error:
             moved = set_aside(self._path, self._clock())
-            self._begun_anew(f"{error}: moved to {moved.name}, and a new one is begun")
-            is_new = True
+            self._lost(f"{error}: moved to {moved.name}, and a new one is begun")
+            is_new = is_aside = True
             database, shapes = _loaded(self._path)
+        if witness is not None and witness.writes > database.writes and not self._witnessed and not is_aside:
+            self._lost(
+                f"{self._path} lacks what was written last, because it or its journal ({self._path.name}-wal) was "
+                f"deleted or damaged: it had {_searches(witness.shapes)} and now has {len(shapes)}; the next complete "
+                "result of a search that is missing is compared with nothing"
+            )
+        self._witnessed = True
         if is_new:
             self._write_everything_again()
         self._take_over(shapes)
+        note_written(self._state_dir, Witness(database.writes, len(shapes)))
         self._database = database
         return database
 
     def _write_everything_again(self) -> None:
         with self._lock:
             self._on_disk.clear()
+            self._gone.clear()
             unwritten: dict[ShapeId, Change | None] = {shape.id: Change(shape) for shape in self._recent}
             for shape_id, change in self._unwritten.items():
                 again = unwritten.pop(shape_id)
@@ -248,43 +276,65 @@ class SizesOnDisk:
 
     def _take_over(self, shapes: list[StoredShape]) -> None:
         """Makes the file's content the mirror, with what is not written yet on top of it."""
-        recent = RecentShapes(self._limit, shapes)
-        on_disk = {shape.id for shape in shapes}
         with self._lock:
+            recent = RecentShapes(self._limit)
+            gone = [recent.put(shape) for shape in shapes if shape.id not in self._gone]
+            on_disk = {shape.id for shape in shapes}
             unwritten: dict[ShapeId, Change | None] = {}
             for shape_id, change in self._unwritten.items():
-                found = recent.get(*shape_id)
+                found = recent.compare(*shape_id) if shape_id in recent else None
                 if found is None and (change is None or shape_id in self._on_disk):
                     # Another process has deleted it since.
+                    continue
+                if not self._loaded and recent.measure(*shape_id) is not None:
+                    # Nothing was compared with the file's: the small result of a broken sync must not replace them.
                     continue
                 unwritten[shape_id] = change
                 if change is not None:
                     accepted = change.shape.accepted if found is None else found.accepted
-                    recent.put(replace(change.shape, accepted=0 if accepted == change.settles else accepted))
-            self._recent = recent
+                    accepted = 0 if accepted == change.settles else accepted
+                    gone.append(recent.put(replace(change.shape, accepted=accepted)))
+            before, self._recent = self._recent, recent
             self._unwritten = {shape_id: change for shape_id, change in unwritten.items() if shape_id in recent}
-            self._on_disk = {shape_id for shape_id in on_disk if shape_id in recent}
+            self._gone &= on_disk
+            self._on_disk = on_disk - self._gone
+            for lost in gone:
+                if lost is not None and lost.id not in recent:
+                    self._forget(lost)
+                    if lost.id in before or not self._loaded:
+                        self._forgotten.add(lost)
+            self._run = max([self._run, *(shape.run for shape in shapes)])
+            self._loaded = True
 
     def _write(self, database: SizeDatabase, last: bool) -> None:
         with self._lock:
             # Uses alone are not worth a write, until the end.
-            if not self._unwritten or not (last or any(self._unwritten.values())):
+            if not self._gone and (not self._unwritten or not (last or any(self._unwritten.values()))):
                 return
             changes = dict(self._unwritten)
-        database.write(changes, self._limit)
+            gone = set(self._gone)
+        database.write(changes, gone)
         with self._lock:
+            self._gone -= gone
             for shape_id, change in changes.items():
                 if shape_id not in self._recent:
+                    # It had to go while it was written.
+                    self._gone.add(shape_id)
                     continue
                 if shape_id in self._unwritten and self._unwritten[shape_id] is change:
                     del self._unwritten[shape_id]
                 if change is not None:
                     self._on_disk.add(shape_id)
+            written = Witness(database.writes, len(self._on_disk))
+        note_written(self._state_dir, written)
 
     def _fail(self, error: Exception) -> None:
         if not self._failing:
             self._failing = True
-            self._failed(f"{self._path}: {_words(error)}; until it can be used, only memory holds what is new")
+            memory = "until it can be used, only memory holds what is new"
+            if not self._loaded:
+                memory += ", and results are compared with nothing that was remembered before"
+            self._failed(f"{self._path}: {_words(error)}; {memory}")
 
     def _drop_connection(self) -> None:
         if self._database is not None:
@@ -293,11 +343,37 @@ class SizesOnDisk:
             self._database = None
 
 
-def stored_shape(shape: Shape, sizes: Sizes, now: float) -> StoredShape:
+def stored_shape(shape: Shape, sizes: Sizes, now: float, run: int, before: StoredShape | None) -> StoredShape:
+    """What is stored of a result. run: its number. before: the measure of the shape until now."""
     description = shape.description
     if len(description) > MAX_DESCRIPTION:
         description = description[: MAX_DESCRIPTION - 1] + "…"
-    return StoredShape(shape.client, shape.key, description, sizes, now)
+    compared = before is not None and before.account == shape.account and before.compared
+    return StoredShape(
+        shape.client, shape.key, description, sizes, now, account=shape.account, run=run, compared=compared
+    )
+
+
+def _readable(path: Path) -> list[StoredShape] | None:
+    """The shapes of a file that cannot be opened for writing: somebody holds its lock, or the disk is full. None where
+    it cannot be read either."""
+    for read in (_read_beside_a_writer, read_alone):
+        try:
+            return read(path)
+        except (sqlite3.Error, OSError, UnusableDatabase):
+            continue
+    return None
+
+
+def _read_beside_a_writer(path: Path) -> list[StoredShape]:
+    with closing(SizeDatabase(path, create=False)) as database:
+        return database.load()
+
+
+def _is_mistake(error: Exception) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_MISTAKES
+    return isinstance(error, OSError) and error.errno in _MISTAKES
 
 
 def _loaded(path: Path) -> tuple[SizeDatabase, list[StoredShape]]:
@@ -309,16 +385,8 @@ def _loaded(path: Path) -> tuple[SizeDatabase, list[StoredShape]]:
         raise
 
 
-def _check_directory(state_dir: Path) -> None:
-    try:
-        is_directory = state_dir.is_dir()
-    except OSError as error:
-        raise StateError(f"state_dir {state_dir}: {error.strerror}") from None
-    if not is_directory:
-        what = "not a directory" if state_dir.exists() else "no such directory"
-        raise StateError(f"state_dir {state_dir}: {what}; make it, owned by the account that the gateway runs as")
-    if not os.access(state_dir, os.R_OK | os.W_OK | os.X_OK):
-        raise StateError(f"state_dir {state_dir}: the account that the gateway runs as cannot write to it")
+def _searches(number: int) -> str:
+    return "1 search" if number == 1 else f"{number} searches"
 
 
 def _words(error: Exception) -> str:

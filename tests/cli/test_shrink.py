@@ -35,7 +35,7 @@ def running(config):
     state_dir = config.parent / "state"
     with closing(Memory(state_dir, clock=lambda: NOON)) as memory:
         memory.store(shape(1), sizes(5000))
-        memory.store(shape(2), sizes(70))
+        memory.store(shape(2, account=""), sizes(70))
         memory.store(shape(3, "other"), sizes(60))
         until(lambda: len(on_disk(state_dir)) == 2 and on_disk(state_dir, "other"))
         yield memory
@@ -69,10 +69,10 @@ def test_the_list_is_aligned(config, running):
     code, out, err = shrink(config, "list")
     assert (code, err) == (0, "")
     assert out.splitlines() == [
-        "client    entries  when                  accepted  search",
-        "mimecast  5000     2026-01-05 12:00 UTC  no        OU=Staff,DC=corp,DC=example (sub) (number=1)",
-        "mimecast  70       2026-01-05 12:00 UTC  no        OU=Staff,DC=corp,DC=example (sub) (number=2)",
-        "other     60       2026-01-05 12:00 UTC  no        OU=Staff,DC=corp,DC=example (sub) (number=3)",
+        "client    account  entries  when                  accepted  search",
+        "mimecast  svc      5000     2026-01-05 12:00 UTC  no        OU=Staff,DC=corp,DC=example (sub) (number=1)",
+        "mimecast  -        70       2026-01-05 12:00 UTC  no        OU=Staff,DC=corp,DC=example (sub) (number=2)",
+        "other     svc      60       2026-01-05 12:00 UTC  no        OU=Staff,DC=corp,DC=example (sub) (number=3)",
     ]
 
 
@@ -82,6 +82,7 @@ def test_the_list_as_json(config, running):
     assert code == 0 and len(others) == 2
     assert first == {
         "client": "mimecast",
+        "account": "svc",
         "search": "OU=Staff,DC=corp,DC=example (sub) (number=1)",
         "entries": 5000,
         "attributes": [

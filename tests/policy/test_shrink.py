@@ -4,6 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from gateway.ldap.controls import Control
 from gateway.ldap.filter_text import parse_filter
 from gateway.ldap.messages import SearchRequest
 from gateway.policy.shrink import AttributeSize, Loss, Shapes, ShrinkSettings, Sizes, losses
@@ -22,8 +23,8 @@ def shape_of(request, client="mimecast"):
     return Shapes(client).of(request)
 
 
-def key(client="mimecast", **changes):
-    return shape_of(search(**changes), client).key
+def key(client="mimecast", controls=(), **changes):
+    return Shapes(client).of(search(**changes), controls=controls).key
 
 
 @given(st.permutations(NAMES), st.lists(st.booleans(), min_size=40, max_size=40), st.sampled_from(NAMES))
@@ -50,6 +51,7 @@ def test_an_attribute_by_its_oid_is_the_same_one():
         {"attributes": ["mail"]},
         {"attributes": []},
         {"types_only": True},
+        {"controls": (Control("1.2.840.113556.1.4.417"),)},
     ],
 )
 def test_everything_that_means_another_search_is_another_shape(other):
@@ -64,8 +66,25 @@ def test_limits_are_not_part_of_the_shape(other):
 @given(strategies.filters)
 def test_a_shape_is_32_octets_and_the_same_every_time(filter):
     shape = shape_of(replace(search(), filter=filter))
+    assume(shape is not None)
     assert len(shape.key) == 32
     assert shape == shape_of(replace(search(), filter=filter))
+
+
+def test_times_of_today_are_not_part_of_the_shape():
+    today, tomorrow = (f"(&(objectClass=user)(accountExpires>=13400{n}000000000000))" for n in (1, 2))
+    assert key(filter=today) == key(filter=tomorrow) != key()
+
+
+def test_each_account_has_a_shape_of_its_own_with_the_same_key():
+    one, other = (Shapes("mimecast").of(search(), account) for account in ("svc@corp.example", "CORP\\svc"))
+    assert one != other
+    assert (one.key, one.account, other.account) == (other.key, "svc@corp.example", "CORP\\svc")
+
+
+def test_a_search_for_changes_has_none():
+    changes = search(filter="(&(objectClass=user)(whenChanged>=20260101000000.0Z))")
+    assert Shapes("mimecast").of(changes) is None
 
 
 def test_what_was_stored_is_found_again():

@@ -1,16 +1,18 @@
 """A search over parts and pages, seen from both sides of a session."""
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.ldap import messages as m
-from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults, paged_results
-from gateway.ldap.filters import EqualityMatch
+from gateway.ldap.controls import MANAGE_DSA_IT, PAGED_RESULTS, Control, PagedResults, paged_results
+from gateway.ldap.filters import EqualityMatch, GreaterOrEqual
 from gateway.policy.settings import Paging
 from gateway.policy.shrink import Remembered, ShrinkMode, ShrinkSettings
 from gateway.relay import commands as c
 from gateway.relay.settings import SessionLimits
 from tests.policy.policies import POLICY
-from tests.relay.harness import BASE, Harness, bind, done, entry, search
+from tests.relay.harness import BASE, OK, Harness, bind, done, entry, search
 
 SALES = r"OU=Sales\, EMEA,DC=corp,DC=example"
 ABOVE = "DC=corp,DC=example"
@@ -599,6 +601,42 @@ def test_pages_of_the_client_are_one_result():
             h.serve(*(person(f"{number}{i}") for i in range(5 - gone)), cookie=b"" if number else b"one")
             cookie = h.cookie() if h.to_client[-1].controls else b""
     assert h.results() == [(7, 0), (8, 0), (17, 0), (18, 53)]
+
+
+def test_a_search_for_changes_is_neither_compared_nor_remembered():
+    h = Paged(shrink=GUARD, filter_attributes=("objectClass", "whenChanged")).bound()
+    assert run(h, 10) == (7, 0)
+    whole = dict(h.sizes)
+    for number, count in enumerate((9, 0, 9), 8):
+        changes = replace(search(), filter=GreaterOrEqual("whenChanged", b"2026010100000%d.0Z" % number))
+        assert run(h, count, changes, number=number) == (number, 0)
+        assert (h.audit[-1].reason, h.sizes) == ("", whole)
+    assert run(h, 6, number=20) == (20, 53)
+
+
+def test_controls_that_change_the_result_make_another_search_of_it():
+    """At OpenLDAP manageDsaIT makes entries of what would be references."""
+    h = Paged(shrink=GUARD, controls=(PAGED_RESULTS, MANAGE_DSA_IT)).bound()
+    h.facts.controls["ldaps://dc1"] = frozenset({MANAGE_DSA_IT})
+    with_it = (Control(MANAGE_DSA_IT),)
+    for number, controls, count in ((7, with_it, 20), (8, (), 10), (9, with_it, 10)):
+        message = m.LDAPMessage(number, search(), controls)
+        h.do(h.session.client_data(m.encode(message), h.now))
+        h.serve(*(person(str(i)) for i in range(count)))
+    assert h.results() == [(7, 0), (8, 0), (9, 53)]
+    assert len(h.sizes) == 2
+
+
+def test_the_spelling_that_signed_in_is_part_of_the_shape():
+    spellings = ("svc-sync@corp.example", "CN=Svc,OU=Service,DC=corp,DC=example")
+    h = Paged(shrink=GUARD, sync_accounts=spellings)
+    for start, name in ((1, spellings[0].upper()), (11, spellings[1].lower())):
+        h.send(bind(name), start=start)
+        if start == 1:
+            h.connected()
+        h.answer(h.to_server[-1].message_id, m.BindResponse(OK))
+        assert run(h, 10, number=start + 1) == (start + 1, 0)
+    assert [shape.account for shape in h.sizes] == list(spellings)
 
 
 def test_a_failed_search_is_neither_compared_nor_remembered():

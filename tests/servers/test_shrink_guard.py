@@ -11,9 +11,9 @@ import pytest
 from tests.servers import slapd_tree
 from tests.servers.gateway_process import PATIENCE, ROOT, configuration
 from tests.servers.sync_client import connect
-from tests.servers.whole_reads import read
+from tests.servers.whole_reads import ALL, read
 from tests.servers.windows import people
-from tests.servers.windows.people import CONTACTS, GROUPS, LISTED, STAFF, SUFFIX, SYNC_NAME, SYNC_PASSWORD
+from tests.servers.windows.people import CONTACTS, GROUPS, LISTED, STAFF, SUFFIX, SYNC_DN, SYNC_NAME, SYNC_PASSWORD
 from tests.servers.windows_process import WindowsLike
 
 USERS = 300
@@ -46,10 +46,11 @@ class Site:
             assert self.running.stop() == 0
         self.running = self._start_gateway(self.configuration(directory, **client))
 
-    def sync(self, base=SUFFIX, page=None):
-        """(the result code, the number of entries, the last search's audit record)."""
-        with self._open_client(self.running, *self._account) as client:
-            whole = read(client, [base], self._attributes, page=page)
+    def sync(self, base=SUFFIX, page=None, text=ALL, name=None):
+        """(the result code, the number of entries, the last search's audit record). text: the filter. name: of another
+        spelling of the account."""
+        with self._open_client(self.running, name or self._account[0], self._account[1]) as client:
+            whole = read(client, [base], self._attributes, page=page, text=text)
         session = self.running.wait_for_audit(operation="bind")[-1]["session"]
         records = self.running.wait_for_audit(len(whole.pages), operation="search", session=session)
         return whole.code, len(whole.entries), records[-1]
@@ -212,6 +213,41 @@ def test_what_was_accepted_passes_once_and_is_the_new_measure(site, windows):
     assert site.sync()[0] == 0
     windows.set_faults(hidden_subtrees=THREE_UNITS, hidden_attributes=["mail"])
     site.assert_caught("entries with mail")
+
+
+def test_searches_for_changes_leave_the_full_one_guarded(site, windows):
+    """Their number goes up and down, and none of them is remembered."""
+    site.start(windows.gateway_directory)
+    assert site.sync()[0] == 0
+    site.start(windows.gateway_directory)
+    before = site.shrink("list", "--json")
+    assert before != "[]\n"
+    for year, some in ((2024, True), (2026, False), (2020, True)):
+        code, count, _ = site.sync(text=f"(&(objectClass=user)(whenChanged>={year}0301000000.0Z))")
+        assert (code, count > USERS * 0.8) == (0, some)
+    site.start(windows.gateway_directory)
+    assert site.shrink("list", "--json") == before
+    windows.set_faults(hidden_subtrees=THREE_UNITS)
+    site.assert_caught("entries")
+
+
+def test_a_search_with_the_time_of_today_is_guarded(site, windows):
+    today, tomorrow = (f"(|(objectClass=user)(accountExpires>=13400000000000000{n}))" for n in (1, 2))
+    site.start(windows.gateway_directory, filter_attributes=["objectClass", "accountExpires"])
+    code, before, _ = site.sync(text=today)
+    assert (code, before >= USERS * 0.8) == (0, True)
+    windows.set_faults(hidden_subtrees=THREE_UNITS)
+    site.assert_caught("entries", SUFFIX, None, tomorrow)
+
+
+@pytest.mark.parametrize("spellings", [(SYNC_NAME, SYNC_DN), (SYNC_DN, SYNC_NAME), (SYNC_NAME, SYNC_NAME.upper())])
+def test_an_account_that_signs_in_by_another_spelling_is_guarded(site, windows, spellings):
+    first, other = spellings
+    site.start(windows.gateway_directory, sync_accounts=[SYNC_NAME, SYNC_DN])
+    assert site.sync(name=first)[0] == 0
+    site.start(windows.gateway_directory, sync_accounts=[SYNC_NAME, SYNC_DN])
+    windows.set_faults(hidden_subtrees=THREE_UNITS)
+    site.assert_caught("entries", SUFFIX, None, ALL, other)
 
 
 def test_a_failed_search_is_no_measure(site, windows):

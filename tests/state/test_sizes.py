@@ -1,4 +1,3 @@
-import os
 import signal
 import sqlite3
 import stat
@@ -9,22 +8,21 @@ from contextlib import closing, contextmanager
 from time import monotonic, sleep
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from gateway.policy.shrink import AttributeSize, Shape, Sizes
-from gateway.state import sizes as module
-from gateway.state.size_database import FILE_NAME, SizeDatabase, UnusableDatabase, set_aside
-from gateway.state.sizes import MAX_DESCRIPTION, RecentShapes, Remembered, SizesInMemory, SizesOnDisk, StateError
-from gateway.state.sizes import stored_shape as stored
+from gateway.state import state_dir as module
+from gateway.state.size_database import FILE_NAME, SizeDatabase
+from gateway.state.size_witness import FILE_NAME as WITNESS
+from gateway.state.sizes import MAX_DESCRIPTION, Remembered, SizesInMemory, SizesOnDisk, StateError
 from tests.skips import KernelFeature
 
 NOTHING = Remembered(None, False)
 PATIENCE = 30
 
 
-def shape(number, client="mimecast"):
-    return Shape(client, number.to_bytes(32, "big"), f"OU=Staff,DC=corp,DC=example (sub) (number={number})")
+def shape(number, client="mimecast", account="svc"):
+    described = f"OU=Staff,DC=corp,DC=example (sub) (number={number})"
+    return Shape(client, number.to_bytes(32, "big"), described, account)
 
 
 def sizes(entries):
@@ -40,7 +38,7 @@ class Memory(SizesOnDisk):
             state_dir,
             failed=lambda text: self.said.append(("failed", text)),
             recovered=lambda: self.said.append(("recovered", "")),
-            begun_anew=lambda text: self.said.append(("anew", text)),
+            lost=lambda text: self.said.append(("lost", text)),
             **{"pause": 0.01, "retry": 0.02, **options},
         )
 
@@ -95,22 +93,14 @@ def test_the_least_recently_used_shape_of_a_client_goes(memory):
     assert memory.read(shape(9, "other")).sizes == sizes(9)
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 9)), max_size=60), st.integers(1, 5))
-def test_recent_shapes_are_those_used_last(uses, limit):
-    recent, order = RecentShapes(limit), []
-    for is_store, number in uses:
-        wanted = stored(shape(number), sizes(number), 0)
-        if is_store:
-            gone = recent.put(wanted)
-            order = [n for n in order if n != number] + [number]
-            assert (gone is not None) == (len(order) > limit)
-            if gone is not None:
-                assert gone.key == shape(order.pop(0)).key
-        else:
-            assert (recent.get(*wanted.id) is not None) == (number in order)
-            if number in order:
-                order = [n for n in order if n != number] + [number]
-        assert [found.key for found in recent] == [shape(n).key for n in order]
+def test_a_search_that_came_again_stays(memory):
+    for _ in range(3):
+        memory.read(shape(1))
+        memory.store(shape(1), sizes(100))
+    for number in range(2, 9):
+        memory.read(shape(number))
+        memory.store(shape(number), sizes(number))
+    assert memory.read(shape(1)).sizes == sizes(100)
 
 
 def test_it_survives_a_restart(tmp_path):
@@ -128,11 +118,62 @@ def test_the_order_of_use_survives_a_restart(tmp_path):
     with closing(Memory(tmp_path, limit=3)) as memory:
         for number in (1, 2, 3):
             memory.store(shape(number), sizes(number))
-        until(lambda: len(on_disk(tmp_path)) == 3)
-        memory.read(shape(1))
     with closing(Memory(tmp_path, limit=3)) as memory:
         memory.store(shape(4), sizes(4))
-    assert sorted(on_disk(tmp_path)) == [1, 3, 4]
+    assert sorted(on_disk(tmp_path)) == [2, 3, 4]
+
+
+@pytest.mark.parametrize("is_stored_again", [False, True])
+def test_what_was_compared_once_stays_after_a_restart(tmp_path, is_stored_again):
+    with closing(Memory(tmp_path, limit=3)) as memory:
+        for number in (1, 2, 3):
+            memory.store(shape(number), sizes(number))
+        until(lambda: len(on_disk(tmp_path)) == 3)
+        memory.read(shape(1))
+        if is_stored_again:
+            memory.store(shape(1), sizes(1))
+    with closing(Memory(tmp_path, limit=3)) as memory:
+        for number in (4, 5, 6):
+            memory.store(shape(number), sizes(4))
+    assert sorted(on_disk(tmp_path)) == [1, 5, 6]
+
+
+def test_an_account_without_sizes_of_its_own_is_measured_by_the_clients_latest(memory):
+    dn, upn, nt = (shape(1, account=account) for account in ("CN=svc,DC=corp", "svc@corp", "CORP\\svc"))
+    memory.store(dn, sizes(100))
+    memory.store(upn, sizes(300))
+    assert [memory.read(each).sizes for each in (dn, upn, nt)] == [sizes(100), sizes(300), sizes(300)]
+    memory.store(dn, sizes(101))
+    assert [memory.read(each).sizes for each in (dn, upn, nt)] == [sizes(101), sizes(300), sizes(101)]
+    memory.store(nt, sizes(7))
+    assert [memory.read(each).sizes for each in (dn, upn, nt)] == [sizes(101), sizes(300), sizes(7)]
+    assert memory.read(shape(1, "other", "svc@corp")) == NOTHING
+
+
+def test_which_account_was_the_latest_survives_a_restart(tmp_path):
+    with closing(Memory(tmp_path)) as memory:
+        memory.store(shape(1, account="one"), sizes(100))
+        memory.store(shape(1, account="other"), sizes(300))
+        memory.read(shape(1, account="one"))
+    with closing(Memory(tmp_path)) as memory:
+        assert memory.read(shape(1, account="third")).sizes == sizes(300)
+        memory.store(shape(1, account="one"), sizes(101))
+    with closing(Memory(tmp_path)) as memory:
+        assert memory.read(shape(1, account="third")).sizes == sizes(101)
+
+
+def test_an_acceptance_that_another_account_made_use_of_is_used_up(tmp_path):
+    with closing(Memory(tmp_path)) as memory:
+        memory.store(shape(1, account="one"), sizes(300))
+        until(lambda: on_disk(tmp_path))
+        with database(tmp_path) as opened:
+            assert opened.accept("mimecast", 1) == 1
+        until(lambda: memory.read(shape(1, account="other")).accepted)
+        memory.store(shape(1, account="other"), sizes(10))
+        assert memory.read(shape(1, account="one")) == Remembered(sizes(300), False)
+        assert memory.read(shape(1, account="other")) == Remembered(sizes(10), False)
+    with database(tmp_path) as opened:
+        assert [found.accepted for found in opened.load()] == [0, 0]
 
 
 def test_the_file_keeps_no_more_than_memory_does(tmp_path):
@@ -143,24 +184,24 @@ def test_the_file_keeps_no_more_than_memory_does(tmp_path):
 
 
 def test_reading_alone_writes_nothing(tmp_path):
-    with closing(Memory(tmp_path)) as memory:
+    with closing(Memory(tmp_path, pause=PATIENCE)) as memory:
         memory.store(shape(1), sizes(1))
-        until(lambda: on_disk(tmp_path))
+        memory._exchange(last=False)
         with database(tmp_path) as other:
             other.load()
             for _ in range(20):
                 memory.read(shape(1))
-                sleep(0.005)
+                memory._exchange(last=False)
             assert not other.changed()
 
 
 def test_the_file_is_for_its_owner_only(tmp_path):
     (tmp_path / FILE_NAME).touch(0o644)
-    with closing(Memory(tmp_path)) as memory:
+    with closing(Memory(tmp_path, pause=PATIENCE)) as memory:
         memory.store(shape(1), sizes(1))
-        until(lambda: on_disk(tmp_path))
+        memory._exchange(last=False)
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
-    assert modes == dict.fromkeys([FILE_NAME, FILE_NAME + "-wal", FILE_NAME + "-shm"], 0o600)
+    assert modes == dict.fromkeys([FILE_NAME, FILE_NAME + "-wal", FILE_NAME + "-shm", WITNESS], 0o600)
 
 
 def test_a_long_description_is_cut(tmp_path):
@@ -372,97 +413,8 @@ def test_threads_may_read_while_others_store(tmp_path):
         ended.set()
         for reader in readers:
             reader.join(PATIENCE)
-        assert wrong == [] and memory.said == []
+        assert wrong == [] and set(memory.kinds) == {"lost"}
     assert len(on_disk(tmp_path)) == 8
-
-
-def spoil_header(path):
-    path.write_bytes(b"no database at all, " * 500)
-
-
-def spoil_page(path):
-    octets = bytearray(path.read_bytes())
-    octets[4096:] = os.urandom(len(octets) - 4096)
-    path.write_bytes(octets)
-
-
-def spoil_by(*statements):
-    def spoil(path):
-        with closing(sqlite3.connect(path)) as connection:
-            for statement in statements:
-                connection.execute(statement)
-            connection.commit()
-
-    return spoil
-
-
-@pytest.mark.parametrize(
-    "spoil, words",
-    [
-        (spoil_header, "is damaged"),
-        (spoil_page, "is damaged"),
-        (lambda path: os.truncate(path, 5000), "is damaged"),
-        (spoil_by("PRAGMA user_version = 2"), "newer version of the gateway (schema 2)"),
-        (spoil_by("PRAGMA user_version = 0"), "is not a database of the gateway"),
-        (spoil_by("ALTER TABLE shapes DROP COLUMN stored"), "is damaged"),
-        (spoil_by("UPDATE shapes SET attributes = '[[1]]'"), "is damaged"),
-        (spoil_by("UPDATE shapes SET entries = -1"), "is damaged"),
-        (spoil_by("UPDATE shapes SET entries = 'many'"), "is damaged"),
-        (spoil_by("UPDATE shapes SET stored = 1e300"), "is damaged"),
-        (spoil_by("UPDATE shapes SET description = CAST(x'ff' AS TEXT)"), "is damaged"),
-    ],
-)
-def test_a_file_that_cannot_be_used_is_moved_aside(tmp_path, spoil, words):
-    with closing(Memory(tmp_path)) as memory:
-        for number in range(40):
-            memory.store(shape(number), sizes(100))
-    spoil(tmp_path / FILE_NAME)
-    spoilt = (tmp_path / FILE_NAME).read_bytes()
-    with pytest.raises(UnusableDatabase), database(tmp_path) as opened:
-        opened.load()
-    with closing(Memory(tmp_path, clock=lambda: 1_767_600_000.25)) as memory:
-        ((kind, text),) = memory.said
-        assert kind == "anew" and words in text and str(tmp_path / FILE_NAME) in text
-        assert "sizes.sqlite3.20260105T080000.250000Z" in text
-        assert memory.read(shape(1)) == NOTHING
-        memory.store(shape(2), sizes(60))
-    assert sorted(on_disk(tmp_path)) == [2]
-    assert (tmp_path / "sizes.sqlite3.20260105T080000.250000Z").read_bytes() == spoilt
-
-
-def test_a_journal_is_moved_with_its_database(tmp_path):
-    path = tmp_path / FILE_NAME
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(FILE_NAME + suffix).write_text("of " + suffix)
-    moved = set_aside(path, 0)
-    assert {found.name: found.read_text() for found in tmp_path.iterdir()} == {
-        moved.name + suffix: "of " + suffix for suffix in ("", "-wal", "-shm")
-    }
-
-
-@pytest.mark.parametrize("harm", ["deleted", "spoilt"])
-def test_a_file_lost_while_it_runs_is_written_again_from_memory(tmp_path, harm):
-    with closing(Memory(tmp_path)) as memory:
-        for number in range(5):
-            memory.store(shape(number), sizes(100 + number))
-        until(lambda: len(on_disk(tmp_path)) == 5)
-        with database(tmp_path) as opened:
-            opened.accept("mimecast", 5)
-        until(lambda: memory.read(shape(4)).accepted)
-        spoilt = tmp_path / "spoilt"
-        spoilt.write_bytes(b"no database " * 1000)
-        for path in tmp_path.glob(FILE_NAME + "-*"):
-            path.unlink()
-        if harm == "deleted":
-            (tmp_path / FILE_NAME).unlink()
-        else:
-            spoilt.replace(tmp_path / FILE_NAME)
-        until(lambda: (tmp_path / FILE_NAME).exists() and (harm == "deleted" or "anew" in memory.kinds))
-        memory.store(shape(1), sizes(99))
-        memory.read(shape(0))
-    found = on_disk(tmp_path)
-    assert {number: kept.sizes.entries for number, kept in found.items()} == {0: 100, 1: 99, 2: 102, 3: 103, 4: 104}
-    assert {number: kept.accepted for number, kept in found.items()} == {0: 5, 1: 0, 2: 5, 3: 5, 4: 5}
 
 
 def test_a_directory_that_is_gone_for_a_while(tmp_path):
@@ -597,8 +549,11 @@ def test_the_file_holds_no_keys_beyond_its_schema(tmp_path):
     with closing(Memory(tmp_path)) as memory:
         memory.store(shape(1), sizes(100))
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
         columns = [row[1] for row in connection.execute("PRAGMA table_info(shapes)")]
         ((attributes,),) = connection.execute("SELECT attributes FROM shapes").fetchall()
-    assert columns == ["client", "key", "description", "entries", "attributes", "stored", "used", "accepted"]
+    assert columns == [
+        *("client", "key", "account", "description", "entries", "attributes"),
+        *("stored", "used", "run", "compared", "accepted"),
+    ]
     assert attributes == '[["mail", 100, 101], ["member", 3, 9000]]'

@@ -1,0 +1,23 @@
+"""Whether state_dir, in which a gateway keeps what outlives it, can be used at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+class StateError(Exception):
+    """state_dir cannot be used; the text begins with `state_dir` and names the directory."""
+
+
+def check_state_dir(state_dir: Path) -> None:
+    """Raises StateError where it is missing, or not writable: a mistake in the set-up, which no waiting mends."""
+    try:
+        is_directory = state_dir.is_dir()
+    except OSError as error:
+        raise StateError(f"state_dir {state_dir}: {error.strerror}") from None
+    if not is_directory:
+        what = "not a directory" if state_dir.exists() else "no such directory"
+        raise StateError(f"state_dir {state_dir}: {what}; make it, owned by the account that the gateway runs as")
+    if not os.access(state_dir, os.R_OK | os.W_OK | os.X_OK):
+        raise StateError(f"state_dir {state_dir}: the account that the gateway runs as cannot write to it")
