@@ -16,10 +16,12 @@ import pytest
 from gateway.ldap import messages as m
 from gateway.ldap.messages import BASE_OBJECT
 from gateway.ldap.results import LDAPResult
-from gateway.observe.audit import audit_object, lost_object, sync_object
+from gateway.observe.audit import audit_object, guard_object, lost_object, sync_object
 from gateway.observe.sync_runs import SyncRun
 from gateway.policy.decision import Mended
+from gateway.policy.lockout import GuardedAccount
 from gateway.relay.audit import AuditRecord
+from gateway.state.guards import GuardChange
 from tests.observe.admin_client import get, samples
 from tests.observe.syslog_server import SyslogServer
 from tests.servers.gateway_process import PATIENCE, ROOT, GatewayProcess, configuration
@@ -184,13 +186,14 @@ def test_what_a_full_disk_cost_is_in_the_audit_once_there_is_room(
 ):
     path = small_disk / "audit.jsonl"
     audit = {"file": str(path), "filter_values": True, "buffer": 2**20}
-    long = f"(objectClass={'x' * 60_000})"
+    # A line of it has nearly as many octets as a line may have.
+    long = f"(objectClass={'x' * 30_000})"
     with GatewayProcess(tmp_path, text(audit)) as running:
         session = open_client(running, *ACCOUNT)
         # What the file takes, what the queue takes, and what is lost.
-        search(session, 40, long)
+        search(session, 80, long)
         lost = until(lambda: samples(running.admin_port)["ldap_gateway_audit_records_lost_total",])
-        assert 10 < lost < 40
+        assert 20 < lost < 80
         for record in records(path):
             assert record["operation"] in ("bind", "search")
         full = path.stat().st_size
@@ -207,7 +210,7 @@ def test_what_a_full_disk_cost_is_in_the_audit_once_there_is_room(
     (told,) = [record for record in found if record["record"] == "lost"]
     assert (told["records"], told["why"]) == (lost, f"{path}: No space left on device")
     searches = [record for record in found if record.get("operation") == "search"]
-    assert len(searches) == 41 - lost
+    assert len(searches) == 81 - lost
     # It stands where they would.
     assert found.index(searches[-1]) > found.index(told) > found.index(searches[-2])
 
@@ -293,7 +296,8 @@ def test_every_field_is_in_the_documentation():
     )  # fmt: skip
     run = SyncRun("c", 0.0, 1.0, 1, 1, 0, 1, 1, {}, True, cut_short=True)
     shown = [audit_object(each, True, 0.0) for each in (whole, replace(whole, operation="bind"))]
-    shown += [sync_object(run), lost_object(1, 0.0, 0.0, "x"), {"shortened": {}}]
+    begun = GuardChange(GuardedAccount("corp", "name:x"), 3, 60.0)
+    shown += [sync_object(run), guard_object(begun, 0.0), lost_object(1, 0.0, 0.0, "x"), {"shortened": {}}]
     section = OPERATIONS.partition("## The audit\n")[2].partition("\n**")[0]
     documented = {name for row in re.findall("^\\| (`.*?) \\|", section, re.M) for name in re.findall("`(.*?)`", row)}
     assert documented == {name for each in shown for name in each}
