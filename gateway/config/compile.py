@@ -15,7 +15,7 @@ from gateway.config.credentials import HEX_ADVICE, CredentialsReader, decoys
 from gateway.config.directories import DirectoryCompiler
 from gateway.config.limits import connection_limits, session_limits
 from gateway.config.lockout_store import lockout_store
-from gateway.config.networks import ListedNetwork, inside_proxies, read_networks, ties
+from gateway.config.networks import ListedNetwork, inside_proxies, read_address, read_networks, ties
 from gateway.config.problems import Problem
 from gateway.config.source import Location, Source
 from gateway.ldap.attribute_types import is_type, split_description
@@ -135,10 +135,10 @@ class Compiler:
 
     def _admin(self, text: str) -> tuple[str, int] | None:
         location = ("admin", "address")
-        address = self._address(location, text)
-        if address is not None and not ip_address(address[0]).is_loopback:
+        found = self._address(location, text)
+        if found is not None and not read_address(found[0]).is_loopback:
             self._problem(location, "the admin pages are for this host: a loopback address is expected")
-        return address
+        return found
 
     def _audit(self, audit: models.Audit) -> AuditSettings:
         settings, problems = audit_settings(audit, self._directory)
@@ -150,11 +150,11 @@ class Compiler:
         return settings
 
     def _listener(self, location: Location, listener: models.Listener) -> ListenerSettings | None:
-        address = self._address((*location, "address"), listener.address)
+        found = self._address((*location, "address"), listener.address)
         certificate, key = self._pair(location, listener)
-        if address is None:
+        if found is None:
             return None
-        return ListenerSettings(*address, certificate, key, StartTls(listener.starttls))
+        return ListenerSettings(*found, certificate, key, StartTls(listener.starttls))
 
     def _pair(self, location: Location, pair: models.Listener | models.ClientCertificate) -> tuple[Path, Path]:
         """The paths of a certificate and its private key, checked."""

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from gateway.net.reactor import Reactor
 from gateway.net.settings import ClientSettings, ListenerSettings, StartTls
+from gateway.net.sources import parse_source
 from gateway.probe.findings import Section
 from gateway.probe.handshake import Handshake, NoConnection, NoHandshake, look
 
@@ -102,5 +103,5 @@ def _loopback(host: str) -> str:
 
 
 def _is_source(host: str, clients: Sequence[ClientSettings]) -> bool:
-    address = ip_address(host)
+    address = parse_source(host)
     return any(address in network for client in clients for network in client.sources)

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_network
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Final, Protocol, TypeVar
@@ -18,6 +17,7 @@ from gateway.config.certificates import check_pair, read_certificates
 from gateway.config.directories import server_settings
 from gateway.config.draft import Draft, attributes_of, draft_text
 from gateway.config.load import load_configuration
+from gateway.config.networks import read_network
 from gateway.config.problems import ConfigurationError
 from gateway.demo.certificates import make_certificates
 from gateway.ldap.dn import DN, parse
@@ -353,7 +353,7 @@ def _parts(text: str) -> list[str]:
 
 
 def _networks(text: str) -> tuple[str, ...]:
-    return tuple(str(ip_network(each)) for each in _parts(text))
+    return tuple(str(read_network(each)) for each in _parts(text))
 
 
 def _account(text: str) -> str:
