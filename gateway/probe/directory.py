@@ -52,15 +52,16 @@ def check_contexts(section: Section, dse: RootDse, configured: Iterable[DN]) -> 
         section.skipped("the server does not name its naming contexts", "naming contexts")
         return
     for name in configured:
+        said = str(name) or "the root"
         if any(name.same(each) for each in there):
-            section.ok("naming contexts", f"{name} is one of the server's")
+            section.ok("naming contexts", f"{said} is one of the server's")
         elif any(name.is_inside(each) for each in there):
-            section.ok("naming contexts", f"{name} lies in one of the server's")
+            section.ok("naming contexts", f"{said} lies in one of the server's")
         else:
             section.failed(
                 "naming contexts",
-                f"{name} is none of the server's",
-                f"the server has: {'  '.join(str(each) for each in there[:4])}",
+                f"{said} is none of the server's",
+                f"the server has: {'  '.join(str(each) or 'the root' for each in there[:4])}",
             )
 
 

@@ -130,8 +130,12 @@ class Setup:
             sync_accounts=tuple(dict.fromkeys(each for each in (account, found.account_dn) if each)),
             base_dns=tuple(map(str, bases)),
             login_base_dns=tuple(map(str, bases)) if login else (),
-            login_domains=_domains(account, found) if login else (),
-            attributes=attributes_of(None if found.schema is None else found.schema.knows, found.is_active_directory),
+            # Whom Domino bound as name@domain cannot be asked.
+            login_domains=_domains(account, found) if login and not found.is_domino else (),
+            attributes=attributes_of(
+                None if found.schema is None else found.schema.knows, found.is_active_directory, found.is_domino
+            ),
+            is_domino=found.is_domino,
         )
         return self._write(draft, pair, work / "ca.pem")
 
@@ -371,7 +375,8 @@ def _certificate(text: str) -> Path | None:
 
 def _container(text: str, containers: Sequence[Container]) -> DN:
     """The container that is meant, whatever its escapes are. Raises SetupError."""
-    readings = KnownNames(each.dn for each in containers).readings(text)
+    # An empty name is the root.
+    readings = KnownNames(each.dn for each in containers).readings(text) if text.strip() else (parse(""),)
     if not readings:
         parsed = _problem(text)
         raise SetupError(f"--base: {text}: {parsed}")
@@ -380,7 +385,7 @@ def _container(text: str, containers: Sequence[Container]) -> DN:
         return meant[0]
     if meant:
         raise SetupError(f"--base: {text} may be {' or '.join(map(str, meant))}")
-    raise SetupError(f"--base: {text}: no container of that name has people, groups or contacts in it")
+    raise SetupError(f"--base: {text or 'the root'}: no container of that name has people, groups or contacts in it")
 
 
 def _problem(text: str) -> str:
