@@ -35,6 +35,7 @@ from gateway.net.settings import (
 from gateway.net.shared_addresses import shared_addresses, warning_if_shared
 from gateway.policy.bind_name import read_bind_name
 from gateway.policy.lockout import LockoutSettings
+from gateway.policy.rootdse import root_dse_problem
 from gateway.policy.settings import BaseAbove, ClientPolicy, Mode, Paging, WhenDenied
 from gateway.policy.shrink import ShrinkMode, ShrinkSettings
 
@@ -205,6 +206,7 @@ class Compiler:
             for i, attribute in enumerate(names):
                 if not is_type(attribute):
                     self._problem((*at, key, i), _attribute_advice(attribute))
+        self._check_root_dse((*at, "root_dse"), client.root_dse)
         for i, oid in enumerate(client.controls):
             if not is_oid(oid):
                 self._problem((*at, "controls", i), "an OID like 1.2.840.113556.1.4.319 is expected")
@@ -241,6 +243,8 @@ class Compiler:
             page_size=file.directories[client.directory].page_size,
             expand_ranges=client.expand_ranges,
             mending=client.mending,
+            root_dse=tuple(client.root_dse),
+            subschema=self._subschema((*at, "subschema"), client.subschema, excluded),
             referral_hosts=self._referral_hosts(at, client),
             shrink=ShrinkSettings(
                 ShrinkMode(client.shrink_guard.mode), client.shrink_guard.keep_at_least, client.shrink_guard.minimum
@@ -256,6 +260,18 @@ class Compiler:
         listeners = self._listeners_of(at, client, file)
         certificate = self._required_certificate((*at, "required_certificate"), client.required_certificate)
         return ClientSettings(policy, networks, directory, listeners, client.sync_gap, certificate)
+
+    def _check_root_dse(self, location: Location, names: list[str]) -> None:
+        for i, name in enumerate(names):
+            problem = root_dse_problem(name) if is_type(name) else _attribute_advice(name)
+            if problem is not None:
+                self._problem((*location, i), problem)
+
+    def _subschema(self, location: Location, text: str | None, excluded: tuple[DN, ...]) -> DN | None:
+        found = None if text is None else self._parsed(location, text, parse)
+        if found is not None and any(found.is_inside_loosely(each) for each in excluded):
+            self._problem(location, "inside excluded_base_dns")
+        return found
 
     def _required_certificate(
         self, at: Location, wanted: models.RequiredCertificate | None

@@ -208,6 +208,8 @@ class Client(Model):
     expand_ranges: bool = True
     # YAML 1.1 reads an unquoted `on` as true; pydantic reads "on" so.
     mending: bool = True
+    root_dse: list[str] = []
+    subschema: Annotated[str, Field(min_length=1)] | None = None
     referrals: Literal["drop", "pass"] = "drop"
     referral_hosts: list[str] = []
     shrink_guard: ShrinkGuard = ShrinkGuard()

@@ -103,10 +103,24 @@ class AncestorPlan:
 
 @dataclass(frozen=True, slots=True)
 class RootDsePlan:
-    """The gateway answers by itself with this entry; None where the filter does not match it."""
+    """The gateway answers by itself with this entry; None where the filter does not match it.
+
+    more: asks the server for what root_dse lists besides, for a session that may search; None where nothing of that is
+    wanted. held_back: attributes that nobody gets here.
+    """
 
     entry: SearchResultEntry | None
     held_back: tuple[str, ...] = ()
+    more: SearchRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubschemaPlan:
+    """The entry with the directory's schema, read by itself."""
+
+    request: SearchRequest
+    held_back: tuple[str, ...] = ()
+    mended: tuple[Mended, ...] = ()
 
 
 class AccountKind(StrEnum):

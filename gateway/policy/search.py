@@ -10,7 +10,7 @@ from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults, paged_re
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.filters import And
 from gateway.ldap.messages import BASE_OBJECT, NO_ATTRIBUTES, SearchRequest
-from gateway.policy.decision import AncestorPlan, Mended, Refuse, RootDsePlan, SearchPlan
+from gateway.policy.decision import AncestorPlan, Mended, Refuse, RootDsePlan, SearchPlan, SubschemaPlan
 from gateway.policy.dn_values import DNValues
 from gateway.policy.filter_findings import FilterRefused, Noted
 from gateway.policy.mending import Budget, known_names
@@ -22,6 +22,7 @@ from gateway.policy.search_base import BaseJudge, SearchBase
 from gateway.policy.search_filter import FilterJudge
 from gateway.policy.search_refusal import refuse_search
 from gateway.policy.settings import ClientPolicy, Mode, Paging, WhenDenied
+from gateway.policy.subschema import decide_subschema
 
 
 @final
@@ -67,7 +68,7 @@ class SearchJudge:
 
     def decide(
         self, request: SearchRequest, controls: tuple[Control, ...], budget: Budget | None = None
-    ) -> SearchPlan | AncestorPlan | RootDsePlan | Refuse:
+    ) -> SearchPlan | AncestorPlan | RootDsePlan | SubschemaPlan | Refuse:
         """The plan for a search by a sync account, or for the root DSE by anybody. budget: for reading names that lack
         their escapes; None for any."""
         kept = self._controls(controls)
@@ -75,6 +76,10 @@ class SearchJudge:
             return kept
         if is_root_dse(request):
             return answer_root_dse(self._policy, request)
+        if self._policy.subschema is not None:
+            schema = decide_subschema(self._policy, request)
+            if schema is not None:
+                return schema
         base = self._bases.decide(request.base, budget)
         if isinstance(base, Refuse):
             return base

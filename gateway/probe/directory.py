@@ -41,6 +41,8 @@ async def check_directory(
     else:
         check_clock(section, dse.current_time, asked)
     await _check_schema(section, connection, dse, policy)
+    if policy.subschema is not None:
+        check_subschema(section, dse, policy.subschema)
     await _check_paging(section, connection, dse, policy)
     await check_lockout(section, connection, dse, policy.directory, worst_case)
     return dse
@@ -83,6 +85,16 @@ async def _check_schema(section: Section, connection: Connection, dse: RootDse, 
         return
     own = tuple(name for name in policy.filter_attributes if name not in DEFAULT_FILTER_ATTRIBUTES)
     check_attributes(section, schema, (*policy.attributes, *own))
+
+
+def check_subschema(section: Section, dse: RootDse, configured: DN) -> None:
+    there = _parsed(dse.subschema) if dse.subschema else None
+    if there is None:
+        section.skipped("the server does not name its schema's entry", "subschema")
+    elif there.same(configured):
+        section.ok("subschema", f"{configured} is the entry with the server's schema")
+    else:
+        section.failed("subschema", f"{configured} is not the server's", f'write "{there}"')
 
 
 def check_attributes(section: Section, schema: Schema, configured: tuple[str, ...]) -> None:
