@@ -104,7 +104,11 @@ def _plan(decision: Any) -> dict[str, Any]:
     from gateway.policy.decision import RootDsePlan
 
     if isinstance(decision, RootDsePlan):
-        return {"decision": "permit", "sent": "nothing: the gateway answers the root DSE by itself"}
+        said: dict[str, Any] = {"decision": "permit", "sent": "nothing: the gateway answers the root DSE by itself"}
+        if decision.entry is not None and decision.more is not None:
+            said["sent"] = "a read of the server's root DSE, for whoever may search; the rest is the gateway's own"
+            said["forwarded"] = list(decision.more.attributes)
+        return said | {"held back": list(decision.held_back)}
     said = {"decision": "permit", **_sent(decision)}
     if decision.mended:
         said["mended"] = [asdict(name) for name in decision.mended]
@@ -114,7 +118,7 @@ def _plan(decision: Any) -> dict[str, Any]:
 def _sent(decision: Any) -> dict[str, Any]:
     from gateway.ldap.filter_text import filter_text
     from gateway.ldap.messages import SCOPE_NAMES
-    from gateway.policy.decision import AncestorPlan, BindPlan
+    from gateway.policy.decision import AncestorPlan, BindPlan, SubschemaPlan
     from gateway.policy.reasons import Reason
 
     if isinstance(decision, BindPlan):
@@ -126,6 +130,9 @@ def _sent(decision: Any) -> dict[str, Any]:
     if isinstance(decision, AncestorPlan):
         sent = f"the entry {decision.request.base} by itself; the client gets its DN and objectClass"
         return {"sent": sent, "held back": list(decision.held_back)}
+    if isinstance(decision, SubschemaPlan):
+        sent = f"the entry {decision.request.base} by itself, which has the directory's schema"
+        return {"sent": sent, "forwarded": list(decision.request.attributes), "held back": list(decision.held_back)}
     request = decision.parts[0]
     said = {
         "base": [part.base for part in decision.parts] if decision.narrowed else request.base,

@@ -15,7 +15,7 @@ from gateway.config.credentials import HEX_ADVICE, CredentialsReader, decoys
 from gateway.config.directories import DirectoryCompiler
 from gateway.config.limits import connection_limits, session_limits
 from gateway.config.lockout_store import lockout_store
-from gateway.config.networks import ListedNetwork, inside_proxies, read_networks, ties
+from gateway.config.networks import ListedNetwork, inside_proxies, read_address, read_networks, ties
 from gateway.config.problems import Problem
 from gateway.config.source import Location, Source
 from gateway.ldap.attribute_types import is_type, split_description
@@ -36,6 +36,7 @@ from gateway.net.shared_addresses import shared_addresses, warning_if_shared
 from gateway.policy.bind_name import read_bind_name
 from gateway.policy.controls import UNDERSTOOD, why_not_understood
 from gateway.policy.lockout import LockoutSettings
+from gateway.policy.rootdse import root_dse_problem
 from gateway.policy.settings import BaseAbove, ClientPolicy, Mode, Paging, WhenDenied
 from gateway.policy.shrink import ShrinkMode, ShrinkSettings
 
@@ -136,10 +137,10 @@ class Compiler:
 
     def _admin(self, text: str) -> tuple[str, int] | None:
         location = ("admin", "address")
-        address = self._address(location, text)
-        if address is not None and not ip_address(address[0]).is_loopback:
+        found = self._address(location, text)
+        if found is not None and not read_address(found[0]).is_loopback:
             self._problem(location, "the admin pages are for this host: a loopback address is expected")
-        return address
+        return found
 
     def _audit(self, audit: models.Audit) -> AuditSettings:
         settings, problems = audit_settings(audit, self._directory)
@@ -151,11 +152,11 @@ class Compiler:
         return settings
 
     def _listener(self, location: Location, listener: models.Listener) -> ListenerSettings | None:
-        address = self._address((*location, "address"), listener.address)
+        found = self._address((*location, "address"), listener.address)
         certificate, key = self._pair(location, listener)
-        if address is None:
+        if found is None:
             return None
-        return ListenerSettings(*address, certificate, key, StartTls(listener.starttls))
+        return ListenerSettings(*found, certificate, key, StartTls(listener.starttls))
 
     def _pair(self, location: Location, pair: models.Listener | models.ClientCertificate) -> tuple[Path, Path]:
         """The paths of a certificate and its private key, checked."""
@@ -206,6 +207,7 @@ class Compiler:
             for i, attribute in enumerate(names):
                 if not is_type(attribute):
                     self._problem((*at, key, i), _attribute_advice(attribute))
+        self._check_root_dse((*at, "root_dse"), client.root_dse)
         for i, oid in enumerate(client.controls):
             if not is_oid(oid):
                 self._problem((*at, "controls", i), "an OID like 1.2.840.113556.1.4.319 is expected")
@@ -244,6 +246,8 @@ class Compiler:
             page_size=file.directories[client.directory].page_size,
             expand_ranges=client.expand_ranges,
             mending=client.mending,
+            root_dse=tuple(client.root_dse),
+            subschema=self._subschema((*at, "subschema"), client.subschema, excluded),
             referral_hosts=self._referral_hosts(at, client),
             shrink=ShrinkSettings(
                 ShrinkMode(client.shrink_guard.mode), client.shrink_guard.keep_at_least, client.shrink_guard.minimum
@@ -259,6 +263,18 @@ class Compiler:
         listeners = self._listeners_of(at, client, file)
         certificate = self._required_certificate((*at, "required_certificate"), client.required_certificate)
         return ClientSettings(policy, networks, directory, listeners, client.sync_gap, certificate)
+
+    def _check_root_dse(self, location: Location, names: list[str]) -> None:
+        for i, name in enumerate(names):
+            problem = root_dse_problem(name) if is_type(name) else _attribute_advice(name)
+            if problem is not None:
+                self._problem((*location, i), problem)
+
+    def _subschema(self, location: Location, text: str | None, excluded: tuple[DN, ...]) -> DN | None:
+        found = None if text is None else self._parsed(location, text, parse)
+        if found is not None and any(found.is_inside_loosely(each) for each in excluded):
+            self._problem(location, "inside excluded_base_dns")
+        return found
 
     def _required_certificate(
         self, at: Location, wanted: models.RequiredCertificate | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 
 from gateway.config import models
 from gateway.config.certificates import CertificateProblem, read_certificates
+from gateway.config.networks import read_address
 from gateway.config.secrets import SecretReader
 from gateway.config.source import Location
 from gateway.net.settings import (
@@ -148,6 +150,10 @@ def server_settings(url: str, server_name: str | None) -> ServerSettings:
 def _name_in_certificate(name: str) -> str:
     """Certificates have names without the dot at the end (RFC 5280 4.2.1.6). Raises ValueError for what is none."""
     name = name.removesuffix(".")
+    with suppress(ValueError):
+        # An IPv4-mapped address is in a certificate as the IPv4 address that it is.
+        if ":" in name and isinstance(found := read_address(name), IPv4Address):
+            return str(found)
     try:
         # As ssl does it, and refuses to, when it comes to a connection.
         name.encode("idna")

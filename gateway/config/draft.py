@@ -28,6 +28,16 @@ ATTRIBUTE_GROUPS: Final = (
         ("title", "department", "company", "telephoneNumber"),
     ),
 )
+# conf/domino.yaml says what they are.
+DOMINO_GROUPS: Final = (
+    ("Without these there is no sync: what an entry is, and its addresses.", ("objectClass", "mail", "mailAddress")),
+    ("The short name, under LDAP's name for it and Domino's.", ("uid", "shortName")),
+    ('"Foreign directory sync allowed" (1 or 0), for the service\'s option to honour it.', ("availableForDirSync",)),
+    ("Who is in a group.", ("member",)),
+    ("Names, for policies and signatures.", ("cn", "displayName", "givenName", "sn")),
+    ("Liked by signatures; leave out what need not go outside.", ("title", "telephoneNumber")),
+)
+DOMINO_FILTER: Final = "(|(objectClass=dominoPerson)(objectClass=dominoGroup))"
 # Active Directory's schema has these, and nothing in them.
 _NOT_IN_ACTIVE_DIRECTORY: Final = frozenset({"entryUUID", "uid", "uniqueMember", "memberUid"})
 _ONLY_IN_ACTIVE_DIRECTORY: Final = frozenset(
@@ -38,7 +48,8 @@ _ONLY_IN_ACTIVE_DIRECTORY: Final = frozenset(
 @dataclass(frozen=True, slots=True)
 class Draft:
     """Texts as they stand in the file. servers: URL and server_name, "" for the URL's host. test_pair: certificate and
-    private_key were made for trying things out. attributes: comment and names, as attributes_of gives them."""
+    private_key were made for trying things out. attributes: comment and names, as attributes_of gives them. is_domino:
+    whether only its people and groups are wanted of all that its root has."""
 
     listen: str
     certificate: str
@@ -56,12 +67,16 @@ class Draft:
     login_base_dns: tuple[str, ...]
     login_domains: tuple[str, ...]
     attributes: tuple[tuple[str, tuple[str, ...]], ...]
+    is_domino: bool = False
 
 
 def attributes_of(
-    knows: Callable[[str], bool] | None, is_active_directory: bool
+    knows: Callable[[str], bool] | None, is_active_directory: bool, is_domino: bool = False
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """knows: whether the directory's schema has a name; None where the schema cannot be read."""
+    """knows: whether the directory's schema has a name; None where the schema cannot be read. Of Domino it is not
+    asked: its schema has names of its own for some of these."""
+    if is_domino:
+        return DOMINO_GROUPS
     left_out = _NOT_IN_ACTIVE_DIRECTORY if is_active_directory else frozenset[str]()
     if knows is None:
         left_out = left_out or _ONLY_IN_ACTIVE_DIRECTORY
@@ -115,6 +130,12 @@ def _lines(draft: Draft) -> Iterable[str]:
         if draft.login_domains:
             yield "    # For DOMAIN\\name add the short name of the domain, such as CORP."
             yield from _list("login_domains", draft.login_domains)
+    if draft.is_domino:
+        yield "    # Of everything below the root only people and groups: servers and mail-in databases stay inside."
+        yield f"    required_filter: {_quoted(DOMINO_FILTER)}"
+        yield "    # Domino knows nothing of Active Directory's, the default."
+        yield "    filter_attributes: []"
+        yield "    matching_rules: []"
     yield "    attributes:"
     for comment, names in draft.attributes:
         yield f"      # {comment}"

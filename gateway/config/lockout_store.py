@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from gateway.config import models
 from gateway.config.certificates import CertificateProblem, read_certificates
+from gateway.config.networks import read_address
 from gateway.config.secrets import SecretReader
 from gateway.config.source import Location
 from gateway.state.redis_settings import REDIS_PORT, RedisSettings
@@ -95,6 +95,6 @@ def _password(octets: bytes) -> str:
 
 def _is_loopback(host: str) -> bool:
     try:
-        return ip_address(host).is_loopback
+        return read_address(host).is_loopback
     except ValueError:
         return host == "localhost"

@@ -10,9 +10,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from gateway.config.admin import ADMIN_ADDRESS
+from gateway.config.networks import read_network
 from gateway.ldap.filters import FilterLimits
 from gateway.ldap.messages import RequestLimits
-from gateway.net.settings import DEFAULT_SYNC_GAP, AuditSettings, ConnectionLimits, HealthSettings
+from gateway.net.settings import DEFAULT_SYNC_GAP, AuditSettings, ConnectionLimits, HealthSettings, Network
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import (
     DEFAULT_CONTROLS,
@@ -33,8 +34,26 @@ _AUDIT = AuditSettings()
 _SHRINK = ShrinkSettings()
 _LOCKOUT = LockoutSettings()
 
-Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+
+def _number(value: Any) -> Any:
+    # pydantic takes true for 1, and YAML 1.1 on and yes for true.
+    if isinstance(value, bool):
+        raise PydanticCustomError("number", "a number is expected")
+    return value
+
+
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False), BeforeValidator(_number)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)]
+
+
+def _network(value: Any) -> Network:
+    if not isinstance(value, str):
+        # pydantic would take a number for an address.
+        raise PydanticCustomError("network_type", "a text is expected")
+    try:
+        return read_network(value)
+    except ValueError as error:
+        raise PydanticCustomError("network", "{said}", {"said": str(error)}) from None
 
 
 def _percentage(value: Any) -> int:
@@ -68,6 +87,7 @@ def _duration(value: Any) -> float:
 
 Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0, le=7 * 86_400, allow_inf_nan=False)]
 Percentage = Annotated[int, BeforeValidator(_percentage)]
+ListedNetwork = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 
 
 class Model(BaseModel):
@@ -162,7 +182,7 @@ class Credentials(Model):
 
 
 class Client(Model):
-    sources: list[IPv4Network | IPv6Network] = []
+    sources: list[ListedNetwork] = []
     sources_file: Annotated[str, Field(min_length=1)] | None = None
     directory: str
     required_certificate: RequiredCertificate | None = None
@@ -188,6 +208,8 @@ class Client(Model):
     expand_ranges: bool = True
     # YAML 1.1 reads an unquoted `on` as true; pydantic reads "on" so.
     mending: bool = True
+    root_dse: list[str] = []
+    subschema: Annotated[str, Field(min_length=1)] | None = None
     referrals: Literal["drop", "pass"] = "drop"
     referral_hosts: list[str] = []
     shrink_guard: ShrinkGuard = ShrinkGuard()
@@ -216,7 +238,9 @@ class Limits(Model):
     message: Seconds = _SESSION.message
     unbound: Seconds = _SESSION.unbound
     idle: Seconds = _SESSION.idle
-    refusal_floor: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = _SESSION.refusal_floor
+    refusal_floor: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False), BeforeValidator(_number)] = (
+        _SESSION.refusal_floor
+    )
     bind: Seconds = _SESSION.bind
     silence: Seconds = _SESSION.silence
     search: Seconds = _SESSION.search
@@ -256,10 +280,10 @@ class File(Model):
     listeners: Annotated[list[Listener], Field(min_length=1)]
     directories: Annotated[dict[str, Directory], Field(min_length=1)]
     clients: Annotated[dict[str, Client], Field(min_length=1)]
-    trusted_proxies: list[IPv4Network | IPv6Network] = []
+    trusted_proxies: list[ListedNetwork] = []
     limits: Limits = Limits()
     audit: Audit = Audit()
     admin: Admin | None = Admin()
-    drain_timeout: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 30
+    drain_timeout: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False), BeforeValidator(_number)] = 30
     state_dir: Annotated[str, Field(min_length=1)] | None = None
     lockout_store: str | LockoutStore = "memory"

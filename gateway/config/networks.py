@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
+from typing import Final
 
 from gateway.config.problems import Problem
 from gateway.net.settings import ClientSettings, Network
 
 MAX_OCTETS = 1024 * 1024
+
+# Of ::ffff:0:0/96.
+_MAPPED_BITS: Final = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,27 @@ class ListedNetwork:
 
     def problem(self, message: str) -> Problem:
         return Problem(self.file, self.line, self.path, message)
+
+
+def read_address(text: str) -> IPv4Address | IPv6Address:
+    """An IPv4-mapped one (RFC 4291 2.5.5.2) is its IPv4 address: that is what peers are compared as (net/sources.py).
+    Raises ValueError."""
+    found = ip_address(text)
+    return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
+
+
+def read_network(text: str) -> Network:
+    """A network, or an address by itself; IPv4-mapped ones as IPv4. Raises ValueError, whose text says what is
+    expected."""
+    try:
+        found = ip_network(text)
+    except ValueError:
+        advice = "a network like 198.51.100.0/24 or an address is expected, without host bits"
+        raise ValueError(advice) from None
+    mapped = found.network_address.ipv4_mapped if isinstance(found, IPv6Network) else None
+    if mapped is None or found.prefixlen < _MAPPED_BITS:
+        return found
+    return IPv4Network((mapped, found.prefixlen - _MAPPED_BITS))
 
 
 def read_networks(path: Path, key: str) -> tuple[list[ListedNetwork], list[Problem]]:
@@ -42,10 +67,9 @@ def read_networks(path: Path, key: str) -> tuple[list[ListedNetwork], list[Probl
         if not text:
             continue
         try:
-            found.append(ListedNetwork(ip_network(text), file, number, key))
-        except ValueError:
-            advice = "a network like 198.51.100.0/24 or an address is expected, without host bits"
-            problems.append(Problem(file, number, key, advice))
+            found.append(ListedNetwork(read_network(text), file, number, key))
+        except ValueError as error:
+            problems.append(Problem(file, number, key, str(error)))
     if not found and not problems:
         problems.append(Problem(file, 0, key, "no network in it"))
     return found, problems

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import yaml
 
@@ -14,13 +16,35 @@ MAX_OCTETS = 1024 * 1024
 Location: TypeAlias = tuple[str | int, ...]
 
 
+# As everybody reads it. YAML 1.1 has octal, hexadecimal and binary numbers too, and such to the base of 60.
+_DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9_]*|[0-9]*\.[0-9]*([eE][-+]?[0-9]+)?|\.(inf|nan))", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Misread:
+    """What YAML takes for another thing than people do: 2001:10:20:30:40:50:10:20 for a number to the base of 60, 010
+    for 8, 2001-10-20 for a date. No key accepts it. text: as it is written. reading: what YAML takes it for, in words.
+    """
+
+    text: str
+    reading: str
+
+
 class Source:
     """A read file: data as plain values, and the line of every key and item."""
 
-    def __init__(self, file: str, data: Any, lines: dict[Location, int]) -> None:
+    def __init__(
+        self, file: str, data: Any, lines: dict[Location, int], unquoted: dict[Location, Misread] | None = None
+    ) -> None:
+        """unquoted: each value that YAML took for something else than a text."""
         self.file = file
         self.data = data
         self._lines = lines
+        self._unquoted = unquoted or {}
+
+    def unquoted(self, location: Location) -> Misread | None:
+        """How the value is written, and what YAML takes it for; None where it is a text or no single value."""
+        return self._unquoted.get(location)
 
     def line(self, location: Location) -> int:
         """The line of a location, or of the nearest thing around it that exists."""
@@ -58,7 +82,7 @@ def read_source(path: Path) -> Source:
     data = reader.read(node, ())
     if reader.problems:
         raise ConfigurationError(reader.problems)
-    return Source(file, data, reader.lines)
+    return Source(file, data, reader.lines, reader.unquoted)
 
 
 def _hint(error: yaml.MarkedYAMLError) -> str:
@@ -70,9 +94,18 @@ def _hint(error: yaml.MarkedYAMLError) -> str:
     return ""
 
 
+def _reading(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"the number {value}" if isinstance(value, int | float) else "a date or other data"
+
+
 class _NodeReader:
     def __init__(self, file: str) -> None:
         self.lines: dict[Location, int] = {}
+        self.unquoted: dict[Location, Misread] = {}
         self.problems: list[Problem] = []
         self._file = file
         self._seen: set[int] = set()
@@ -91,10 +124,18 @@ class _NodeReader:
         if isinstance(node, yaml.SequenceNode):
             return [self.read(item, (*location, i)) for i, item in enumerate(node.value)]
         try:
-            return self._scalars.construct_object(node)
+            value = self._scalars.construct_object(node)
         except (yaml.YAMLError, ValueError):
             self._add(line, location, "a value that YAML cannot read; put it in double quotes")
             return None
+        return value if isinstance(value, str) else self._not_text(value, str(node.value), location)
+
+    def _not_text(self, value: Any, text: str, location: Location) -> Any:
+        self.unquoted[location] = unquoted = Misread(text, _reading(value))
+        if value is None or isinstance(value, bool):
+            return value
+        is_number = isinstance(value, int | float) and _DECIMAL.fullmatch(text) is not None
+        return value if is_number else unquoted
 
     def _mapping(self, node: yaml.MappingNode, location: Location) -> dict[str, Any]:
         found: dict[str, Any] = {}

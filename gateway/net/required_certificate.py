@@ -7,12 +7,12 @@ the context of such a client requires it. What is left is whose certificate it i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
 
 from gateway.ldap.dn import DN, DNError, parse
+from gateway.net.sources import parse_source
 
 # The kinds of subject alternative names (RFC 5280 4.2.1.6) that can be listed, as OpenSSL writes them.
 KINDS = ("DNS", "email", "URI", "IP")
@@ -66,7 +66,7 @@ def fold_alt_name(name: str) -> str:
     if kind not in KINDS or not value:
         raise ValueError(f"a name with its kind is expected, like DNS:sync.example.com; kinds: {', '.join(KINDS)}")
     if kind == "IP":
-        return f"IP:{ip_address(value)}"
+        return f"IP:{parse_source(value)}"
     return f"DNS:{value.lower()}" if kind == "DNS" else name
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from gateway.net.settings import Network
+if TYPE_CHECKING:
+    from gateway.net.settings import Network
 
 Client = TypeVar("Client")
 

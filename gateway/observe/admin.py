@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from gateway.compilation import compilation
+from gateway.observe.admin_host import is_own_host
 from gateway.observe.ledger import Ledger
 from gateway.observe.readiness import not_ready, notes
+
+_WRONG_HOST: Final = (
+    b"These pages are for this host only, and the request names another one in its Host header. Ask for them as "
+    b"http://127.0.0.1 or http://localhost with the port; a proxy before them has to send such a Host.\n"
+)
 
 
 def admin_site(ledger: Ledger) -> Site:
@@ -34,6 +40,13 @@ def admin_site(ledger: Ledger) -> Site:
 
 
 class _QuietSite(Site):
+    def getResourceFor(self, request: Any) -> Any:
+        """Whatever is asked for, and however."""
+        hosts = request.requestHeaders.getRawHeaders(b"host", [])
+        if not is_own_host(hosts, is_http_1_1=request.clientproto != b"HTTP/1.0"):
+            return _OtherHost()
+        return Site.getResourceFor(self, request)
+
     def log(self, request: Any) -> None:
         """The audit has what matters; who asked for these pages does not."""
 
@@ -44,6 +57,18 @@ class _Page(Resource):
     def __init__(self, ledger: Ledger) -> None:
         Resource.__init__(self)
         self._ledger = ledger
+
+
+class _OtherHost(Resource):
+    """For a request that names another host, whoever that is: nothing of it is repeated, nothing else told."""
+
+    isLeaf = True
+
+    def render(self, request: Request) -> bytes:
+        # RFC 9110 15.5.20: Misdirected Request.
+        request.setResponseCode(421, b"Misdirected Request")
+        request.setHeader("content-type", "text/plain; charset=utf-8")
+        return _WRONG_HOST
 
 
 class _Health(_Page):

@@ -43,19 +43,24 @@ encode: Final = JSONEncoder(ensure_ascii=False, check_circular=False).encode
 # Words of the text format that stand without quotes.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.:;/@*?+~%$!-]+")
 
+# Octets of a line where the output sets no limit of its own. A usual search has 650, one with 2,000 elements in its
+# filter some 25,000. A request of limits.message_before_bind that has nothing but names of control characters would
+# have 1.5 million, for each of them is six characters in JSON.
+MOST_OCTETS: Final = 32_768
+
 # Fields that are never shortened: what a record is about.
 _WHOLE: Final = frozenset({"time", "record", "operation", "decision", "reason", "result", "code"})
 
 
-def audit_line(shown: dict[str, Any], form: AuditFormat, time: float, most: int | None = None) -> AuditLine:
-    """shown: a record as JSON values. most: octets that a line may have, at least 1,500; None for any number.
+def audit_line(shown: dict[str, Any], form: AuditFormat, time: float, most: int = MOST_OCTETS) -> AuditLine:
+    """shown: a record as JSON values. most: octets that a line may have, at least 1,500.
 
     A record with more has its longest values shortened, and tells so in `shortened`: their names with the number of
     characters or items that they had.
     """
     write = json_text if form is AuditFormat.json else plain_text
     octets = octets_of(write(shown))
-    if most is not None and len(octets) > most:
+    if len(octets) > most:
         octets = _shortened(shown, write, most)
     return AuditLine(octets, shown["operation"] if "operation" in shown else shown["record"], severity(shown), time)
 

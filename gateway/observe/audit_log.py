@@ -12,7 +12,7 @@ from twisted.logger import LogLevel
 from gateway.net.settings import AuditSettings
 from gateway.observe.audit import guard_object, lost_object, sync_object
 from gateway.observe.audit_health import AuditHealth
-from gateway.observe.audit_line import AuditLine, audit_line
+from gateway.observe.audit_line import MOST_OCTETS, AuditLine, audit_line
 from gateway.observe.audit_output import FileOutput, Output, StandardOutput
 from gateway.observe.audit_writer import RETRY_PAUSE, AuditWriter, Loss
 from gateway.observe.record_line import record_line
@@ -116,8 +116,8 @@ def _open(settings: AuditSettings) -> Output:
         raise AuditError(f"audit.file {settings.file}: {error.strerror}") from None
 
 
-def _most(settings: AuditSettings) -> int | None:
+def _most(settings: AuditSettings) -> int:
     """Octets that a line may have."""
     if settings.syslog is None:
-        return None
+        return MOST_OCTETS
     return settings.syslog.message_octets - SyslogHeader(settings.syslog.facility).most

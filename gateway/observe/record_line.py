@@ -10,7 +10,15 @@ from gateway.ldap.filter_text import filter_text
 from gateway.ldap.results import result_name
 from gateway.net.settings import AuditFormat
 from gateway.observe.audit import audit_object
-from gateway.observe.audit_line import AuditLine, audit_line, encode, escaped, octets_of, operation_severity
+from gateway.observe.audit_line import (
+    MOST_OCTETS,
+    AuditLine,
+    audit_line,
+    encode,
+    escaped,
+    octets_of,
+    operation_severity,
+)
 from gateway.observe.moment import milliseconds, moment
 from gateway.relay.audit import AuditRecord
 
@@ -23,14 +31,14 @@ _OTHERS: Final = 64
 
 
 def record_line(
-    record: AuditRecord, filter_values: bool, form: AuditFormat, now: float, most: int | None = None
+    record: AuditRecord, filter_values: bool, form: AuditFormat, now: float, most: int = MOST_OCTETS
 ) -> AuditLine:
     """`audit_line` of the record's `audit_object`."""
     if record.operation == "search" and form is AuditFormat.json:
         text = search_text(record, filter_values, now)
         if text is not None:
             octets = octets_of(escaped(text))
-            if most is None or len(octets) <= most:
+            if len(octets) <= most:
                 return AuditLine(octets, "search", operation_severity(record.decision, record.reason, record.code), now)
     return audit_line(audit_object(record, filter_values, now), form, now, most)
 

@@ -124,11 +124,25 @@ class AncestorPlan:
 
 @dataclass(frozen=True, slots=True)
 class RootDsePlan:
-    """The gateway answers by itself with this entry; None where the filter does not match it. answers: controls of the
-    result."""
+    """The gateway answers by itself with this entry; None where the filter does not match it.
+
+    more: asks the server for what root_dse lists besides, for a session that may search; None where nothing of that is
+    wanted. held_back: attributes that nobody gets here. answers: controls of the result.
+    """
 
     entry: SearchResultEntry | None
     held_back: tuple[str, ...] = ()
+    more: SearchRequest | None = None
+    answers: tuple[Control, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SubschemaPlan:
+    """The entry with the directory's schema, read by itself. answers: controls of the result."""
+
+    request: SearchRequest
+    held_back: tuple[str, ...] = ()
+    mended: tuple[Mended, ...] = ()
     answers: tuple[Control, ...] = ()
 
 

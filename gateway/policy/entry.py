@@ -72,9 +72,10 @@ class EntryJudge:
         return self.attribute_number(description) >= 0
 
     def ancestor(self, entry: SearchResultEntry, plan: AncestorPlan) -> SearchResultEntry | None:
-        """Of an entry above the allowed bases no more than the plan asks for; None where it is another entry."""
+        """Of an entry above the allowed bases no more than the plan asks for, under the configured name however the
+        server spells it; None where it is another entry."""
         try:
-            if not parse(entry.dn).same(parse(plan.request.base)):
+            if not parse(entry.dn).same_loosely(parse(plan.request.base)):
                 return None
         except DNError:
             return None

@@ -275,7 +275,9 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.expanded_entry_too_large: ReasonDoc(
         "entries with ranged attributes are larger than may be put aside", "limits.expanded_entry"
     ),
-    Reason.entry_changed: ReasonDoc("an entry changed or vanished while its ranged attributes were read"),
+    Reason.entry_changed: ReasonDoc(
+        "an entry changed or vanished, or another one came, while its ranged attributes were read"
+    ),
     Reason.result_shrank: ReasonDoc(
         "the result lost more than clients.X.shrink_guard permits: ldap-gateway shrink accept",
         "clients.X.shrink_guard",

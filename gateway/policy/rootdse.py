@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gateway.ldap.attribute_types import canonical_type
 from gateway.ldap.controls import PAGED_RESULTS
 from gateway.ldap.filters import And, EqualityMatch, Filter, Or, Present
-from gateway.ldap.messages import Attribute, SearchRequest, SearchResultEntry
+from gateway.ldap.messages import BASE_OBJECT, Attribute, SearchRequest, SearchResultEntry
 from gateway.policy.decision import RootDsePlan
 from gateway.policy.settings import ClientPolicy, Paging
 
+# RFC 4512 5.1, and AD's form of it. What the server says of these does not hold here.
+_OWN: Final = frozenset(
+    canonical_type(name)
+    for name in (
+        *("objectClass", "namingContexts", "defaultNamingContext", "supportedLDAPVersion", "supportedControl"),
+        *("supportedExtension", "supportedSASLMechanisms", "supportedFeatures", "supportedAuthPasswordSchemes"),
+    )
+)
+# RFC 4512 5.1 and MS-ADTS 3.1.1.3.2.
+_HOSTS: Final = frozenset(
+    canonical_type(name)
+    for name in (
+        *("altServer", "dnsHostName", "serverName", "ldapServiceName", "dsServiceName", "netlogon", "tokenGroups"),
+        *("msDS-ReplAllInboundNeighbors", "msDS-ReplAllOutboundNeighbors", "msDS-ReplPendingOps"),
+        *("msDS-ReplLinkFailures", "msDS-ReplConnectionFailures", "msDS-ReplQueueStatistics"),
+    )
+)
+
 
 def answer_root_dse(policy: ClientPolicy, request: SearchRequest) -> RootDsePlan:
-    """Naming contexts as configured, and what the gateway itself supports; hosts, vendors and versions never.
+    """Naming contexts as configured, and what the gateway itself supports; and the plan for what root_dse lists.
 
     `*`, `+` and an empty list give all of it, because clients ask in each of these ways for what is there.
     """
@@ -24,11 +44,25 @@ def answer_root_dse(policy: ClientPolicy, request: SearchRequest) -> RootDsePlan
         chosen = everything
     else:
         chosen = [attribute for attribute in everything if canonical_type(attribute.type) in wanted]
+    if not names or "*" in wanted or "+" in wanted:
+        listed = policy.root_dse
+    else:
+        listed = tuple(name for name in policy.root_dse if canonical_type(name) in wanted)
     known = {canonical_type(attribute.type) for attribute in everything} | {"*", "+", "1.1"}
+    known |= {canonical_type(name) for name in policy.root_dse}
     held_back = tuple(name for name in names if canonical_type(name) not in known)
     if request.types_only:
         chosen = [Attribute(attribute.type, ()) for attribute in chosen]
-    return RootDsePlan(SearchResultEntry("", tuple(chosen)), held_back)
+    more = SearchRequest("", BASE_OBJECT, Present("objectClass"), listed, types_only=request.types_only)
+    return RootDsePlan(SearchResultEntry("", tuple(chosen)), held_back, more if listed else None)
+
+
+def root_dse_problem(name: str) -> str | None:
+    """Why an attribute cannot be listed in root_dse; None where it can."""
+    found = canonical_type(name)
+    if found in _OWN:
+        return "the gateway answers this one by itself: what it permits is not what the server can do"
+    return "it names servers of the inside, which nobody outside is told" if found in _HOSTS else None
 
 
 def _attributes(policy: ClientPolicy) -> list[Attribute]:

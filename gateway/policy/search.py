@@ -10,7 +10,7 @@ from gateway.ldap.controls import Control
 from gateway.ldap.filters import And
 from gateway.ldap.messages import BASE_OBJECT, NO_ATTRIBUTES, SearchRequest
 from gateway.policy.controls import ControlJudge, SearchControls
-from gateway.policy.decision import AncestorPlan, Mended, Refuse, RootDsePlan, SearchPlan
+from gateway.policy.decision import AncestorPlan, Mended, Refuse, RootDsePlan, SearchPlan, SubschemaPlan
 from gateway.policy.dn_values import DNValues
 from gateway.policy.filter_findings import FilterRefused, Noted
 from gateway.policy.mending import Budget, known_names
@@ -22,6 +22,7 @@ from gateway.policy.search_base import BaseJudge, SearchBase
 from gateway.policy.search_filter import FilterJudge
 from gateway.policy.search_refusal import refuse_search
 from gateway.policy.settings import ClientPolicy, Mode, WhenDenied
+from gateway.policy.subschema import decide_subschema
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class SearchJudge:
 
     def decide(
         self, request: SearchRequest, controls: tuple[Control, ...], budget: Budget | None = None
-    ) -> SearchPlan | AncestorPlan | RootDsePlan | Refuse:
+    ) -> SearchPlan | AncestorPlan | RootDsePlan | SubschemaPlan | Refuse:
         """The plan for a search by a sync account, or for the root DSE by anybody. budget: for reading names that lack
         their escapes; None for any."""
         asked_for = self.controls.of_search(controls)
@@ -60,6 +61,10 @@ class SearchJudge:
             return asked_for
         if is_root_dse(request):
             return self._root_dse(request, asked_for)
+        if self._policy.subschema is not None:
+            schema = self._subschema(request, asked_for)
+            if schema is not None:
+                return schema
         base = self._bases.decide(request.base, budget)
         if isinstance(base, Refuse):
             return base
@@ -118,6 +123,14 @@ class SearchJudge:
         if isinstance(kept, Refuse):
             return kept
         return replace(answer_root_dse(self._policy, request), answers=kept.answers)
+
+    def _subschema(self, request: SearchRequest, asked_for: SearchControls) -> SubschemaPlan | Refuse | None:
+        """None where it is not the schema's entry that is asked for."""
+        plan = decide_subschema(self._policy, request)
+        if not isinstance(plan, SubschemaPlan):
+            return plan
+        kept = asked_for.of_one_entry()
+        return kept if isinstance(kept, Refuse) else replace(plan, answers=kept.answers)
 
     def _parts(self, rewritten: SearchRequest, base: SearchBase) -> tuple[SearchRequest, ...]:
         if self._policy.required_filter is not None:

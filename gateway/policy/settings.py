@@ -74,6 +74,8 @@ class ClientPolicy:
     gets them; 0 is none of the client's own.
     paging: what its directory can do. page_size: entries, the most that a server is asked for in one page.
     expand_ranges: attributes that the server gives in ranges reach the client whole.
+    root_dse: attributes of the server's root DSE that whoever may search gets besides the gateway's own.
+    subschema: the entry with the directory's schema, where it may be read; in the configured spelling.
     mending: names without the escapes they need are put right.
     referral_hosts: in lower case; references to them pass, all others are dropped.
     """
@@ -102,6 +104,8 @@ class ClientPolicy:
     page_size: int = DEFAULT_PAGE_SIZE
     expand_ranges: bool = True
     mending: bool = True
+    root_dse: tuple[str, ...] = ()
+    subschema: DN | None = None
     referral_hosts: frozenset[str] = frozenset()
     shrink: ShrinkSettings = field(default_factory=ShrinkSettings)
     directory: str = ""

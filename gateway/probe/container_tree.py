@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from rich.console import RenderableType
@@ -11,10 +12,13 @@ from rich.tree import Tree
 from gateway.ldap.dn import DN
 from gateway.policy.narrowing import outermost
 from gateway.probe.containers import SYNCED, Container
+from gateway.probe.kinds import Kind
 from gateway.probe.printable import printable
 from gateway.probe.view_words import KIND_NAMES
 
 ESCAPED = "escaped"
+# The container whose name is empty.
+ROOT = '"" (the root)'
 LEGEND = f"{ESCAPED}: the backslashes belong to the name, wherever it is written"
 
 
@@ -74,12 +78,20 @@ def _branch(container: Container, root: Container, numbers: dict[int, int], pare
 
 
 def _label(container: Container, root: Container) -> str:
+    if not container.dn.rdns:
+        return ROOT
     return printable(str(container.dn) if container is root else container.name)
 
 
 def _counts(container: Container) -> str:
-    """With all that is below it."""
-    total = container.total()
+    """With all that is below it. Of the root also what is right in it: Domino's groups, and people with a flat name."""
+    total = _words(container.total())
+    if container.dn.rdns or not container.own or not container.below:
+        return total
+    return f"{total} ({_words(container.own)} right in it)"
+
+
+def _words(counted: Counter[Kind]) -> str:
     return ", ".join(
-        f"{total[kind]:,} {KIND_NAMES[kind] if total[kind] > 1 else kind.value}" for kind in SYNCED if total[kind]
+        f"{counted[kind]:,} {KIND_NAMES[kind] if counted[kind] > 1 else kind.value}" for kind in SYNCED if counted[kind]
     )

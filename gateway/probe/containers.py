@@ -34,12 +34,12 @@ class Container:
 
     @property
     def name(self) -> str:
-        """The RDN, or all of the name that the tree begins with."""
+        """The RDN, or all of the name that the tree begins with; "" for the root."""
         return str(DN(self.dn.rdns[:1]))
 
     @property
     def needs_escaping(self) -> bool:
-        return needs_escaping(self.dn.rdns[0])
+        return bool(self.dn.rdns) and needs_escaping(self.dn.rdns[0])
 
     def total(self) -> Counter[Kind]:
         counted = Counter(self.own)

@@ -43,6 +43,8 @@ async def check_directory(
     else:
         check_clock(section, dse.current_time, asked)
     await _check_schema(section, connection, dse, policy)
+    if policy.subschema is not None:
+        check_subschema(section, dse, policy.subschema)
     await _check_paging(section, connection, dse, policy)
     await check_lockout(section, connection, dse, policy.directory, worst_case)
     return dse
@@ -54,15 +56,16 @@ def check_contexts(section: Section, dse: RootDse, configured: Iterable[DN]) -> 
         section.skipped("the server does not name its naming contexts", "naming contexts")
         return
     for name in configured:
+        said = str(name) or "the root"
         if any(name.same(each) for each in there):
-            section.ok("naming contexts", f"{name} is one of the server's")
+            section.ok("naming contexts", f"{said} is one of the server's")
         elif any(name.is_inside(each) for each in there):
-            section.ok("naming contexts", f"{name} lies in one of the server's")
+            section.ok("naming contexts", f"{said} lies in one of the server's")
         else:
             section.failed(
                 "naming contexts",
-                f"{name} is none of the server's",
-                f"the server has: {'  '.join(str(each) for each in there[:4])}",
+                f"{said} is none of the server's",
+                f"the server has: {'  '.join(str(each) or 'the root' for each in there[:4])}",
             )
 
 
@@ -85,6 +88,16 @@ async def _check_schema(section: Section, connection: Connection, dse: RootDse, 
         return
     own = tuple(name for name in policy.filter_attributes if name not in DEFAULT_FILTER_ATTRIBUTES)
     check_attributes(section, schema, (*policy.attributes, *own))
+
+
+def check_subschema(section: Section, dse: RootDse, configured: DN) -> None:
+    there = _parsed(dse.subschema) if dse.subschema else None
+    if there is None:
+        section.skipped("the server does not name its schema's entry", "subschema")
+    elif there.same(configured):
+        section.ok("subschema", f"{configured} is the entry with the server's schema")
+    else:
+        section.failed("subschema", f"{configured} is not the server's", f'write "{there}"')
 
 
 def check_attributes(section: Section, schema: Schema, configured: tuple[str, ...]) -> None:

@@ -13,6 +13,7 @@ from gateway.net.reactor import Reactor
 from gateway.net.settings import DirectorySettings
 from gateway.policy.bind_name import read_bind_name
 from gateway.policy.decision import LoginName
+from gateway.policy.narrowing import outermost
 from gateway.policy.settings import DEFAULT_PAGE_SIZE
 from gateway.probe.account import refusal
 from gateway.probe.connection import Connection
@@ -39,6 +40,7 @@ class FirstLook:
     schema: Schema | None
     can_page: bool
     is_active_directory: bool
+    is_domino: bool
 
 
 async def read_directory(directory: DirectorySettings, account: str, password: bytes, reactor: Reactor) -> FirstLook:
@@ -62,6 +64,7 @@ async def read_directory(directory: DirectorySettings, account: str, password: b
             await read_schema(connection, dse.subschema) if dse.subschema else None,
             dse.can_page,
             dse.is_active_directory,
+            dse.is_domino,
         )
 
 
@@ -74,9 +77,9 @@ def _contexts(dse: RootDse) -> tuple[DN, ...]:
             name = parse(each)
         except DNError:
             continue
-        if name.rdns:
-            found.append(name)
-    return tuple(found)
+        found.append(name)
+    # The root alone where it is one: everything else lies in it.
+    return outermost(tuple(found))
 
 
 async def _account_dn(connection: Connection, account: str, contexts: tuple[DN, ...]) -> str:

@@ -6,6 +6,7 @@ asked for, the request to start TLS.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from typing import Protocol as Interface
@@ -69,10 +70,12 @@ async def look(
         if starttls:
             await _in_time(protocol.start_tls(), patience, reactor)
         await _in_time(protocol.secure(_Unverified(server_name)), patience, reactor)
-        chain = protocol.chain()
+        shake = Handshake(protocol.chain(), connected - started, reactor.seconds() - connected)
+        # RFC 8446 6.1: to a peer whose handshake has not ended yet, a connection that breaks is a client's failed TLS.
+        await protocol.part(patience, reactor)
     finally:
         protocol.transport.abortConnection()
-    return Handshake(chain, connected - started, reactor.seconds() - connected)
+    return shake
 
 
 async def _connect(host: str, port: int, patience: float, reactor: Reactor) -> _Looking:
@@ -128,6 +131,7 @@ class _Transport(Interface):
 
     def write(self, data: bytes, /) -> None: ...
     def startTLS(self, context: Any, /) -> None: ...
+    def loseConnection(self) -> None: ...
     def abortConnection(self) -> None: ...
 
 
@@ -150,6 +154,16 @@ class _Looking(Protocol):
         self._waiting = Deferred()
         self.transport.startTLS(context)
         return self._waiting
+
+    async def part(self, patience: float, reactor: Reactor) -> None:
+        """Ends the connection as TLS has it, and waits for the peer to do so too: not longer than patience, and
+        whatever it says instead."""
+        untyped: Any = reactor
+        self._waiting = Deferred()
+        waiting = self._waiting.addTimeout(patience, untyped)
+        self.transport.loseConnection()
+        with suppress(error.ConnectionDone, error.ConnectionLost, error.TimeoutError, TimeoutError, SSL.Error):
+            await waiting
 
     def chain(self) -> tuple[x509.Certificate, ...]:
         untyped: Any = self.transport

@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from gateway.net.reactor import Reactor
 from gateway.net.settings import ClientSettings, ListenerSettings, StartTls
+from gateway.net.sources import SourceTable, parse_source
+from gateway.policy.reasons import Reason
 from gateway.probe.findings import Section
 from gateway.probe.handshake import Handshake, NoConnection, NoHandshake, look
 
@@ -55,10 +57,19 @@ async def check_listener(
             section.failed("serves", str(none), "is it the gateway that has this port? see its log")
     else:
         section.ok("listens", f"port {listener.port} is open")
-        _compare(section, shake, chain)
+        _compare(section, shake, chain, _logged_as(host, clients))
 
 
-def _compare(section: Section, shake: Handshake, chain: Sequence[x509.Certificate]) -> None:
+def _logged_as(host: str, clients: Sequence[ClientSettings]) -> str:
+    """What the gateway's log has of this look, "" for nothing: a client that must show a certificate shows one."""
+    sources = SourceTable((network, client) for client in clients for network in client.sources)
+    client = sources.find(host)
+    if client is None or client.certificate is None:
+        return ""
+    return f"its log has a {Reason.tls_failed.value} of {host} now: doctor has no certificate to show it"
+
+
+def _compare(section: Section, shake: Handshake, chain: Sequence[x509.Certificate], logged_as: str) -> None:
     if shake.chain[0].fingerprint(SHA256()) != chain[0].fingerprint(SHA256()):
         until = shake.chain[0].not_valid_after_utc
         section.warning(
@@ -69,7 +80,7 @@ def _compare(section: Section, shake: Handshake, chain: Sequence[x509.Certificat
     elif len(shake.chain) < len(chain):
         section.warning("serves", "it shows fewer certificates than the file has", "kill -HUP the gateway")
     else:
-        section.ok("serves", "it shows the certificate of the file")
+        section.ok("serves", "it shows the certificate of the file", logged_as)
 
 
 def check_bindable(section: Section, listener: ListenerSettings) -> None:
@@ -102,5 +113,5 @@ def _loopback(host: str) -> str:
 
 
 def _is_source(host: str, clients: Sequence[ClientSettings]) -> bool:
-    address = ip_address(host)
+    address = parse_source(host)
     return any(address in network for client in clients for network in client.sources)

@@ -15,6 +15,10 @@ from gateway.probe.connection import Connection
 # LDAP_CAP_ACTIVE_DIRECTORY_OID, MS-ADTS 3.1.1.3.4.3.1; AD LDS has another.
 _ACTIVE_DIRECTORY: Final = "1.2.840.113556.1.4.800"
 
+# How Domino's root DSE is told from others', and the root in it (Icinga/icingaweb2 issue 3786: namingcontexts:: AA==).
+_DOMINO_EXTENSION: Final = "LanguageCodes"
+_DOMINO_ROOT: Final = "\0"
+
 # By name: slapd gives operational attributes only so.
 _WANTED: Final = (
     "objectClass",
@@ -23,6 +27,7 @@ _WANTED: Final = (
     "configurationNamingContext",
     "subschemaSubentry",
     "supportedControl",
+    "supportedExtension",
     "supportedCapabilities",
     "vendorName",
     "vendorVersion",
@@ -32,7 +37,8 @@ _WANTED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class RootDse:
-    """Names as the server writes them, "" where it has none. current_time: None where it tells no time."""
+    """Names as the server writes them, "" where it has none; among naming_contexts "" is the root. current_time: None
+    where it tells no time."""
 
     kind: str = "an LDAP server"
     naming_contexts: tuple[str, ...] = ()
@@ -42,6 +48,7 @@ class RootDse:
     controls: frozenset[str] = frozenset()
     current_time: datetime | None = None
     is_active_directory: bool = False
+    is_domino: bool = False
 
     @property
     def can_page(self) -> bool:
@@ -54,15 +61,18 @@ async def read_root_dse(connection: Connection) -> RootDse | None:
     if not answer.complete or not answer.entries:
         return None
     entry = answer.entries[0]
+    is_domino = _DOMINO_EXTENSION in texts(entry, "supportedExtension")
+    kind = _kind(texts(entry, "objectClass"), text(entry, "vendorName"), texts(entry, "supportedCapabilities"))
     return RootDse(
-        kind=_kind(texts(entry, "objectClass"), text(entry, "vendorName"), texts(entry, "supportedCapabilities")),
-        naming_contexts=texts(entry, "namingContexts"),
+        kind="HCL Domino" if is_domino else kind,
+        naming_contexts=tuple("" if name == _DOMINO_ROOT else name for name in texts(entry, "namingContexts")),
         default_context=text(entry, "defaultNamingContext"),
         configuration_context=text(entry, "configurationNamingContext"),
         subschema=text(entry, "subschemaSubentry"),
         controls=frozenset(texts(entry, "supportedControl")),
         current_time=_time(text(entry, "currentTime")),
         is_active_directory=_ACTIVE_DIRECTORY in texts(entry, "supportedCapabilities"),
+        is_domino=is_domino,
     )
 
 

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_network
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Final, Protocol, TypeVar
@@ -18,6 +17,7 @@ from gateway.config.certificates import check_pair, read_certificates
 from gateway.config.directories import server_settings
 from gateway.config.draft import Draft, attributes_of, draft_text
 from gateway.config.load import load_configuration
+from gateway.config.networks import read_network
 from gateway.config.problems import ConfigurationError
 from gateway.demo.certificates import make_certificates
 from gateway.ldap.dn import DN, parse
@@ -130,8 +130,12 @@ class Setup:
             sync_accounts=tuple(dict.fromkeys(each for each in (account, found.account_dn) if each)),
             base_dns=tuple(map(str, bases)),
             login_base_dns=tuple(map(str, bases)) if login else (),
-            login_domains=_domains(account, found) if login else (),
-            attributes=attributes_of(None if found.schema is None else found.schema.knows, found.is_active_directory),
+            # Whom Domino bound as name@domain cannot be asked.
+            login_domains=_domains(account, found) if login and not found.is_domino else (),
+            attributes=attributes_of(
+                None if found.schema is None else found.schema.knows, found.is_active_directory, found.is_domino
+            ),
+            is_domino=found.is_domino,
         )
         return self._write(draft, pair, work / "ca.pem")
 
@@ -353,7 +357,7 @@ def _parts(text: str) -> list[str]:
 
 
 def _networks(text: str) -> tuple[str, ...]:
-    return tuple(str(ip_network(each)) for each in _parts(text))
+    return tuple(str(read_network(each)) for each in _parts(text))
 
 
 def _account(text: str) -> str:
@@ -371,7 +375,8 @@ def _certificate(text: str) -> Path | None:
 
 def _container(text: str, containers: Sequence[Container]) -> DN:
     """The container that is meant, whatever its escapes are. Raises SetupError."""
-    readings = KnownNames(each.dn for each in containers).readings(text)
+    # An empty name is the root.
+    readings = KnownNames(each.dn for each in containers).readings(text) if text.strip() else (parse(""),)
     if not readings:
         parsed = _problem(text)
         raise SetupError(f"--base: {text}: {parsed}")
@@ -380,7 +385,7 @@ def _container(text: str, containers: Sequence[Container]) -> DN:
         return meant[0]
     if meant:
         raise SetupError(f"--base: {text} may be {' or '.join(map(str, meant))}")
-    raise SetupError(f"--base: {text}: no container of that name has people, groups or contacts in it")
+    raise SetupError(f"--base: {text or 'the root'}: no container of that name has people, groups or contacts in it")
 
 
 def _problem(text: str) -> str:

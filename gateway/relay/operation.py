@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeGuard
 
 from gateway.ldap import messages
 from gateway.ldap.controls import Control
 from gateway.ldap.entry_stream import EntryStream
 from gateway.ldap.messages import (
+    BASE_OBJECT,
     BindRequest,
     BindResponse,
     ExtendedRequest,
@@ -16,6 +17,7 @@ from gateway.ldap.messages import (
     IntermediateResponse,
     LDAPMessage,
     Request,
+    SearchRequest,
     SearchResultDone,
     SearchResultEntry,
     SearchResultReference,
@@ -129,11 +131,16 @@ class Operation:
         if isinstance(received, SearchResultReference):
             return None
         if isinstance(received, SearchResultEntry) and isinstance(step, Look):
+            if step.request.base == "" and step.request.scope == BASE_OBJECT and received.dn != "":
+                # RFC 4512 5.1: whoever reads the root DSE is not told of another entry. A search that needs to know
+                # what the server can do goes on without.
+                wants_it = not isinstance(self.request, SearchRequest) or self.request.base == ""
+                return self._misplaced(received) if wants_it else None
             self._received += 1
             if len(self._found) < step.maximum:
                 self._found.append(received)
             return None
-        if not isinstance(received, SearchResultDone):
+        if not isinstance(received, SearchResultDone) and not _refuses_search(received):
             return self._misplaced(received)
         self._note(received.result)
         if isinstance(step, Look):
@@ -170,8 +177,7 @@ class Operation:
         self.record.server_meaning = "" if found is None else found.text
 
     def _misplaced(self, received: messages.Operation) -> Refuse:
-        """Samba answers an unknown critical control of a search with an ExtendedResponse: an error that the
-        client can read, under the code that the server gave, is better than waiting for ever."""
+        """An error that the client can read, under the code that the server gave, is better than waiting for ever."""
         code = int(ResultCode.unavailable)
         if isinstance(received, FinalResponse):
             self._note(received.result)
@@ -181,3 +187,13 @@ class Operation:
                 code = received.result.code
         text = "the directory answered with a response that does not belong to the request"
         return Refuse(Reason.server_wrong_response, code, text)
+
+
+def _refuses_search(received: messages.Operation) -> TypeGuard[ExtendedResponse]:
+    """Samba answers a search whose critical control it does not know, and whatever else it refuses before it has looked
+    at the search, with an ExtendedResponse (ldapsrv_unwilling of its source4/ldap_server/ldap_server.c). What it
+    means is the search's result. A success or a referral of that kind means nothing."""
+    return isinstance(received, ExtendedResponse) and received.result.code not in (
+        ResultCode.success,
+        ResultCode.referral,
+    )

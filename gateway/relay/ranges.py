@@ -52,7 +52,7 @@ class RangedEntry:
     def __init__(self, entry: SearchResultEntry, permits: Callable[[str], bool]) -> None:
         """Raises DecodeError for an entry that no such answer can begin with."""
         try:
-            self._dn = str(parse(entry.dn))
+            self._dn = parse(entry.dn)
         except DNError as error:
             raise DecodeError(f"the DN of an entry: {error}") from None
         self._as_sent = entry.dn
@@ -80,11 +80,14 @@ class RangedEntry:
         for ranged in self._ranged.values():
             if not ranged.complete:
                 name = f"{ranged.description};range={len(ranged.values)}-*"
-                return SearchRequest(self._dn, BASE_OBJECT, Present("objectClass"), (name,))
+                return SearchRequest(str(self._dn), BASE_OBJECT, Present("objectClass"), (name,))
         return None
 
     def add(self, answer: SearchResultEntry) -> int:
-        """Takes the answer to next_request; returns the octets of the new values. Raises EntryChanged."""
+        """Takes the answer to next_request; returns the octets of the new values. Raises EntryChanged, also where the
+        answer is another entry's: its values would pass for this one's."""
+        if not self._is_of(answer.dn):
+            raise EntryChanged
         ranged = next(ranged for ranged in self._ranged.values() if not ranged.complete)
         for attribute in answer.attributes:
             found = split_range(attribute.type)
@@ -96,6 +99,12 @@ class RangedEntry:
             ranged.complete = found[2]
             return sum(map(len, attribute.values))
         raise EntryChanged
+
+    def _is_of(self, dn: str) -> bool:
+        try:
+            return parse(dn).same(self._dn)
+        except DNError:
+            return False
 
     def whole(self) -> SearchResultEntry:
         ranged = [Attribute(ranged.description, tuple(ranged.values)) for ranged in self._ranged.values()]

@@ -102,8 +102,9 @@ def ancestor_steps(policy: Policy, plan: AncestorPlan, context: SearchContext) -
         raise TypeError("a search was answered by something else")
     if answer.result.code == ResultCode.success and answer.entries:
         entry = policy.entries.ancestor(answer.entries[0], plan)
-        if entry is not None:
-            yield Deliver(entry, Tally(0))
+        if entry is None:
+            return wrong_entry()
+        yield Deliver(entry, Tally(0))
     result, reason = relayed(answer.result, policy)
     return Outcome(result, plan.answers if result.code == ResultCode.success else (), reason=reason)
 
@@ -123,6 +124,13 @@ def _unsupported(
             answers = (SortResult(code).to_control(),) if control.oid == SORT else ()
             return refuse_search(Reason.control_not_supported, detail=control.oid, controls=answers)
     return None
+
+
+def wrong_entry() -> Outcome:
+    """Of a read of one entry that the server answered with another one: an empty success would say that there is
+    none."""
+    text = f"{Reason.server_wrong_response}: the directory answered with another entry than the one asked for"
+    return Outcome(LDAPResult(ResultCode.unavailable, "", text), reason=Reason.server_wrong_response)
 
 
 def _give_up(search: Search) -> Steps:
@@ -145,6 +153,8 @@ class _RunningSearch:
         self._context = context
         self._search = search
         self._aside = PutAside(context.room)
+        # Those of the request that the server was sent last.
+        self._controls: tuple[Control, ...] = ()
         # A client that asks for ranges itself gets ranges.
         self._expands = policy.settings.expand_ranges and not any(has_range(name) for name in plan.asked.attributes)
         # What enforce would refuse at this server.
@@ -310,6 +320,7 @@ class _RunningSearch:
         if size or (request.size_limit and self._policy.settings.excluded_base_dns):
             # The server would count entries that the client may not see.
             request = replace(request, size_limit=0)
+        self._controls = controls
         return Stream(
             request,
             search.tally,
@@ -376,7 +387,14 @@ class _RunningSearch:
             text = f"{Reason.size_limit_reached}: there are more than {self._plan.size_limit} entries"
             return Outcome(LDAPResult(ResultCode.sizeLimitExceeded, "", text), reason=Reason.size_limit_reached)
         result, reason = relayed(answer.result, self._policy)
-        return Outcome(result, self._others(answer.controls), reason)
+        return Outcome(result, self._others(answer.controls), reason, self._unknown_controls(answer.result))
+
+    def _unknown_controls(self, result: LDAPResult) -> str:
+        """What the audit says besides of a server that does not know a critical control, or not its value."""
+        if result.code != ResultCode.unavailableCriticalExtension:
+            return ""
+        critical = ", ".join(control.oid for control in self._controls if control.critical)
+        return f"critical controls: {critical}" if critical else ""
 
     def _compared(self, outcome: Outcome, shape: Shape, remembered: Remembered) -> Outcome:
         """Everything was sent; it is a success unless it shrank."""

@@ -25,7 +25,7 @@ from gateway.ldap.messages import (
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.bind import offered_secret
 from gateway.policy.credentials import SecretCheck, SecretVerdict
-from gateway.policy.decision import AccountKind, AncestorPlan, Refuse, RootDsePlan
+from gateway.policy.decision import AccountKind, AncestorPlan, Refuse, RootDsePlan, SubschemaPlan
 from gateway.policy.lockout import AttemptRefused, GuardedAccount
 from gateway.policy.operations import decide_operation
 from gateway.policy.policy import Policy
@@ -39,6 +39,7 @@ from gateway.relay.exchange import Exchange
 from gateway.relay.mapped_binding import mapped_bind_steps, refused_bind_steps
 from gateway.relay.operation import Operation
 from gateway.relay.output import Output
+from gateway.relay.own_reads import root_dse_steps, subschema_steps
 from gateway.relay.pace import Pace, Rates
 from gateway.relay.paging import ServerFacts
 from gateway.relay.settings import SessionLimits
@@ -393,10 +394,20 @@ class Session:
             self._answer_root_dse(operation, decision)
         elif isinstance(decision, AncestorPlan):
             self._exchange.read_ancestor(operation, decision)
+        elif isinstance(decision, SubschemaPlan):
+            operation.record.forwarded = decision.request.attributes
+            self._exchange.begin(operation, subschema_steps(self.policy, decision))
         else:
             self._exchange.search(operation, decision)
 
     def _answer_root_dse(self, operation: Operation, plan: RootDsePlan) -> None:
+        if plan.entry is not None and plan.more is not None:
+            # Whoever may not search gets nothing of the server's, and costs it nothing.
+            if self._account is not None and self._account.kind is not AccountKind.login:
+                operation.record.forwarded = plan.more.attributes
+                self._exchange.begin(operation, root_dse_steps(self.policy, plan.entry, plan.more, plan.answers))
+                return
+            operation.record.held_back += plan.more.attributes
         if plan.entry is not None:
             operation.record.sent = 1
             self._exchange.send(operation, messages.encode(LDAPMessage(operation.message_id, plan.entry)))

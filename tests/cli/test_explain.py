@@ -41,6 +41,27 @@ def test_a_permitted_search_is_shown_as_it_would_be_sent(explain):
     }
 
 
+def test_reads_of_the_root_dse_and_of_the_schema(tmp_path):
+    path = write_configuration(
+        tmp_path, ("state_dir: .", "    root_dse: [highestCommittedUSN]\n    subschema: cn=Subschema\nstate_dir: .")
+    )
+
+    def ask(*arguments):
+        result = CliRunner().invoke(main, ["explain", "-c", str(path), "--client", "mimecast", "--json", *arguments])
+        return result.exit_code, json.loads(result.stdout)
+
+    status, said = ask("--scope", "base", "-a", "highestCommittedUSN", "-a", "dnsHostName")
+    assert (status, said["forwarded"], said["held back"]) == (0, ["highestCommittedUSN"], ["dnsHostName"])
+    assert "for whoever may search" in said["sent"]
+    status, said = ask("--scope", "base", "-a", "namingContexts")
+    assert (status, said["sent"]) == (0, "nothing: the gateway answers the root DSE by itself")
+    status, said = ask("--base", "CN=subschema", "--scope", "base", "-a", "attributeTypes", "-a", "mail")
+    assert (status, said["forwarded"], said["held back"]) == (0, ["attributeTypes"], ["mail"])
+    assert said["sent"].startswith("the entry cn=Subschema by itself")
+    status, said = ask("--base", "cn=Subschema", "--scope", "sub")
+    assert (status, said["reason"]) == (1, "base-not-allowed")
+
+
 def test_a_base_above_the_allowed_ones_is_narrowed_to_them(path, explain):
     status, said = explain("--base", "DC=corp,DC=example")
     assert status == 0

@@ -59,6 +59,11 @@ def effective(tmp_path):
         ("[mail, cn]", "[cn, mail]", []),
         ("[mail, cn]", "[mail, cn]\n    size_limit: 5000", ["clients.mimecast.size_limit: 0 -> 5000"]),
         ("[mail, cn]", "[mail, cn]\n    size_limit: 0", []),
+        (
+            "[mail, cn]",
+            "[mail, cn]\n    root_dse: [vendorName]\n    subschema: cn=Subschema",
+            ["clients.mimecast.root_dse: + vendorName", "clients.mimecast.subschema: none -> cn=Subschema"],
+        ),
         ("[mail, cn]", "[mail, cn]\n    mending: off", ["clients.mimecast.mending: on -> off"]),
         ("[mail, cn]", "[mail, cn]\n    lockout: {window: 30m}", []),
         ("[mail, cn]", "[mail, cn]\n    lockout: {window: 1h}", ["clients.mimecast.lockout.window: 1800 -> 3600"]),

@@ -1,5 +1,6 @@
 """conf/gateway.example.yaml names every key, and says the default of those that need not be written."""
 
+import re
 from pathlib import Path
 
 import yaml
@@ -62,6 +63,34 @@ def test_every_default_in_the_example_is_the_true_one():
         and getattr(model, name) != field.get_default()
     ]
     assert wrong == []
+
+
+def keys_that_may_be_null():
+    """Where the example's own words say so: null is the value, or the comment behind it speaks of null."""
+    lines = EXAMPLE.read_text().splitlines()
+
+    def walk(node, location):
+        for key, value in node.value:
+            where = (*location, key.value)
+            comment = lines[key.start_mark.line].partition("#")[2]
+            if re.search(r"\bnull\b", comment) or value.tag.endswith(":null"):
+                yield where
+            if isinstance(value, yaml.MappingNode):
+                yield from walk(value, where)
+
+    return list(walk(yaml.compose(EXAMPLE.read_text()), ()))
+
+
+def test_what_may_be_null_by_the_examples_own_words_may_be_null():
+    found = keys_that_may_be_null()
+    assert {("admin",), ("state_dir",), ("audit", "file")} <= set(found)
+    for *above, key in found:
+        written = yaml.safe_load(EXAMPLE.read_text())
+        block = written
+        for part in above:
+            block = block[part]
+        block[key] = None
+        models.File.model_validate(written)
 
 
 def test_every_model_that_has_defaults_is_in_the_example():

@@ -5,16 +5,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.ldap import messages as m
 from gateway.ldap.filter_text import parse_filter
+from gateway.ldap.filters import ExtensibleMatch, Or, Present
 from gateway.ldap.results import ResultCode
 from gateway.net.settings import AuditFormat
-from gateway.observe.audit import audit_object
-from gateway.observe.audit_line import audit_line
+from gateway.observe.audit import audit_object, guard_object
+from gateway.observe.audit_line import MOST_OCTETS, audit_line, json_text
 from gateway.observe.record_line import record_line, search_text
 from gateway.policy.decision import Mended
+from gateway.policy.lockout import GuardedAccount
 from gateway.policy.reasons import Reason
+from gateway.policy.settings import Mode
 from gateway.relay.audit import AuditRecord
+from gateway.state.guards import GuardChange
 from tests.observe.records import record
+from tests.relay.harness import Harness
 
 NOW = 1_700_000_000.5
 
@@ -66,11 +72,11 @@ def searches(optional=()):
     return st.builds(lambda usual, more: AuditRecord(**usual, **more), st.fixed_dictionaries(FIXED | USUAL), rare)
 
 
-@given(searches(RARE), st.booleans(), st.sampled_from(AuditFormat), st.none() | st.just(1500))
+@given(searches(RARE), st.booleans(), st.sampled_from(AuditFormat), st.sampled_from([1500, MOST_OCTETS]))
 def test_the_line_is_what_the_records_object_says(search, values, form, most):
     made = record_line(search, values, form, NOW, most)
     assert made == audit_line(audit_object(search, values, NOW), form, NOW, most)
-    if form is AuditFormat.json and most is None:
+    if form is AuditFormat.json and most == MOST_OCTETS:
         assert json.loads(made.octets) == audit_object(search, values, NOW)
 
 
@@ -96,3 +102,49 @@ def test_other_operations_have_their_own_line(operation):
     made = record_line(other, False, AuditFormat.json, NOW)
     assert made == audit_line(audit_object(other, False, NOW), AuditFormat.json, NOW)
     assert made.kind == operation
+
+
+# A request before sign-in may have as many octets as limits.message_before_bind says; here each of a name's characters
+# is one octet there, and six in JSON.
+MANY = 1000
+CONTROLS = "\x01" * 250
+
+
+def long_requests():
+    for most_octets in (250, 200_000):
+        names = tuple(f"{CONTROLS[:240]}{number}" for number in range(most_octets // 250))
+        present = Or(tuple(map(Present, names)))
+        yield m.SearchRequest(CONTROLS, 2, Present("mail"), names[:499])
+        yield m.SearchRequest("", 2, present, ("mail",))
+        yield m.SearchRequest("CN=" + "\x01" * 8000, 0, present, names[:50])
+        rules = tuple(ExtensibleMatch(name, name, b"x", False) for name in names[: len(names) // 2 + 1])
+        yield m.SearchRequest("", 2, Or(rules), ("mail",))
+        yield m.BindRequest(3, "\x01" * min(most_octets, 8000), m.SimpleAuthentication(b"x"))
+
+
+@pytest.mark.parametrize("form", AuditFormat)
+@pytest.mark.parametrize("values", [False, True])
+@pytest.mark.parametrize("bound", [False, True])
+def test_no_name_of_a_client_makes_a_line_longer_than_its_bound(form, values, bound):
+    long = 0
+    for request in long_requests():
+        h = Harness(mode=Mode.report).bound() if bound else Harness()
+        h.send(request, start=9)
+        h.connected()
+        h.do(h.session.client_lost(h.now))
+        operation = next(record for record in h.audit if record.message_id == 9)
+        made = record_line(operation, values, form, NOW)
+        whole = audit_object(operation, values, NOW)
+        assert made == audit_line(whole, form, NOW)
+        assert len(made.octets) <= MOST_OCTETS
+        long += len(json_text(whole)) > MOST_OCTETS
+        if form is AuditFormat.json:
+            told = json.loads(made.octets)
+            assert (json.loads(json_text(whole)) == told) is ("shortened" not in told)
+    assert long > 2
+
+
+@given(st.text(alphabet="\x00\x7f\u2028\U0001f600a", max_size=40), st.sampled_from([1, 200, MANY]))
+def test_the_record_of_a_guard_has_a_bound_too(name, times):
+    change = GuardChange(GuardedAccount("corp", f"name:{name * times}"), 3, 60.0)
+    assert len(audit_line(guard_object(change, NOW), AuditFormat.json, NOW).octets) <= MOST_OCTETS

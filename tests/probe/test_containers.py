@@ -74,3 +74,20 @@ def test_what_is_chosen_by_number(tree, text, wanted):
 def test_what_is_no_choice(tree, text, words):
     with pytest.raises(ValueError, match=words):
         chosen(text, in_order([tree]))
+
+
+def test_of_the_root_it_is_told_what_lies_right_in_it():
+    made = Tree(parse(""))
+    for name, kind in (
+        ("CN=a,OU=Sales,O=Acme", Kind.user),
+        ("CN=b,O=Acme", Kind.user),
+        ("CN=Flat Name", Kind.user),
+        ("CN=Everybody", Kind.group),
+    ):
+        made.add(parse(name), kind)
+    assert list(tree_lines([made.sorted()])) == [
+        '   1  "" (the root)  3 users, 1 group (1 user, 1 group right in it)',
+        "   2    O=Acme  2 users",
+        "   3      OU=Sales  1 user",
+    ]
+    assert [str(dn) for dn in chosen("1-3", in_order([made.sorted()]))] == [""]

@@ -124,6 +124,42 @@ def test_paging(ask, controls, changes, status, advice):
     assert (found.status, advice in found.advice) == (status, True)
 
 
+AGGREGATE = f"CN=Aggregate,CN=Schema,CN=Configuration,{BASE}"
+
+
+@pytest.mark.parametrize(
+    ("configured", "status", "words"),
+    [
+        (AGGREGATE.lower(), "ok", "is the entry with the server's schema"),
+        ("cn=Subschema", "failed", f'write "{AGGREGATE}"'),
+        (f"CN=Schema,CN=Configuration,{BASE}", "failed", f'write "{AGGREGATE}"'),
+    ],
+)
+def test_the_entry_with_the_schema_is_the_servers(ask, configured, status, words):
+    found = examine(ask, active_directory(), subschema=parse(configured))["subschema"]
+    assert (found.status, words in found.said + found.advice) == (status, True)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "said"),
+    [
+        (["\0"], "", "the root is one of the server's"),
+        ([""], "", "the root is one of the server's"),
+        (["\0"], "O=Acme", "O=Acme lies in one of the server's"),
+        (["O=Acme"], "", "the root is none of the server's"),
+    ],
+)
+def test_the_root_is_a_naming_context_however_a_server_writes_it(ask, theirs, ours, said):
+    root = {"namingcontexts": theirs, "subschemasubentry": ["cn=schema"], "supportedextension": ["LanguageCodes"]}
+    found = Said(Area.directory)
+    settings = policy(naming_contexts=(parse(ours),), paging=Paging.never, directory="corp")
+    worst_case = WorstCase((Block("corp", (settings,)),), counts_alone=False)
+    main = lambda connection: check_directory(found.section, connection, settings, worst_case, lambda: NOW)  # noqa: E731
+    dse = ask({"": entry("", **root)}, main)
+    assert found["naming contexts"].said == said
+    assert (dse.kind, dse.is_domino, dse.can_page) == ("HCL Domino", True, False)
+
+
 def test_a_page_limit_that_cannot_be_read_is_unknown(ask):
     entries = active_directory()
     del entries[QUERY_POLICY]

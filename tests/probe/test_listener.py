@@ -1,16 +1,21 @@
 """A listener as the gateway's own host sees it."""
 
 import os
+import socket
 from datetime import timedelta
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 from cryptography import x509
 
 from gateway.demo.certificates import make_certificates
+from gateway.ldap import messages as m
+from gateway.net.required_certificate import RequiredCertificate
 from gateway.net.settings import ClientSettings, DirectorySettings, ListenerSettings, StartTls
 from gateway.probe.findings import Area
 from gateway.probe.listener import check_bindable, check_listener
+from tests.observe.admin_client import samples
 from tests.policy.policies import policy
 from tests.probe.ports import black_hole, serving
 from tests.probe.said import Said
@@ -20,10 +25,13 @@ from tests.servers.stub_server import StubServer
 BLOCK = {"sync_accounts": ["svc@corp.example"], "base_dns": ["DC=corp,DC=example"], "attributes": ["cn"]}
 
 
-def examine(on_reactor, files, port, *, host="127.0.0.1", sources="127.0.0.0/8", starttls=StartTls.off):
+def examine(
+    on_reactor, files, port, *, host="127.0.0.1", sources="127.0.0.0/8", starttls=StartTls.off, certificate=None
+):
     said = Said(Area.listener)
     listener = ListenerSettings(host, port, files.certificate, files.private_key, starttls)
-    client = ClientSettings(policy(), (ip_network(sources),), DirectorySettings("corp", (), None))
+    corp = DirectorySettings("corp", (), None)
+    client = ClientSettings(policy(), (ip_network(sources),), corp, certificate=certificate)
     chain = x509.load_pem_x509_certificates(files.certificate.read_bytes())
     on_reactor(lambda reactor: check_listener(said.section, listener, chain, [client], reactor))
     return said
@@ -53,6 +61,37 @@ def test_a_gateway_that_serves(on_reactor, server_certificates, run_gateway, hos
     port = run_gateway(starttls=starttls.value).port
     said = examine(on_reactor, server_certificates, port, host=host, starttls=starttls)
     assert said.status() == {"listens": "ok", "serves": "ok"}
+
+
+@pytest.mark.parametrize("starttls", list(StartTls))
+def test_its_own_looks_are_no_failures_of_clients(on_reactor, server_certificates, tmp_path, starttls):
+    directory = {"servers": ["ldaps://127.0.0.1:1"], "ca_file": server_certificates.ca_file}
+    text = configuration(server_certificates, directory, BLOCK, admin={"address": "127.0.0.1:0"})
+    text = text.replace('"address": "127.0.0.1:0"', f'"address": "127.0.0.1:0", "starttls": "{starttls.value}"', 1)
+    with GatewayProcess(tmp_path, text) as running:
+
+        def failures():
+            found = samples(running.admin_port)
+            return [value for labels, value in found.items() if "tls-failed" in labels and "created" not in labels[0]]
+
+        for _ in range(10):
+            said = examine(on_reactor, server_certificates, running.port, starttls=starttls)
+            assert (said["serves"].status, said["serves"].advice) == ("ok", "")
+        # Those of others are still told.
+        with socket.create_connection(("127.0.0.1", running.port)) as other:
+            if starttls is StartTls.required:
+                request = m.LDAPMessage(1, m.ExtendedRequest(m.START_TLS))
+                other.sendall(m.encode(request))
+                assert other.recv(4096)
+            other.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            running.wait_for("tls-failed")
+            assert failures() == [1]
+
+
+def test_it_says_what_the_log_has_of_a_look_without_the_required_certificate(on_reactor, server_certificates):
+    with StubServer(server_certificates) as server:
+        said = examine(on_reactor, server_certificates, server.port, certificate=RequiredCertificate(Path("ca.pem")))
+    assert (said["serves"].status, "tls-failed of 127.0.0.1" in said["serves"].advice) == ("ok", True)
 
 
 def test_one_that_still_shows_the_old_certificate(on_reactor, tmp_path, run_gateway):

@@ -3,13 +3,17 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.ldap import messages as m
 from gateway.ldap.controls import MANAGE_DSA_IT, PAGED_RESULTS, Control, PagedResults, paged_results
+from gateway.ldap.dn import parse
 from gateway.ldap.filters import EqualityMatch, GreaterOrEqual
 from gateway.policy.settings import Paging
 from gateway.policy.shrink import Remembered, ShrinkMode, ShrinkSettings
 from gateway.relay import commands as c
+from gateway.relay.ranges import EntryChanged, RangedEntry
 from gateway.relay.settings import SessionLimits
 from tests.policy.policies import POLICY
 from tests.relay.harness import BASE, OK, Harness, bind, done, entry, search
@@ -325,7 +329,7 @@ def test_no_other_entry_passes_for_the_one_above(other):
     h = Paged().bound()
     h.send(m.SearchRequest(ABOVE, 0, search().filter), start=7)
     h.serve(entry(other, "objectClass"))
-    assert (h.names(), h.results()) == ([], [(7, 0)])
+    assert (h.names(), h.results()) == ([], [(7, 52)])
 
 
 # Limits on entries.
@@ -488,6 +492,36 @@ def test_an_entry_that_changes_meanwhile_fails_the_search(answer):
     h.serve(*answer)
     assert h.results() == [(7, 52)]
     assert (h.names(), h.audit[-1].reason) == (["CN=a"], "entry-changed")
+
+
+# Few parts, so that two names are often almost the same.
+NAMES = st.lists(st.sampled_from(["CN=a", "cn=A", "OU=a", "CN=a\\, b", "CN=a+OU=b", "OU=b+CN=a"]), max_size=3).map(
+    ",".join
+)
+
+
+@given(NAMES, NAMES)
+def test_only_the_entry_itself_continues_its_ranges(own, other):
+    ranged = RangedEntry(
+        m.SearchResultEntry(own, (m.Attribute("member;range=0-0", numbers(0, 1)),)), lambda description: True
+    )
+    answer = m.SearchResultEntry(other, (m.Attribute("member;range=1-*", numbers(1, 2)),))
+    if parse(other).same(parse(own)):
+        assert ranged.add(answer) == len(b"CN=1")
+        assert ranged.whole() == m.SearchResultEntry(own, (m.Attribute("member", numbers(0, 2)),))
+    else:
+        with pytest.raises(EntryChanged):
+            ranged.add(answer)
+        assert ranged.next_request() is not None
+
+
+@pytest.mark.parametrize("dn", ["CN=h," + BASE, BASE, "", "no name at all", f"CN=x+CN=g,{BASE}"])
+def test_the_values_of_another_entry_are_nobodys(dn):
+    h = Paged().bound()
+    h.send(search(), start=7)
+    h.serve(group("g", ("member;range=0-2", numbers(0, 3))))
+    h.serve(m.SearchResultEntry(dn, (m.Attribute("member;range=3-*", numbers(3, 4)),)))
+    assert (h.names(), h.results(), h.audit[-1].reason) == ([], [(7, 52)], "entry-changed")
 
 
 def test_an_entry_that_is_gone_meanwhile_fails_the_search():

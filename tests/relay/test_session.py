@@ -9,6 +9,7 @@ from gateway.ldap.results import LDAPResult
 from gateway.policy.decision import Mended
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.reasons import Reason
+from gateway.policy.settings import Paging
 from gateway.relay import commands as c
 from gateway.relay.settings import SessionLimits
 from tests.relay.harness import BASE, OK, Harness, bind, done, entry, search
@@ -87,12 +88,50 @@ def test_an_entry_that_cannot_be_read_fails_the_search_and_no_other():
 
 def test_an_answer_of_the_wrong_type_is_an_error_that_the_client_can_read():
     h = Harness().bound()
+    for number, wrong in enumerate((m.BindResponse(OK), m.ExtendedResponse(OK), m.ExtendedResponse(LDAPResult(10))), 5):
+        h.send(search(), start=number)
+        h.answer(h.to_server[-1].message_id, wrong)
+        assert (h.results()[-1], h.audit[-1].reason) == ((number, 52), "server-wrong-response")
+
+
+@pytest.mark.parametrize("code", sorted(set(range(1, 81)) - {10}))
+@pytest.mark.parametrize("pass_diagnostics", [False, True])
+def test_an_extended_error_to_a_search_means_what_a_search_result_would(code, pass_diagnostics):
+    """Samba refuses critical controls so."""
+    said = []
+    for form in (m.SearchResultDone, m.ExtendedResponse):
+        h = Harness(paging=Paging.always, pass_diagnostics=pass_diagnostics).bound()
+        h.send(search(), start=5)
+        h.answer(h.to_server[-1].message_id, form(LDAPResult(code, "", "Unknown critical extension")))
+        record = h.audit[-1]
+        said.append((h.to_client, record.reason, record.code, record.server_code, record.server_meaning, record.detail))
+    assert said[0] == said[1]
+    assert said[1][1:4] == ("", code, code)
+    assert said[1][5] == ("critical controls: 1.2.840.113556.1.4.319" if code == 12 else "")
+
+
+def test_the_root_dse_is_taken_from_no_other_entry():
+    h = Harness(paging=Paging.auto)
+    h.facts.is_active_directory.clear()
+    h.bound()
     h.send(search(), start=5)
-    h.answer(h.to_server[0].message_id, m.ExtendedResponse(LDAPResult(12)))
-    assert h.results() == [(5, 12)]
-    h.send(search(), start=6)
-    h.answer(h.to_server[-1].message_id, m.BindResponse(OK))
-    assert h.results()[-1] == (6, 52)
+    asked = h.to_server[-1]
+    assert asked.operation.base == ""
+    h.answer(asked.message_id, entry("CN=a," + BASE, "supportedCapabilities"), done())
+    assert (h.results(), h.audit[-1].reason) == ([(5, 52)], "server-wrong-response")
+    assert not h.facts.is_active_directory
+
+
+@pytest.mark.parametrize(
+    "dn, ends", [("dc=CORP,dc=example", 0), ("DC=co\u0301rp,DC=example", 0), (BASE, 52), ("", 52), ("no name", 52)]
+)
+def test_the_entry_above_the_bases_is_no_other_one(dn, ends):
+    h = Harness().bound()
+    h.send(m.SearchRequest("DC=corp,DC=example", 0, Present("objectClass"), ("objectClass",)), start=7)
+    h.answer(h.to_server[-1].message_id, entry(dn, "objectClass"), done())
+    assert h.results() == [(7, ends)]
+    delivered = [x.operation for x in h.to_client[:-1]]
+    assert delivered == ([] if ends else [entry("DC=corp,DC=example", "objectClass")])
 
 
 def test_a_referral_is_no_short_success_and_names_no_host():

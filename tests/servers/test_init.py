@@ -8,12 +8,15 @@ import sys
 from hashlib import sha256
 
 import pytest
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.config.load import load_configuration
 from tests.servers import slapd_tree as tree
+from tests.servers.domino_like import DominoLike
 from tests.servers.gateway_process import ROOT
+from tests.servers.profile_trees import CONTACTS, PEOPLE, domino_tree
 from tests.servers.terminal import Terminal
 
 
@@ -141,6 +144,66 @@ def test_a_domain_controller_that_does_not_send_its_authority(samba, home):
     assert "--ca-file" in ended.stderr
 
 
+# Domino, whose root has everything.
+
+
+@pytest.fixture(scope="module")
+def domino():
+    with DominoLike(domino_tree()) as running:
+        yield running
+
+
+DOMINO_ACCOUNT = "CN=Mimecast Sync,O=Acme"
+
+
+def init_of(domino, home):
+    return (
+        *("init", "-o", home / "gateway.yaml", "--server", domino.url, "--ca-file", domino.certificates.ca_file),
+        *("--account", DOMINO_ACCOUNT, "--password-file", home / "password", "--source", "198.51.100.7"),
+        *("--test-certificate", "ldap.example.com"),
+    )
+
+
+def test_of_domino_the_root_is_shown_and_written_as_the_profile_has_it(domino, home):
+    with Terminal(*init_of(domino, home), "--login") as terminal:
+        terminal.answer("such as 2,4-6", "1")
+        assert terminal.end() == 0
+    shown = terminal.text
+    assert f"{domino.url}: HCL Domino" in shown
+    everybody, flat = PEOPLE + CONTACTS + 1, CONTACTS
+    assert f'1 "" (the root)  {everybody} users, 3 groups ({flat} users, 3 groups right in it)' in shown
+    assert f"o=Acme  {PEOPLE + 1} users" in shown
+    assert gateway("check", "-c", home / "gateway.yaml").returncode == 0
+    text = (home / "gateway.yaml").read_text()
+    whole = yaml.safe_load(text)
+    profile = yaml.safe_load((ROOT / "conf" / "domino.yaml").read_text())
+    (made,), (shipped,) = whole["clients"].values(), profile["clients"].values()
+    for key in ("required_filter", "filter_attributes", "matching_rules", "base_dns"):
+        assert made[key] == shipped[key], key
+    assert set(made["attributes"]) == set(shipped["attributes"])
+    assert "login_domains" not in made
+    (corp,), (acme,) = whole["directories"].values(), profile["directories"].values()
+    assert (corp["paging"], corp["naming_contexts"]) == (acme["paging"], acme["naming_contexts"]) == ("never", [""])
+
+
+@pytest.mark.parametrize("bases", [[""], ["O=Acme"]])
+def test_what_was_written_for_domino_serves_all_of_it(domino, home, bases):
+    ended = gateway(*init_of(domino, home), "--no-login", *(each for base in bases for each in ("--base", base)))
+    assert ended.returncode == 0, ended.stderr
+    said = gateway("preview", "-c", home / "gateway.yaml", "--client", "mimecast", "--json", "--password-file",
+                   home / "password")  # fmt: skip
+    kinds = json.loads(said.stdout)["bases"][0]["kinds"]
+    assert kinds["user"]["entries"] == PEOPLE + 1 + (CONTACTS if bases == [""] else 0)
+    found = gateway("doctor", "-c", home / "gateway.yaml", "--client", "mimecast", "--json", "--password-file",
+                    home / "password")  # fmt: skip
+    findings = {(each["area"], each["step"]): each for each in json.loads(found.stdout)["findings"]}
+    contexts = findings["directory", "naming contexts"]
+    assert (contexts["status"], contexts["said"]) == ("ok", "the root is one of the server's")
+    assert findings["directory", "paging"]["said"] == "the server cannot page"
+    assert findings["directory", "paging"]["status"] == "ok"
+    assert findings["directory", "schema"]["status"] == "ok", findings["directory", "schema"]
+
+
 def test_an_authority_that_is_not_trusted(home, slapd):
     with Terminal("init", "-o", home / "gateway.yaml", "--server", f"127.0.0.1:{slapd.port}") as terminal:
         terminal.answer("Trust this authority", "n")
@@ -215,7 +278,7 @@ def test_force_costs_nothing_where_the_new_files_cannot_be_placed(flags, home):
         ({"account": None}, "--account is needed"),
         ({"account": "somebody"}, "--account: name@domain"),
         ({"source": None}, "--source is needed"),
-        ({"source": "198.51.100.1/24"}, "has host bits set"),
+        ({"source": "198.51.100.1/24"}, "without host bits"),
         ({"base": None}, "--base is needed"),
         ({"base": f"OU=Staf,{tree.SUFFIX}"}, "no container of that name"),
         ({"base": "Staff"}, "--base: Staff"),

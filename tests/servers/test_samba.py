@@ -179,3 +179,62 @@ def test_the_audit_tells_of_each_operation_and_of_no_value(samba, gateway, accou
     assert any(record["reason"] == "login-outside-base" for record in records)
     text = gateway.audit_text() + gateway.log()
     assert account[1] not in text and USER_PASSWORD not in text and "LEAK-" not in text
+
+
+# What is not among the entries: the root DSE, and the schema.
+
+AGGREGATE = f"CN=Aggregate,CN=Schema,CN=Configuration,{SUFFIX}"
+
+
+@pytest.fixture(scope="module")
+def with_schema(certificates, samba, start_gateway):
+    listed = {"root_dse": ["subschemaSubentry", "highestCommittedUSN"], "subschema": AGGREGATE}
+    return start_gateway(gateway_configuration(certificates, samba, **listed))
+
+
+def read_one(connection, base, names):
+    connection.search(base, "(objectClass=*)", ldap3.BASE, attributes=names)
+    assert connection.result["result"] == 0, connection.result
+    (found,) = connection.response
+    return {name: sorted(values) for name, values in found["raw_attributes"].items() if values}
+
+
+def test_what_is_listed_of_the_root_dse_is_the_servers(certificates, samba, with_schema, account):
+    direct = connect(samba["LAB_IP"], 636, samba["LAB_CA"], *account)
+    relayed = connect("127.0.0.1", with_schema.port, certificates.ca_file, *account)
+    names = ["subschemaSubentry", "highestCommittedUSN", "dnsHostName", "serverName"]
+    expected, found = read_one(direct, "", names), read_one(relayed, "", names)
+    assert found["subschemaSubentry"] == expected["subschemaSubentry"] == [AGGREGATE.encode()]
+    # Samba goes on meanwhile.
+    assert int(found["highestCommittedUSN"][0]) >= int(expected["highestCommittedUSN"][0]) > 0
+    assert {"dnsHostName", "serverName"} & expected.keys()
+    assert found.keys() == {"subschemaSubentry", "highestCommittedUSN"}
+
+
+def test_the_schema_can_be_read_and_what_lies_around_it_cannot(certificates, samba, with_schema, account):
+    direct = connect(samba["LAB_IP"], 636, samba["LAB_CA"], *account)
+    relayed = connect("127.0.0.1", with_schema.port, certificates.ca_file, *account)
+    names = ["attributeTypes", "objectClasses", "modifyTimeStamp"]
+    found = read_one(relayed, AGGREGATE, names)
+    assert found == read_one(direct, AGGREGATE, names)
+    assert len(found["attributeTypes"]) > 1000
+    for base, scope in (
+        (AGGREGATE, ldap3.SUBTREE),
+        (AGGREGATE, ldap3.LEVEL),
+        (AGGREGATE.partition(",")[2], ldap3.BASE),
+        (f"CN=User,{AGGREGATE.partition(',')[2]}", ldap3.BASE),
+        (f"CN=Configuration,{SUFFIX}", ldap3.SUBTREE),
+    ):
+        relayed.search(base, "(objectClass=*)", scope, attributes=["cn"])
+        assert relayed.result["description"] == "insufficientAccessRights", (base, scope)
+        assert not relayed.response
+
+
+def test_before_a_sign_in_the_server_is_not_asked(certificates, with_schema):
+    server = ldap3.Server("127.0.0.1", with_schema.port, use_ssl=True, get_info=ldap3.NONE)
+    connection = ldap3.Connection(server)
+    connection.open()
+    connection.search("", "(objectClass=*)", ldap3.BASE, attributes=["highestCommittedUSN", "namingContexts"])
+    (found,) = connection.response
+    assert {name for name, values in found["raw_attributes"].items() if values} == {"namingContexts"}
+    connection.unbind()

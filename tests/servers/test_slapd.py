@@ -416,3 +416,26 @@ def until_connected(port, count):
             return
         assert time.monotonic() < until, f"{found} connections instead of {count}"
         time.sleep(0.02)
+
+
+# The schema.
+
+
+def test_a_client_that_reads_the_schema_finds_all_of_it(certificates, slapd, start_gateway, directly):
+    listed = {"root_dse": ["subschemaSubentry"], "subschema": "cn=Subschema"}
+    running = start_gateway(gateway_configuration(certificates, slapd, listed))
+
+    def schema_at(port):
+        tls = ldap3.Tls(ca_certs_file=str(certificates.ca_file if port == running.port else slapd.certificates.ca_file))
+        server = ldap3.Server("127.0.0.1", port, use_ssl=True, tls=tls, get_info=ldap3.ALL)
+        with ldap3.Connection(server, *ACCOUNT, auto_bind=True):
+            return server.schema
+
+    found, expected = schema_at(running.port), schema_at(slapd.port)
+    assert len(found.attribute_types) > 100
+    for kind in ("attribute_types", "object_classes", "matching_rules", "ldap_syntaxes"):
+        assert list(getattr(found, kind)) == list(getattr(expected, kind)), kind
+    relayed = connect("127.0.0.1", running.port, certificates.ca_file, *ACCOUNT)
+    for scope in (ldap3.LEVEL, ldap3.SUBTREE):
+        relayed.search("cn=Subschema", "(objectClass=*)", scope)
+        assert relayed.result["description"] == "insufficientAccessRights"
