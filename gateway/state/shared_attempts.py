@@ -174,9 +174,12 @@ class SharedAttempts(AttemptsInMemory):
         self._asking.discard(account)
         # It may have become an alias since.
         found = self._accounts.get(self._joins.account(account))
-        if found is None or one not in found.waiting:
+        if found is None:
             return
-        if asked is None:
+        if one not in found.waiting:
+            # It was decided on when it was asked for under another name, and others may have waited for this answer.
+            self._admit(found)
+        elif asked is None:
             self._held.add(one.name)
             self._admit(found)
         elif asked.answer is Answer.lost:
