@@ -189,7 +189,8 @@ class RedisAttempts:
 
     def _id(self, account: GuardedAccount) -> str:
         name = f"{account.directory}\0{'sync' if account.sync else 'person'}\0{account.name}"
-        return hmac.digest(self._key, name.encode(), "sha256")[:16].hex()
+        # A name that an administrator releases may be any octets.
+        return hmac.digest(self._key, name.encode("utf-8", "surrogatepass"), "sha256")[:16].hex()
 
     def _earliest(self, at: float) -> int:
         """A time of ours on the server's clock, not later than it was."""
