@@ -92,9 +92,15 @@ class CountedAccount:
         return max(0.0, last[0].at + window - now) if last else 0.0
 
     def known_wrong(self, one: Waiting, now: float) -> float | None:
-        """Seconds for which the password is still known to be wrong; None where it is not."""
+        """Seconds for which the password is still known to be wrong, if nothing happens meanwhile; None where it is
+        not. It is for as long as its failure counts, which later ones keep alive: it would count once more."""
         at = self.wrong.get(one.digest)
-        left = 0.0 if at is None else at + one.settings.window - now
+        if at is None:
+            return None
+        number = self.count(one.settings, now)
+        if number and self.failures[-number].at <= at:
+            return max(0.0, self.failures[-1].at + one.settings.window - now)
+        left = at + one.settings.window - now
         return left if left > 0 else None
 
     def proved_wrong(self, digest: bytes, now: float) -> None:
@@ -115,8 +121,12 @@ class CountedAccount:
         """Drops what counts by nobody's settings."""
         number = min(self._counted(now, self.window), MOST_FAILURES)
         del self.failures[: len(self.failures) - number]
-        while self.wrong and now - next(iter(self.wrong.values())) > self.window:
-            del self.wrong[next(iter(self.wrong))]
+        counted_since = self.failures[0].at if self.failures else now
+        while self.wrong:
+            digest, at = next(iter(self.wrong.items()))
+            if at >= counted_since or now - at <= self.window:
+                break
+            del self.wrong[digest]
 
     @property
     def latest(self) -> float | None:

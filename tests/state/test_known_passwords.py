@@ -52,17 +52,22 @@ VERDICTS = st.sampled_from([Verdict.wrong, Verdict.wrong, Verdict.wrong, Verdict
 
 
 @given(st.integers(1, 4), st.lists(st.tuples(PASSWORDS, VERDICTS, st.floats(0, 60)), max_size=40))
-def test_what_has_proved_wrong_is_not_tried_again_within_the_window(failures, events):
+def test_what_has_proved_wrong_is_not_tried_again_while_it_counts_or_the_window_lasts(failures, events):
     service, wrong = Service(failures), {}
+    # The first and the latest of the failures that count.
+    first = latest = -WINDOW - 1
     for password, verdict, later in events:
         service.now += later
-        known = password in wrong and service.now - wrong[password] < WINDOW
+        counts = service.now - latest <= WINDOW
+        known = password in wrong and ((counts and wrong[password] >= first) or service.now - wrong[password] < WINDOW)
         refused = service.try_(password, verdict)
         assert (refused is GuardRefusal.known) == known
         if refused is None and verdict is Verdict.wrong:
-            wrong[password] = service.now
+            wrong[password] = latest = service.now
+            first = first if counts else latest
         elif refused is None and verdict is Verdict.right:
             wrong.pop(password, None)
+            latest = -WINDOW - 1
 
 
 @given(st.integers(1, 5), st.lists(st.integers(0, 3), min_size=1, max_size=40), st.integers(0, 5))
