@@ -20,7 +20,14 @@ STEP: Final = "lockout guard"
 
 async def check_guarded(section: Section, client: ClientSettings, state_dir: Path | None, reactor: Reactor) -> None:
     """Says nothing where no gateway runs with this state_dir."""
-    if state_dir is None or not (state_dir / SOCKET_NAME).exists():
+    if state_dir is None:
+        return
+    try:
+        if not (state_dir / SOCKET_NAME).exists():
+            return
+    except OSError as error:
+        # Whoever runs doctor may not be permitted to look there.
+        section.skipped(f"{state_dir / SOCKET_NAME}: {error.strerror}", STEP)
         return
     try:
         answer = await in_daemon_thread(reactor, lambda: ask(state_dir, {"do": "list"}), "lockout-list")
