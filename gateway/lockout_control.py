@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from gateway.net.reactor import Reactor
 from gateway.net.settings import GatewaySettings
-from gateway.policy.lockout import accounts_named, mapped_account
+from gateway.policy.lockout import GuardedAccount, accounts_named, mapped_account
 from gateway.state.counted_account import CountedAccount
 from gateway.state.lockout_socket import MOST_OCTETS, PATIENCE, SOCKET_NAME, CountedNow, open_socket
 from gateway.state.shared_attempts import SharedAttempts
@@ -76,8 +76,11 @@ class LockoutControl:
         meant = {found.account for found in known if found.account.shown == name}
         for directory in {client.directory.name for client in self._settings().clients}:
             meant.update(accounts_named(directory, name))
+            # As the list of another gateway shows a DN.
+            meant.update(GuardedAccount(directory, f"dn:{name}", sync) for sync in (False, True))
         for client in self._settings().clients:
-            meant.add(mapped_account(client.directory.name, client.policy.name, name))
+            own = name.removeprefix(f"{client.policy.name}/")
+            meant.add(mapped_account(client.directory.name, client.policy.name, own))
         counted = {self._attempts.counted_as(account) for account in meant}
         released = list(self._described(found for found in known if found.account in counted))
         for account in sorted(meant, key=str):
@@ -161,7 +164,7 @@ class _Answering:
             line += received
         try:
             request = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             request = None
         if not isinstance(request, dict):
             return {"error": "the gateway cannot read this request"}
