@@ -56,6 +56,8 @@ def list_(config: Path, everybody: bool, as_json: bool) -> None:
         click.echo("no account is guarded")
     if len(accounts) > len(shown):
         click.echo(f"{len(accounts) - len(shown)} more accounts have fewer wrong passwords; --all shows them")
+    if answer.get("more"):
+        click.echo(f"{answer['more']} more accounts have wrong passwords, and no room in this list")
     if answer.get("others"):
         click.echo(
             f"{answer['others']} more accounts have wrong passwords at other gateways; {answer['store']} has no names"

@@ -362,9 +362,12 @@ class ClientConnection:
                 self._sizes.store(command.shape, command.sizes)
             elif isinstance(command, AdmitAttempt):
                 admitted = partial(self._admitted, command.account)
-                self._attempts.begin(command.account, command.settings, admitted, command.digest)
+                beside = [attempt for _, attempt in self._under_way]
+                self._attempts.begin(
+                    command.account, command.settings, admitted, command.digest, command.identity, beside
+                )
             elif isinstance(command, AttemptEnded):
-                self._end_attempt(command.account, command.verdict)
+                self._end_attempt(command)
             elif isinstance(command, VerifySecret):
                 found = self._verifier.verify(command.check, partial(self._verified, command.check))
                 if not isinstance(found, SecretVerdict):
@@ -397,12 +400,12 @@ class ClientConnection:
         elif isinstance(answer, Attempt):
             self._attempts.end(answer, Verdict.neither)
 
-    def _end_attempt(self, account: GuardedAccount, verdict: Verdict) -> None:
+    def _end_attempt(self, ended: AttemptEnded) -> None:
         for place, (known, attempt) in enumerate(self._under_way):
             # Two attempts of a session may be of one account, and each has a value of its own for it.
-            if known is account:
+            if known is ended.account:
                 del self._under_way[place]
-                self._attempts.end(attempt, verdict)
+                self._attempts.end(attempt, ended.verdict, ended.entry)
                 return
 
     def _verified(self, check: SecretCheck, verdict: SecretVerdict) -> None:

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     password_known_wrong = "password-known-wrong"  # noqa: S105 - a reason, not a password
     source_guarded = "source-guarded"
     too_many_guarded = "too-many-guarded"
+    too_many_attempts = "too-many-attempts"
     secret_wrong = "secret-wrong"  # noqa: S105 - a reason, not a secret
     too_many_verifications = "too-many-verifications"
     gateway_account = "gateway-account"
@@ -185,6 +186,9 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.too_many_guarded: ReasonDoc(
         "the gateway cannot count wrong passwords of one more account, because as many as it can count are guarded",
         "limits.counted_accounts",
+    ),
+    Reason.too_many_attempts: ReasonDoc(
+        "other sign-ins of this account were under way for too long, which leave no try if they all fail", "limits.bind"
     ),
     Reason.secret_wrong: ReasonDoc(
         "the secret of a mapped sync account fits none of its hashes", "clients.X.credentials.accounts"

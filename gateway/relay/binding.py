@@ -6,7 +6,7 @@ from collections.abc import Generator
 from typing import Final
 
 from gateway.ldap.controls import Control
-from gateway.ldap.dn import DN
+from gateway.ldap.dn import DN, DNError, parse
 from gateway.ldap.messages import (
     WHO_AM_I,
     BindResponse,
@@ -16,6 +16,7 @@ from gateway.ldap.messages import (
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy import login
 from gateway.policy.bind import offered_secret
+from gateway.policy.bind_name import read_bind_name
 from gateway.policy.credentials import Secret
 from gateway.policy.decision import AccountKind, BindPlan, LoginName
 from gateway.policy.lockout import (
@@ -54,11 +55,13 @@ _REFUSALS: Final = {
 }
 
 
-def begin_attempt(account: GuardedAccount, settings: LockoutSettings, password: Secret) -> BeginAttempt:
+def begin_attempt(
+    account: GuardedAccount, settings: LockoutSettings, password: Secret, identity: str = ""
+) -> BeginAttempt:
     """The step that asks whether the account may try this password, which is known again where it has proved wrong: a
     service repeats an old one for ever. What a person mistypes is not kept."""
     digest = password_digest(account, password.reveal()) if account.sync else b""
-    return BeginAttempt(account, settings, digest)
+    return BeginAttempt(account, settings, digest, identity)
 
 
 def refused_attempt(answer: Answer, guarded: Reason) -> Outcome | None:
@@ -85,20 +88,22 @@ def bind_steps(policy: Policy, plan: BindPlan, source: str, controls: tuple[Cont
     accounts = guarded_accounts(directory, plan) if guard.failures else ()
     password = offered_secret(plan.request)
     for account in accounts:
-        refused = refused_attempt((yield begin_attempt(account, guard, password)), Reason.account_guarded)
+        begun = begin_attempt(account, guard, password, _identity(plan))
+        refused = refused_attempt((yield begun), Reason.account_guarded)
         if refused is not None:
             return refused
     answer = yield Ask(plan.request, controls)
     if not isinstance(answer, BindResponse):
         raise TypeError("a bind was answered by something else")
+    entry = ""
     if plan.kind is AccountKind.login:
-        outcome = yield from _signed_in(policy, plan, answer.result, accounts)
+        outcome, entry = yield from _signed_in(policy, plan, answer.result, accounts)
         found = verdict_of_sign_in(outcome.result.code)
     else:
         outcome = _bound(policy, plan, answer.result)
         found = verdict(answer.result)
     for account in accounts:
-        yield EndAttempt(account, found)
+        yield EndAttempt(account, found, entry)
     if address is not None:
         yield EndAttempt(address, of_source(found))
     return outcome
@@ -112,11 +117,32 @@ def _bound(policy: Policy, plan: BindPlan, said: LDAPResult) -> Outcome:
     return _success(plan)
 
 
-def _signed_in(policy: Policy, plan: BindPlan, said: LDAPResult, accounts: tuple[GuardedAccount, ...]) -> Steps:
-    """The end of a person's sign-in. said: what the server answered. accounts: where the attempt is counted."""
+def _identity(plan: BindPlan) -> str:
+    """The name of a person who signs in, strictly: the count is shared by all who are loosely called so. "" for an
+    account that the configuration names."""
+    if plan.kind is not AccountKind.login:
+        return ""
+    name = read_bind_name(plan.request.name)
+    return name.text.lower() if isinstance(name, LoginName) else _strict(plan.request.name)
+
+
+def _strict(dn: str) -> str:
+    try:
+        return str(parse(dn)).lower()
+    except DNError:
+        return ""
+
+
+_SignedIn = Generator[Step, Answer, tuple[Outcome, str]]
+
+
+def _signed_in(policy: Policy, plan: BindPlan, said: LDAPResult, accounts: tuple[GuardedAccount, ...]) -> _SignedIn:
+    """The end of a person's sign-in, and the DN of the entry that was found, strictly, "" for none. said: what the
+    server answered. accounts: where the attempt is counted."""
     if said.code != ResultCode.success:
         result, reason = relayed_sign_in(said)
-        return Outcome(result, reason=reason)
+        return Outcome(result, reason=reason), ""
+    entry = _strict(plan.request.name)
     if plan.look_up is not None:
         dn = yield from _bound_person(policy, plan.look_up)
         person = account_of_entry(policy.settings.directory, dn) if dn is not None else None
@@ -125,10 +151,11 @@ def _signed_in(policy: Policy, plan: BindPlan, said: LDAPResult, accounts: tuple
         if len(accounts) == 1 and person is not None:
             yield SamePerson(accounts[0], person)
         if dn is None:
-            return Outcome(REFUSED, reason=Reason.login_identity_unknown)
+            return Outcome(REFUSED, reason=Reason.login_identity_unknown), ""
+        entry = _strict(dn)
         if not policy.bind.person_may_login(dn):
-            return Outcome(REFUSED, reason=Reason.login_outside_base)
-    return _success(plan)
+            return Outcome(REFUSED, reason=Reason.login_outside_base), entry
+    return _success(plan), entry
 
 
 def _success(plan: BindPlan) -> Outcome:

@@ -113,19 +113,22 @@ class Audit:
 @dataclass(frozen=True, slots=True)
 class AdmitAttempt:
     """May this account, or address, try a password? Answered by attempt_admitted, once, at once or later. digest: of
-    the password, b"" where it is not to be known again."""
+    the password, b"" where it is not to be known again. identity: the name strictly, "" where that makes no
+    difference."""
 
     account: GuardedAccount
     settings: LockoutSettings
     digest: bytes = field(default=b"", repr=False)
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnded:
-    """How an admitted attempt went."""
+    """How an admitted attempt went. entry: of the person who was found, "" for nobody."""
 
     account: GuardedAccount
     verdict: Verdict
+    entry: str = ""
 
 
 @dataclass(frozen=True, slots=True)

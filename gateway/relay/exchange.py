@@ -112,6 +112,9 @@ class Exchange:
                 continue
             if operation.withheld is not None:
                 self._answer_client(operation, operation.withheld)
+            elif isinstance(operation.step, BeginAttempt):
+                text = REASONS[Reason.too_many_attempts].meaning
+                self._fail(operation, Reason.too_many_attempts, ResultCode.busy, text, "")
             else:
                 text = REASONS[Reason.search_timeout].meaning
                 self._fail(operation, Reason.search_timeout, ResultCode.timeLimitExceeded, text, "")
@@ -287,7 +290,8 @@ class Exchange:
             elif isinstance(step, ReadSizes):
                 self._output.command(RecallSizes(step.shape))
             elif isinstance(step, BeginAttempt):
-                self._output.command(AdmitAttempt(step.account, step.settings, step.digest))
+                operation.ends_by = self.now + self._limits.bind
+                self._output.command(AdmitAttempt(step.account, step.settings, step.digest, step.identity))
             elif isinstance(step, TrySecret):
                 self._output.command(VerifySecret(step.check))
             elif step is not None:
@@ -298,7 +302,7 @@ class Exchange:
     def _take_at_once(self, operation: Operation, step: EndAttempt | SamePerson) -> None:
         if isinstance(step, EndAttempt):
             operation.attempts.remove(step.account)
-            self._output.command(AttemptEnded(step.account, step.verdict))
+            self._output.command(AttemptEnded(step.account, step.verdict, step.entry))
         else:
             self._output.command(JoinAccounts(step.alias, step.account))
 
@@ -446,6 +450,7 @@ class Exchange:
         """What AdmitAttempt asked for. refusal: None where the attempt is admitted."""
         for operation in list(self.open.values()):
             if isinstance(operation.step, BeginAttempt) and operation.step.account is account:
+                operation.ends_by = None
                 if refusal is None:
                     operation.attempts.append(account)
                 self._proceed(operation, operation.resume(Admitted(refusal)))

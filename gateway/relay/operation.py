@@ -17,7 +17,6 @@ from gateway.ldap.messages import (
     IntermediateResponse,
     LDAPMessage,
     Request,
-    SearchRequest,
     SearchResultDone,
     SearchResultEntry,
     SearchResultReference,
@@ -132,10 +131,8 @@ class Operation:
             return None
         if isinstance(received, SearchResultEntry) and isinstance(step, Look):
             if step.request.base == "" and step.request.scope == BASE_OBJECT and received.dn != "":
-                # RFC 4512 5.1: whoever reads the root DSE is not told of another entry. A search that needs to know
-                # what the server can do goes on without.
-                wants_it = not isinstance(self.request, SearchRequest) or self.request.base == ""
-                return self._misplaced(received) if wants_it else None
+                # RFC 4512 5.1: whoever reads the root DSE is not told of another entry.
+                return self._misplaced(received)
             self._received += 1
             if len(self._found) < step.maximum:
                 self._found.append(received)

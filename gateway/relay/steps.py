@@ -140,19 +140,21 @@ class AwaitTurn:
 @dataclass(frozen=True, slots=True)
 class BeginAttempt:
     """May this account try a password? Admitted comes back, perhaps after attempts that are under way. digest: of the
-    password where it is to be known again (state.attempts.Attempts.begin)."""
+    password where it is to be known again; identity: the name strictly (state.attempts.Attempts.begin)."""
 
     account: GuardedAccount
     settings: LockoutSettings
     digest: bytes = field(default=b"", repr=False)
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class EndAttempt:
-    """How an admitted attempt went; Ready comes back."""
+    """How an admitted attempt went; Ready comes back. entry: of the person who was found, "" for nobody."""
 
     account: GuardedAccount
     verdict: Verdict
+    entry: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,9 +59,9 @@ class Change:
     ended: tuple[str, ...] = ()
     under_way: tuple[UnderWay, ...] = ()
 
-    def clear(self, attempts: Iterable[str], until: float) -> None:
-        """These failures count no more, and none that was before this time."""
-        if self.cleared is None or until > self.cleared:
+    def clear(self, attempts: Iterable[str], until: float | None) -> None:
+        """These failures count no more, and none that was before this time; None for no such time."""
+        if until is not None and (self.cleared is None or until > self.cleared):
             self.cleared = until
         self.forgiven = tuple(dict.fromkeys((*self.forgiven, *attempts)))
         self.failures = tuple(failure for failure in self.failures if failure.attempt not in self.forgiven)
@@ -70,10 +70,7 @@ class Change:
         """Takes in another change of the same account, which is earlier or later."""
         self.window = max(self.window, other.window)
         self.failures = tuple(sorted({*self.failures, *other.failures}))
-        if other.cleared is not None:
-            self.clear(other.forgiven, other.cleared)
-        elif self.cleared is not None:
-            self.clear((), self.cleared)
+        self.clear(other.forgiven, other.cleared)
         self.ended = tuple(dict.fromkeys((*self.ended, *other.ended)))
         under_way = dict.fromkeys((*self.under_way, *other.under_way))
         self.under_way = tuple(one for one in under_way if one.attempt not in self.ended)
@@ -118,6 +115,10 @@ class AttemptStore(Protocol):
 
     def tell(self, news: list[Change | Join], then: Callable[[bool], None]) -> None:
         """False: it did not answer, and it may know it all the same."""
+
+    def tag(self, identity: str) -> str | None:
+        """Of a name, the same at all gateways that share this store, and nothing by which it could be guessed; None
+        where it cannot say yet."""
 
     def count(self, then: Callable[[int | None], None]) -> None:
         """Of how many accounts does it know wrong passwords? None: it did not answer."""

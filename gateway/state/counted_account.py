@@ -16,7 +16,8 @@ class Attempt:
 
     name: no other attempt of any gateway has it. began: seconds, when it was admitted. known: the failures that were
     counted then, by their attempts: a right password makes the directory forget them. counted: where it counts.
-    digest: of its password (policy.password_digest), b"" where it is not to be known again.
+    digest: of its password (policy.password_digest), b"" where it is not to be known again. tag: of the name as it
+    came, which is the end of the attempt's name; "" where no two people can share the count.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Attempt:
     known: frozenset[str]
     counted: CountedAccount
     digest: bytes = b""
+    tag: str = ""
 
 
 # Takes the attempt, or why there is none.
@@ -31,12 +33,13 @@ Admit = Callable[[Attempt | AttemptRefused], None]
 
 
 class Waiting(NamedTuple):
-    """An attempt that has not been decided on. digest: as that of an Attempt."""
+    """An attempt that has not been decided on. digest, tag: as those of an Attempt."""
 
     name: str
     settings: LockoutSettings
     then: Admit
     digest: bytes = b""
+    tag: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -109,11 +112,12 @@ class CountedAccount:
         if len(self.wrong) > MOST_FAILURES:
             del self.wrong[next(iter(self.wrong))]
 
-    def repeats(self, one: Waiting, failures: int) -> bool:
+    def repeats(self, one: Waiting, failures: int, shared: bool) -> bool:
         """Whether an attempt would take the last failure that the account has left, with a password that is being tried
         already. That last one is kept for another password: an old one that comes in parallel would else keep the new
-        one out. failures: those that count."""
-        if not one.digest or failures + len(self.under_way) + 1 < one.settings.failures:
+        one out. failures: those that count. shared: other gateways may be trying the same password, so it is tried
+        once at a time here."""
+        if not one.digest or (not shared and failures + len(self.under_way) + 1 < one.settings.failures):
             return False
         return any(attempt.digest == one.digest for attempt in self.under_way.values())
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from heapq import heapify, heappop, heappush
-from itertools import count
+from itertools import count, islice
 from typing import Final, Protocol
 
 from gateway.policy.lockout import GuardedAccount
@@ -82,6 +82,10 @@ class Guards:
             left = found.guard_left(now)
             self._wait(account, now + left)
             self._changed(GuardChange(account, len(found.failures), left))
+
+    def guarded(self, most: int) -> list[GuardedAccount]:
+        """So many of the accounts that are guarded."""
+        return list(islice(self._guarded, most))
 
     def gone(self, account: GuardedAccount) -> None:
         """The account counts under another name from now on."""

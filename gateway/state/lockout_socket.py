@@ -3,11 +3,12 @@
 It is readable and writable by the gateway's own account alone, for names of people come out of it, and whoever may
 release accounts may go on guessing. A request is one line of JSON, and so is its answer:
 
-    {"do": "list"}                    {"accounts": [...], "others": 3, "store": "redis://..."}
+    {"do": "list"}                    {"accounts": [...], "more": 0, "others": 3, "store": "redis://..."}
     {"do": "release", "name": "jane"} {"released": [...], "store": ""}
 
-accounts, released: objects with the fields of CountedNow. others: accounts of which only the shared store knows wrong
-passwords, null where it did not answer. store: the shared store, "" where there is none.
+accounts, released: objects with the fields of CountedNow. more: accounts that the list had no room for. others:
+accounts of which only the shared store knows wrong passwords, null where it did not answer. store: the shared store, ""
+where there is none.
 """
 
 from __future__ import annotations

@@ -149,6 +149,11 @@ class RedisAttempts:
         scripts = [self._news(one) for one in news]
         self._send(scripts, lambda returned: then(returned is not None))
 
+    def tag(self, identity: str) -> str | None:
+        if not self._key:
+            return None
+        return hmac.digest(self._key, f"tag\0{identity}".encode("utf-8", "surrogatepass"), "sha256")[:4].hex()
+
     def count(self, then: Callable[[int | None], None]) -> None:
         # A user of before this version may not run it, and all else goes on.
         script: _Script = (COUNT, f"{PREFIX}failed:*", [])

@@ -70,6 +70,21 @@ class SharedAttempts(AttemptsInMemory):
         """The accounts of which this gateway remembers something."""
         return list(self._accounts)
 
+    @property
+    def remembered(self) -> int:
+        """How many accounts something is remembered of."""
+        return len(self._accounts)
+
+    def listed(self, most: int) -> list[CountedAccount]:
+        """The accounts that an administrator wants to see first, so many at most: those that the configuration names,
+        then those that are guarded, then others."""
+        services = [found for found in self._accounts if found.account.sync]
+        guarded = [
+            found for account in self._guards.guarded(most) if (found := self._accounts.get(account)) is not None
+        ]
+        others = islice((found for found in self._accounts if not found.account.sync), most)
+        return list({id(found): found for found in (*services, *guarded, *others)}.values())[:most]
+
     def counted_as(self, account: GuardedAccount) -> GuardedAccount:
         """The account that this name is known to belong to; the name itself where nothing is known of it."""
         return self._joins.account(account)
@@ -117,8 +132,16 @@ class SharedAttempts(AttemptsInMemory):
             self._news_joins[alias] = account
             self._tell_rest()
 
-    def _ended(self, found: CountedAccount, attempt: Attempt, verdict: Verdict) -> None:
-        super()._ended(found, attempt, verdict)
+    @property
+    def _shares(self) -> bool:
+        return self._store is not None
+
+    def _tag(self, identity: str) -> str:
+        tag = None if self._store is None else self._store.tag(identity)
+        return super()._tag(identity) if tag is None else tag
+
+    def _ended(self, found: CountedAccount, attempt: Attempt, verdict: Verdict, entry: str) -> None:
+        super()._ended(found, attempt, verdict, entry)
         if self._store is not None:
             self._not_held(found, attempt.name)
             self._tell_of(found.account)
@@ -128,7 +151,7 @@ class SharedAttempts(AttemptsInMemory):
         if self._store is not None:
             self._change(Change(found.account, found.window, failures=(failure,)))
 
-    def _clear(self, found: CountedAccount, cleared: set[str], until: float) -> None:
+    def _clear(self, found: CountedAccount, cleared: set[str], until: float | None) -> None:
         super()._clear(found, cleared, until)
         if self._store is not None:
             self._change(Change(found.account, found.window)).clear(sorted(cleared), until)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import json
 import os
@@ -206,6 +207,8 @@ def test_the_readme_shows_lines_of_the_output_as_they_are_and_in_their_order(tmp
 
 
 def read_all(terminal: int) -> Iterator[str]:
+    # A read may end within a character.
+    decoder = codecs.getincrementaldecoder("utf-8")()
     while True:
         try:
             data = os.read(terminal, 65536)
@@ -214,7 +217,7 @@ def read_all(terminal: int) -> Iterator[str]:
             break
         if not data:
             break
-        yield data.decode()
+        yield decoder.decode(data)
     os.close(terminal)
 
 

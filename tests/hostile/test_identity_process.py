@@ -59,6 +59,8 @@ class MarkingServer(StubServer):
             seen.binds.append((request.name, password))
             seen.name = "" if wrong else request.name
             yield o.result(0x61, 49 if wrong else 0, id=id)
+        elif isinstance(request, m.SearchRequest) and request.base == "":
+            yield o.done(id=id)
         elif isinstance(request, m.SearchRequest):
             mark = o.attribute("mail", seen.name, str(seen.number))
             entry = o.entry(f"CN=x,{request.base}", mark, id=id)

@@ -23,13 +23,13 @@ class CountedAttempts:
 
     def begin(self, command: AdmitAttempt) -> None:
         admitted = partial(self._admitted, command.account)
-        self._attempts.begin(command.account, command.settings, admitted, command.digest)
+        self._attempts.begin(command.account, command.settings, admitted, command.digest, command.identity)
 
     def end(self, command: AttemptEnded) -> None:
         # The account is the very one that the session began the attempt with.
         under_way = next(place for place in self._under_way if place[0] is command.account)
         self._under_way.remove(under_way)
-        self._attempts.end(under_way[1], command.verdict)
+        self._attempts.end(under_way[1], command.verdict, command.entry)
 
     def _admitted(self, account: GuardedAccount, answer: Attempt | AttemptRefused) -> None:
         if isinstance(answer, Attempt):

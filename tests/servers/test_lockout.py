@@ -1,6 +1,7 @@
 """The service whose password has changed, the stranger who guesses at it, and the administrator who helps."""
 
 import json
+import socket
 import stat
 import subprocess
 import sys
@@ -153,8 +154,8 @@ def test_a_guard_is_told_shown_and_released(start, bind, directory, tmp_path):
 
 
 def test_the_end_of_a_guard_is_told_when_its_time_is_over(start, bind, directory):
-    text = start().config.read_text()
     running = start()
+    text = running.config.read_text()
     assert "reloaded" in running.reload(text.replace('"30m"', '"1s"'))
     for number in range(FAILURES):
         assert bind(running, f"guess {number}") == 49
@@ -236,3 +237,22 @@ def test_doctor_says_that_the_running_gateway_holds_the_account_back(start, bind
     assert "because 3 wrong passwords came" in said and "lockout release 'svc-sync'" in said
     assert running.stop() == 0
     assert "lockout guard" not in doctor(running)
+
+
+def test_a_request_that_is_nested_deeply_does_not_end_the_answering(start, tmp_path):
+    running = start()
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(PATIENCE)
+        connection.connect(str(tmp_path / SOCKET_NAME))
+        connection.sendall(b"[" * 16_000 + b"\n")
+        connection.recv(1000)
+    assert lockout(running, "list") == (0, "no account is guarded\n")
+
+
+@pytest.mark.parametrize("name", [b"\xff", b"CORP\\\xed\xa0\x80", b"x" * 17_000, b"\x1b[31m", b"", b"-x", b"cn=\xff"])
+def test_odd_names_are_answered(start, name):
+    running = start()
+    command = [sys.executable, "-m", "gateway", "lockout", "release", "-c", str(running.config), "--", name]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=PATIENCE)
+    assert b"Traceback" not in done.stderr and "Traceback" not in running.log()
+    assert done.returncode in (1, 2) and b"of another version" not in done.stderr

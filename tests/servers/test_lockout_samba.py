@@ -43,11 +43,11 @@ class Domain:
         values = found["raw_attributes"]
         return int(values["badPwdCount"][0]), values.get("lockoutTime", [b"0"]) not in ([], [b"0"])
 
-    def rename(self, account, name):
-        """Gives the account another sAMAccountName."""
+    def rename(self, account, name, attribute="sAMAccountName"):
+        """Gives the account another name."""
         self.connection.search(SUFFIX, f"(sAMAccountName={account})", attributes=["cn"])
         (found,) = [entry for entry in self.connection.response if entry["type"] == "searchResEntry"]
-        assert self.connection.modify(found["dn"], {"sAMAccountName": [(ldap3.MODIFY_REPLACE, [name])]})
+        assert self.connection.modify(found["dn"], {attribute: [(ldap3.MODIFY_REPLACE, [name])]})
 
 
 @pytest.fixture(scope="module")
@@ -169,4 +169,16 @@ def test_no_spelling_of_the_own_account_makes_the_domain_lock_it(certificates, d
     for number in range(3 * THRESHOLD):
         bind(gateway, spellings[number % len(spellings)], f"wrong {number}")
         counted, locked = domain.count("svc gateway")
+        assert not locked and counted <= FAILURES
+
+
+def test_who_has_the_same_name_in_another_domain_takes_back_nothing_by_signing_in(domain, start, bind):
+    """A second suffix of userPrincipalNames."""
+    domain.rename("u00008", "u00007@other.example", "userPrincipalName")
+    gateway = start(client={"login_domains": ["corp.example", "CORP", "other.example"]}, window="30m")
+    for number in range(3 * THRESHOLD):
+        assert bind(gateway, "u00007@corp.example", f"wrong {number}") == 49
+        if number % 2:
+            assert bind(gateway, "u00007@other.example", USER_PASSWORD) in (0, 49)
+        counted, locked = domain.count("u00007")
         assert not locked and counted <= FAILURES

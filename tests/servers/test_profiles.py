@@ -181,7 +181,9 @@ def domino(tmp_path_factory, certificates, start_gateway):
     with start_server(DOMINO, directory) as server:
 
         def start(**changes):
-            gateway = start_gateway(configuration(DOMINO, server, certificates, directory, **changes))
+            # One gateway at a time has a state_dir.
+            state_dir = tmp_path_factory.mktemp("domino")
+            gateway = start_gateway(configuration(DOMINO, server, certificates, state_dir, **changes))
             return Stage(DOMINO, server, gateway, certificates.ca_file)
 
         yield start

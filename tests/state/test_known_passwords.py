@@ -163,3 +163,37 @@ def test_hundreds_that_wait_and_have_left_are_passed_over_at_once():
     assert len(left) == 2000
     service.end(0, Verdict.neither)
     assert service.try_(OLD, Verdict.right) is None
+
+
+def test_an_old_password_does_not_close_the_guard_after_one_other_wrong_one():
+    service = Service(3)
+    assert service.try_(OLD, Verdict.wrong) is None
+    service.now = 50
+    assert service.try_(b"a typing mistake", Verdict.wrong) is None
+    for service.now in range(51, 149):
+        service.try_(OLD, Verdict.wrong)
+    assert service.try_(NEW, Verdict.right) is None
+
+
+def test_two_names_of_one_person_that_one_spelling_may_mean_do_not_wait_for_each_other():
+    attempts = AttemptsInMemory(lambda: 0.0)
+    dn = GuardedAccount("corp", "dn:jane")
+    settings = LockoutSettings(3, WINDOW)
+    names = [GuardedAccount("corp", "name:x4"), GuardedAccount("corp", "name:xiv")]
+    for name in names:
+        attempts.join(name, dn)
+    for _ in range(2):
+        attempts.begin(dn, settings, lambda answer: attempts.end(answer, Verdict.wrong))
+    begun = []
+    for name in names:
+        attempts.begin(name, settings, begun.append, beside=tuple(begun))
+    assert [isinstance(answer, Attempt) for answer in begun] == [True, True]
+    for attempt in begun:
+        attempts.end(attempt, Verdict.neither)
+    # Nothing is left under way, and nothing was counted twice.
+    answers = []
+    attempts.begin(dn, settings, answers.append)
+    assert isinstance(answers[0], Attempt)
+    attempts.end(answers[0], Verdict.wrong)
+    attempts.begin(dn, settings, answers.append)
+    assert answers[1].why is GuardRefusal.guarded
