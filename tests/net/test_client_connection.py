@@ -199,7 +199,10 @@ def test_who_closes_its_side_gets_what_the_gateway_says_itself_and_waits_for_no_
     tls = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
     with (
         StubServer(server_certificates, lambda request: []) as server,
-        GatewayProcess(tmp_path, configuration(certificates, server.gateway_directory(), client)) as running,
+        # Where the server has been sent the bind already it is awaited, without the client.
+        GatewayProcess(
+            tmp_path, configuration(certificates, server.gateway_directory(), client, limits={"bind": 0.5})
+        ) as running,
         socket.create_connection(("127.0.0.1", running.port), PATIENCE) as plain,
     ):
         while True:

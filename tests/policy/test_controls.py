@@ -24,6 +24,7 @@ from gateway.ldap.sorting import MOST_KEYS, SortKey, SortResult, sort_control, s
 from gateway.policy.controls import NOT_UNDERSTOOD, UNDERSTOOD, ControlJudge, why_not_understood
 from gateway.policy.decision import AncestorPlan, Refuse, RootDsePlan, SearchPlan
 from gateway.policy.search import SearchJudge
+from gateway.policy.settings import Mode
 from tests.examples import examples
 from tests.ldap import strategies
 from tests.policy.policies import policy
@@ -178,7 +179,7 @@ def test_an_order_by_what_is_not_listed_is_no_order():
         assert (plan.controls, sort_code(plan.answers)) == ((), 50)
     assert decide(sort("mail", critical=True, rule="1.2.3")).reason == "sort-key-not-allowed"
     # mode: report relaxes no control.
-    assert decide(sort("pager", critical=True), mode="report").reason == "sort-key-not-allowed"
+    assert decide(sort("pager", critical=True), mode=Mode.report).reason == "sort-key-not-allowed"
 
 
 def test_a_sort_of_several_parts_is_not_done_and_not_said_to_be():

@@ -650,7 +650,7 @@ def test_a_search_for_changes_is_neither_compared_nor_remembered():
 
 def test_controls_that_change_the_result_make_another_search_of_it():
     """At OpenLDAP manageDsaIT makes entries of what would be references."""
-    h = Paged(shrink=GUARD, controls=(PAGED_RESULTS, MANAGE_DSA_IT)).bound()
+    h = Paged(shrink=GUARD, controls=frozenset({PAGED_RESULTS, MANAGE_DSA_IT})).bound()
     h.facts.controls["ldaps://dc1"] = frozenset({MANAGE_DSA_IT})
     with_it = (Control(MANAGE_DSA_IT),)
     for number, controls, count in ((7, with_it, 20), (8, (), 10), (9, with_it, 10)):
