@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import unquote, urlsplit
 
-from gateway.ldap.attribute_types import TypeSet, base_type
+from gateway.ldap.attribute_types import TypeSet
 from gateway.ldap.dn import DN, MAX_RDNS, DNError, parse
 from gateway.ldap.errors import DecodeError
-from gateway.ldap.messages import SearchResultEntry
-from gateway.policy.decision import AncestorPlan
 from gateway.policy.settings import ClientPolicy
 
 
@@ -70,18 +68,6 @@ class EntryJudge:
 
     def permits_attribute(self, description: str) -> bool:
         return self.attribute_number(description) >= 0
-
-    def ancestor(self, entry: SearchResultEntry, plan: AncestorPlan) -> SearchResultEntry | None:
-        """Of an entry above the allowed bases no more than the plan asks for, under the configured name however the
-        server spells it; None where it is another entry."""
-        try:
-            if not parse(entry.dn).same_loosely(parse(plan.request.base)):
-                return None
-        except DNError:
-            return None
-        wanted = {base_type(name) for name in plan.request.attributes}
-        kept = tuple(attribute for attribute in entry.attributes if base_type(attribute.type) in wanted)
-        return SearchResultEntry(plan.request.base, kept)
 
     def keep_references(self, uris: tuple[str, ...]) -> tuple[str, ...]:
         """RFC 4511 4.5.3: the alternatives of one reference that lead to a listed host, and not to an excluded name."""

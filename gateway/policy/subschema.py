@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.ldap.attribute_types import base_type, canonical_type
+from gateway.ldap.attribute_types import canonical_type
 from gateway.ldap.dn import DN, DNError, parse
-from gateway.ldap.messages import BASE_OBJECT, NO_ATTRIBUTES, SearchRequest, SearchResultEntry
+from gateway.ldap.messages import BASE_OBJECT, NO_ATTRIBUTES, SearchRequest
 from gateway.policy.decision import Refuse, SubschemaPlan
 from gateway.policy.narrowing import asks_for_class_only
 from gateway.policy.reasons import Reason
@@ -61,18 +61,6 @@ def decide_subschema(policy: ClientPolicy, request: SearchRequest) -> SubschemaP
 
 
 _ANY: Final = ("*", "+", NO_ATTRIBUTES)
-
-
-def subschema_entry(entry: SearchResultEntry, plan: SubschemaPlan) -> SearchResultEntry | None:
-    """Of what the server answered no more than was asked, under the configured name; None where it is another entry."""
-    try:
-        if not parse(entry.dn).same_loosely(parse(plan.request.base)):
-            return None
-    except DNError:
-        return None
-    wanted = {base_type(name) for name in plan.request.attributes}
-    kept = tuple(attribute for attribute in entry.attributes if base_type(attribute.type) in wanted)
-    return SearchResultEntry(plan.request.base, kept)
 
 
 def _is(name: DN, base: str) -> bool:

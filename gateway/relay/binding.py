@@ -86,9 +86,9 @@ def bind_steps(policy: Policy, plan: BindPlan, source: str, controls: tuple[Cont
         if refused is not None:
             return refused
     accounts = guarded_accounts(directory, plan) if guard.failures else ()
-    password = offered_secret(plan.request)
+    password, identity = offered_secret(plan.request), _identity(plan)
     for account in accounts:
-        begun = begin_attempt(account, guard, password, _identity(plan))
+        begun = begin_attempt(account, guard, password, identity)
         refused = refused_attempt((yield begun), Reason.account_guarded)
         if refused is not None:
             return refused

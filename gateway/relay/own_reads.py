@@ -8,9 +8,9 @@ from gateway.ldap.entry_stream import Tally
 from gateway.ldap.messages import SearchRequest, SearchResultEntry
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.decision import SubschemaPlan
+from gateway.policy.one_entry import as_asked
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
-from gateway.policy.subschema import subschema_entry
 from gateway.relay.ranges import has_range
 from gateway.relay.results import relayed
 from gateway.relay.searching import wrong_entry
@@ -36,7 +36,7 @@ def subschema_steps(policy: Policy, plan: SubschemaPlan) -> Steps:
     if not isinstance(answer, Found):
         raise TypeError("a search was answered by something else")
     if answer.result.code == ResultCode.success and answer.entries:
-        entry = subschema_entry(answer.entries[0], plan)
+        entry = as_asked(answer.entries[0], plan.request)
         if entry is None:
             return wrong_entry()
         if any(has_range(attribute.type) for attribute in entry.attributes):

@@ -13,6 +13,7 @@ from gateway.ldap.messages import BASE_OBJECT, SearchResultEntry, decode_respons
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.ldap.sorting import SortResult
 from gateway.policy.decision import AncestorPlan, Refuse, SearchPlan
+from gateway.policy.one_entry import as_asked
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import REASONS, Reason
 from gateway.policy.search_refusal import refuse_search
@@ -101,7 +102,7 @@ def ancestor_steps(policy: Policy, plan: AncestorPlan, context: SearchContext) -
     if not isinstance(answer, Found):
         raise TypeError("a search was answered by something else")
     if answer.result.code == ResultCode.success and answer.entries:
-        entry = policy.entries.ancestor(answer.entries[0], plan)
+        entry = as_asked(answer.entries[0], plan.request)
         if entry is None:
             return wrong_entry()
         yield Deliver(entry, Tally(0))
