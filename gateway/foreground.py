@@ -217,8 +217,8 @@ class _Process:
         return self._serving()
 
     def _look_at_state_dir(self, state_dir: Path | None) -> None:
-        """Of a new configuration. The one from the start stays locked and in use; whether the next start can have the
-        new one is said now."""
+        """Tells in the log what a new configuration's state_dir means. The directory from the start stays locked and in
+        use; the log says now whether the next start can have the new one."""
         if state_dir == self._state_dir or _same_directory(state_dir, self._state_dir):
             return
         log.warn("state_dir has changed: it is used from the next start on")

@@ -33,7 +33,7 @@ def _own_passwords(settings: GatewaySettings) -> Iterator[tuple[GuardedAccount, 
 
 
 def _secrets(settings: GatewaySettings) -> Iterator[tuple[GuardedAccount, tuple[str, ...]]]:
-    """Of each mapped account the hashes of its secrets."""
+    """Each mapped account, as it is counted, with the hashes of its secrets."""
     for client in settings.clients:
         for account in client.policy.mapped_accounts:
             counted = mapped_account(client.policy.directory, client.policy.name, account.name)

@@ -118,8 +118,8 @@ class Reader:
         raise ValueFault(f"string at octet {at} is not UTF-8")
 
     def bounded_text(self, maximum: int, what: str, setting: str, code: int = PROTOCOL_ERROR) -> str:
-        """The same of an OCTET STRING of no more than maximum octets. what: names it in the error, and setting the
-        limit. code: the result for what is not UTF-8."""
+        """The text of an OCTET STRING of no more than maximum octets. what: names the element in the error. setting:
+        names the limit there. code: the result for what is not UTF-8."""
         start, end = self.element(OCTET_STRING)
         if end - start > maximum:
             raise ValueFault(f"{what} of more than {maximum} octets ({setting})", ADMIN_LIMIT_EXCEEDED)

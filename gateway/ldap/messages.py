@@ -560,7 +560,7 @@ def _entry_contents(entry: SearchResultEntry) -> bytes:
 
 
 def operation_name(tag: int) -> str:
-    """Of a request, by the tag of its protocolOp, as RFC 4511 names it."""
+    """The name that RFC 4511 gives to the request with this protocolOp tag."""
     return _REQUEST_NAMES.get(tag) or _UNSERVED_NAMES[tag]
 
 

@@ -139,7 +139,7 @@ class ServerConnector:
         return [(candidate, self.state_of(candidate.server)) for candidate in self._candidates]
 
     def keys(self) -> set[tuple[ServerSettings, str]]:
-        """Of its servers' states."""
+        """The keys under which the states of its servers are kept."""
         return {(candidate.server, self._trust.fingerprint) for candidate in self._candidates}
 
     def state_of(self, server: ServerSettings) -> ServerState:
@@ -371,7 +371,7 @@ class ServerConnector:
             self.tell_trusted(state, "its time has passed, and the next sign-ins show whether it works")
 
     def tell_trusted(self, state: ServerState, why: str) -> None:
-        """As tell_down."""
+        """Tells observers and log that a server is not doubtful any more."""
         if not self._state.is_current(state):
             return
         self.observer.server_trusted(self.directory, state.server)
@@ -383,7 +383,7 @@ class ServerConnector:
         )
 
     def tell_down(self, state: ServerState) -> None:
-        """Once for each change."""
+        """Tells observers and log that a server is down, once for each change."""
         down = state.down
         if down is None or not self._state.is_current(state):
             return
@@ -398,7 +398,7 @@ class ServerConnector:
         )
 
     def tell_forgotten(self) -> None:
-        """Of the servers of which nothing bad is known."""
+        """Tells the observers to forget what was bad of the servers of which nothing bad is known any more."""
         for candidate, state in self.servers:
             if state.down is None:
                 self.observer.server_forgotten(self.directory, candidate.server)
@@ -406,7 +406,7 @@ class ServerConnector:
                 self.observer.server_trusted(self.directory, candidate.server)
 
     def tell_up(self, state: ServerState) -> None:
-        """As tell_down."""
+        """Tells observers and log that a server is up again."""
         if not self._state.is_current(state):
             return
         self.observer.server_rose(self.directory, state.server)

@@ -57,7 +57,8 @@ class Doubt:
 
 @dataclass(slots=True)
 class _Past:
-    """Of one duty. answered: when the server last did it. failed: when it last did not, None for not since then.
+    """What is known of one duty. answered: when the server last did it. failed: when it last did not, None for not
+    since then.
     doubts: how many there were since then."""
 
     answered: float = -inf

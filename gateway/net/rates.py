@@ -33,7 +33,7 @@ class TokenBuckets:
 
 
 class RequestRates:
-    """Of the whole gateway."""
+    """The request rates of the whole gateway."""
 
     def __init__(self) -> None:
         self.sources = TokenBuckets()

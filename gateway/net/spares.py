@@ -44,7 +44,7 @@ class Opener(Protocol):
 
 
 class SpareLinks:
-    """Of one directory, directory.spares at most; none to a server that is down or doubtful."""
+    """The spare connections to one directory: directory.spares at most, none to a server that is down or doubtful."""
 
     def __init__(self, opener: Opener, state: DirectoryState, reactor: Reactor) -> None:
         self._opener = opener

@@ -59,11 +59,11 @@ class Call:
         self._timers.given_up()
 
     def reset(self, seconds_from_now: float) -> None:
-        """As cancel."""
+        """Due in so many seconds from now. Raises AlreadyCalled or AlreadyCancelled."""
         self._move(self._timers.clock() + seconds_from_now)
 
     def delay(self, seconds_later: float) -> None:
-        """As cancel."""
+        """Due so many seconds later. Raises AlreadyCalled or AlreadyCancelled."""
         self._move(self._due + seconds_later)
 
     def waits(self, number: int) -> bool:

@@ -187,7 +187,7 @@ class _Running:
 
 
 def _search(record: AuditRecord) -> bytes:
-    """The same for a search's pages, and for a later try of it on another connection."""
+    """The digest that a search's pages share, and a later try of the search on another connection."""
     named = json.dumps([record.base, record.scope, record.asked]).encode()
     searched = b"" if record.filter is None else write_filter(record.filter)
     return blake2b(named + searched, digest_size=16).digest()

@@ -126,8 +126,8 @@ class SearchControls:
         self.answers = answers
 
     def over(self, parts: int) -> SearchControls | Refuse:
-        """The same for a search of so many parts: each comes in an order of its own, so that several of them together
-        are not sorted."""
+        """These controls for a search that is sent as several parts. The server sorts each part alone, so that several
+        parts together are not sorted."""
         sort = next((control for control in self.forwarded if control.oid == SORT), None)
         if parts < 2 or sort is None:
             return self
@@ -140,7 +140,7 @@ class SearchControls:
         )
 
     def of_one_entry(self) -> SearchControls | Refuse:
-        """The same for an entry that comes by itself: it is the only page, and sorted."""
+        """These controls for an answer of one entry, which is its own only page and is sorted."""
         if self.page is not None and self.page.cookie:
             return refuse_search(Reason.cookie_not_valid)
         answers = self.answers

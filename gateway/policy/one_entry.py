@@ -8,8 +8,8 @@ from gateway.ldap.messages import SearchRequest, SearchResultEntry
 
 
 def as_asked(entry: SearchResultEntry, request: SearchRequest) -> SearchResultEntry | None:
-    """Of an entry no more than the request asks for, under the name that was asked for however the server spells it;
-    None where it is another entry."""
+    """The entry with the attributes that the request names, under the request's base, however the server spells the
+    name. None where the server answered with another entry."""
     try:
         if not parse(entry.dn).same_loosely(parse(request.base)):
             return None
