@@ -107,6 +107,16 @@ class Framer:
             self.data = b""
             self.pos = 0
 
+    def next_size(self) -> int:
+        """Octets of the message that is next, as far as they have come; what is no message counts as one, too."""
+        try:
+            size = message_size(self.data, self.pos)
+            if size == 0 and self.gather():
+                size = message_size(self.data, self.pos)
+        except DecodeError:
+            size = 0
+        return min(size, self.buffered()) if size else self.buffered()
+
     def next_message(self) -> bytes | None:
         """The next whole message, or None if more must arrive.
 

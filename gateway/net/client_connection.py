@@ -304,7 +304,7 @@ class ClientConnection:
     def _run(self, commands: list[Command]) -> None:
         self._execute(commands)
         self._count_work()
-        self._turn.end(self._working_since, self._session is not None and self._session.waits_for_turn)
+        self._turn.end(self._working_since, 0 if self._session is None else self._session.waits_for_turn())
         if self._session is not None:
             if self._lost and not self._session.busy:
                 self._end()

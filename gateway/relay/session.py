@@ -122,10 +122,9 @@ class Session:
         takes = self._takes_requests() and not self._waits_for_turn
         return takes or self._client.buffered() < PIPELINED_OCTETS
 
-    @property
-    def waits_for_turn(self) -> bool:
-        """Whether requests of the client may be left that go_on is to handle."""
-        return self._waits_for_turn and not self._closed
+    def waits_for_turn(self) -> int:
+        """Octets of the client's next request, which go_on is to handle; 0 for none."""
+        return self._client.next_size() if self._waits_for_turn and not self._closed else 0
 
     def deadline(self) -> float | None:
         """When tick must be called, unless an event comes earlier; None for never."""

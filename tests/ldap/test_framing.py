@@ -74,3 +74,32 @@ def test_a_message_may_come_octet_by_octet():
         assert framer.next_message() is None
     framer.feed(whole[-1:])
     assert framer.next_message() == whole
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=8), st.integers(0, 300), st.booleans())
+def test_the_size_of_the_next_message_is_told_before_it_is_taken(sizes, cut, at_once):
+    octets = b"".join(message(size) for size in sizes)
+    framer = Framer(1000)
+    framer.feed(octets if at_once else octets[:cut])
+    if not at_once:
+        framer.feed(octets[cut:])
+    for size in sizes:
+        assert framer.next_size() == len(message(size))
+        assert framer.next_message() == message(size)
+    assert framer.next_size() == 0
+
+
+@given(st.integers(0, 300), st.integers(1, 300))
+def test_of_a_message_that_has_come_in_part_that_part_counts(size, missing):
+    octets = message(size)[:-missing]
+    framer = Framer(1000)
+    framer.feed(octets)
+    assert framer.next_size() == len(octets)
+    framer.feed(message(size)[len(octets) :])
+    assert framer.next_message() == message(size)
+
+
+def test_what_is_no_message_counts_as_much_as_has_come():
+    framer = Framer(1000)
+    framer.feed(b"GET / HTTP/1.1\r\n")
+    assert framer.next_size() == 16

@@ -1,11 +1,12 @@
-"""Whose input is handled when: nobody's for long, and last that of who has worked most. Time is the test's."""
+"""Whose input is handled when: nobody's for long, and last that of who has worked most or asks for most. Time is the
+test's."""
 
 from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.net.turns import FREE, SHARE, Turn, Turns
+from gateway.net.turns import FREE, OCTET, SHARE, Turn, Turns
 
 
 class Loop:
@@ -46,7 +47,7 @@ class Session:
         while self.work and self.turn.goes_on():
             self.loop.now += self.work.pop(0)
             self.handled.append(self.loop.now)
-        self.turn.end(self.loop.now, bool(self.work))
+        self.turn.end(self.loop.now, int(self.work[0] / OCTET) + 1 if self.work else 0)
 
 
 def sessions(count):
@@ -127,11 +128,24 @@ def test_a_client_that_works_little_is_not_behind_for_it():
     assert len(new.handled) == 1
 
 
+@given(st.lists(st.floats(2 * SHARE, 5 * SHARE), min_size=1, max_size=40))
+def test_however_many_have_just_connected_with_a_dear_request_a_small_one_is_next(dear):
+    loop, (busy, other, *crowd) = sessions(2 + len(dear))
+    busy.receive(SHARE)
+    for session, work in zip(crowd, dear, strict=True):
+        session.receive(work)
+    other.receive(SHARE / 20)
+    loop.iterate()
+    # One of the others has gone before it at most.
+    assert other.work == []
+    assert sum(len(session.handled) for session in crowd) <= 1
+
+
 def test_an_event_without_a_request_is_no_work():
     loop, (session, _) = sessions(2)
     session.turn.begin()
     loop.now += 10 * SHARE
-    session.turn.end(loop.now, False)
+    session.turn.end(loop.now, 0)
     assert loop.planned == []
     session.receive(SHARE / 10)
     assert session.work == []
