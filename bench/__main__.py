@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import compare, fairness, profiling, soak, start
+from bench import compare, endurance, fairness, profiling, soak, start
 from bench.compiled import ROOT, compiled_gateway
 from bench.measure import machine
 
@@ -33,6 +33,9 @@ def main() -> None:
     fair = commands.add_parser("fairness", help="what one client waits while others send what takes long")
     fair.add_argument("--only", metavar="NAME,...", help=f"of {','.join(fairness.INPUTS)}; default: all of them")
     fair.add_argument("--uncompiled", action="store_true")
+    endured = commands.add_parser("endure", help="what the gateway holds after half an hour in an unsteady world")
+    endured.add_argument("--minutes", type=float, default=30.0)
+    endured.add_argument("--uncompiled", action="store_true")
     commands.add_parser("start", help="how soon `run` serves")
     given = parser.parse_args()
     # So that what was started is ended by SIGTERM too.
@@ -53,6 +56,11 @@ def main() -> None:
             code = ROOT if given.uncompiled else compiled_gateway()
             print(machine("not compiled" if given.uncompiled else "compiled"), flush=True)
             for figure in fairness.fairness(_chosen(parser, given.only, fairness.INPUTS), code):
+                print(f"\n{figure.markdown()}")
+        elif given.command == "endure":
+            code = ROOT if given.uncompiled else compiled_gateway()
+            print(machine("not compiled" if given.uncompiled else "compiled"), flush=True)
+            for figure in endurance.endure(given.minutes, code):
                 print(f"\n{figure.markdown()}")
         else:
             print(f"{machine('not compiled')}\n\n{start.measure().markdown()}")
