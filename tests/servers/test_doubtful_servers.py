@@ -1,14 +1,17 @@
 """A server that can be connected to and does nothing for a session, beside one that works: sign-ins go to that one."""
 
 import json
+import threading
+import time
 
 import pytest
 
 from gateway.demo.certificates import make_certificates
 from gateway.ldap import messages as m
 from gateway.ldap.results import LDAPResult
+from gateway.net.doubt import SLOW_ANSWER
 from tests.observe.admin_client import get, samples
-from tests.servers.gateway_process import configuration
+from tests.servers.gateway_process import PATIENCE, configuration
 from tests.servers.raw_client import RawClient
 from tests.servers.stub_server import StubServer, accept_binds
 
@@ -69,8 +72,8 @@ def misplaced(request):
     return [m.SearchResultDone(LDAPResult(0))]
 
 
-def start(start_gateway, certificates, servers, **more):
-    """A gateway before these stubs, the first one first."""
+def start(start_gateway, certificates, servers, limits=None, **more):
+    """A gateway before these stubs, the first one first. limits: other ones than the second that these tests wait."""
     directory = servers[0].gateway_directory() | {
         "servers": [{"url": server.url, "server_name": "localhost"} for server in servers],
         "order": "priority",
@@ -85,7 +88,7 @@ def start(start_gateway, certificates, servers, **more):
         # What a server says of a password is the same for everybody here.
         "lockout": {"failures": 0},
     }
-    limits = {"bind": 1, "silence": 1, "refusal_floor": 0}
+    limits = {"bind": 1, "silence": 1, "refusal_floor": 0, **(limits or {})}
     return start_gateway(
         configuration(certificates, directory, client, limits=limits, admin={"address": "127.0.0.1:0"})
     )
@@ -208,6 +211,30 @@ def test_where_all_servers_fail_each_is_still_tried_and_the_first_that_works_ser
         assert "no server of the directory is up and free of doubt" in running.log()
         running.wait_for(f"{later.url} is not doubtful any more: it has served a session")
         assert (doubtful(running, bad), doubtful(running, later)) == (1, 0)
+
+
+def test_while_one_bind_waits_for_three_seconds_others_already_go_elsewhere(certificates, start_gateway):
+    arrived = threading.Event()
+
+    def answer(request):
+        if not isinstance(request, m.BindRequest):
+            return accept_binds(request)
+        arrived.set()
+        return []
+
+    with StubServer(certificates, answer) as silent, StubServer(certificates) as good:
+        # The defaults: nobody would wait in a test for what happens at their end.
+        running = start(start_gateway, certificates, (silent, good), limits={"bind": 30, "silence": 150})
+        with RawClient(running.port, certificates.ca_file) as waits:
+            waits.socket.sendall(waits.client.bind(ACCOUNT[0], ACCOUNT[1].encode()).data)
+            assert arrived.wait(PATIENCE)
+            # The time of the rule, by the clock that the gateway has, too.
+            time.sleep(SLOW_ANSWER + 0.1)
+            assert all(sign_in(running, certificates) for _ in range(3))
+            binds = [request for request in silent.requests if isinstance(request, m.BindRequest)]
+            assert len(binds) == 1
+            # So far nothing has failed: the first one may still be answered.
+            assert doubtful(running, silent) == 0
 
 
 @pytest.mark.parametrize("probe", ["answered", "not answered"])
