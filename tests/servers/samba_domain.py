@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import hashlib
 import os
@@ -15,10 +14,12 @@ import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.servers.kept import kept
 
 LAB = Path(__file__).with_name("samba")
 USER_PASSWORD = "Lab-User-Passw0rd1"
@@ -70,26 +71,11 @@ def _populated(cache: Path, users: int) -> Iterator[Path]:
     """A stopped domain with so many people, locked until the context ends."""
 
     def make(domain: Path) -> None:
-        with _kept(cache / "empty", lambda empty: _run("provision.sh", empty)) as empty:
+        with kept(cache / "empty", _maker(), lambda empty: _run("provision.sh", empty), _KEPT) as empty:
             _run("clone.sh", empty, domain, "127.0.0.10")
         _run("populate.py", "--users", str(users), domain)
 
-    with _kept(cache / f"{users}-users", make) as domain:
-        yield domain
-
-
-@contextlib.contextmanager
-def _kept(domain: Path, make: Callable[[Path], None]) -> Iterator[Path]:
-    """A stopped domain, locked until the context ends. It is made first if it is missing, too old, or not by these
-    scripts and this Samba."""
-    stamp = domain.with_suffix(".made-by")
-    with domain.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (stamp.exists() and stamp.read_text() == _maker() and 0 <= time.time() - stamp.stat().st_mtime < _KEPT):
-            stamp.unlink(missing_ok=True)
-            shutil.rmtree(domain, ignore_errors=True)
-            make(domain)
-            stamp.write_text(_maker())
+    with kept(cache / f"{users}-users", _maker(), make, _KEPT) as domain:
         yield domain
 
 

@@ -108,6 +108,8 @@ class Slapd:
             ldif = self.directory / "entries.ldif"
             write_ldif(ldif, slapd_tree.make_tree() if entries is None else entries)
             load = [slapadd, "-q", *([] if checked else ["-s"]), "-f", str(self._configuration), "-l", str(ldif)]
+            # Without its suffix slapadd takes the first database, which settings may bring.
+            load += ["-b", suffix]
             loaded = subprocess.run(load, capture_output=True, text=True, timeout=240)
             assert loaded.returncode == 0, loaded.stderr
             self.start()
