@@ -361,11 +361,7 @@ class ClientConnection:
             elif isinstance(command, StoreSizes):
                 self._sizes.store(command.shape, command.sizes)
             elif isinstance(command, AdmitAttempt):
-                admitted = partial(self._admitted, command.account)
-                beside = [attempt for _, attempt in self._under_way]
-                self._attempts.begin(
-                    command.account, command.settings, admitted, command.digest, command.identity, beside
-                )
+                waiting.extend(self._begin_attempt(command))
             elif isinstance(command, AttemptEnded):
                 self._end_attempt(command)
             elif isinstance(command, VerifySecret):
@@ -391,14 +387,32 @@ class ClientConnection:
             self._audited(record)
         records.clear()
 
-    def _admitted(self, account: GuardedAccount, answer: Attempt | AttemptRefused) -> None:
-        refusal = answer if isinstance(answer, AttemptRefused) else None
-        if self._session is not None:
-            if isinstance(answer, Attempt):
-                self._under_way.append((account, answer))
-            self._run(self._session.attempt_admitted(account, refusal, self._event()))
-        elif isinstance(answer, Attempt):
+    def _begin_attempt(self, command: AdmitAttempt) -> list[Command]:
+        """What follows where the guard answers at once. It is for the caller to execute: a client may send hundreds of
+        binds in one piece, each of which is refused at once and makes room for the next one."""
+        asking, at_once = True, list[Command]()
+
+        def answered(answer: Attempt | AttemptRefused) -> None:
+            if asking:
+                at_once.extend(self._heard(command.account, answer, monotonic()))
+            else:
+                self._run(self._heard(command.account, answer, self._event()))
+
+        beside = [attempt for _, attempt in self._under_way]
+        self._attempts.begin(command.account, command.settings, answered, command.digest, command.identity, beside)
+        asking = False
+        return at_once
+
+    def _heard(self, account: GuardedAccount, answer: Attempt | AttemptRefused, now: float) -> list[Command]:
+        """Passes the guard's answer on to the session."""
+        session = self._session
+        if isinstance(answer, AttemptRefused):
+            return [] if session is None else session.attempt_admitted(account, answer, now)
+        if session is None:
             self._attempts.end(answer, Verdict.neither)
+            return []
+        self._under_way.append((account, answer))
+        return session.attempt_admitted(account, None, now)
 
     def _end_attempt(self, ended: AttemptEnded) -> None:
         for place, (known, attempt) in enumerate(self._under_way):

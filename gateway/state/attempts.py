@@ -224,11 +224,11 @@ class AttemptsInMemory:
         """The first attempt that can be decided on; None where there is none. Refuses those whose password has proved
         wrong."""
         now = self._clock()
-        for one in list(found.waiting) if found.wrong else ():
-            left = found.known_wrong(one, now)
-            # Whoever is told of one may have changed what waits.
-            if left is not None and one in found.waiting:
-                self._refused(found, one, AttemptRefused(GuardRefusal.known, left))
+        # Whoever is told of one may have changed what waits, and may have come with the same password once more.
+        while known := found.known_wrong_waiting(now):
+            for one, left in known:
+                if one in found.waiting:
+                    self._refused(found, one, AttemptRefused(GuardRefusal.known, left))
         for one in found.waiting:
             if not found.repeats(one, found.count(one.settings, now), self._shares):
                 return one

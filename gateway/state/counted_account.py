@@ -106,6 +106,12 @@ class CountedAccount:
         left = at + one.settings.window - now
         return left if left > 0 else None
 
+    def known_wrong_waiting(self, now: float) -> list[tuple[Waiting, float]]:
+        """The attempts that wait with a password that is known to be wrong, each with what known_wrong says of it."""
+        if not self.wrong:
+            return []
+        return [(one, left) for one in self.waiting if (left := self.known_wrong(one, now)) is not None]
+
     def proved_wrong(self, digest: bytes, now: float) -> None:
         self.wrong.pop(digest, None)
         self.wrong[digest] = now

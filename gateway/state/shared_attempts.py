@@ -160,7 +160,16 @@ class SharedAttempts(AttemptsInMemory):
         store = self._store
         if store is None or store.away:
             super()._admit(found)
-        elif found.account not in self._asking and (one := self._next(found)) is not None:
+            return
+        # Whoever is refused may come again at once, and there may be hundreds of them.
+        if found.deciding or found.account in self._asking:
+            return
+        found.deciding = True
+        try:
+            one = self._next(found)
+        finally:
+            found.deciding = False
+        if one is not None:
             self._asking.add(found.account)
             self._tell_of(found.account)
             then = partial(self._asked, store, found.account, one, self._clock())

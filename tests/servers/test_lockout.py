@@ -9,7 +9,15 @@ import time
 
 import pytest
 
-from gateway.ldap.messages import BindRequest, BindResponse
+from gateway.ldap.framing import Framer
+from gateway.ldap.messages import (
+    BindRequest,
+    BindResponse,
+    LDAPMessage,
+    SimpleAuthentication,
+    decode_response,
+    encode,
+)
 from gateway.ldap.results import LDAPResult
 from gateway.state.lockout_socket import SOCKET_NAME
 from tests.servers.gateway_process import PATIENCE, ROOT, configuration
@@ -105,6 +113,35 @@ def test_the_old_password_in_parallel_leaves_one_try_for_the_new_one(certificate
         assert client.event().result.code == 49
         client.socket.close()
     assert 1 <= directory.tried.count(OLD) < FAILURES
+    assert bind(running, NEW) == 0
+
+
+def test_binds_in_one_piece_that_the_guard_refuses_at_once_are_all_answered(certificates, start, bind, directory):
+    running = start()
+    text = running.config.read_text()
+    people = [f"CN=Person {number},OU=Staff,DC=corp,DC=example" for number in range(150)]
+
+    def refused_at_once(names):
+        tried = len(directory.tried)
+        requests = [BindRequest(3, name, SimpleAuthentication(OLD.encode())) for name in names]
+        with RawClient(running.port, certificates.ca_file) as client:
+            client.socket.sendall(b"".join(encode(LDAPMessage(number, one)) for number, one in enumerate(requests, 1)))
+            framer, answers = Framer(1000), []
+            while len(answers) < len(names) and (data := client.socket.recv(65_536)):
+                framer.feed(data)
+                while (octets := framer.next_message()) is not None:
+                    answers.append(decode_response(octets))
+        assert [answer.message_id for answer in answers] == list(range(1, len(names) + 1))
+        assert {answer.operation.result.code for answer in answers} == {49}
+        assert directory.tried[tried:] == []
+
+    assert "reloaded" in running.reload(text.replace(f'"failures": {FAILURES}', '"failures": 1'))
+    with RawClient(running.port, certificates.ca_file) as client:
+        assert {client.bind(name, OLD) for name in people} == {49}
+    refused_at_once(people)
+    assert "reloaded" in running.reload(text)
+    assert bind(running, OLD) == 49
+    refused_at_once([SYNC] * len(people))
     assert bind(running, NEW) == 0
 
 

@@ -197,3 +197,21 @@ def test_two_names_of_one_person_that_one_spelling_may_mean_do_not_wait_for_each
     attempts.end(answers[0], Verdict.wrong)
     attempts.begin(dn, settings, answers.append)
     assert answers[1].why is GuardRefusal.guarded
+
+
+def test_who_comes_again_at_once_with_a_wrong_password_is_refused_again():
+    """As a client does that sends several binds in one piece."""
+    service, said = Service(3), []
+    assert service.try_(OLD, Verdict.wrong) is None
+
+    def begin():
+        service.attempts.begin(SVC, service.settings, answered, password_digest(SVC, OLD))
+
+    def answered(answer):
+        said.append(answer)
+        if len(said) < 2000:
+            begin()
+
+    begin()
+    assert len(said) == 2000 and {answer.why for answer in said} == {GuardRefusal.known}
+    assert service.try_(NEW, Verdict.right) is None

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from gateway.policy.lockout import GuardedAccount, Verdict
+from gateway.policy.lockout import GuardedAccount, GuardRefusal, Verdict
 from gateway.policy.password_digest import password_digest
 from gateway.state.counted_account import Attempt
 from gateway.state.shared_attempts import ASK_AGAIN, RENEWAL
@@ -69,6 +69,30 @@ def test_one_old_password_in_parallel_at_two_gateways_leaves_one_try(pair):
     one.attempts.begin(svc, THREE, said.append, password_digest(svc, b"new"))
     one.settle()
     assert [isinstance(answer, Attempt) for answer in said] == [True]
+
+
+def test_hundreds_who_wait_with_an_old_password_and_come_again_at_once_are_refused(pair):
+    one, other = pair
+    svc = GuardedAccount("corp", someone("name:svc").name, sync=True)
+    digest, said = password_digest(svc, b"old"), []
+
+    def begin():
+        one.attempts.begin(svc, THREE, answered, digest)
+
+    def answered(answer):
+        said.append(answer)
+        if len(said) < 2000:
+            begin()
+
+    one.attempts.begin(svc, THREE, partial(one.answered, svc), digest)
+    one.settle()
+    for _ in range(1000):
+        begin()
+    assert not said
+    one.end(svc, Verdict.wrong)
+    one.settle()
+    assert {answer.why for answer in said} == {GuardRefusal.known} and len(said) >= 2000
+    assert other.try_(svc) and other.try_(svc) and not other.try_(svc)
 
 
 def test_a_name_that_is_no_text_does_not_end_the_telling(pair):
