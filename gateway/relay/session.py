@@ -251,11 +251,12 @@ class Session:
         return self._flush()
 
     def abort(self, reason: Reason, text: str, now: float) -> list[Command]:
-        """Ends every open operation with an error, and the session with it."""
+        """Ends every open operation with an error, and the session with it. A bind that a server has been sent goes on
+        until it is answered, unless the gateway stops: else there would be no end of guesses."""
         self._at(now)
         if not self._closed:
             self._disconnect(ResultCode.unavailable, reason, text)
-        else:
+        elif reason is Reason.stopping:
             self._exchange.fail_all(reason, text)
         return self._flush()
 

@@ -25,6 +25,21 @@ def is_displaced(h):
     leaves(h)
 
 
+def leaves_and_is_displaced(h):
+    leaves(h)
+    h.do(h.session.abort(Reason.displaced, "another connection has its place", h.now))
+
+
+def is_displaced_as_the_client_is_removed(h):
+    h.do(h.session.abort(Reason.displaced, "another connection has its place", h.now))
+    h.do(h.session.abort(Reason.client_removed, "this client is no longer served from this address", h.now))
+    h.to_client.clear()
+    leaves(h)
+
+
+LEFT = (leaves, leaves_and_is_displaced)
+
+
 def deserted(name, leave, **changes):
     h = Harness(**changes)
     h.send(bind(name))
@@ -33,7 +48,7 @@ def deserted(name, leave, **changes):
     return h
 
 
-@pytest.mark.parametrize("leave", [leaves, is_displaced])
+@pytest.mark.parametrize("leave", [*LEFT, is_displaced, is_displaced_as_the_client_is_removed])
 @pytest.mark.parametrize("name", [SYNC, PERSON, PERSONS_DN])
 def test_it_goes_on_until_the_server_has_answered(name, leave):
     h = deserted(name, leave)
@@ -45,7 +60,7 @@ def test_it_goes_on_until_the_server_has_answered(name, leave):
     assert isinstance(h.to_server[-1].operation, m.UnbindRequest) and c.CloseServer in h.other
     assert h.to_client == []
     (record,) = h.audit
-    why = Reason.client_gone if leave is leaves else Reason.displaced
+    why = Reason.client_gone if leave in LEFT else Reason.displaced
     assert (record.operation, record.reason, record.code) == ("bind", why, None)
     assert record.server_code == 49
 
