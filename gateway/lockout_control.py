@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from time import sleep
+from time import monotonic, sleep
 from typing import Any, Final
 
 from twisted.logger import Logger
@@ -157,12 +157,16 @@ class _Answering:
                     sleep(RETRY)
                     continue
                 with connection, contextlib.suppress(OSError, Empty):
+                    answer = json.dumps(self._answered(connection)).encode() + b"\n"
                     connection.settimeout(PATIENCE)
-                    connection.sendall(json.dumps(self._answered(connection)).encode() + b"\n")
+                    connection.sendall(answer)
 
     def _answered(self, connection: socket.socket) -> dict[str, Any]:
         line = b""
+        # For the whole request, however slowly it comes: others wait behind it.
+        until = monotonic() + PATIENCE
         while not line.endswith(b"\n") and len(line) <= MOST_OCTETS:
+            connection.settimeout(max(0.0, until - monotonic()))
             received = connection.recv(MOST_OCTETS)
             if not received:
                 break

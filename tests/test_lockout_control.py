@@ -1,9 +1,18 @@
 """What the running gateway answers to `ldap-gateway lockout`."""
 
+import contextlib
+import json
+import socket
+import threading
+from types import SimpleNamespace
+
+import pytest
 from twisted.internet.task import Clock
 
+from gateway import lockout_control
 from gateway.lockout_control import MOST_LISTED, LockoutControl
 from gateway.policy.lockout import GuardedAccount, LockoutSettings, Verdict
+from gateway.state.lockout_socket import SOCKET_NAME, ask
 from gateway.state.shared_attempts import SharedAttempts
 
 
@@ -32,3 +41,62 @@ def test_a_full_table_is_listed_in_part_with_services_first_and_guarded_people_b
     assert [found["account"] for found in answer["accounts"]][:2] == ["svc", "guarded"]
     assert (len(answer["accounts"]), answer["more"]) == (MOST_LISTED, MOST_LISTED + 2)
     assert answer["others"] is None
+
+
+def connected(state_dir):
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(10)
+    connection.connect(str(state_dir / SOCKET_NAME))
+    return connection
+
+
+@pytest.fixture
+def listening(tmp_path):
+    """The directory of a socket at which commands are answered."""
+    clock = Clock()
+    control = LockoutControl(SharedAttempts(clock.seconds, clock), Settings, clock.seconds)
+    control.listen(tmp_path, SimpleNamespace(callFromThread=lambda call: call()))
+    yield tmp_path
+    control.close()
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"",
+        b"{",
+        b"\n",
+        b"null\n",
+        b"\xff\n",
+        b"[" * 16_000 + b"\n",
+        b'{"do": "list"',
+        b"9" * 5000 + b"\n",
+        b"x" * 20_000,
+    ],
+)
+def test_what_is_no_request_is_answered_so_and_the_next_one_is_served(listening, octets):
+    with connected(listening) as connection, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        connection.sendall(octets)
+        connection.shutdown(socket.SHUT_WR)
+        assert "cannot read" in json.loads(connection.recv(1000))["error"]
+    assert ask(listening, {"do": "list"})["accounts"] == []
+
+
+def test_a_request_that_never_ends_keeps_nobody_waiting_for_longer_than_one(listening, monkeypatch):
+    monkeypatch.setattr(lockout_control, "PATIENCE", 0.3)
+    stopped = threading.Event()
+
+    def drip(connection):
+        with contextlib.suppress(OSError):
+            while not stopped.wait(0.05):
+                connection.sendall(b" ")
+
+    with connected(listening) as connection:
+        dripping = threading.Thread(target=drip, args=(connection,))
+        dripping.start()
+        try:
+            # It would take a quarter of an hour to be too long.
+            assert ask(listening, {"do": "list"})["accounts"] == []
+        finally:
+            stopped.set()
+            dripping.join()
