@@ -12,10 +12,10 @@ import re
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from ipaddress import ip_address
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gateway.ldap.dn import DN, DNError, parse
-from gateway.ldap.loose import LONGEST, loose_forms
+from gateway.ldap.loose import loose_forms
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.bind_name import read_bind_name
 from gateway.policy.decision import AccountKind, BindPlan, LoginName
@@ -25,6 +25,9 @@ from gateway.policy.source_network import source_network
 # given for the right password as well, and AD does not count them.
 _SUB_CODE = re.compile(r"\bdata ([0-9a-f]{1,8})\b")
 _COUNTED = "52e"
+# Characters of a name that is counted: names that begin alike for so long count together. Anybody can send many long
+# ones, and each is remembered.
+LONGEST_NAME: Final = 256
 # In the place of a value that is no text. A DN that binds has none.
 _UNREADABLE = ("#",)
 
@@ -139,9 +142,10 @@ def mapped_account(directory: str, client: str, name: str) -> GuardedAccount:
 def accounts_named(directory: str, text: str) -> set[GuardedAccount]:
     """Every account of a directory that somebody may mean by this text: a name that binds, a part of one, an
     address."""
-    found = {GuardedAccount(directory, f"name:{form}", sync) for form in loose_forms(text) for sync in (False, True)}
+    found: set[GuardedAccount] = set()
     name = read_bind_name(text)
     for sync in (False, True):
+        found.update(_accounts_of_name(directory, text, sync))
         if isinstance(name, LoginName):
             found.update(_accounts_of_name(directory, name.name, sync))
         elif name is not None:
@@ -180,14 +184,15 @@ def _sorted(accounts: tuple[GuardedAccount, ...]) -> tuple[GuardedAccount, ...]:
 
 
 def _accounts_of_name(directory: str, name: str, sync: bool) -> tuple[GuardedAccount, ...]:
-    return tuple([GuardedAccount(directory, f"name:{form}", sync) for form in loose_forms(name)])
+    names = dict.fromkeys(form[:LONGEST_NAME] for form in loose_forms(name))
+    return tuple([GuardedAccount(directory, f"name:{form}", sync) for form in names])
 
 
 def _accounts_of_dn(directory: str, dn: DN, sync: bool) -> tuple[GuardedAccount, ...]:
     values = [[forms or _UNREADABLE for _, forms in dn.loose_at(at)] for at in range(len(dn.rdns))]
     # At most two: as all servers but Active Directory read it, and as that does.
     names = dict.fromkeys(
-        ",".join(["+".join(sorted({forms[way] for forms in rdn})) for rdn in values])[:LONGEST] for way in (0, -1)
+        ",".join(["+".join(sorted({forms[way] for forms in rdn})) for rdn in values])[:LONGEST_NAME] for way in (0, -1)
     )
     return tuple([GuardedAccount(directory, f"dn:{name}", sync) for name in names])
 

@@ -9,7 +9,7 @@ from gateway.ldap.messages import BindRequest, SimpleAuthentication
 from gateway.ldap.results import LDAPResult
 from gateway.policy.bind import BindJudge
 from gateway.policy.decision import BindPlan
-from gateway.policy.lockout import Verdict, account_of_entry, guarded_accounts, guarded_source, verdict
+from gateway.policy.lockout import LONGEST_NAME, Verdict, account_of_entry, guarded_accounts, guarded_source, verdict
 from tests.examples import examples
 from tests.policy.policies import policy
 from tests.spellings import spellings
@@ -45,6 +45,16 @@ def test_a_dn_is_an_account_of_its_own_in_any_spelling():
     assert by_dn != account("jane@corp.example")
     assert by_dn != account_of_entry("other", "CN=Jane,OU=Staff,DC=corp,DC=example")
     assert account_of_entry("corp", "no dn") is None
+
+
+@pytest.mark.parametrize("letter", ["x", "ß", "ﷺ", "\U00020000"])
+def test_whoever_sends_long_names_makes_the_gateway_remember_no_more(letter):
+    """Also where a letter becomes many, or takes four octets."""
+    for form in ("CN={},OU=Staff,DC=corp,DC=example", "{}@corp.example"):
+        name = letter * 250 if "@" in form else letter * 1000
+        for found in accounts(form.format(name)):
+            assert len(found.partition(":")[2]) <= LONGEST_NAME
+        assert accounts(form.format(f"1{name}")) != accounts(form.format(f"2{name}"))
 
 
 def accounts(name):
