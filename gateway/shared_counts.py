@@ -15,6 +15,7 @@ from gateway.observe.durations import duration
 from gateway.observe.ledger import Ledger
 from gateway.policy.lockout import CountedKind
 from gateway.state.guards import GuardChange, GuardEnd
+from gateway.state.lockout_socket import release_command
 from gateway.state.redis_settings import RedisSettings
 from gateway.state.shared_attempts import SharedAttempts
 
@@ -91,9 +92,10 @@ class SharedCounts:
             log.warn(
                 "lockout guard: the {kind} {name} (directory {directory}) is guarded for {left}, because {failures} "
                 "wrong passwords came: nothing of it is sent to a server until then. Put the password right at the "
-                "service; `ldap-gateway lockout release {name}` ends the guard sooner",
+                "service; `{command}` ends the guard sooner",
                 left=duration(change.left),
                 failures=change.failures,
+                command=release_command(account.shown),
                 **what,
             )
         else:

@@ -117,15 +117,22 @@ def _end(text: str) -> NoReturn:
 
 
 def _print(accounts: list[CountedNow]) -> None:
-    from gateway.observe.durations import duration
-
     rows = [_COLUMNS]
     for found in accounts:
-        left = duration(found.left) if found.guarded else "not guarded"
-        rows.append((found.kind, _printable(found.account), found.directory, str(found.failures), left))
+        rows.append((found.kind, _printable(found.account), found.directory, str(found.failures), _held(found)))
     widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _held(found: CountedNow) -> str:
+    from gateway.observe.durations import duration
+
+    if found.guarded:
+        return duration(found.left)
+    if not found.known_wrong:
+        return "not guarded"
+    return f"not guarded; {found.known_wrong} old or wrong {'ones are' if found.known_wrong > 1 else 'one is'} refused"
 
 
 def _printable(text: str) -> str:

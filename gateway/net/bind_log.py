@@ -7,6 +7,7 @@ from twisted.logger import Logger
 
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
+from gateway.state.lockout_socket import release_command
 
 log = Logger()
 
@@ -35,9 +36,10 @@ def log_bind(label: str, record: AuditRecord) -> None:
         log.warn(
             "{label}: the sync account {account} came with a password that has proved wrong before; no server was "
             "asked. Put the password right at the service. If it was the directory's that was wrong, and is right now: "
-            "`ldap-gateway lockout release {account}`",
+            "`{command}`",
             label=label,
             account=record.account,
+            command=release_command(record.account),
         )
     elif record.reason == Reason.secret_wrong:
         log.warn("{label}: the sync account {account} came with a wrong secret", label=label, account=record.account)

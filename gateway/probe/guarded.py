@@ -13,7 +13,7 @@ from gateway.net.settings import ClientSettings
 from gateway.observe.durations import duration
 from gateway.policy.lockout import GuardedAccount, accounts_named, gateway_account, mapped_account
 from gateway.probe.findings import Section
-from gateway.state.lockout_socket import SOCKET_NAME, CountedNow, NoGateway, ask, counted_accounts
+from gateway.state.lockout_socket import SOCKET_NAME, CountedNow, NoGateway, ask, counted_accounts, release_command
 
 STEP: Final = "lockout guard"
 
@@ -49,7 +49,7 @@ def report(section: Section, client: ClientSettings, counted: list[CountedNow]) 
             STEP,
             f"the running gateway sends no server anything of the {first.kind} {first.account} for another "
             f"{duration(first.left)}, because {first.failures} wrong passwords came",
-            f"put the password right at the service, then: ldap-gateway lockout release '{first.account}'",
+            f"put the password right at the service, then: {release_command(first.account)}",
         )
     elif any(each.known_wrong for each in found):
         first = next(each for each in found if each.known_wrong)
@@ -57,7 +57,7 @@ def report(section: Section, client: ClientSettings, counted: list[CountedNow]) 
             STEP,
             f"the {first.kind} {first.account} has come to the running gateway with a password that is wrong",
             "look whether the service still has an old one; the right one passes at once. If the directory's was wrong "
-            f"and is right now: ldap-gateway lockout release '{first.account}'",
+            f"and is right now: {release_command(first.account)}",
         )
     else:
         section.ok(STEP, "the running gateway does not hold the account back")

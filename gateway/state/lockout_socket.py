@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import socket
 import stat
 from collections.abc import Iterator
@@ -123,6 +124,11 @@ def ask(state_dir: Path, request: dict[str, str]) -> dict[str, Any]:
     if "error" in answer:
         raise NoGateway(f"{path}: {answer['error']}")
     return answer
+
+
+def release_command(name: str) -> str:
+    """The command that releases this account, as it is typed into a shell: names of accounts have blanks in them."""
+    return f"ldap-gateway lockout release {shlex.quote(name)}"
 
 
 def counted_accounts(answer: dict[str, Any], key: str) -> list[CountedNow]:

@@ -1,6 +1,7 @@
 """The service whose password has changed, the stranger who guesses at it, and the administrator who helps."""
 
 import json
+import shlex
 import socket
 import stat
 import subprocess
@@ -159,6 +160,27 @@ def test_a_new_password_is_tried_again_once_an_administrator_says_so(start, bind
     assert directory.tried == [NEW, NEW]
 
 
+def test_the_commands_that_the_log_names_can_be_pasted_into_a_shell(start, bind):
+    dn = "CN=Peter O'Sync,OU=Service Accounts,DC=corp,DC=example"
+    running = start()
+    assert "reloaded" in running.reload(running.config.read_text().replace(SYNC, dn))
+
+    def paste(after):
+        said = running.wait_for("`ldap-gateway lockout release ", after)
+        command = shlex.split(said.split("`ldap-gateway lockout ")[1].split("`")[0])
+        return lockout(running, *command)
+
+    assert (bind(running, OLD, dn), bind(running, OLD, dn)) == (49, 49)
+    assert "not guarded; 1 old or wrong one is refused" in lockout(running, "list")[1]
+    known = "released: sync account petero'sync (directory corp): 1 wrong password forgotten\n"
+    assert paste(0) == (0, known)
+    before = len(running.log())
+    for number in range(FAILURES):
+        assert bind(running, f"guess {number}", dn) == 49
+    assert paste(before) == (0, known.replace("1 wrong password", "3 wrong passwords"))
+    assert bind(running, NEW, dn) == 0
+
+
 def test_a_guard_is_told_shown_and_released(start, bind, directory, tmp_path):
     running = start()
     for number in range(2 * FAILURES):
@@ -271,7 +293,7 @@ def test_doctor_says_that_the_running_gateway_holds_the_account_back(start, bind
         assert bind(running, f"guess {number}") == 49
     said = doctor(running)
     assert "sends no server anything of the sync account svc-sync for another" in said
-    assert "because 3 wrong passwords came" in said and "lockout release 'svc-sync'" in said
+    assert "because 3 wrong passwords came" in said and "lockout release svc-sync" in said
     assert running.stop() == 0
     assert "lockout guard" not in doctor(running)
 
