@@ -113,6 +113,7 @@ class Gateway:
                 self._listeners.close()
                 raise StartError(f"admin.address {host}:{port}: {listen_failure(error)}") from None
         self._tell_ledger()
+        self._counts.count_by(self._settings.clients)
         self._counts.keep_in(self._settings.lockout_store, self._settings.counted_accounts)
         if self._settings.state_dir is not None:
             self._control.listen(self._settings.state_dir, self._reactor)
@@ -129,6 +130,7 @@ class Gateway:
             log.warn("admin.address has changed: it is used from the next start on")
         self._settings = settings
         self._tell_ledger()
+        self._counts.count_by(settings.clients)
         self._counts.keep_in(settings.lockout_store, settings.counted_accounts)
         self._departures.apply(self._listeners.states, settings.drain_timeout)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from time import monotonic
 from typing import Final
@@ -10,10 +10,11 @@ from typing import Final
 from twisted.logger import Logger
 
 from gateway.net.reactor import Reactor
+from gateway.net.settings import ClientSettings
 from gateway.observe.audit_view import printable
 from gateway.observe.durations import duration
 from gateway.observe.ledger import Ledger
-from gateway.policy.lockout import CountedKind
+from gateway.policy.lockout import CountedKind, LockoutSettings, strictest
 from gateway.state.guards import GuardChange, GuardEnd
 from gateway.state.lockout_socket import release_command
 from gateway.state.redis_settings import RedisSettings
@@ -23,6 +24,11 @@ log = Logger()
 
 # Seconds between two lines of the log that say the same.
 QUIET_SECONDS: Final = 60.0
+_ENDS: Final = {
+    GuardEnd.expired: "its time is over",
+    GuardEnd.lifted: "its wrong passwords are forgotten",
+    GuardEnd.settings: "`lockout` of the configuration has changed",
+}
 
 
 class SharedCounts:
@@ -41,6 +47,8 @@ class SharedCounts:
         self._reactor = reactor
         self._ledger = ledger
         self._settings: RedisSettings | None = None
+        # Of each directory, for accounts (False) and for addresses (True).
+        self._rules: dict[tuple[str, bool], LockoutSettings | None] = {}
         self._accounts = 0
         # Attempts that were refused for want of a place since the log said so last, and when that was.
         self._refused = 0
@@ -63,6 +71,22 @@ class SharedCounts:
         from gateway.state.redis_attempts import RedisAttempts
 
         self.attempts.use(RedisAttempts(settings, monotonic, self._reactor, partial(self._changed, settings.label)))
+
+    def count_by(self, clients: Iterable[ClientSettings]) -> None:
+        """From now on by the settings of these clients."""
+        by_directory: dict[str, list[LockoutSettings]] = {}
+        for client in clients:
+            by_directory.setdefault(client.policy.directory, []).append(client.policy.lockout)
+        before, self._rules = self._rules, {}
+        for directory, several in by_directory.items():
+            self._rules[directory, False] = strictest(several)
+            self._rules[directory, True] = strictest(each.of_sources() for each in several)
+        changed = {key: rule for key, rule in self._rules.items() if rule != before.get(key)}
+        # There may be very many accounts.
+        if changed:
+            self.attempts.count_by(
+                lambda account: changed.get((account.directory, account.kind is CountedKind.address))
+            )
 
     def close(self) -> None:
         self.attempts.close()
@@ -99,9 +123,10 @@ class SharedCounts:
                 **what,
             )
         else:
-            why = "its time is over" if change.end is GuardEnd.expired else "its wrong passwords are forgotten"
             log.info(
-                "lockout guard: the {kind} {name} (directory {directory}) is guarded no more: {why}", why=why, **what
+                "lockout guard: the {kind} {name} (directory {directory}) is guarded no more: {why}",
+                why=_ENDS[change.end],
+                **what,
             )
 
     def _full(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from ipaddress import ip_address
@@ -48,6 +49,17 @@ class LockoutSettings:
         """As they hold for an address, which is counted like an account. No directory counts addresses; and behind one
         address may be many people, of whom somebody mistypes at any hour, so its count must not wait for quiet."""
         return LockoutSettings(self.per_source, self.window, expire_together=False)
+
+
+def strictest(several: Iterable[LockoutSettings]) -> LockoutSettings | None:
+    """The fewest failures and the longest window of these, leaving out those without a guard as long as there is one
+    with it; None of none."""
+    found = list(several)
+    guards = [each for each in found if each.failures] or found
+    if not guards:
+        return None
+    failures, window = min(each.failures for each in guards), max(each.window for each in guards)
+    return LockoutSettings(failures, window, expire_together=guards[0].expire_together)
 
 
 @dataclass(frozen=True, slots=True)

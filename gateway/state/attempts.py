@@ -14,6 +14,7 @@ from gateway.policy.lockout import AttemptRefused, GuardedAccount, GuardRefusal,
 from gateway.state.counted_account import Admit, Attempt, CountedAccount, Waiting
 from gateway.state.counted_accounts import CountedAccounts
 from gateway.state.failures import Failure
+from gateway.state.guards import GuardEnd
 from gateway.state.joins import Joins
 
 # In an attempt's name, before the tag of the name that was tried.
@@ -87,6 +88,15 @@ class AttemptsInMemory:
         """From now on this is the number of accounts that are remembered; those that are guarded stay."""
         self._accounts.limit = self._joins.limit = limit
 
+    def count_by(self, settings: Callable[[GuardedAccount], LockoutSettings | None]) -> None:
+        """The settings have changed by which each account counts; None where they have not. Attempts of sessions of
+        before still come with the old ones."""
+        for found in self._accounts:
+            its = settings(found.account)
+            if its is not None:
+                found.count_by(its)
+                self._settle(found, GuardEnd.settings)
+
     def begin(
         self,
         account: GuardedAccount,
@@ -149,8 +159,8 @@ class AttemptsInMemory:
         self._admit(found)
         self._settle(found)
 
-    def _settle(self, found: CountedAccount) -> None:
-        """Comes after each change of an account."""
+    def _settle(self, found: CountedAccount, end: GuardEnd = GuardEnd.lifted) -> None:
+        """Comes after each change of an account. end: as for Guards.look."""
         self._accounts.settle(found)
 
     def _joined(self, alias: GuardedAccount, account: GuardedAccount) -> None:

@@ -74,6 +74,12 @@ class CountedAccount:
         self.permitted = min(self.permitted, settings.failures)
         self.together = settings.expire_together
 
+    def count_by(self, settings: LockoutSettings) -> None:
+        """From now on by these alone, until an attempt comes with others."""
+        self.window = settings.window
+        self.permitted = settings.failures or MOST_FAILURES
+        self.together = settings.expire_together
+
     def count(self, settings: LockoutSettings, now: float) -> int:
         """Its failures that count by these settings."""
         return self._counted(now, settings.window)

@@ -31,10 +31,12 @@ class Timers(Protocol):
 
 class GuardEnd(Enum):
     """Why an account is guarded no more. expired: its window has passed. lifted: its wrong passwords were forgotten,
-    because a right one came, an administrator released it or it became another name of somebody."""
+    because a right one came, an administrator released it or it became another name of somebody. settings: a reload
+    has changed those by which it counts."""
 
     expired = "expired"
     lifted = "lifted"
+    settings = "settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +72,20 @@ class Guards:
         self._timer: Timer | None = None
         self._timer_due = 0.0
 
-    def look(self, found: CountedAccount) -> None:
-        """Something of this account has changed."""
+    def look(self, found: CountedAccount, end: GuardEnd = GuardEnd.lifted) -> None:
+        """Something of this account has changed. end: why, where its guard ends by that before its time."""
         now = self._clock()
         account = found.account
         if not found.guarded(now):
             if account in self._guarded:
                 left = found.guard_left(now)
-                self._end(account, GuardEnd.lifted if left > 0 or not found.failures else GuardEnd.expired)
-        elif account not in self._guarded:
-            left = found.guard_left(now)
+                self._end(account, end if left > 0 or not found.failures else GuardEnd.expired)
+            return
+        known, left = self._guarded.get(account), found.guard_left(now)
+        # It ends sooner where a reload has made the window shorter.
+        if known is None or now + left < known:
             self._wait(account, now + left)
+        if known is None:
             self._changed(GuardChange(account, len(found.failures), left))
 
     def guarded(self, most: int) -> list[GuardedAccount]:

@@ -14,7 +14,7 @@ from gateway.state.attempt_store import Answer, Asked, AttemptStore, Change, Joi
 from gateway.state.attempts import MAX_ACCOUNTS, AttemptsInMemory
 from gateway.state.counted_account import Attempt, CountedAccount, Waiting
 from gateway.state.failures import Failure
-from gateway.state.guards import GuardChange, Guards, Timer, Timers
+from gateway.state.guards import GuardChange, GuardEnd, Guards, Timer, Timers
 
 # Seconds after which an attempt that waits for one of another gateway is asked for again.
 ASK_AGAIN: Final = 0.1
@@ -121,9 +121,9 @@ class SharedAttempts(AttemptsInMemory):
             self._change(Change(account, 0.0)).clear((), self._clock())
             self._tell_of(account)
 
-    def _settle(self, found: CountedAccount) -> None:
-        super()._settle(found)
-        self._guards.look(found)
+    def _settle(self, found: CountedAccount, end: GuardEnd = GuardEnd.lifted) -> None:
+        super()._settle(found, end)
+        self._guards.look(found, end)
 
     def _joined(self, alias: GuardedAccount, account: GuardedAccount) -> None:
         super()._joined(alias, account)

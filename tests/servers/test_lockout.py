@@ -224,6 +224,29 @@ def test_the_end_of_a_guard_is_told_when_its_time_is_over(start, bind, directory
     assert bind(running, NEW) == 0
 
 
+def test_a_guard_goes_by_the_settings_of_after_a_reload(start, bind):
+    running = start()
+    text = running.config.read_text()
+    for name in (SYNC, PERSON_DN):
+        for number in range(FAILURES):
+            assert bind(running, f"guess {number}", name) == 49
+    running.wait_for("people or addresses are guarded")
+    more = text.replace(f'"failures": {FAILURES}', f'"failures": {FAILURES + 1}')
+    assert "reloaded" in running.reload(more)
+    # Nobody has tried to sign in meanwhile.
+    running.wait_for("is guarded no more: `lockout` of the configuration has changed")
+    assert len(running.audit(record="guard", event="ended", why="settings")) == 2
+    said = json.loads(lockout(running, "list", "--all", "--json")[1])["accounts"]
+    assert [(found["failures"], found["guarded"]) for found in said] == [(FAILURES, False)] * 2
+    assert "reloaded" in running.reload(text)
+    said = json.loads(lockout(running, "list", "--json")[1])["accounts"]
+    assert [found["guarded"] for found in said] == [True] * 2
+    before = len(running.log())
+    assert "reloaded" in running.reload(text.replace('"30m"', '"1s"'))
+    running.wait_for("is guarded no more: its time is over", before)
+    assert bind(running, NEW, PERSON_DN) == 0
+
+
 def test_people_are_released_by_any_of_their_names(start, bind, directory):
     running = start()
     for number in range(FAILURES):
