@@ -81,11 +81,10 @@ class SharedCounts:
         for directory, several in by_directory.items():
             self._rules[directory, False] = strictest(several)
             self._rules[directory, True] = strictest(each.of_sources() for each in several)
-        changed = {key: rule for key, rule in self._rules.items() if rule != before.get(key)}
         # There may be very many accounts.
-        if changed:
+        if self._rules != before:
             self.attempts.count_by(
-                lambda account: changed.get((account.directory, account.kind is CountedKind.address))
+                lambda account: self._rules.get((account.directory, account.kind is CountedKind.address))
             )
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from gateway import lockout_control
 from gateway.lockout_control import MOST_LISTED, LockoutControl
 from gateway.policy.lockout import GuardedAccount, LockoutSettings, Verdict
 from gateway.state.lockout_socket import SOCKET_NAME, ask
-from gateway.state.shared_attempts import SharedAttempts
+from gateway.state.shared_attempts import MOST_RECOUNTED, SharedAttempts
 
 
 class Settings:
@@ -41,6 +41,29 @@ def test_a_full_table_is_listed_in_part_with_services_first_and_guarded_people_b
     assert [found["account"] for found in answer["accounts"]][:2] == ["svc", "guarded"]
     assert (len(answer["accounts"]), answer["more"]) == (MOST_LISTED, MOST_LISTED + 2)
     assert answer["others"] is None
+
+
+def test_other_settings_take_effect_little_by_little_and_the_latest_ones_for_all():
+    clock = Clock()
+    attempts = SharedAttempts(clock.seconds, clock)
+    number = 3 * MOST_RECOUNTED
+    for name in range(number):
+        account = GuardedAccount("corp", f"name:u{name}")
+        attempts.begin(account, LockoutSettings(1, 100.0), lambda answer: attempts.end(answer, Verdict.wrong))
+
+    def guarded():
+        return sum(found.guarded(clock.seconds()) for found in attempts.counted())
+
+    attempts.count_by(lambda account: LockoutSettings(2, 100.0))
+    assert guarded() == number - MOST_RECOUNTED
+    attempts.count_by(lambda account: LockoutSettings(1, 100.0))
+    for _ in range(4):
+        clock.advance(0)
+    assert guarded() == number
+    attempts.count_by(lambda account: LockoutSettings(0, 100.0))
+    for _ in range(4):
+        clock.advance(0)
+    assert guarded() == 0 and not [call for call in clock.getDelayedCalls() if call.getTime() == clock.seconds()]
 
 
 def connected(state_dir):

@@ -88,15 +88,6 @@ class AttemptsInMemory:
         """From now on this is the number of accounts that are remembered; those that are guarded stay."""
         self._accounts.limit = self._joins.limit = limit
 
-    def count_by(self, settings: Callable[[GuardedAccount], LockoutSettings | None]) -> None:
-        """The settings have changed by which each account counts; None where they have not. Attempts of sessions of
-        before still come with the old ones."""
-        for found in self._accounts:
-            its = settings(found.account)
-            if its is not None:
-                found.count_by(its)
-                self._settle(found, GuardEnd.settings)
-
     def begin(
         self,
         account: GuardedAccount,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from typing import Final
 
-from gateway.policy.lockout import AttemptRefused, GuardedAccount, Verdict
+from gateway.policy.lockout import AttemptRefused, GuardedAccount, LockoutSettings, Verdict
 from gateway.state.attempt_store import Answer, Asked, AttemptStore, Change, Join, UnderWay
 from gateway.state.attempts import MAX_ACCOUNTS, AttemptsInMemory
 from gateway.state.counted_account import Attempt, CountedAccount, Waiting
@@ -22,6 +22,8 @@ ASK_AGAIN: Final = 0.1
 RENEWAL: Final = 5.0
 # Accounts that the store is told of at once; a gateway that was cut off from it may have much to tell.
 MOST_NEWS: Final = 200
+# Accounts that get other settings in one turn of the event loop: some milliseconds of it.
+MOST_RECOUNTED: Final = 200
 
 
 class SharedAttempts(AttemptsInMemory):
@@ -52,6 +54,7 @@ class SharedAttempts(AttemptsInMemory):
         self._asking: set[GuardedAccount] = set()
         self._retries: dict[GuardedAccount, Timer] = {}
         self._renewal: Timer | None = None
+        self._recounting: Timer | None = None
 
     def use(self, store: AttemptStore | None) -> None:
         """From now on; None for memory alone. What this gateway knows goes with it."""
@@ -62,8 +65,34 @@ class SharedAttempts(AttemptsInMemory):
             self._renewal = self._timers.callLater(RENEWAL, self._renew)
             store.open(self)
 
+    def count_by(self, settings: Callable[[GuardedAccount], LockoutSettings | None]) -> None:
+        """The settings have changed by which each account counts; None where nothing is known of its directory.
+        Attempts of sessions of before still come with the old ones."""
+        self._stop_recounting()
+        self._recount(iter(self._accounts), settings)
+
+    def _recount(
+        self, accounts: Iterator[CountedAccount], settings: Callable[[GuardedAccount], LockoutSettings | None]
+    ) -> None:
+        self._recounting = None
+        few = list(islice(accounts, MOST_RECOUNTED))
+        for found in few:
+            its = settings(found.account)
+            # It may have gone, or become another name of somebody, since this began.
+            if its is not None and self._accounts.get(found.account) is found:
+                found.count_by(its)
+                self._settle(found, GuardEnd.settings)
+        if few:
+            self._recounting = self._timers.callLater(0, partial(self._recount, accounts, settings))
+
+    def _stop_recounting(self) -> None:
+        timer, self._recounting = self._recounting, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
     def close(self) -> None:
         self._guards.close()
+        self._stop_recounting()
         self._leave_store(wait=True)
 
     def counted(self) -> list[CountedAccount]:
