@@ -14,7 +14,7 @@ from gateway.state.counted_account import CountedAccount
 
 # Entries of the queue that are kept for guards that have ended, beside as many as there are guards.
 _STALE: Final = 1024
-# Seconds between two looks at a guard whose end other attempts put off.
+# Seconds between two looks at a guard whose end other attempts put off, and by which its end may be told late.
 _LOOK_AGAIN: Final = 1.0
 
 
@@ -83,7 +83,7 @@ class Guards:
             return
         known, left = self._guarded.get(account), found.guard_left(now)
         # It ends sooner where a reload has made the window shorter.
-        if known is None or now + left < known:
+        if known is None or now + left < known - _LOOK_AGAIN:
             self._wait(account, now + left)
         if known is None:
             self._changed(GuardChange(account, len(found.failures), left))
