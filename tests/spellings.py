@@ -31,7 +31,8 @@ def variants() -> dict[str, list[str]]:
         # OpenLDAP's and Samba's tables are older than Python's, but what they know they read like it.
         if unicodedata.category(character) in ("Cn", "Co", "Cs", "Cc"):
             continue
-        for reduced in {_reduced(character), _reduced(character.upper()), _hiragana(character)}:
+        own, upper = _reduced(character), character.upper()
+        for reduced in {own, own if upper == character else _reduced(upper), _hiragana(own)}:
             if 0 < len(reduced) <= 3 and reduced != character:
                 found.setdefault(reduced, []).append(character)
     for reduced, characters in UNDECOMPOSED.items():
@@ -39,11 +40,32 @@ def variants() -> dict[str, list[str]]:
     return found
 
 
-def _hiragana(character: str) -> str:
-    reduced = _reduced(character)
+def _hiragana(reduced: str) -> str:
+    """What a reduced character is to a server that does not tell katakana from hiragana."""
     if len(reduced) == 1 and "\u30a1" <= reduced <= "\u30f6":
         return chr(ord(reduced) - 0x60)
     return reduced
+
+
+_any_case = cache(lambda character: st.sampled_from((character, character.upper(), character.lower())))
+_seldom = st.integers(0, 5).map(lambda drawn: drawn == 0)
+_blank_runs = st.sampled_from(("", " ", "  "))
+_put_in = {blanks: st.sampled_from(IGNORED + (BLANKS if blanks else ())) for blanks in (True, False)}
+
+
+@cache
+def _others(beginning: str, forbidden: str) -> st.SearchStrategy[tuple[str, int]] | None:
+    """What may stand for the first one, two or three characters, with their number; None where nothing may.
+
+    Kept, because a strategy of some hundred characters costs much more to make than to draw from.
+    """
+    choices = [
+        (other, size)
+        for size in range(1, len(beginning) + 1)
+        for other in variants().get(_hiragana(_reduced(beginning[:size].lower())), ())
+        if not set(other) & set(forbidden)
+    ]
+    return st.sampled_from(choices) if choices else None
 
 
 @st.composite
@@ -52,23 +74,17 @@ def spellings(draw: st.DrawFn, name: str, blanks: bool = True, forbidden: str = 
     written = []
     at = 0
     while at < len(name):
-        pieces = [name[at : at + size] for size in (1, 2, 3) if at + size <= len(name)]
-        choices = [
-            (other, len(piece))
-            for piece in pieces
-            for other in variants().get(_hiragana(piece.lower()), ())
-            if not set(other) & set(forbidden)
-        ]
+        others = _others(name[at : at + 3], forbidden)
         replaced = draw(st.booleans())
-        if choices and replaced:
-            other, size = draw(st.sampled_from(choices))
+        if others is not None and replaced:
+            other, size = draw(others)
             written.append(other)
             at += size
         else:
-            written.append(draw(st.sampled_from((name[at], name[at].upper(), name[at].lower()))))
+            written.append(draw(_any_case(name[at])))
             at += 1
-        if draw(st.integers(0, 5)) == 0:
-            written.append(draw(st.sampled_from(IGNORED + (BLANKS if blanks else ()))))
+        if draw(_seldom):
+            written.append(draw(_put_in[blanks]))
         if blanks and name[at - 1] == " ":
-            written.append(draw(st.sampled_from(("", " ", "  "))))
+            written.append(draw(_blank_runs))
     return "".join(written)

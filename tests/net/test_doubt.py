@@ -1,5 +1,6 @@
 """When what sessions find out behind their connections makes a server doubtful, and where sign-ins go then."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -144,12 +145,12 @@ def test_a_check_ends_a_doubt_only_if_it_bound_and_only_until_sessions_know_bett
 
 class World:
     """A directory whose sessions the test plays, over the connector and the order that sign-ins take. told: what the
-    observer was told, by server."""
+    observer was told, by server. ca_file: a small one, because loading the system's takes longer than all else here."""
 
-    def __init__(self, number, order=Order.priority):
+    def __init__(self, ca_file, number, order=Order.priority):
         self.clock = Clock()
         self.clock.advance(100)
-        directory = DirectorySettings("corp", SERVERS[:number], None, order=order)
+        directory = DirectorySettings("corp", SERVERS[:number], ca_file, order=order)
         self.told: dict[str, list[Any]] = {}
         self.state = DirectoryState(self.clock.seconds)
         world = self
@@ -193,13 +194,19 @@ class World:
         return False
 
 
+@pytest.fixture(scope="module")
+def new_world(server_certificates):
+    """A function that takes World's other arguments."""
+    return partial(World, server_certificates.ca_file)
+
+
 bad_ends = st.tuples(st.sampled_from(Duty), st.sampled_from([SILENT, CLOSED, FAILED]))
 
 
 @settings(max_examples=examples(150))
 @given(st.lists(st.none() | bad_ends, min_size=2, max_size=4).filter(lambda ends: None in ends), st.sampled_from(Order))
-def test_no_server_that_fails_behind_its_connection_keeps_sign_ins_from_one_that_works(ends, order):
-    world = World(len(ends), order)
+def test_no_server_that_fails_behind_its_connection_keeps_sign_ins_from_one_that_works(new_world, ends, order):
+    world = new_world(len(ends), order)
     each = dict(zip(SERVERS, ends, strict=False))
     bad = sum(end is not None for end in ends)
     served = [world.sign_in(each) for _ in range(10 * len(ends))]
@@ -215,16 +222,16 @@ def test_no_server_that_fails_behind_its_connection_keeps_sign_ins_from_one_that
     st.integers(2, 4),
     st.lists(st.tuples(st.integers(0, 3), bad_ends, st.sampled_from([1.0, 30.0, 100.0])), max_size=40),
 )
-def test_no_client_can_have_every_server_passed_over(number, ends):
-    world = World(number)
+def test_no_client_can_have_every_server_passed_over(new_world, number, ends):
+    world = new_world(number)
     for place, (duty, conduct), seconds in ends:
         world.session(world.states[place % number], duty, conduct, seconds)
         assert not all(state.doubtful for state in world.states)
 
 
 @pytest.mark.parametrize("order", Order)
-def test_where_all_are_doubtful_none_is_passed_over(order):
-    world = World(4, order)
+def test_where_all_are_doubtful_none_is_passed_over(new_world, order):
+    world = new_world(4, order)
     for state in world.states:
         world.session(state, Duty.bind, SILENT)
     assert [told[-1] for told in world.told.values()] == ["bind-unanswered"] * 4
@@ -234,8 +241,8 @@ def test_where_all_are_doubtful_none_is_passed_over(order):
     assert [state.doubtful for state in world.states] == [True, False, False, False]
 
 
-def test_with_one_server_bad_and_the_others_talked_into_doubt_one_sign_in_pays(clock):
-    world = World(2)
+def test_with_one_server_bad_and_the_others_talked_into_doubt_one_sign_in_pays(new_world, clock):
+    world = new_world(2)
     ends = {SERVERS[0]: (Duty.bind, SILENT), SERVERS[1]: None}
     assert [world.sign_in(ends) for _ in range(3)] == [False, True, True]
     for _ in range(5):
@@ -244,8 +251,8 @@ def test_with_one_server_bad_and_the_others_talked_into_doubt_one_sign_in_pays(c
         assert [world.sign_in(ends) for _ in range(3)] == [False, True, True]
 
 
-def test_a_server_that_is_down_is_not_doubtful_and_begins_anew():
-    world = World(2)
+def test_a_server_that_is_down_is_not_doubtful_and_begins_anew(new_world):
+    world = new_world(2)
     state = world.states[0]
     world.session(state, Duty.bind, SILENT)
     timers = len(world.clock.getDelayedCalls())
@@ -256,8 +263,8 @@ def test_a_server_that_is_down_is_not_doubtful_and_begins_anew():
     assert not state.doubtful
 
 
-def test_its_end_is_told_by_the_clock():
-    world = World(2)
+def test_its_end_is_told_by_the_clock(new_world):
+    world = new_world(2)
     world.session(world.states[0], Duty.bind, SILENT)
     world.clock.advance(FIRST_DOUBT - 1)
     # It has broken another session meanwhile.

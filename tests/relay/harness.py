@@ -25,11 +25,15 @@ OK = LDAPResult(0)
 
 
 class Harness:
-    """Time stands still unless it is moved, so without limits of the test's own a refused bind is answered at once."""
+    """Time stands still unless it is moved, so without limits of the test's own a refused bind is answered at once.
+
+    compiled: the policy of several sessions, which is dear to compile; without it this one has its own, with `changes`.
+    """
 
     def __init__(
         self,
         *,
+        compiled: Policy | None = None,
         tls: bool = True,
         needs_tls: bool = False,
         limits: SessionLimits | None = None,
@@ -42,7 +46,7 @@ class Harness:
         self.session = Session(
             "s1",
             "198.51.100.1",
-            Policy(policy(**changes)),
+            compiled or Policy(policy(**changes)),
             limits or SessionLimits(refusal_floor=0),
             self.facts,
             self.now,

@@ -3,6 +3,7 @@ session. The server never calls a result complete that is not; all else it may d
 ends in success has delivered exactly the entries that the policy permits, whole."""
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import pytest
 from hypothesis import settings
@@ -14,8 +15,10 @@ from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults, paged_re
 from gateway.ldap.dn import parse
 from gateway.ldap.filters import Present
 from gateway.ldap.results import LDAPResult
+from gateway.policy.policy import Policy
 from gateway.policy.settings import Paging
 from tests.examples import examples
+from tests.policy.policies import policy
 from tests.relay.harness import OK, Harness, bind
 
 STAFF = "OU=Staff,DC=corp,DC=example"
@@ -42,9 +45,22 @@ def members(count):
     return tuple(b"CN=m%d" % number for number in range(count))
 
 
+@cache
+def below(base):
+    """The containers of TREE that lie inside the base."""
+    return frozenset(above for _, above, _ in TREE if parse(above).is_inside(parse(base)))
+
+
+@cache
+def compiled(**options):
+    """One policy for all sessions with these options, as the gateway has it."""
+    return Policy(policy(**options))
+
+
 WHOLE = {f"{name},{above}": members(count) for name, above, count in TREE if "Secret" not in above}
 
 
+@cache
 def permitted(base):
     return {dn: found for dn, found in WHOLE.items() if parse(dn).is_inside(parse(base))}
 
@@ -90,7 +106,7 @@ class CompleteOrFailed(RuleBasedStateMachine):
         self.connect()
 
     def connect(self):
-        self.h = Harness(**self.options)
+        self.h = Harness(compiled=compiled(**self.options))
         self.h.facts.is_active_directory.clear()
         if self.is_active_directory is not None:
             self.h.facts.is_active_directory["ldaps://dc1"] = self.is_active_directory
@@ -132,8 +148,8 @@ class CompleteOrFailed(RuleBasedStateMachine):
         pages = [paged_results(control) for control in controls if control.oid == PAGED_RESULTS]
         if request.scope == 0:
             return Asked(request, [], None)
-        base = parse(request.base)
-        found = [(f"{n},{above}", count) for n, above, count in TREE if parse(above).is_inside(base)]
+        inside = below(request.base)
+        found = [(f"{n},{above}", count) for n, above, count in TREE if above in inside]
         if not pages or self.options["paging"] is Paging.never:
             return Asked(request, found, None)
         (page,) = pages
