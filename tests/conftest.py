@@ -16,7 +16,7 @@ from gateway.compilation import compilation
 from tests.emitted import EMITTED, Leak, watch
 from tests.examples import register_profiles
 from tests.skips import SKIPS
-from tests.spreading import is_worker, spread
+from tests.spreading import is_worker, running, spread, watch_programs
 
 if TYPE_CHECKING:
     from gateway.net.reactor import Reactor
@@ -60,6 +60,7 @@ def pytest_configure() -> None:
     if os.environ.get("LDAP_GATEWAY_TESTED") == "compiled" and not found.compiled:
         raise pytest.UsageError(f"`.ci/compiled` tests compiled code, and the gateway that is imported is {found.said}")
     watch()
+    watch_programs()
 
 
 # A wrapper comes before all others: the choice by `-m` reads the marks.
@@ -67,6 +68,12 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     spread(items)
     return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    with running(item):
+        return (yield)
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:

@@ -63,6 +63,7 @@ def with_listeners(config, *addresses):
     return json.dumps(config | {"listeners": config["listeners"] + more})
 
 
+@pytest.mark.servers
 def test_a_reload_that_cannot_open_an_address_changes_nothing(certificates, config, gateway):
     with socket.create_server(("127.0.0.1", 0)) as free:
         free_port = free.getsockname()[1]
@@ -77,6 +78,7 @@ def test_a_reload_that_cannot_open_an_address_changes_nothing(certificates, conf
         assert read_root_dse(later) == 0
 
 
+@pytest.mark.servers
 def test_a_reload_that_fails_last_of_all_leaves_audit_and_store_as_they_were(certificates, config, tmp_path):
     before, after = tmp_path / "before.jsonl", tmp_path / "after.jsonl"
     config |= {"audit": {"file": str(before)}, "admin": {"address": "127.0.0.1:0"}}
@@ -105,6 +107,7 @@ def test_a_reload_that_fails_last_of_all_leaves_audit_and_store_as_they_were(cer
     assert [len(path.read_text().splitlines()) for path in (before, after)] == [1, 1]
 
 
+@pytest.mark.servers
 def test_a_reload_opens_what_is_new_keeps_what_stays_and_closes_what_is_gone(certificates, config, gateway):
     with RawClient(gateway.port, certificates.ca_file) as before:
         said = gateway.reload(with_listeners(config, "127.0.0.2:0"))
@@ -120,6 +123,7 @@ def test_a_reload_opens_what_is_new_keeps_what_stays_and_closes_what_is_gone(cer
         assert read_root_dse(before) == 0
 
 
+@pytest.mark.servers
 def test_a_renewed_certificate_is_served_after_a_reload(certificates, config, gateway, tmp_path):
     make_certificates(tmp_path, "gateway")
     assert "reloaded" in gateway.reload(json.dumps(config))
@@ -127,6 +131,7 @@ def test_a_renewed_certificate_is_served_after_a_reload(certificates, config, ga
         assert read_root_dse(session) == 0
 
 
+@pytest.mark.servers
 def test_a_change_that_needs_a_restart_is_told(config, gateway):
     config["admin"] = {"address": "127.0.0.1:0"}
     said = gateway.reload(json.dumps(config))
@@ -155,6 +160,7 @@ def test_a_low_port_without_the_right_to_it_is_refused_with_what_gives_that_righ
         Gateway(settings, lambda record: None, SizesInMemory(), RefusingReactor(errno.EADDRINUSE)).start()
 
 
+@pytest.mark.servers
 def test_listeners_with_any_free_port_of_one_address_are_as_many_as_are_listed(certificates, config, gateway):
     said = gateway.reload(with_listeners(config, "127.0.0.1:0"))
     listening = [line for line in said.splitlines() if "listening on" in line]
@@ -166,6 +172,7 @@ def test_listeners_with_any_free_port_of_one_address_are_as_many_as_are_listed(c
             assert read_root_dse(session) == 0
 
 
+@pytest.mark.servers
 def test_an_address_within_one_of_our_own_is_told_apart(config, tmp_path):
     port = free_port()
     config["listeners"][0]["address"] = f"0.0.0.0:{port}"
@@ -206,6 +213,7 @@ def sessions(certificates):
         yield connect
 
 
+@pytest.mark.servers
 def test_sessions_of_a_removed_client_work_for_a_while_and_end(config, sessions, tmp_path):
     with GatewayProcess(tmp_path, json.dumps(two_clients(config, 5))) as running:
         staying, leaving = sessions(running, "127.0.0.1"), sessions(running, "127.0.0.3")
@@ -219,6 +227,7 @@ def test_sessions_of_a_removed_client_work_for_a_while_and_end(config, sessions,
         assert read_root_dse(staying) == 0
 
 
+@pytest.mark.servers
 def test_sessions_from_a_source_that_is_no_longer_listed_end(config, sessions, tmp_path):
     config = two_clients(config, 0)
     with GatewayProcess(tmp_path, json.dumps(config)) as running:
@@ -231,6 +240,7 @@ def test_sessions_from_a_source_that_is_no_longer_listed_end(config, sessions, t
         assert read_root_dse(staying) == read_root_dse(other) == 0
 
 
+@pytest.mark.servers
 def test_a_connection_that_is_not_a_session_yet_ends_with_its_client(config, tmp_path):
     config = two_clients(config, 0) | {"limits": {"tls_handshake": 3600}}
     with GatewayProcess(tmp_path, json.dumps(config)) as running, socket.socket() as silent:
@@ -248,6 +258,7 @@ def test_a_connection_that_is_not_a_session_yet_ends_with_its_client(config, tmp
 # What else a reload reads anew.
 
 
+@pytest.mark.servers
 def test_a_reload_reads_the_file_of_sources(config, sessions, tmp_path):
     listed = tmp_path / "sources"
     listed.write_text("127.0.0.1\n")
@@ -266,6 +277,7 @@ def test_a_reload_reads_the_file_of_sources(config, sessions, tmp_path):
         sessions(running, "127.0.0.2")
 
 
+@pytest.mark.servers
 def test_a_reload_takes_up_the_lockout_settings_and_keeps_the_counts(certificates, config, tmp_path):
     def refuse(request):
         return [m.BindResponse(LDAPResult(49, "", "80090308: LdapErr: DSID-0C09042A, comment: data 52e, v4563"))]

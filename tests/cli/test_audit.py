@@ -200,6 +200,7 @@ def test_a_compressed_file_that_is_cut_off_is_read_as_far_as_it_goes(tmp_path):
     assert f"{path}:" in ended.stderr and "the compressed file is damaged from here on" in ended.stderr
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_standard_input(pack):
     ended = subprocess.run(
@@ -239,6 +240,7 @@ def test_what_clients_wrote_does_not_steer_the_terminal(tmp_path):
     assert said[:-1].isprintable()
 
 
+@pytest.mark.servers
 def test_a_table_in_colour_on_a_terminal_and_nothing_of_it_in_a_pipe(file):
     with Terminal("audit", file, "--syncs", columns=160) as terminal:
         assert terminal.end() == 0
@@ -254,6 +256,7 @@ def test_a_table_in_colour_on_a_terminal_and_nothing_of_it_in_a_pipe(file):
         assert b"\x1b" not in said.stdout
 
 
+@pytest.mark.servers
 def test_a_reader_that_goes_away_ends_it_without_a_traceback(tmp_path):
     path = tmp_path / "audit"
     path.write_bytes(b"".join(LINES) * 20_000)
@@ -277,6 +280,7 @@ finally:
 """
 
 
+@pytest.mark.servers
 def test_memory_does_not_grow_with_the_file(tmp_path):
     path = tmp_path / "audit"
 

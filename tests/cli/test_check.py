@@ -128,6 +128,7 @@ def test_the_file_may_be_named_by_the_environment(tmp_path, monkeypatch):
     assert CliRunner().invoke(main, ["check"]).exit_code == 0
 
 
+@pytest.mark.servers
 def test_nothing_is_opened_and_no_reactor_is_needed(tmp_path):
     program = (
         "import sys\nfrom gateway.cli import main\n"
@@ -177,6 +178,7 @@ def test_a_mistake_in_either_file_ends_the_comparison(tmp_path):
         assert f"{bad}:19: clients.mimecast.attributes.0: " in result.stderr
 
 
+@pytest.mark.servers
 def test_what_the_running_gateway_has_in_force_is_compared_with(tmp_path):
     path = write_configuration(tmp_path)
     first = path.read_text()

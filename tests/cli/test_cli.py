@@ -22,6 +22,7 @@ finally:
 """
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], *([command, "--help"] for command in COMMANDS)])
 def test_help_imports_no_reactor_and_shows_an_example(arguments):
     ended = subprocess.run(

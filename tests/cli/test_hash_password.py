@@ -57,12 +57,14 @@ def test_a_short_secret_is_warned_of():
     assert "warning" not in hash_of(SECRET.encode()).stderr
 
 
+@pytest.mark.servers
 def test_without_a_terminal_nobody_is_asked():
     ended = subprocess.run(COMMAND, input=b"x\n", capture_output=True, timeout=60)
     assert ended.returncode == 1
     assert b"--stdin" in ended.stderr
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize(
     ("answers", "status", "said"),
     [

@@ -47,6 +47,7 @@ def test_without_a_terminal_nobody_is_asked(monkeypatch):
     assert read_password(None, "?") is None
 
 
+@pytest.mark.servers
 def test_on_a_terminal_it_is_asked_for_and_not_echoed():
     ours, theirs = pty.openpty()
     with subprocess.Popen(

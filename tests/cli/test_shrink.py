@@ -94,12 +94,14 @@ def test_the_list_as_json(config, running):
     }
 
 
+@pytest.mark.servers
 def test_the_list_on_a_terminal_is_a_table(config, running):
     code, text = on_a_terminal(config, "list")
     assert code == 0
     assert "┃" in text and "(number=3)" in text and "5000 │ 2026-01-05 12:00 UTC" in text
 
 
+@pytest.mark.servers
 def test_what_a_client_sent_does_not_steer_the_terminal(config, running):
     running.store(Shape("mimecast", b"k" * 32, "OU=\x1b[2J[red]x\n(sub)"), sizes(60))
     until(lambda: len(on_disk(config.parent / "state")) == 3)
@@ -139,6 +141,7 @@ def test_reset_forgets_one_client_or_all(config, running):
     until(lambda: running.read(shape(3, "other")) == NOTHING)
 
 
+@pytest.mark.servers
 def test_reset_asks_on_a_terminal(config, running):
     code, text = on_a_terminal(config, "reset", "mimecast", typed="n\n")
     assert code == 1 and "Forget all sizes of mimecast? [y/N]" in text
@@ -195,6 +198,7 @@ def gateway(config):
         process.wait(30)
 
 
+@pytest.mark.servers
 def test_a_gateway_keeps_its_sizes_in_state_dir_and_says_what_is_wrong_with_it(config, gateway):
     state_dir, log = config.parent / "state", config.parent / "run.log"
     (state_dir / FILE_NAME).write_bytes(b"no database " * 1000)
@@ -207,6 +211,7 @@ def test_a_gateway_keeps_its_sizes_in_state_dir_and_says_what_is_wrong_with_it(c
     assert process.wait(30) == 0
 
 
+@pytest.mark.servers
 def test_a_gateway_without_its_state_dir_does_not_start(config, gateway):
     (config.parent / "state").rmdir()
     assert gateway().wait(30) == 2

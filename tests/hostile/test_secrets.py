@@ -130,6 +130,7 @@ def test_a_failure_shows_no_password_however_much_it_is_asked_for(detail):
     assert "Passw0rd" not in failure.getTraceback(detail=detail)
 
 
+@pytest.mark.servers
 def test_twisted_keeps_no_local_variables_for_tracebacks():
     """With its debugging it would, and `verbose` would show the octets that a session was given."""
     assert defer.getDebugging() is False
@@ -165,6 +166,7 @@ def test_neither_a_wrong_nor_a_right_password_is_in_log_audit_or_proc(site):
     assert json.loads(running.audit_text().splitlines()[0])["operation"] == "bind"
 
 
+@pytest.mark.servers
 def test_a_crash_shows_where_it_was_and_no_password(tmp_path):
     """faulthandler, as PYTHONFAULTHANDLER turns it on, writes the names of functions and no values. Compiled ones are
     not among them."""

@@ -419,6 +419,7 @@ def is_closed(plain):
     return True
 
 
+@pytest.mark.servers
 def test_one_source_too_many_times_is_closed_and_another_is_served(certificates, tmp_path, server, connect):
     with gateway_with(certificates, tmp_path, server, sessions_per_source=2) as gateway:
         connect(gateway, "Passw0rd")
@@ -436,6 +437,7 @@ def test_one_source_too_many_times_is_closed_and_another_is_served(certificates,
             pytest.fail("no place became free")
 
 
+@pytest.mark.servers
 def test_too_many_sessions_in_all(certificates, tmp_path, server, connect):
     with gateway_with(certificates, tmp_path, server, sessions=1) as gateway:
         only = connect(gateway, "Passw0rd")
@@ -444,6 +446,7 @@ def test_too_many_sessions_in_all(certificates, tmp_path, server, connect):
         assert root_dse(only) == 0
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("limit", [{"sessions": 2}, {"handshakes": 2}, {"sessions_per_source": 2}], ids=str)
 @pytest.mark.parametrize("octets", [b"", bytes.fromhex("1603010200")], ids=["nothing", "the beginning of a hello"])
 def test_who_is_silent_makes_room_for_whoever_comes_then(
@@ -463,6 +466,7 @@ def test_who_is_silent_makes_room_for_whoever_comes_then(
         assert "Traceback" not in gateway.log()
 
 
+@pytest.mark.servers
 def test_who_is_silent_behind_tls_is_told_why_it_has_to_go(certificates, tmp_path, server, connect):
     with gateway_with(certificates, tmp_path, server, sessions_per_source=2) as gateway:
         one, two = connect(gateway), connect(gateway, "Passw0rd")
@@ -475,6 +479,7 @@ def test_who_is_silent_behind_tls_is_told_why_it_has_to_go(certificates, tmp_pat
         assert root_dse(two) == 0
 
 
+@pytest.mark.servers
 def test_a_plain_connection_before_starttls_makes_room_as_well(certificates, tmp_path, server, silent):
     listener = {
         "address": "127.0.0.1:0",
@@ -491,6 +496,7 @@ def test_a_plain_connection_before_starttls_makes_room_as_well(certificates, tmp
         assert is_closed(one)
 
 
+@pytest.mark.servers
 def test_a_bind_under_way_and_one_that_succeeded_keep_the_place(certificates, tmp_path, server, silent, connect):
     with gateway_with(certificates, tmp_path, server, sessions_per_source=2) as gateway:
         client = connect(gateway)
@@ -516,6 +522,7 @@ def test_a_bind_under_way_and_one_that_succeeded_keep_the_place(certificates, tm
         assert "Traceback" not in gateway.log()
 
 
+@pytest.mark.servers
 def test_where_binds_are_under_way_or_done_on_all_of_a_source_it_gets_no_further_one(
     certificates, tmp_path, server, connect
 ):
@@ -529,6 +536,7 @@ def test_where_binds_are_under_way_or_done_on_all_of_a_source_it_gets_no_further
         assert root_dse(bound) == 0
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("kind", ["wrong", "anonymous", "refused by the policy"])
 def test_other_binds_keep_no_place(certificates, tmp_path, server, connect, kind):
     name, password, code = {
@@ -545,6 +553,7 @@ def test_other_binds_keep_no_place(certificates, tmp_path, server, connect, kind
         assert root_dse(bound) == 0
 
 
+@pytest.mark.servers
 def test_a_proxy_that_sends_no_header_makes_room_as_well(certificates, tmp_path, server, silent):
     config = configuration(
         certificates,
@@ -561,6 +570,7 @@ def test_a_proxy_that_sends_no_header_makes_room_as_well(certificates, tmp_path,
         assert "no PROXY header has come on it" in gateway.wait_for("displaced:")
 
 
+@pytest.mark.servers
 def test_two_addresses_of_one_64_of_ipv6_have_the_places_of_one(certificates, tmp_path, server, connect):
     config = configuration(
         certificates,
@@ -581,6 +591,7 @@ def test_two_addresses_of_one_64_of_ipv6_have_the_places_of_one(certificates, tm
         connect(gateway, "Passw0rd", before=header("2001:db8:0:1::1"))
 
 
+@pytest.mark.servers
 def test_who_is_silent_before_tls_is_closed_after_a_while(certificates, tmp_path, silent):
     with gateway_with(certificates, tmp_path, tls_handshake=0.5) as gateway:
         for connection in (silent(gateway), silent(gateway, b"\x16\x03\x01")):
@@ -589,6 +600,7 @@ def test_who_is_silent_before_tls_is_closed_after_a_while(certificates, tmp_path
         assert "Traceback" not in gateway.log()
 
 
+@pytest.mark.servers
 def test_a_source_that_asks_too_much_in_a_second_is_told_busy_in_all_its_sessions(certificates, tmp_path):
     with (
         gateway_with(certificates, tmp_path, requests_per_source=1) as gateway,

@@ -30,6 +30,8 @@ from tests.servers.gateway_process import PATIENCE, GatewayProcess, configuratio
 from tests.servers.raw_client import RawClient
 from tests.servers.stub_server import StubServer, accept_binds
 
+pytestmark = pytest.mark.servers
+
 ROOT_DSE = SearchRequest("", BASE_OBJECT, Present("objectClass"))
 
 

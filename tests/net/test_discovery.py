@@ -17,6 +17,8 @@ from tests.servers.gateway_process import PATIENCE, GatewayProcess, configuratio
 from tests.servers.raw_client import RawClient
 from tests.servers.stub_server import StubServer
 
+pytestmark = pytest.mark.servers
+
 DOMAIN = "corp.example"
 SERVICE = f"_ldap._tcp.dc._msdcs.{DOMAIN}"
 ACCOUNT = ("svc@corp.example", "Passw0rd")

@@ -79,6 +79,7 @@ def no_tls():
     thread.join(30)
 
 
+@pytest.mark.servers
 def test_failures_of_real_servers(certificates, server_certificates, tmp_path, no_tls):
     closed = free_port()
     with StubServer(server_certificates) as named, StubServer(certificates) as trusted:

@@ -11,6 +11,8 @@ from gateway.ldap.messages import BASE_OBJECT
 from tests.servers.gateway_process import GatewayProcess, configuration
 from tests.servers.raw_client import RawClient
 
+pytestmark = pytest.mark.servers
+
 CLIENT = {
     "sources": ["127.0.0.1"],
     "sync_accounts": ["svc@corp.example"],

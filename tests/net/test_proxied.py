@@ -13,6 +13,8 @@ from tests.net.test_proxy_header import v1, v2
 from tests.servers.gateway_process import GatewayProcess, configuration
 from tests.servers.raw_client import PATIENCE, RawClient
 
+pytestmark = pytest.mark.servers
+
 PROXY, LISTED, UNLISTED = "127.0.0.9", "198.51.100.7", "198.51.100.8"
 
 

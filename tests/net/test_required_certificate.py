@@ -72,6 +72,7 @@ def answer(port, context, source=DEMANDING):
 VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 
 
+@pytest.mark.servers
 @VERSIONS
 def test_a_listed_certificate_is_let_in(certificates, authority, good, gateway, version):
     assert answer(gateway.port, context_of(certificates, good, version))[:1] == b"\x30"
@@ -79,6 +80,7 @@ def test_a_listed_certificate_is_let_in(certificates, authority, good, gateway, 
     assert answer(gateway.port, context_of(certificates, by_subject, version))[:1] == b"\x30"
 
 
+@pytest.mark.servers
 @VERSIONS
 @pytest.mark.parametrize("kind", ["none", "other authority", "for servers", "expired", "self-made authority's name"])
 def test_what_its_authority_did_not_issue_for_clients_gets_no_octet_of_ldap(
@@ -101,6 +103,7 @@ def test_what_its_authority_did_not_issue_for_clients_gets_no_octet_of_ldap(
     assert len(gateway.audit()) == before
 
 
+@pytest.mark.servers
 def test_the_log_says_what_a_client_without_a_certificate_is_missing(certificates, authority, tmp_path):
     with GatewayProcess(tmp_path, config(certificates, authority)) as running:
         assert answer(running.port, context_of(certificates)) == b""
@@ -108,6 +111,7 @@ def test_the_log_says_what_a_client_without_a_certificate_is_missing(certificate
         assert "client mimecast from 127.0.0.1" in said and "see required_certificate" in said
 
 
+@pytest.mark.servers
 @VERSIONS
 def test_another_name_of_the_same_authority_gets_no_octet_of_ldap(certificates, authority, tmp_path, version):
     wrong = authority.issue("wrong", name_of("other\nname", "Example"), ["DNS:sync.example.com.evil.example"])
@@ -119,11 +123,13 @@ def test_another_name_of_the_same_authority_gets_no_octet_of_ldap(certificates, 
         assert running.audit() == []
 
 
+@pytest.mark.servers
 def test_whom_the_list_does_not_ask_is_not_asked(certificates, gateway):
     with RawClient(gateway.port, certificates.ca_file, source=OTHER) as client:
         assert client.result(client.search("", scope=BASE_OBJECT))[1].code == 0
 
 
+@pytest.mark.servers
 @VERSIONS
 def test_a_session_of_tls_is_not_resumed_whoever_held_it(certificates, authority, good, gateway, version):
     context = context_of(certificates, good, version)
@@ -137,6 +143,7 @@ def test_a_session_of_tls_is_not_resumed_whoever_held_it(certificates, authority
         assert not connection.session_reused
 
 
+@pytest.mark.servers
 def test_a_name_taken_off_the_list_is_refused_after_a_reload(certificates, authority, good, tmp_path):
     with GatewayProcess(tmp_path, config(certificates, authority)) as running:
         assert answer(running.port, context_of(certificates, good))
@@ -144,6 +151,7 @@ def test_a_name_taken_off_the_list_is_refused_after_a_reload(certificates, autho
         assert answer(running.port, context_of(certificates, good)) == b""
 
 
+@pytest.mark.servers
 def test_with_starttls_the_certificate_is_judged_before_anything_is_served_in_tls(
     certificates, authority, good, tmp_path
 ):
@@ -222,6 +230,7 @@ def test_a_certificate_with_a_name_that_cannot_be_read_is_refused(authority, tmp
     assert RequiredCertificate(tmp_path, alt_names=("DNS:sync.example.com",)).refusal(odd) is not None
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("name", ["sync.example.com", "DNS:", "dns:sync.example.com", "IP:300.1.1.1", "RID:1.2.3"])
 def test_names_that_are_none_cannot_be_listed(name):
     with pytest.raises(ValueError):

@@ -59,6 +59,7 @@ def until_one(version):
     return limit
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize(
     ("version", "resumed"),
     [(ssl.TLSVersion.TLSv1_3, [False, True, True]), (ssl.TLSVersion.TLSv1_2, [False, False, False])],
@@ -73,6 +74,7 @@ def test_a_server_of_tls_1_3_is_taken_up_again(certificates, server_certificates
         assert server.resumed == resumed
 
 
+@pytest.mark.servers
 def test_it_holds_with_a_client_certificate(certificates, server_certificates, tmp_path):
     write_pair(tmp_path, "own")
     with Resuming(server_certificates, client_ca_file=tmp_path / "own.pem") as server:
@@ -84,6 +86,7 @@ def test_it_holds_with_a_client_certificate(certificates, server_certificates, t
         assert server.resumed == [False, True]
 
 
+@pytest.mark.servers
 def test_a_reload_begins_anew(certificates, server_certificates, tmp_path):
     with Resuming(server_certificates) as server:
         directory = server.gateway_directory()

@@ -12,6 +12,8 @@ from tests.servers.gateway_process import GatewayProcess, configuration
 from tests.servers.raw_client import RawClient
 from tests.servers.stub_server import StubServer
 
+pytestmark = pytest.mark.servers
+
 ACCOUNT = ("svc@corp.example", "Passw0rd-that-must-not-travel")
 CLIENT = {"sync_accounts": [ACCOUNT[0]], "base_dns": ["DC=corp,DC=example"], "attributes": ["cn"]}
 

@@ -260,6 +260,7 @@ def bind(running, certificates):
         return session.bind(*ACCOUNT)
 
 
+@pytest.mark.servers
 def test_each_session_has_a_connection_of_its_own_that_carried_no_bind_before(
     certificates, server_certificates, tmp_path
 ):
@@ -277,6 +278,7 @@ def test_each_session_has_a_connection_of_its_own_that_carried_no_bind_before(
     assert binds == [1, 1, 1, 1, 1, 0, 0]
 
 
+@pytest.mark.servers
 def test_one_on_which_the_server_has_said_something_is_not_handed_out(certificates, server_certificates, tmp_path):
     notice = m.encode(m.notice_of_disconnection(ResultCode.unavailable, "going down"))
 
@@ -292,6 +294,7 @@ def test_one_on_which_the_server_has_said_something_is_not_handed_out(certificat
         assert not any("detail" in record for record in running.wait_for_audit(2, operation="bind"))
 
 
+@pytest.mark.servers
 def test_one_that_is_dead_at_its_first_use_costs_no_sign_in(certificates, server_certificates, tmp_path):
     with (
         CountingServer(server_certificates, dropped=(2, 3)) as server,
@@ -305,6 +308,7 @@ def test_one_that_is_dead_at_its_first_use_costs_no_sign_in(certificates, server
         assert "sent once more" in second["detail"]
 
 
+@pytest.mark.servers
 def test_a_busy_server_is_left_and_a_single_one_is_believed(certificates, server_certificates, tmp_path):
     def busy(request):
         return [m.BindResponse(LDAPResult(51))] if isinstance(request, m.BindRequest) else []

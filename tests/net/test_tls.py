@@ -9,6 +9,8 @@ from gateway.ldap.messages import BASE_OBJECT
 from tests.servers.gateway_process import GatewayProcess, configuration
 from tests.servers.raw_client import RawClient
 
+pytestmark = pytest.mark.servers
+
 
 @pytest.fixture
 def gateway(certificates, tmp_path):

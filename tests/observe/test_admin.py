@@ -14,6 +14,8 @@ from tests.servers.gateway_process import PATIENCE, GatewayProcess, configuratio
 from tests.servers.raw_client import RawClient
 from tests.servers.stub_server import StubServer, accept_binds
 
+pytestmark = pytest.mark.servers
+
 ACCOUNT = ("svc@corp.example", "Passw0rd")
 CLIENT = {"sync_accounts": [ACCOUNT[0]], "base_dns": ["DC=corp,DC=example"], "attributes": ["cn"]}
 

@@ -83,6 +83,7 @@ output.write(waiting)
 """
 
 
+@pytest.mark.servers
 def test_a_full_disk_cuts_no_line_in_two(tmp_path):
     path = tmp_path / "audit"
     ended = subprocess.run(

@@ -53,6 +53,7 @@ def written(directory, text):
     return path
 
 
+@pytest.mark.servers
 def test_a_running_gateway_is_healthy_until_it_has_stopped(tmp_path):
     write_pair(tmp_path)
     # An address of its own, so that the port, free a moment ago, is still so.

@@ -55,6 +55,7 @@ def run_gateway(server_certificates, tmp_path_factory):
         each.kill()
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("starttls", list(StartTls))
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_a_gateway_that_serves(on_reactor, server_certificates, run_gateway, host, starttls):
@@ -63,6 +64,7 @@ def test_a_gateway_that_serves(on_reactor, server_certificates, run_gateway, hos
     assert said.status() == {"listens": "ok", "serves": "ok"}
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("starttls", list(StartTls))
 def test_its_own_looks_are_no_failures_of_clients(on_reactor, server_certificates, tmp_path, starttls):
     directory = {"servers": ["ldaps://127.0.0.1:1"], "ca_file": server_certificates.ca_file}
@@ -94,12 +96,14 @@ def test_it_says_what_the_log_has_of_a_look_without_the_required_certificate(on_
     assert (said["serves"].status, "tls-failed of 127.0.0.1" in said["serves"].advice) == ("ok", True)
 
 
+@pytest.mark.servers
 def test_one_that_still_shows_the_old_certificate(on_reactor, tmp_path, run_gateway):
     renewed = make_certificates(tmp_path, "gateway", valid=timedelta(days=90))
     found = examine(on_reactor, renewed, run_gateway().port)["serves"]
     assert (found.status, "another certificate" in found.said, "kill -HUP" in found.advice) == ("warning", True, True)
 
 
+@pytest.mark.servers
 def test_a_host_that_is_no_source_is_turned_away_and_that_is_well(on_reactor, server_certificates, run_gateway):
     port = run_gateway(sources=["198.51.100.7"]).port
     said = examine(on_reactor, server_certificates, port, sources="198.51.100.0/24")
@@ -125,6 +129,7 @@ def test_an_address_that_this_host_does_not_have(server_certificates):
     assert "no address of this host" in said["listens"].advice
 
 
+@pytest.mark.servers
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a right away")
 def test_a_low_port_needs_a_right(server_certificates):
     pid = os.fork()
@@ -168,6 +173,7 @@ def test_a_free_port_is_no_place_for_a_service(on_reactor, server_certificates):
     assert examine(on_reactor, server_certificates, 0).status() == {"listens": "warning", "serves": "skipped"}
 
 
+@pytest.mark.servers
 def test_the_certificate_is_looked_at_and_nothing_is_sent(on_reactor, server_certificates):
     with StubServer(server_certificates) as server:
         assert examine(on_reactor, server_certificates, server.port)["serves"].status == "ok"

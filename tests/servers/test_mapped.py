@@ -25,7 +25,8 @@ NAME = "mimecast-sync"
 SECRET, NEXT_SECRET = "Outer-Passw0rd-of-today", "Outer-Passw0rd-of-tomorrow"
 # The least that is served, so that the tests do not wait.
 HASHER = PasswordHasher(5, 7_168, 1)
-SLOW_HASH = PasswordHasher(2, 64 * 1024, 1).hash(SECRET)
+# Of SECRET; it takes a while to make as well.
+SLOW_HASH = "$argon2id$v=19$m=65536,t=2,p=1$d7lSlmSgjaspynA4ojtnkA$Vp9cY9YJ4ugfrlshjqdHxdLRJvfMe2ni0N87Ra9L8wk"
 HASH, NEXT_HASH = HASHER.hash(SECRET), HASHER.hash(NEXT_SECRET)
 ATTRIBUTES = ["mail", "cn", "objectClass", "objectGUID", "member"]
 WRONG_PASSWORD = "80090308: LdapErr: DSID-0C09042A, comment: AcceptSecurityContext error, data 52e, v3839"

@@ -355,6 +355,7 @@ def writer(state_dir, first=0):
         process.stdout.close()
 
 
+@pytest.mark.servers
 def test_a_killed_process_leaves_whole_results_behind(tmp_path):
     before = dict.fromkeys(range(5), 0)
     for _ in range(4):
@@ -371,6 +372,7 @@ def test_a_killed_process_leaves_whole_results_behind(tmp_path):
             assert memory.said == []
 
 
+@pytest.mark.servers
 def test_two_processes_on_one_file(tmp_path):
     with writer(tmp_path, 0), writer(tmp_path, 5), closing(Memory(tmp_path)) as memory:
         until(lambda: len(on_disk(tmp_path)) == 10)
@@ -381,6 +383,7 @@ def test_two_processes_on_one_file(tmp_path):
         assert memory.said == []
 
 
+@pytest.mark.servers
 def test_many_processes_may_begin_the_file_at_once(tmp_path):
     script = (
         "import sys; from pathlib import Path; from contextlib import closing; "
@@ -470,6 +473,7 @@ def fill(directory):
             file.write(b"x" * 4096)
 
 
+@pytest.mark.servers
 def test_a_full_disk(small_disk):
     with closing(Memory(small_disk)) as memory:
         memory.store(shape(1), sizes(100))
@@ -488,6 +492,7 @@ def test_a_full_disk(small_disk):
     assert len(found) == 899 and found[1].sizes == sizes(99) and found[899].sizes == sizes(899)
 
 
+@pytest.mark.servers
 def test_a_start_on_a_full_disk_still_knows_the_last_sizes(small_disk):
     with closing(Memory(small_disk)) as memory:
         memory.store(shape(1), sizes(100))
@@ -518,6 +523,7 @@ print(memory.kinds)
 """
 
 
+@pytest.mark.servers
 def test_a_file_that_may_not_grow(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, str(tmp_path)], capture_output=True, text=True, timeout=PATIENCE * 2

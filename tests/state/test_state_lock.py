@@ -48,6 +48,7 @@ def holder(tmp_path):
         process.stdout.close()
 
 
+@pytest.mark.servers
 def test_another_process_is_named_and_not_waited_for_longer_than_is_wanted(tmp_path, holder):
     said = []
     with pytest.raises(StateInUse) as raised:
@@ -58,12 +59,14 @@ def test_another_process_is_named_and_not_waited_for_longer_than_is_wanted(tmp_p
     assert stat.S_IMODE((tmp_path / FILE_NAME).stat().st_mode) == 0o600
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("end", [lambda process: process.stdin.close(), lambda process: process.kill()])
 def test_a_process_that_ends_while_it_is_waited_for(tmp_path, holder, end):
     with lock(tmp_path, PATIENCE, lambda text: end(holder)):
         assert (tmp_path / FILE_NAME).read_text() == f"process {os.getpid()} on {os.uname().nodename}\n"
 
 
+@pytest.mark.servers
 def test_a_killed_process_leaves_no_lock_behind(tmp_path, holder):
     holder.send_signal(signal.SIGKILL)
     holder.wait(PATIENCE)
@@ -72,6 +75,7 @@ def test_a_killed_process_leaves_no_lock_behind(tmp_path, holder):
             pass
 
 
+@pytest.mark.servers
 def test_a_child_does_not_keep_the_lock(tmp_path):
     with lock(tmp_path):
         command = [sys.executable, "-c", "print('begun', flush=True); input()"]
@@ -86,6 +90,7 @@ def test_a_child_does_not_keep_the_lock(tmp_path):
         child.communicate()
 
 
+@pytest.mark.servers
 def test_what_somebody_wrote_into_the_file_begins_no_line_of_the_log(tmp_path, holder):
     for octets in (b"", b"x\ny", b"\xff\0"):
         (tmp_path / FILE_NAME).write_bytes(octets)
