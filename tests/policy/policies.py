@@ -1,9 +1,11 @@
 """A client block as the tests of policy and relay use it."""
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from gateway.ldap.dn import parse
+from gateway.policy.policy import Policy
 from gateway.policy.settings import ClientPolicy
 
 POLICY = ClientPolicy(
@@ -21,3 +23,9 @@ POLICY = ClientPolicy(
 def policy(**changes: Any) -> ClientPolicy:
     """POLICY, with other values in these of its fields."""
     return replace(POLICY, **changes)
+
+
+@lru_cache(256)
+def compiled(**changes: Any) -> Policy:
+    """The one policy for all sessions with these changes, as a running gateway has it: it is dear to compile."""
+    return Policy(policy(**changes))

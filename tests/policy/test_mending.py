@@ -1,4 +1,5 @@
 import unicodedata
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
@@ -28,12 +29,22 @@ def client(**changes):
 ANYTHING = Present("objectClass")
 
 
+@cache
+def searches(**changes):
+    return SearchJudge(client(**changes))
+
+
+@cache
+def binds(**changes):
+    return BindJudge(client(**changes))
+
+
 def search(base=STAFF, wanted=ANYTHING, scope=2, **changes):
-    return SearchJudge(client(**changes)).decide(SearchRequest(base, scope, wanted, ("mail",)), ())
+    return searches(**changes).decide(SearchRequest(base, scope, wanted, ("mail",)), ())
 
 
 def bind(name, **changes):
-    return BindJudge(client(**changes)).decide(BindRequest(3, name, SimpleAuthentication(b"secret-Passw0rd")))
+    return binds(**changes).decide(BindRequest(3, name, SimpleAuthentication(b"secret-Passw0rd")))
 
 
 def as_base(text, bases):
@@ -422,29 +433,36 @@ pieces = st.sampled_from(
 )
 
 
+# Made once, because making a strategy takes longer than drawing from it.
+number_of_changes, changes = st.integers(0, 5), st.integers(0, 9)
+ways = st.sampled_from(list(WAYS))
+for_backslashes, for_commas = st.sampled_from(["", "\\\\", "\\5c"]), st.sampled_from([";", " , ", "\\,"])
+forms, cases = st.sampled_from(["NFC", "NFD", "NFKC"]), st.sampled_from([str.upper, str.swapcase])
+
+
 @st.composite
 def mistyped(draw):
     text = draw(beginnings)
-    for _ in range(draw(st.integers(0, 5))):
+    for _ in range(draw(number_of_changes)):
         at = draw(st.integers(0, len(text)))
-        change = draw(st.integers(0, 9))
+        change = draw(changes)
         if change <= 2:
             text = text[:at] + draw(pieces) + text[at:]
         elif change == 3:
             text = text[:at] + text[at + 1 :]
         elif change == 4:
             try:
-                text = typed(draw(st.sampled_from(list(WAYS))), text)
+                text = typed(draw(ways), text)
             except (DNError, KeyError, ValueError):
                 text = text.replace("\\", "")
         elif change == 5:
-            text = text.replace("\\", draw(st.sampled_from(["", "\\\\", "\\5c"])))
+            text = text.replace("\\", draw(for_backslashes))
         elif change == 6:
-            text = unicodedata.normalize(draw(st.sampled_from(["NFC", "NFD", "NFKC"])), text)
+            text = unicodedata.normalize(draw(forms), text)
         elif change == 7:
-            text = draw(st.sampled_from([str.upper, str.swapcase]))(text)
+            text = draw(cases)(text)
         elif change == 8:
-            text = text.replace(",", draw(st.sampled_from([";", " , ", "\\,"])), 1)
+            text = text.replace(",", draw(for_commas), 1)
         else:
             text = text[:at] + draw(beginnings)
     return text

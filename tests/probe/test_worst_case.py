@@ -50,12 +50,13 @@ def person(together, dse=DSE, domain=CORP):
 def tried(together, names=NAMES):
     """How many wrong passwords reach the servers, whatever is tried through whichever client."""
     attempts = AttemptsInMemory(lambda: 0.0)
+    judges = [(each, BindJudge(each)) for block in together for each in block.clients]
     reached, before = 0, -1
     while reached != before:
         before = reached
-        for each in [each for block in together for each in block.clients]:
+        for each, judge in judges:
             for name in names:
-                plan = BindJudge(each).decide(BindRequest(3, name, SimpleAuthentication(b"wrong")))
+                plan = judge.decide(BindRequest(3, name, SimpleAuthentication(b"wrong")))
                 reached += isinstance(plan, BindPlan) and _reaches(attempts, each, plan)
     return reached
 

@@ -15,10 +15,9 @@ from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults, paged_re
 from gateway.ldap.dn import parse
 from gateway.ldap.filters import Present
 from gateway.ldap.results import LDAPResult
-from gateway.policy.policy import Policy
 from gateway.policy.settings import Paging
 from tests.examples import examples
-from tests.policy.policies import policy
+from tests.policy.policies import compiled
 from tests.relay.harness import OK, Harness, bind
 
 STAFF = "OU=Staff,DC=corp,DC=example"
@@ -49,12 +48,6 @@ def members(count):
 def below(base):
     """The containers of TREE that lie inside the base."""
     return frozenset(above for _, above, _ in TREE if parse(above).is_inside(parse(base)))
-
-
-@cache
-def compiled(**options):
-    """One policy for all sessions with these options, as the gateway has it."""
-    return Policy(policy(**options))
 
 
 WHOLE = {f"{name},{above}": members(count) for name, above, count in TREE if "Secret" not in above}

@@ -25,6 +25,7 @@ from gateway.policy.controls import UNDERSTOOD
 from gateway.policy.settings import Mode, Paging
 from gateway.relay.features import ACTIVE_DIRECTORY
 from tests.examples import examples
+from tests.policy.policies import compiled
 from tests.relay.harness import BASE, Harness, bind, done, entry, search
 
 ABOVE = "DC=corp,DC=example"
@@ -44,7 +45,7 @@ class Controlled(Harness):
 
     def __init__(self, server=None, **changes):
         changes.setdefault("controls", ALL)
-        super().__init__(**changes)
+        super().__init__(compiled=compiled(**changes))
         self.facts.is_active_directory.clear()
         self.server = server
         self.bound()

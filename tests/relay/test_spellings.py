@@ -8,11 +8,10 @@ from gateway.ldap import messages as m
 from gateway.ldap.dn import escape_value, parse
 from gateway.ldap.results import LDAPResult
 from gateway.policy.lockout import LockoutSettings
-from gateway.policy.policy import Policy
 from gateway.relay import commands as c
 from gateway.state.attempts import AttemptsInMemory
 from tests.examples import examples
-from tests.policy.policies import policy
+from tests.policy.policies import compiled
 from tests.relay.counted_attempts import CountedAttempts
 from tests.relay.harness import Harness, bind
 from tests.spellings import spellings
@@ -27,8 +26,8 @@ FAILURES = 3
 class Guarded(Harness):
     """A session whose attempts are counted, and whose server finds each password wrong."""
 
-    def __init__(self, attempts, compiled):
-        super().__init__(compiled=compiled)
+    def __init__(self, attempts, **changes):
+        super().__init__(compiled=compiled(lockout=LockoutSettings(failures=FAILURES), **changes))
         self.counted = CountedAttempts(attempts, self._admitted)
 
     def do(self, commands):
@@ -55,17 +54,10 @@ class Guarded(Harness):
         return bool(asked)
 
 
-def guarding(**changes):
-    return Policy(policy(lockout=LockoutSettings(failures=FAILURES), **changes))
-
-
-USUAL = guarding()
-
-
-def guesses(names, compiled=USUAL):
+def guesses(names, **changes):
     """How many of them reach a server."""
     attempts = AttemptsInMemory(lambda: 0.0)
-    return sum(Guarded(attempts, compiled).guess(name) for name in names)
+    return sum(Guarded(attempts, **changes).guess(name) for name in names)
 
 
 @pytest.mark.parametrize("name", ["alice", "space person", "Ødegård", "οδυσσευς", "user42"])
@@ -107,15 +99,14 @@ def test_as_many_as_the_guard_permits_do_reach_it():
 )
 def test_no_spelling_of_the_gateways_account_or_of_the_sync_account_reaches_a_server_as_a_persons(account, changes):
     name = account.partition(",")[0].partition("=")[2]
-    compiled = guarding(**changes)
 
     @given(spellings(name, forbidden=FORBIDDEN), spellings("Service"), st.sampled_from(("CORP\\{}", "{}@corp.example")))
     @settings(max_examples=examples(60), deadline=None)
     def nothing_reaches_it(spelling, unit, form):
-        assert guesses([form.format(spelling.strip())], compiled) == 0
+        assert guesses([form.format(spelling.strip())], **changes) == 0
         dn = f"cn={escape_value(spelling)},ou={escape_value(unit)},dc=corp,dc=example"
         # The listed spelling itself is a sync account's, which has a count of its own.
         if not parse(dn).same(parse(account)):
-            assert guesses([dn], compiled) == 0
+            assert guesses([dn], **changes) == 0
 
     nothing_reaches_it()
