@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gateway.ldap.messages import BASE_OBJECT
-from tests.net.test_admission import root_dse
+from tests.net.test_admitted_connections import root_dse
 from tests.net.test_listener import CLIENT
 from tests.servers.gateway_process import PATIENCE, GatewayProcess, configuration
 from tests.servers.raw_client import RawClient
