@@ -4,6 +4,8 @@ In all a run of the tests proves the codec on more than 10,000 generated message
 and 6,000 that second decoders read, in test_against_ldap3 and test_against_ldaptor.
 """
 
+from itertools import product
+
 from hypothesis import strategies as st
 
 from gateway.ldap import filters as f
@@ -17,7 +19,8 @@ values = st.binary(max_size=20)
 types = st.sampled_from(["cn", "mail", "proxyAddresses", "2.5.4.3", "member;range=0-9", "userCertificate;binary"])
 filter_types = st.sampled_from(["cn", "mail", "2.5.4.3", "userCertificate;binary"])
 parts = st.binary(min_size=1, max_size=8)
-oids = st.sampled_from(["1.2.840.113556.1.4.319", "1.3.6.1.4.1.1466.20037", "2.16.840.1.113730.3.4.2"])
+OIDS = ("1.2.840.113556.1.4.319", "1.3.6.1.4.1.1466.20037", "2.16.840.1.113730.3.4.2")
+oids = st.sampled_from(OIDS)
 
 
 @st.composite
@@ -53,16 +56,25 @@ filters = st.recursive(
     ),
     max_leaves=6,
 )
+limits = st.integers(0, 2**31 - 1)
+
+
+def _search_request(
+    base: str, sought: f.Filter, attributes: list[str], small: tuple[int, int, bool], size_limit: int, time_limit: int
+) -> m.SearchRequest:
+    scope, aliases, types_only = small
+    return m.SearchRequest(base, scope, sought, tuple(attributes), aliases, size_limit, time_limit, types_only)
+
+
+# What has few values is drawn together: Hypothesis takes longer for a draw than the codec for a message.
 search_requests = st.builds(
-    m.SearchRequest,
+    _search_request,
     texts,
-    st.integers(0, 2),
     filters,
-    st.lists(types, max_size=4).map(tuple),
-    st.integers(0, 3),
-    st.integers(0, 2**31 - 1),
-    st.integers(0, 2**31 - 1),
-    st.booleans(),
+    st.lists(types, max_size=4),
+    st.sampled_from([*product(range(3), range(4), (False, True))]),
+    limits,
+    limits,
 )
 requests = st.one_of(
     search_requests,
@@ -88,6 +100,13 @@ responses = st.one_of(
     st.builds(m.IntermediateResponse, st.none() | oids, st.none() | values),
     st.builds(m.UnservedResponse, st.sampled_from([0x67, 0x69, 0x6B, 0x6D, 0x6F]), results),
 )
-controls = st.lists(st.builds(Control, oids, st.booleans(), st.none() | values), max_size=3).map(tuple)
+controls = st.lists(
+    st.builds(
+        lambda kind, value: Control(kind[0], kind[1], value),
+        st.sampled_from([*product(OIDS, (False, True))]),
+        st.none() | values,
+    ),
+    max_size=3,
+).map(tuple)
 request_messages = st.builds(m.LDAPMessage, ids, requests, controls)
 response_messages = st.builds(m.LDAPMessage, ids, responses, controls)
