@@ -42,7 +42,8 @@ def command(
     from gateway.config.problems import ConfigurationError
     from gateway.ldap.filter_text import FilterTextError, parse_filter
     from gateway.ldap.messages import SCOPE_NAMES, BindRequest, SearchRequest, SimpleAuthentication
-    from gateway.policy.decision import Refuse
+    from gateway.policy.asked import Asked
+    from gateway.policy.decision import AccountKind, Refuse
     from gateway.policy.policy import Policy
 
     try:
@@ -62,10 +63,10 @@ def command(
     if bind_name is not None:
         # Any password does: what is judged is the name.
         request = BindRequest(3, bind_name, SimpleAuthentication(b"x"))
-        decision: Any = policy.bind.decide(request)
+        decision: Any = policy.decide(Asked(request))
     else:
         search = SearchRequest(base, SCOPE_NAMES.index(scope), parsed, attributes)
-        decision = policy.search.decide(search, ())
+        decision = policy.decide(Asked(search, bound_as=AccountKind.sync))
     said = _refusal(decision, policies[client]) if isinstance(decision, Refuse) else _plan(decision)
     if as_json:
         click.echo(json.dumps(said))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
 from gateway.ldap.controls import Control, PagedResults
 from gateway.ldap.messages import BindRequest, SearchRequest, SearchResultEntry
@@ -166,6 +166,7 @@ class BindPlan:
     prove.
     mended: the name, where it was put right.
     mapped: what the gateway itself must verify first, None for nothing.
+    controls: sent with the bind.
     """
 
     request: BindRequest
@@ -173,6 +174,7 @@ class BindPlan:
     look_up: LoginName | None = None
     mended: tuple[Mended, ...] = ()
     mapped: MappedBind | None = None
+    controls: tuple[Control, ...] = ()
 
     @property
     def account(self) -> str:
@@ -190,3 +192,13 @@ class LoginName:
 
     def __str__(self) -> str:
         return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class StartTlsPlan:
+    """A permitted StartTLS (RFC 4511 4.14)."""
+
+
+Plan: TypeAlias = SearchPlan | AncestorPlan | RootDsePlan | SubschemaPlan | BindPlan | StartTlsPlan
+# A request is permitted where there is a plan for it.
+Decision: TypeAlias = Plan | Refuse

@@ -1,8 +1,9 @@
-"""Which operations a session may ask for at all, before anything in them is looked at."""
+"""Which operations a session may ask for at all, and StartTLS, which has nothing in it that is to be looked at."""
 
 from __future__ import annotations
 
 from gateway.ldap.controls import Control
+from gateway.ldap.errors import RequestFault
 from gateway.ldap.messages import (
     BASE_OBJECT,
     START_TLS,
@@ -14,7 +15,7 @@ from gateway.ldap.messages import (
     UnservedRequest,
 )
 from gateway.ldap.results import ResultCode
-from gateway.policy.decision import AccountKind, Refuse
+from gateway.policy.decision import AccountKind, Refuse, StartTlsPlan
 from gateway.policy.reasons import Reason
 
 
@@ -59,6 +60,21 @@ def decide_operation(
     if is_root_dse(request):
         return None
     return _refuse_search(bound_as)
+
+
+def refuse_fault(fault: RequestFault) -> Refuse:
+    """The refusal of a request for a value that it may not have, or that is beyond a limit (RFC 4511 4.1.1)."""
+    too_large = fault.code == ResultCode.adminLimitExceeded
+    reason = Reason.request_too_large if too_large else Reason.request_malformed
+    return Refuse(reason, fault.code, f"{reason}: {fault}", str(fault))
+
+
+def decide_start_tls(tls: bool, operations: int) -> StartTlsPlan | Refuse:
+    """RFC 4511 4.14: only on a connection without TLS, and with nothing open."""
+    if tls or operations:
+        text = f"{Reason.starttls_out_of_order}: TLS is established already, or operations are open"
+        return Refuse(Reason.starttls_out_of_order, ResultCode.operationsError, text)
+    return StartTlsPlan()
 
 
 def _refuse_critical(controls: tuple[Control, ...]) -> Refuse | None:

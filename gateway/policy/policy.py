@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from gateway.ldap.controls import Control
 from gateway.ldap.entries import EntryFilter
+from gateway.ldap.messages import BindRequest, ExtendedRequest, SearchRequest
+from gateway.policy.asked import Asked
 from gateway.policy.bind import BindJudge
+from gateway.policy.decision import BindPlan, Decision, Refuse
 from gateway.policy.entry import EntryJudge
+from gateway.policy.mending import Budget
+from gateway.policy.obstacles import refuse_at_arrival
+from gateway.policy.operations import decide_operation, decide_start_tls, refuse_fault
 from gateway.policy.search import SearchJudge
 from gateway.policy.settings import ClientPolicy
 from gateway.policy.shrink import Shapes
 
 
 class Policy:
-    """The doors through which everything of a session goes: bind, search, controls, and entries on the way back."""
+    """The doors through which everything of a session goes: `decide` for requests, the others for what comes back."""
 
     __slots__ = ("bind", "controls", "entries", "entry_filter", "search", "settings", "shapes")
 
@@ -27,3 +36,36 @@ class Policy:
             self.entries.permits_dn,
             self.entries.permits_below,
         )
+
+    def decide(self, asked: Asked) -> Decision:
+        """What becomes of a request. The order is what the client may learn: whether it comes at a time when it can
+        be served, whether its operation is served at all, whether it can be read, and then what is in it.
+
+        Unbind and abandon have no response, so nothing is decided of them: TypeError.
+        """
+        if asked.obstacle is not None:
+            early = refuse_at_arrival(asked.obstacle, asked.bound_as)
+            if early is not None:
+                return early
+        request = asked.request
+        refusal = decide_operation(request, asked.controls, asked.bound_as, asked.needs_tls and not asked.tls)
+        if refusal is not None:
+            return refusal
+        if asked.fault is not None:
+            return refuse_fault(asked.fault)
+        if isinstance(request, SearchRequest):
+            return self.search.decide(request, asked.controls, asked.budget)
+        if isinstance(request, BindRequest):
+            return self._decide_bind(request, asked.controls, asked.budget)
+        if isinstance(request, ExtendedRequest):
+            return decide_start_tls(asked.tls, asked.operations)
+        raise TypeError("nothing is decided of a request without a response")
+
+    def _decide_bind(
+        self, request: BindRequest, asked: tuple[Control, ...], budget: Budget | None
+    ) -> BindPlan | Refuse:
+        controls = self.controls.of_bind(asked)
+        if isinstance(controls, Refuse):
+            return controls
+        plan = self.bind.decide(request, budget)
+        return replace(plan, controls=controls) if controls and isinstance(plan, BindPlan) else plan

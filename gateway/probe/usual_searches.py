@@ -7,7 +7,8 @@ from typing import Final
 from gateway.ldap.controls import PagedResults
 from gateway.ldap.filter_text import parse_filter
 from gateway.ldap.messages import WHOLE_SUBTREE, SearchRequest
-from gateway.policy.decision import Refuse
+from gateway.policy.asked import Asked
+from gateway.policy.decision import AccountKind, Refuse, SearchPlan
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import REASONS
 from gateway.policy.settings import ClientPolicy
@@ -36,13 +37,13 @@ def check_usual_searches(section: Section, settings: ClientPolicy) -> None:
     held_back: set[str] = set()
     for what, text in _USUAL:
         request = SearchRequest(base, WHOLE_SUBTREE, parse_filter(text), _ADDRESSES)
-        decision = policy.search.decide(request, (page,))
+        decision = policy.decide(Asked(request, (page,), AccountKind.sync))
         if isinstance(decision, Refuse):
             doc = REASONS[decision.reason]
             setting = doc.setting_of(settings.name, settings.directory)
             detail = f" ({decision.detail})" if decision.detail else ""
             section.warning(f"filter for {what}", f"{text} is refused: {decision.reason}{detail}", f"see {setting}")
-        else:
+        elif isinstance(decision, SearchPlan):
             passed += 1
             held_back |= set(decision.held_back)
     if passed == len(_USUAL):

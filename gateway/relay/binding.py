@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Final
 
-from gateway.ldap.controls import Control
 from gateway.ldap.dn import DN, DNError, parse
 from gateway.ldap.messages import (
     WHO_AM_I,
@@ -75,9 +74,9 @@ def refused_attempt(answer: Answer, guarded: Reason) -> Outcome | None:
     return Outcome(REFUSED, reason=_REFUSALS.get(refused.why, guarded), guarded_for=refused.left)
 
 
-def bind_steps(policy: Policy, plan: BindPlan, source: str, controls: tuple[Control, ...] = ()) -> Steps:
+def bind_steps(policy: Policy, plan: BindPlan, source: str) -> Steps:
     """Binds as the plan says, unless the account or the client's address is guarded; a login by name counts only if the
-    person whom the server bound may sign in. controls: sent with the bind."""
+    person whom the server bound may sign in."""
     directory, guard = policy.settings.directory, policy.settings.lockout
     asks_password = plan.kind is not AccountKind.anonymous
     address = guarded_source(directory, source) if guard.per_source and asks_password else None
@@ -92,7 +91,7 @@ def bind_steps(policy: Policy, plan: BindPlan, source: str, controls: tuple[Cont
         refused = refused_attempt((yield begun), Reason.account_guarded)
         if refused is not None:
             return refused
-    answer = yield Ask(plan.request, controls)
+    answer = yield Ask(plan.request, plan.controls)
     if not isinstance(answer, BindResponse):
         raise TypeError("a bind was answered by something else")
     entry = ""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from gateway.ldap.results import ResultCode
-from gateway.policy.decision import Refuse
-from gateway.policy.reasons import REASONS, Reason
+from gateway.policy.reasons import Reason
 from gateway.relay.settings import SessionLimits
 
 
@@ -25,7 +23,7 @@ class Pace:
 
     Beyond limits.operations that are open, requests are answered `busy`, so that an abandon or unbind behind them is
     still seen; after limits.busy_answers of them reading stops until an operation has ended. It is the budget for
-    mending as well (gateway/policy/mending.py), of the request that was judged last.
+    mending as well (gateway/policy/mending.py), of the request that was counted last.
     """
 
     def __init__(self, limits: SessionLimits, rates: Rates | None) -> None:
@@ -39,8 +37,8 @@ class Pace:
         """operations: that are open."""
         return operations >= self._limits.operations and self._busy_answers >= self._limits.busy_answers
 
-    def judge(self, operations: int, account: str, now: float) -> Refuse | None:
-        """Of one more request."""
+    def admit(self, operations: int, account: str, now: float) -> Reason | None:
+        """Counts one more request. Why it is too many, None where it is not. operations: that are open."""
         self._account = account
         self._now = now
         reason = self._rates.admit(account, now) if self._rates is not None else None
@@ -49,9 +47,7 @@ class Pace:
         else:
             self._busy_answers += 1
             reason = Reason.too_many_operations
-        if reason is None:
-            return None
-        return Refuse(reason, ResultCode.busy, f"{reason}: {REASONS[reason].meaning}")
+        return reason
 
     def take(self, characters: int) -> bool:
         """As gateway.policy.mending.Budget."""

@@ -19,15 +19,25 @@ from gateway.ldap.messages import (
     BindRequest,
     LDAPMessage,
     Request,
-    SearchRequest,
     UnbindRequest,
 )
 from gateway.ldap.results import LDAPResult, ResultCode
+from gateway.policy.asked import Asked
 from gateway.policy.bind import offered_secret
 from gateway.policy.credentials import SecretCheck, SecretVerdict
-from gateway.policy.decision import AccountKind, AncestorPlan, Refuse, RootDsePlan, SubschemaPlan
+from gateway.policy.decision import (
+    AccountKind,
+    AncestorPlan,
+    BindPlan,
+    Decision,
+    Refuse,
+    RootDsePlan,
+    SearchPlan,
+    StartTlsPlan,
+    SubschemaPlan,
+)
 from gateway.policy.lockout import AttemptRefused, GuardedAccount
-from gateway.policy.operations import decide_operation
+from gateway.policy.operations import refuse_fault
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.policy.shrink import Remembered, Shape
@@ -306,21 +316,21 @@ class Session:
         """RFC 4511 4.1.1: a request with a value that it may not have gets an error, and the others go on."""
         if not self._may_have_id(fault.message_id):
             return
-        too_large = fault.code == ResultCode.adminLimitExceeded
-        reason = Reason.request_too_large if too_large else Reason.request_malformed
         request = messages.blank_request(fault.tag)
         record = self._record(messages.operation_name(fault.tag), fault.message_id)
         if request is None:
             # An abandon or unbind, which gets no answer.
             record.detail = str(fault)
-            self._audit(record, "refuse", reason, None)
+            self._audit(record, "refuse", refuse_fault(fault).reason, None)
             return
         if isinstance(request, BindRequest):
             self._exchange.supersede()
             self._account = None
         operation = Operation(fault.message_id, request, record)
-        refusal = self._decide_operation(request, ())
-        self._refuse(operation, refusal or Refuse(reason, fault.code, f"{reason}: {fault}", str(fault)))
+        decision = self._decide(request, (), fault)
+        if not isinstance(decision, Refuse):
+            raise TypeError("a request that cannot be read was permitted")
+        self._refuse(operation, decision)
 
     def _from_client(self, message: LDAPMessage) -> None:
         request = cast(Request, message.operation)  # decode_request gives nothing else
@@ -338,67 +348,53 @@ class Session:
             self._exchange.supersede()
             self._account = None
         operation = Operation(message.message_id, request, describe(self._record("", message.message_id), request))
-        refusal = self._decide_operation(request, message.controls)
-        if refusal is not None:
-            self._refuse(operation, refusal)
-        elif isinstance(request, BindRequest):
-            self._bind(operation, request, message.controls)
-        elif isinstance(request, SearchRequest):
-            self._search(operation, request, message.controls)
-        else:
+        decision = self._decide(request, message.controls)
+        if isinstance(decision, SearchPlan):
+            operation.record.held_back = decision.held_back
+            self._exchange.search(operation, decision)
+        elif isinstance(decision, Refuse):
+            self._refuse_request(operation, request, decision)
+        elif isinstance(decision, BindPlan):
+            self._bind(operation, decision)
+        elif isinstance(decision, StartTlsPlan):
             self._start_tls(operation)
-
-    def _decide_operation(self, request: Request, controls: tuple[Control, ...]) -> Refuse | None:
-        if self._draining:
-            return Refuse(Reason.stopping, ResultCode.unavailable, f"{Reason.stopping}: the gateway is stopping")
-        bound_as = self._account.kind if self._account is not None else None
-        refusal = decide_operation(request, controls, bound_as, self._needs_tls and not self._tls)
-        account = self._account.name if self._account is not None else ""
-        return self._pace.judge(len(self._exchange.open), account, self._now) or refusal
-
-    def _bind(self, operation: Operation, request: BindRequest, asked: tuple[Control, ...]) -> None:
-        controls = self.policy.controls.of_bind(asked)
-        if isinstance(controls, Refuse):
-            self._refuse(operation, controls)
-            return
-        decision = self.policy.bind.decide(request, self._pace)
-        if isinstance(decision, Refuse):
-            if decision.code == ResultCode.invalidCredentials and self.policy.settings.decoy_hashes:
-                check = SecretCheck(self.policy.settings.decoy_hashes, offered_secret(request))
-                self._begin_bind(operation)
-                self._exchange.begin(operation, refused_bind_steps(check, decision), "refuse")
-            else:
-                self._refuse(operation, decision)
-            return
-        operation.record.account = decision.account
-        operation.record.sync_bind = decision.kind is AccountKind.sync
-        operation.record.mended = decision.mended
-        self._begin_bind(operation)
-        if decision.mapped is None:
-            self._exchange.begin(operation, bind_steps(self.policy, decision, self._source, controls))
         else:
-            operation.record.mapped_to = decision.request.name
-            self._exchange.begin(operation, mapped_bind_steps(self.policy, decision, decision.mapped, self._source))
+            self._read_one_entry(operation, decision)
+
+    def _decide(self, request: Request, controls: tuple[Control, ...], fault: RequestFault | None = None) -> Decision:
+        account = self._account
+        bound_as, name = (None, "") if account is None else (account.kind, account.name)
+        operations = len(self._exchange.open)
+        # While the gateway drains, no request is counted.
+        obstacle = Reason.stopping if self._draining else self._pace.admit(operations, name, self._now)
+        return self.policy.decide(
+            Asked(request, controls, bound_as, self._tls, self._needs_tls, operations, obstacle, self._pace, fault)
+        )
+
+    def _bind(self, operation: Operation, plan: BindPlan) -> None:
+        operation.record.account = plan.account
+        operation.record.sync_bind = plan.kind is AccountKind.sync
+        operation.record.mended = plan.mended
+        self._begin_bind(operation)
+        if plan.mapped is None:
+            self._exchange.begin(operation, bind_steps(self.policy, plan, self._source))
+        else:
+            operation.record.mapped_to = plan.request.name
+            self._exchange.begin(operation, mapped_bind_steps(self.policy, plan, plan.mapped, self._source))
 
     def _begin_bind(self, operation: Operation) -> None:
         self._binding = operation
         self._binds += 1
 
-    def _search(self, operation: Operation, request: SearchRequest, controls: tuple[Control, ...]) -> None:
-        decision = self.policy.search.decide(request, controls, self._pace)
-        if isinstance(decision, Refuse):
-            self._refuse(operation, decision)
-            return
-        operation.record.held_back = decision.held_back
-        if isinstance(decision, RootDsePlan):
-            self._answer_root_dse(operation, decision)
-        elif isinstance(decision, AncestorPlan):
-            self._exchange.read_ancestor(operation, decision)
-        elif isinstance(decision, SubschemaPlan):
-            operation.record.forwarded = decision.request.attributes
-            self._exchange.begin(operation, subschema_steps(self.policy, decision))
+    def _read_one_entry(self, operation: Operation, plan: RootDsePlan | AncestorPlan | SubschemaPlan) -> None:
+        operation.record.held_back = plan.held_back
+        if isinstance(plan, RootDsePlan):
+            self._answer_root_dse(operation, plan)
+        elif isinstance(plan, AncestorPlan):
+            self._exchange.read_ancestor(operation, plan)
         else:
-            self._exchange.search(operation, decision)
+            operation.record.forwarded = plan.request.attributes
+            self._exchange.begin(operation, subschema_steps(self.policy, plan))
 
     def _answer_root_dse(self, operation: Operation, plan: RootDsePlan) -> None:
         if plan.entry is not None and plan.more is not None:
@@ -414,11 +410,7 @@ class Session:
         self._exchange.finish(operation, Outcome(LDAPResult(ResultCode.success), plan.answers))
 
     def _start_tls(self, operation: Operation) -> None:
-        """RFC 4511 4.14: only on a connection without TLS, with nothing open and nothing sent behind it."""
-        if self._tls or self._exchange.open:
-            text = f"{Reason.starttls_out_of_order}: TLS is established already, or operations are open"
-            self._refuse(operation, Refuse(Reason.starttls_out_of_order, ResultCode.operationsError, text))
-            return
+        """RFC 4511 4.14: TLS begins behind the answer, so nothing may have been sent behind the request."""
         if self._client.buffered():
             # It would be read as if it had come through TLS.
             self._malformed("plain data behind a StartTLS request")
@@ -435,6 +427,15 @@ class Session:
         operation = self._exchange.open.get(request.message_id)
         if operation is not None:
             self._exchange.abandon(operation, Reason.abandoned)
+
+    def _refuse_request(self, operation: Operation, request: Request, refusal: Refuse) -> None:
+        decoys = self.policy.settings.decoy_hashes
+        if decoys and isinstance(request, BindRequest) and refusal.code == ResultCode.invalidCredentials:
+            check = SecretCheck(decoys, offered_secret(request))
+            self._begin_bind(operation)
+            self._exchange.begin(operation, refused_bind_steps(check, refusal), "refuse")
+        else:
+            self._refuse(operation, refusal)
 
     def _refuse(self, operation: Operation, refusal: Refuse) -> None:
         if isinstance(operation.request, BindRequest):

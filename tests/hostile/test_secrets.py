@@ -120,7 +120,7 @@ def test_the_log_of_an_error_of_ours_has_its_traceback_and_no_password():
     written = io.StringIO()
     publisher = LogPublisher(textFileLogObserver(written))
     Logger(observer=publisher).failure("Unhandled Error", failure)
-    assert "something of ours is wrong" in written.getvalue() and "in _decide_operation" in written.getvalue()
+    assert "something of ours is wrong" in written.getvalue() and "in _decide" in written.getvalue()
     assert "Passw0rd" not in written.getvalue()
 
 
