@@ -95,7 +95,7 @@ def _refusal(decision: Any, client: ClientPolicy) -> dict[str, Any]:
         "meaning": doc.meaning,
         "detail": decision.detail or "-",
         "result": f"{result_name(decision.code)} ({int(decision.code)})",
-        "setting": doc.setting_of(client.name, client.directory) or "none would allow it",
+        "setting": decision.setting_of(client.name, client.directory) or "none would allow it",
     }
 
 

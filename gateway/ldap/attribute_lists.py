@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final, final
 
 from gateway.ldap import ber
-from gateway.ldap.errors import ADMIN_LIMIT_EXCEEDED, ValueFault
+from gateway.ldap.errors import beyond_limit
 
 # Lists that are remembered, each way, and the octets of one.
 _REMEMBERED: Final = 50
@@ -51,7 +51,7 @@ def _read(reader: ber.Reader, most: int, longest: int) -> _Known:
     found = 0
     while not reader.at_end():
         if len(names) >= most:
-            raise ValueFault(f"more than {most} attributes asked for (limits.attributes)", ADMIN_LIMIT_EXCEEDED)
+            raise beyond_limit(f"more than {most} attributes asked for", "limits.attributes")
         names.append(reader.bounded_text(longest, "attribute description", "limits.attribute_length"))
         found = max(found, len(names[-1].encode()))
     return _Known(tuple(names), found)

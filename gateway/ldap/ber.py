@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from gateway.ldap.errors import (
-    ADMIN_LIMIT_EXCEEDED,
     PROTOCOL_ERROR,
     DecodeError,
     EncodeError,
     ValueFault,
+    beyond_limit,
 )
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Reader:
         names the limit there. code: the result for what is not UTF-8."""
         start, end = self.element(OCTET_STRING)
         if end - start > maximum:
-            raise ValueFault(f"{what} of more than {maximum} octets ({setting})", ADMIN_LIMIT_EXCEEDED)
+            raise beyond_limit(f"{what} of more than {maximum} octets", setting)
         try:
             return self.data[start:end].decode("utf-8")
         except UnicodeDecodeError:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.ldap import ber
-from gateway.ldap.errors import ADMIN_LIMIT_EXCEEDED, DecodeError, ValueFault
+from gateway.ldap.errors import DecodeError, ValueFault, beyond_limit
 
 PAGED_RESULTS: Final = "1.2.840.113556.1.4.319"
 # RFC 2891, and its answer.
@@ -70,7 +70,7 @@ def read_controls(reader: ber.Reader, maximum: int) -> tuple[Control, ...]:
     found: list[Control] = []
     while not sequence.at_end():
         if len(found) >= maximum:
-            raise ValueFault(f"more than {maximum} controls (limits.controls)", ADMIN_LIMIT_EXCEEDED)
+            raise beyond_limit(f"more than {maximum} controls", "limits.controls")
         item = sequence.enter(ber.SEQUENCE)
         oid = item.text()
         if not is_oid(oid):

@@ -21,22 +21,31 @@ class ValueFault(DecodeError):
     """A value in a message that can be read otherwise is none that it may have, or is beyond a limit: in a request that
     is the matter of this one request (RFC 4511 4.1.1).
 
-    code: the result code for it. The text names the field, and the setting where a limit is reached.
+    code: the result code for it. The text names the field, and the setting where a limit is reached. setting: that one
+    alone, such as limits.filter_elements; "" where no limit is.
     """
 
-    def __init__(self, text: str, code: int = PROTOCOL_ERROR) -> None:
+    def __init__(self, text: str, code: int = PROTOCOL_ERROR, setting: str = "") -> None:
         super().__init__(text)
         self.code = code
+        self.setting = setting
+
+
+def beyond_limit(what: str, setting: str) -> ValueFault:
+    """The fault of a value that is beyond the limit of this setting."""
+    return ValueFault(f"{what} ({setting})", ADMIN_LIMIT_EXCEEDED, setting)
 
 
 class RequestFault(DecodeError):
-    """A request with a ValueFault in it. message_id: its message's. tag: of its protocolOp. code: for its result."""
+    """A request with a ValueFault in it. message_id: its message's. tag: of its protocolOp. code, setting: the
+    fault's."""
 
     def __init__(self, message_id: int, tag: int, fault: ValueFault) -> None:
         super().__init__(str(fault))
         self.message_id = message_id
         self.tag = tag
         self.code = fault.code
+        self.setting = fault.setting
 
 
 class MessageTooLarge(DecodeError):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias, final
 
 from gateway.ldap import ber
-from gateway.ldap.errors import ADMIN_LIMIT_EXCEEDED, DecodeError, EncodeError, ValueFault
+from gateway.ldap.errors import DecodeError, EncodeError, ValueFault, beyond_limit
 
 AND: Final = 0xA0
 OR: Final = 0xA1
@@ -168,8 +168,7 @@ class FilterReader:
     def read(self, reader: ber.Reader, depth: int = 1) -> Filter:
         """Reads the filter that comes next. Raises DecodeError."""
         if depth > self.limits.depth:
-            text = f"filter nested more than {self.limits.depth} deep (limits.filter_depth)"
-            raise ValueFault(text, ADMIN_LIMIT_EXCEEDED)
+            raise beyond_limit(f"filter nested more than {self.limits.depth} deep", "limits.filter_depth")
         self._count()
         tag = reader.peek_tag()
         if tag == AND:
@@ -206,13 +205,12 @@ class FilterReader:
     def _count(self) -> None:
         self.elements += 1
         if self.elements > self.limits.elements:
-            text = f"filter of more than {self.limits.elements} elements (limits.filter_elements)"
-            raise ValueFault(text, ADMIN_LIMIT_EXCEEDED)
+            raise beyond_limit(f"filter of more than {self.limits.elements} elements", "limits.filter_elements")
 
     def _value(self, value: bytes) -> bytes:
         if len(value) > self.limits.value:
-            text = f"assertion value of more than {self.limits.value} octets (limits.assertion_value)"
-            raise ValueFault(text, ADMIN_LIMIT_EXCEEDED)
+            what = f"assertion value of more than {self.limits.value} octets"
+            raise beyond_limit(what, "limits.assertion_value")
         return value
 
     def _read_set(self, reader: ber.Reader, depth: int) -> tuple[Filter, ...]:

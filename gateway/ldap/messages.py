@@ -14,11 +14,11 @@ from gateway.ldap import ber
 from gateway.ldap.attribute_lists import read_attributes, write_attributes
 from gateway.ldap.controls import Control, read_controls, write_controls
 from gateway.ldap.errors import (
-    ADMIN_LIMIT_EXCEEDED,
     INVALID_DN_SYNTAX,
     DecodeError,
     RequestFault,
     ValueFault,
+    beyond_limit,
 )
 from gateway.ldap.filters import Filter, FilterLimits, FilterReader, Present, write_filter
 from gateway.ldap.results import LDAPResult, ResultCode
@@ -366,8 +366,7 @@ def _read_bind(body: ber.Reader, limits: RequestLimits) -> BindRequest:
     else:
         password = body.octets(SIMPLE)
         if len(password) > limits.password_length:
-            text = f"password of more than {limits.password_length} octets (limits.password_length)"
-            raise ValueFault(text, ADMIN_LIMIT_EXCEEDED)
+            raise beyond_limit(f"password of more than {limits.password_length} octets", "limits.password_length")
         authentication = SimpleAuthentication(password)
     body.finish()
     return BindRequest(version, name, authentication)

@@ -87,19 +87,19 @@ class BindJudge:
             return _deny(Reason.bind_dn_hex_value)
         try:
             readings = self._readings(request.name, budget)
-        except BudgetSpent:
-            return _deny(Reason.too_much_mending, refusal.reason)
+        except BudgetSpent as spent:
+            return replace(_deny(Reason.too_much_mending, refusal.reason), setting=spent.setting)
         if not readings or all(_same(reading, strict) for reading in readings):
             return refusal
         if not self._policy.mending:
             right = shown(reading for reading in readings if isinstance(self._judge(request, reading), BindPlan))
-            return _deny(refusal.reason, f"write {right}") if right else refusal
+            return replace(refusal, detail=f"write {right}") if right else refusal
         said = shown(readings)
         if len(readings) > 1:
             return _deny(Reason.ambiguous_dn, said)
         judged = self._judge(request, readings[0])
         if isinstance(judged, Refuse):
-            return _deny(judged.reason, f"read as {said}" if said else "")
+            return replace(judged, detail=f"read as {said}" if said else "")
         return replace(judged, mended=(Mended("name", request.name, judged.account),))
 
     def _readings(self, text: str, budget: Budget | None) -> tuple[DN | LoginName, ...]:
@@ -119,12 +119,13 @@ class BindJudge:
         if _is_one_of(dn, self._policy.gateway_accounts):
             return _deny(Reason.gateway_account)
         if _is_one_of(dn, self._sync_dns):
-            return _deny(Reason.account_spelling_not_listed)
+            return self._deny_spelling()
         if (self._mapped or not self._sync_dns) and self._is_sync_name(_own_names(dn)):
-            return _deny(Reason.account_spelling_not_listed)
+            return self._deny_spelling()
         base = self._login_base(dn)
         if base is None:
-            return _deny(Reason.login_outside_base)
+            setting = "clients.X.excluded_base_dns" if self._is_excluded(dn) else None
+            return _deny(Reason.login_outside_base, setting=setting)
         return BindPlan(_renamed(request, str(dn.rebase(base))), AccountKind.login)
 
     def _by_name(self, request: BindRequest, name: LoginName) -> BindPlan | Refuse:
@@ -135,9 +136,10 @@ class BindJudge:
         if not self._gateway_names.isdisjoint(own):
             return _deny(Reason.gateway_account)
         if self._is_sync_name(own):
-            return _deny(Reason.account_spelling_not_listed)
+            return self._deny_spelling()
         if name.domain.lower() not in self._domains or not self._policy.login_base_dns:
-            return _deny(Reason.login_domain_not_listed, name.domain)
+            setting = None if self._policy.login_base_dns else "clients.X.login_base_dns"
+            return _deny(Reason.login_domain_not_listed, name.domain, setting)
         return BindPlan(_renamed(request, name.text), AccountKind.login, name)
 
     def _by_bare_name(self, request: BindRequest) -> BindPlan | Refuse:
@@ -156,6 +158,10 @@ class BindJudge:
         own = BindRequest(3, account.bind_dn, SimpleAuthentication(account.password.reveal()))
         mapped = MappedBind(self._policy.name, account, check, decoys)
         return BindPlan(own, AccountKind.sync, mapped=mapped)
+
+    def _deny_spelling(self) -> Refuse:
+        setting = "clients.X.credentials.accounts" if self._mapped else "clients.X.sync_accounts"
+        return _deny(Reason.account_spelling_not_listed, setting=setting)
 
     def _is_sync_name(self, names: set[str]) -> bool:
         return not self._sync_own_names.isdisjoint(names)
@@ -212,6 +218,6 @@ def _refuse(reason: Reason, code: ResultCode) -> Refuse:
     return Refuse(reason, code, f"{reason}: {REASONS[reason].meaning}")
 
 
-def _deny(reason: Reason, detail: str = "") -> Refuse:
+def _deny(reason: Reason, detail: str = "", setting: str | None = None) -> Refuse:
     """Who may sign in is nobody's business outside: like a wrong password, and without a text."""
-    return Refuse(reason, ResultCode.invalidCredentials, "", detail)
+    return Refuse(reason, ResultCode.invalidCredentials, "", detail, setting=setting)

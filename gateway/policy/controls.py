@@ -161,12 +161,14 @@ _NONE: Final = SearchControls()
 
 
 class _SortRefused(Exception):
-    """code: of the answer (RFC 2891 1.2). attribute: of the sort key, as the client wrote it."""
+    """code: of the answer (RFC 2891 1.2). name: of the sort key's attribute or rule, as the client wrote it. setting:
+    where that would have to be listed, "" where it cannot be."""
 
-    def __init__(self, code: int, attribute: str) -> None:
+    def __init__(self, code: int, name: str, setting: str) -> None:
         super().__init__(code)
         self.code = code
-        self.attribute = attribute
+        self.name = name
+        self.setting = setting
 
 
 class ControlJudge:
@@ -206,8 +208,12 @@ class ControlJudge:
                 except _SortRefused as refused:
                     answer = SortResult(refused.code).to_control()
                     if control.critical:
-                        detail = refused.attribute
-                        return refuse_search(Reason.sort_key_not_allowed, detail=detail, controls=(answer,))
+                        return refuse_search(
+                            Reason.sort_key_not_allowed,
+                            detail=refused.name,
+                            controls=(answer,),
+                            setting=refused.setting,
+                        )
                     answers.append(answer)
                     continue
                 forwarded.append(sort_control(keys, control.critical))
@@ -255,7 +261,9 @@ class ControlJudge:
             # Whether a server has a password policy is not known before it is asked, and its refusal would tell which
             # names it was asked about: so with a bind nothing is served that is critical.
             if control.critical and (of_a_bind or control not in served):
-                return refuse_search(Reason.control_not_allowed, detail=control.oid)
+                served_if_listed = not of_a_bind and control.oid in UNDERSTOOD and control.oid not in _OF_A_BIND
+                setting = None if served_if_listed else ""
+                return refuse_search(Reason.control_not_allowed, detail=control.oid, setting=setting)
         for control in served:
             if control.oid not in (PAGED_RESULTS, SORT) and control.value:
                 return _malformed(control, "it has no value")
@@ -283,10 +291,12 @@ class ControlJudge:
         for key in sort_keys(control):
             parts = split_description(key.attribute)
             spelling = None if parts is None else self._types.find(parts[0])
-            if parts is None or spelling is None or any("=" in option for option in parts[1]):
-                raise _SortRefused(ResultCode.insufficientAccessRights, key.attribute)
+            if parts is None or any("=" in option for option in parts[1]):
+                raise _SortRefused(ResultCode.insufficientAccessRights, key.attribute, "")
+            if spelling is None:
+                raise _SortRefused(ResultCode.insufficientAccessRights, key.attribute, "clients.X.filter_attributes")
             if key.rule is not None and key.rule.lower() not in self._rules:
-                raise _SortRefused(ResultCode.inappropriateMatching, key.rule)
+                raise _SortRefused(ResultCode.inappropriateMatching, key.rule, "clients.X.matching_rules")
             keys.append(SortKey(";".join((spelling, *parts[1])), key.rule, key.reverse))
         return tuple(keys)
 

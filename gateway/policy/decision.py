@@ -9,20 +9,27 @@ from typing import Final, TypeAlias, final
 from gateway.ldap.controls import Control, PagedResults
 from gateway.ldap.messages import BindRequest, SearchRequest, SearchResultEntry
 from gateway.policy.credentials import MappedBind
-from gateway.policy.reasons import Reason
+from gateway.policy.reasons import REASONS, Reason, named_setting
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
     """code: what the client gets. text: the diagnostic message that it gets, "" where a stranger must not
     learn more than the code says. detail: what the audit record says besides the reason; never a value. controls: of
-    the answer."""
+    the answer. setting: the one key that would allow this request, "" where none would; None where the reason alone
+    tells it."""
 
     reason: Reason
     code: int
     text: str = ""
     detail: str = ""
     controls: tuple[Control, ...] = ()
+    setting: str | None = None
+
+    def setting_of(self, client: str, directory: str) -> str:
+        """The key with the names of these blocks, "" where none would allow the request."""
+        setting = REASONS[self.reason].setting if self.setting is None else self.setting
+        return named_setting(setting, client, directory)
 
 
 @dataclass(frozen=True, slots=True)

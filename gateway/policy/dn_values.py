@@ -50,9 +50,9 @@ class DNValues:
             return None
         try:
             readings = self._known.readings(text, noted.budget)
-        except BudgetSpent:
+        except BudgetSpent as spent:
             # Forwarded as it is it would find nothing, and whoever asked would take that for an answer.
-            raise FilterRefused(Reason.too_much_mending, attribute) from None
+            raise FilterRefused(Reason.too_much_mending, attribute, setting=spent.setting) from None
         if strict is not None:
             # A name that is right is changed only where the configuration itself has it otherwise.
             if len(readings) != 1 or readings[0].same(strict) or not self._bases.allows(readings[0]):

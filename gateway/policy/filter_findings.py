@@ -14,13 +14,14 @@ from gateway.policy.unescaped import looks_escaped, looks_escaped_twice
 
 class FilterRefused(Exception):
     """reason: why. name: the attribute or rule, a name and never a value. text: what the client is told, "" for what
-    the reason means."""
+    the reason means. setting: as Refuse has it."""
 
-    def __init__(self, reason: Reason, name: str, text: str = "") -> None:
+    def __init__(self, reason: Reason, name: str, text: str = "", setting: str | None = None) -> None:
         super().__init__(reason.value)
         self.reason = reason
         self.name = name
         self.text = text
+        self.setting = setting
 
 
 @final

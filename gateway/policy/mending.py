@@ -30,9 +30,22 @@ class Budget(Protocol):
     def take(self, characters: int) -> bool:
         """Whether so many characters of a name may be read now; they are taken then."""
 
+    def setting(self) -> str:
+        """The key of the limit."""
+
+
+def mending_setting(has_account: bool) -> str:
+    """The key of the limit for names without their escapes. has_account: somebody is bound by name."""
+    return "limits.mending_per_account" if has_account else "limits.mending_per_source"
+
 
 class BudgetSpent(Exception):
-    """Too many characters of names have come that lack their escapes. This one was not read."""
+    """Too many characters of names have come that lack their escapes. This one was not read. setting: the key of the
+    limit."""
+
+    def __init__(self, setting: str) -> None:
+        super().__init__(setting)
+        self.setting = setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +105,7 @@ class KnownNames:
             # AD's <GUID=...>, <SID=...> and <WKGUID=...> are no DNs here (gateway/ldap/dn).
             return ()
         if budget is not None and not budget.take(len(text)):
-            raise BudgetSpent
+            raise BudgetSpent(budget.setting())
         found: dict[Key, DN] = {}
         settled: set[DN] = set()
         rests = _Rests(self._types)

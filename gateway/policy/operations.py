@@ -66,7 +66,7 @@ def refuse_fault(fault: RequestFault) -> Refuse:
     """The refusal of a request for a value that it may not have, or that is beyond a limit (RFC 4511 4.1.1)."""
     too_large = fault.code == ResultCode.adminLimitExceeded
     reason = Reason.request_too_large if too_large else Reason.request_malformed
-    return Refuse(reason, fault.code, f"{reason}: {fault}", str(fault))
+    return Refuse(reason, fault.code, f"{reason}: {fault}", str(fault), setting=fault.setting)
 
 
 def decide_start_tls(tls: bool, operations: int) -> StartTlsPlan | Refuse:
@@ -85,6 +85,7 @@ def _refuse_critical(controls: tuple[Control, ...]) -> Refuse | None:
                 ResultCode.unavailableCriticalExtension,
                 f"{Reason.control_not_allowed}: no critical control is served with this operation",
                 control.oid,
+                setting="",
             )
     return None
 

@@ -105,9 +105,12 @@ class ReasonDoc:
 
     def setting_of(self, client: str, directory: str) -> str:
         """The key with the names of these blocks."""
-        return self.setting.replace("clients.X.", f"clients.{client}.").replace(
-            "directories.X.", f"directories.{directory}."
-        )
+        return named_setting(self.setting, client, directory)
+
+
+def named_setting(setting: str, client: str, directory: str) -> str:
+    """The key with the names of these blocks in the place of each X."""
+    return setting.replace("clients.X.", f"clients.{client}.").replace("directories.X.", f"directories.{directory}.")
 
 
 REASONS: dict[Reason, ReasonDoc] = {

@@ -74,7 +74,7 @@ class SearchJudge:
         try:
             wanted = self._filters.rewrite(request.filter, noted)
         except FilterRefused as refused:
-            return refuse_search(refused.reason, refused.text, refused.name)
+            return refuse_search(refused.reason, refused.text, refused.name, setting=refused.setting)
         attributes, held_back = self._attributes(request.attributes, noted.reported)
         if held_back and self._policy.when_denied is WhenDenied.refuse:
             return refuse_search(Reason.attribute_not_allowed, detail=", ".join(held_back))
@@ -93,7 +93,7 @@ class SearchJudge:
         size_limit = _clamp(request.size_limit, self._policy.size_limit)
         parts = self._parts(rewritten, base)
         if not parts:
-            return refuse_search(Reason.base_above_allowed)
+            return refuse_search(Reason.base_above_allowed, setting="clients.X.base_dns")
         kept = asked_for.over(len(parts))
         if isinstance(kept, Refuse):
             return kept
@@ -145,7 +145,7 @@ class SearchJudge:
     ) -> AncestorPlan | Refuse:
         """required_filter is left out: it chooses among people, and this is the container above them."""
         if not asks_for_class_only(asked.filter):
-            return refuse_search(Reason.base_above_allowed)
+            return refuse_search(Reason.base_above_allowed, setting="clients.X.base_dns")
         kept = asked_for.of_one_entry()
         if isinstance(kept, Refuse):
             return kept

@@ -77,8 +77,8 @@ class BaseJudge:
         """Of a base that is refused as it came; strict: what it is by RFC 4514, None where it is no DN by that."""
         try:
             readings = self._known.readings(text, budget)
-        except BudgetSpent:
-            return refuse_search(Reason.too_much_mending)
+        except BudgetSpent as spent:
+            return refuse_search(Reason.too_much_mending, setting=spent.setting)
         if strict is not None and all(reading.same(strict) for reading in readings):
             return refusal
         if not self._policy.mending:
@@ -107,7 +107,7 @@ class BaseJudge:
         if below is None:
             return refuse_search(Reason.base_not_allowed)
         if self._policy.base_above is BaseAbove.refuse:
-            return refuse_search(Reason.base_above_allowed)
+            return refuse_search(Reason.base_above_allowed, setting="clients.X.base_above")
         return _search_base(DN(below.rdns[len(below.rdns) - len(base.rdns) :]), above=True)
 
     def allows(self, name: DN) -> bool:

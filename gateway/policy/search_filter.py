@@ -98,7 +98,7 @@ class FilterJudge:
         parts = split_description(description)
         if parts is None or any("=" in option for option in parts[1]):
             # Never sent, in no mode: a name that is none, or a range, which no assertion has.
-            raise FilterRefused(Reason.filter_attribute_not_allowed, description)
+            raise FilterRefused(Reason.filter_attribute_not_allowed, description, setting="")
         spelling = self._types.find(parts[0])
         if spelling is None:
             if not self._reports:

@@ -23,8 +23,14 @@ _CODES = {
 }
 
 
-def refuse_search(reason: Reason, text: str = "", detail: str = "", controls: tuple[Control, ...] = ()) -> Refuse:
-    """Names what was refused: names of attributes, rules and controls are the client's own words. controls: of the
-    answer."""
+def refuse_search(
+    reason: Reason,
+    text: str = "",
+    detail: str = "",
+    controls: tuple[Control, ...] = (),
+    setting: str | None = None,
+) -> Refuse:
+    """Names what was refused: names of attributes, rules and controls are the client's own words. controls, setting: as
+    Refuse has them."""
     said = text or f"{reason}: {REASONS[reason].meaning}" + (f" ({detail})" if detail else "")
-    return Refuse(reason, _CODES.get(reason, ResultCode.insufficientAccessRights), said, detail, controls)
+    return Refuse(reason, _CODES.get(reason, ResultCode.insufficientAccessRights), said, detail, controls, setting)

@@ -41,11 +41,13 @@ def decide_subschema(policy: ClientPolicy, request: SearchRequest) -> SubschemaP
     if policy.subschema is None or request.scope != BASE_OBJECT or not _is(policy.subschema, request.base):
         return None
     if not asks_for_class_only(request.filter):
-        return refuse_search(Reason.filter_attribute_not_allowed, detail="of the schema only objectClass")
+        return refuse_search(Reason.filter_attribute_not_allowed, detail="of the schema only objectClass", setting="")
     names = request.attributes
     held_back = tuple(name for name in names if canonical_type(name) not in _BY_TYPE and name not in _ANY)
     if held_back and policy.when_denied is WhenDenied.refuse:
-        return refuse_search(Reason.attribute_not_allowed, detail=", ".join(held_back))
+        # Whatever `attributes` lists, the schema has no more than these.
+        setting = "clients.X.when_denied"
+        return refuse_search(Reason.attribute_not_allowed, detail=", ".join(held_back), setting=setting)
     wanted = ATTRIBUTES
     if names and not {"*", "+"} & set(names):
         # dict: each once, in order.

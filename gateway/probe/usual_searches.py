@@ -10,7 +10,6 @@ from gateway.ldap.messages import WHOLE_SUBTREE, SearchRequest
 from gateway.policy.asked import Asked
 from gateway.policy.decision import AccountKind, Refuse, SearchPlan
 from gateway.policy.policy import Policy
-from gateway.policy.reasons import REASONS
 from gateway.policy.settings import ClientPolicy
 from gateway.probe.findings import Section
 
@@ -39,8 +38,7 @@ def check_usual_searches(section: Section, settings: ClientPolicy) -> None:
         request = SearchRequest(base, WHOLE_SUBTREE, parse_filter(text), _ADDRESSES)
         decision = policy.decide(Asked(request, (page,), AccountKind.sync))
         if isinstance(decision, Refuse):
-            doc = REASONS[decision.reason]
-            setting = doc.setting_of(settings.name, settings.directory)
+            setting = decision.setting_of(settings.name, settings.directory)
             detail = f" ({decision.detail})" if decision.detail else ""
             section.warning(f"filter for {what}", f"{text} is refused: {decision.reason}{detail}", f"see {setting}")
         elif isinstance(decision, SearchPlan):

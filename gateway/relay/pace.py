@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from gateway.policy.mending import mending_setting
 from gateway.policy.reasons import Reason
 from gateway.relay.settings import SessionLimits
 
@@ -52,3 +53,7 @@ class Pace:
     def take(self, characters: int) -> bool:
         """As gateway.policy.mending.Budget."""
         return self._rates is None or self._rates.may_mend(self._account, characters, self._now)
+
+    def setting(self) -> str:
+        """As gateway.policy.mending.Budget."""
+        return mending_setting(bool(self._account))
