@@ -8,6 +8,7 @@ from typing import Final, final
 from gateway.ldap.controls import Control
 from gateway.ldap.errors import RequestFault
 from gateway.ldap.messages import Request
+from gateway.policy.at_server import Features
 from gateway.policy.decision import AccountKind
 from gateway.policy.mending import Budget
 from gateway.policy.reasons import Reason
@@ -22,7 +23,8 @@ class Asked:
     encrypted. needs_tls: the listener serves nothing else before StartTLS. operations: that are open in the session.
     obstacle: what the state of the running gateway has against the request, such as Reason.stopping while it drains;
     None for nothing. budget: for reading names that lack their escapes; None for any. fault: a value in the request
-    that it may not have, and the request is blank then.
+    that it may not have, and the request is blank then. server: what is known of the server that the request goes to;
+    None where what depends on it is left open.
     """
 
     request: Final[Request]
@@ -34,6 +36,7 @@ class Asked:
     obstacle: Final[Reason | None]
     budget: Final[Budget | None]
     fault: Final[RequestFault | None]
+    server: Final[Features | None]
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class Asked:
         obstacle: Reason | None = None,
         budget: Budget | None = None,
         fault: RequestFault | None = None,
+        server: Features | None = None,
     ) -> None:
         self.request = request
         self.controls = controls
@@ -56,3 +60,4 @@ class Asked:
         self.obstacle = obstacle
         self.budget = budget
         self.fault = fault
+        self.server = server

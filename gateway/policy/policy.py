@@ -8,8 +8,9 @@ from gateway.ldap.controls import Control
 from gateway.ldap.entries import EntryFilter
 from gateway.ldap.messages import BindRequest, ExtendedRequest, SearchRequest
 from gateway.policy.asked import Asked
+from gateway.policy.at_server import AtServer, Features, decide_ancestor_at_server, decide_search_at_server
 from gateway.policy.bind import BindJudge
-from gateway.policy.decision import BindPlan, Decision, Refuse
+from gateway.policy.decision import AncestorPlan, BindPlan, Decision, Refuse, SearchPlan
 from gateway.policy.entry import EntryJudge
 from gateway.policy.mending import Budget
 from gateway.policy.obstacles import refuse_at_arrival
@@ -54,12 +55,26 @@ class Policy:
         if asked.fault is not None:
             return refuse_fault(asked.fault)
         if isinstance(request, SearchRequest):
-            return self.search.decide(request, asked.controls, asked.budget)
+            plan = self.search.decide(request, asked.controls, asked.budget)
+            return plan if asked.server is None else self._at_server(plan, asked.server)
         if isinstance(request, BindRequest):
             return self._decide_bind(request, asked.controls, asked.budget)
         if isinstance(request, ExtendedRequest):
             return decide_start_tls(asked.tls, asked.operations)
         raise TypeError("nothing is decided of a request without a response")
+
+    def decide_at_server(self, plan: SearchPlan | AncestorPlan, known: Features) -> AtServer | Refuse:
+        """What becomes of a permitted search once it is known what the server is and can do."""
+        if isinstance(plan, AncestorPlan):
+            return decide_ancestor_at_server(plan, known)
+        return decide_search_at_server(self.settings.mode, plan, known)
+
+    def _at_server(self, decision: Decision, known: Features) -> Decision:
+        if isinstance(decision, SearchPlan | AncestorPlan):
+            there = self.decide_at_server(decision, known)
+            if isinstance(there, Refuse):
+                return there
+        return decision
 
     def _decide_bind(
         self, request: BindRequest, asked: tuple[Control, ...], budget: Budget | None

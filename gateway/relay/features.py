@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
-from typing import Final, final
+from typing import Final
 
 from gateway.ldap.attribute_types import base_type
-from gateway.ldap.controls import MANAGE_DSA_IT, Control
 from gateway.ldap.filters import Present
 from gateway.ldap.messages import BASE_OBJECT, SearchRequest, SearchResultEntry
 from gateway.ldap.results import ResultCode
+from gateway.policy.at_server import Features
 from gateway.relay.paging import ServerFacts
 from gateway.relay.steps import Answer, Found, Look, Step
 
 # MS-ADTS 3.1.1.3.4.3: LDAP_CAP_ACTIVE_DIRECTORY_OID, in supportedCapabilities of the root DSE.
 ACTIVE_DIRECTORY: Final = b"1.2.840.113556.1.4.800"
 _ROOT_DSE: Final = SearchRequest("", BASE_OBJECT, Present("objectClass"), ("supportedCapabilities", "supportedControl"))
-
-
-@final
-@dataclass(init=False, slots=True, unsafe_hash=True)
-class Features:
-    """controls: the OIDs in supportedControl."""
-
-    is_active_directory: Final[bool]
-    controls: Final[frozenset[str]]
-
-    def __init__(self, is_active_directory: bool = False, controls: frozenset[str] = frozenset()) -> None:
-        self.is_active_directory = is_active_directory
-        self.controls = controls
-
-    def take(self, control: Control) -> bool | None:
-        """Whether it is to be sent; None where the server does not support it. Where False its meaning is met without
-        it: Active Directory has no referral objects, which manageDsaIT would show (RFC 3296 2)."""
-        if control.oid in self.controls:
-            return True
-        return False if control.oid == MANAGE_DSA_IT and self.is_active_directory else None
 
 
 def features(facts: ServerFacts, server: str) -> Generator[Step, Answer, Features]:

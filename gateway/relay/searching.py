@@ -11,16 +11,16 @@ from gateway.ldap.entry_stream import Tally
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.messages import BASE_OBJECT, SearchResultEntry, decode_response
 from gateway.ldap.results import LDAPResult, ResultCode
-from gateway.ldap.sorting import SortResult
+from gateway.policy.at_server import Features
 from gateway.policy.decision import AncestorPlan, Refuse, SearchPlan
 from gateway.policy.one_entry import as_asked
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import REASONS, Reason
 from gateway.policy.search_refusal import refuse_search
-from gateway.policy.settings import Mode, Paging
+from gateway.policy.settings import Paging
 from gateway.policy.shrink import AttributeSize, Loss, Remembered, Shape, ShrinkMode, Sizes, losses
 from gateway.relay.aside import PutAside, Room
-from gateway.relay.features import Features, features
+from gateway.relay.features import features
 from gateway.relay.paging import PagedSearches, Search, ServerFacts, next_cookie, page_response
 from gateway.relay.ranges import EntryChanged, RangedEntry, has_range
 from gateway.relay.results import relayed
@@ -94,10 +94,10 @@ def ancestor_steps(policy: Policy, plan: AncestorPlan, context: SearchContext) -
     controls: tuple[Control, ...] = ()
     if plan.controls:
         known = yield from features(context.facts, context.server)
-        refusal = _unsupported(plan.controls, known)
-        if refusal is not None:
-            return _refused(refusal)
-        controls = tuple(control for control in plan.controls if known.take(control))
+        decision = policy.decide_at_server(plan, known)
+        if isinstance(decision, Refuse):
+            return _refused(decision)
+        controls = decision.controls
     answer = yield Look(plan.request, 1, controls)
     if not isinstance(answer, Found):
         raise TypeError("a search was answered by something else")
@@ -114,17 +114,6 @@ def _refused(refusal: Refuse) -> Outcome:
     """The end of an operation that is refused once the server is known."""
     result = LDAPResult(refusal.code, "", refusal.text)
     return Outcome(result, refusal.controls, reason=refusal.reason, detail=refusal.detail)
-
-
-def _unsupported(
-    controls: tuple[Control, ...], known: Features, code: int = ResultCode.unwillingToPerform
-) -> Refuse | None:
-    """Why a search is refused at this server, by its controls; None where it is not. code: of the answer to a sort."""
-    for control in controls:
-        if control.critical and known.take(control) is None:
-            answers = (SortResult(code).to_control(),) if control.oid == SORT else ()
-            return refuse_search(Reason.control_not_supported, detail=control.oid, controls=answers)
-    return None
 
 
 def wrong_entry() -> Outcome:
@@ -284,25 +273,14 @@ class _RunningSearch:
         return self._context.facts.is_active_directory.get(self._context.server)
 
     def _judge_server(self, known: Features) -> Refuse | None:
-        """What depends on the server: whether a supertype in the filter stands for others there, and which controls it
-        is sent. None where the search may go on."""
-        plan, search = self._plan, self._search
-        if plan.supertypes and not known.is_active_directory:
-            if self._policy.settings.mode is not Mode.report:
-                return refuse_search(Reason.filter_supertype, detail=", ".join(plan.supertypes))
-            self._reported = (Reason.filter_supertype,)
-        code = int(ResultCode.unwillingToPerform)
-        if plan.sort_supertype and not known.is_active_directory:
-            # It would order by the values of unlisted attributes.
-            known = Features(False, known.controls - {SORT})
-            code = int(ResultCode.insufficientAccessRights)
-        refusal = _unsupported(plan.controls, known, code)
-        if refusal is not None:
-            return refusal
-        search.controls = tuple(control for control in plan.controls if known.take(control))
-        if any(control.oid == SORT and known.take(control) is None for control in plan.controls):
-            # RFC 2891 2: what cannot be sorted comes unsorted where the sort is not critical, and the answer says so.
-            search.answers = (*plan.answers, SortResult(code).to_control())
+        """None where the search may go on at this server."""
+        decision = self._policy.decide_at_server(self._plan, known)
+        if isinstance(decision, Refuse):
+            return decision
+        self._search.controls = decision.controls
+        if decision.answers != self._plan.answers:
+            self._search.answers = decision.answers
+        self._reported = decision.reported
         return None
 
     def _request(self, left: int, by_gateway: bool, room: int | None = None) -> Stream:
