@@ -9,8 +9,8 @@ from gateway.ldap.filter_text import filter_text
 from gateway.ldap.results import ResultCode, result_name
 from gateway.observe.moment import milliseconds, moment
 from gateway.observe.sync_runs import SyncRun
+from gateway.policy.attempts import guarded_reason
 from gateway.policy.decision import Mended
-from gateway.policy.lockout import CountedKind
 from gateway.policy.reasons import REASONS, Reason
 from gateway.relay.audit import AuditRecord
 from gateway.state.guards import GuardChange
@@ -132,11 +132,10 @@ def guard_object(change: GuardChange, now: float) -> dict[str, Any]:
     }
     if change.end is not None:
         return {**shown, "why": change.end.value}
-    reason = {CountedKind.address: Reason.source_guarded, CountedKind.own: Reason.gateway_account_guarded}
     return {
         **shown,
         "decision": "refuse",
-        "reason": reason.get(account.kind, Reason.account_guarded).value,
+        "reason": guarded_reason(account).value,
         "failures": change.failures,
         "guarded_for": math.ceil(change.left),
     }

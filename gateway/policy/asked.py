@@ -21,10 +21,10 @@ class Asked:
 
     bound_as: None for a session that is not bound, which one with a bind is (RFC 4511 4.2.1). tls: the connection is
     encrypted. needs_tls: the listener serves nothing else before StartTLS. operations: that are open in the session.
-    obstacle: what the state of the running gateway has against the request, such as Reason.stopping while it drains;
-    None for nothing. budget: for reading names that lack their escapes; None for any. fault: a value in the request
-    that it may not have, and the request is blank then. server: what is known of the server that the request goes to;
-    None where what depends on it is left open.
+    obstacle: what the state of the running gateway has against the request, such as Reason.stopping while it drains
+    (gateway/policy/obstacles.py); None for nothing. budget: for reading names that lack their escapes; None for any.
+    fault: a value in the request that it may not have, and the request is blank then. server: what is known of the
+    server that the request goes to; None where what depends on it is left open.
     """
 
     request: Final[Request]

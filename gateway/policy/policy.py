@@ -13,7 +13,7 @@ from gateway.policy.bind import BindJudge
 from gateway.policy.decision import AncestorPlan, BindPlan, Decision, Refuse, SearchPlan
 from gateway.policy.entry import EntryJudge
 from gateway.policy.mending import Budget
-from gateway.policy.obstacles import refuse_at_arrival
+from gateway.policy.obstacles import refuse_at_arrival, refuse_later
 from gateway.policy.operations import decide_operation, decide_start_tls, refuse_fault
 from gateway.policy.search import SearchJudge
 from gateway.policy.settings import ClientPolicy
@@ -48,6 +48,12 @@ class Policy:
             early = refuse_at_arrival(asked.obstacle, asked.bound_as)
             if early is not None:
                 return early
+        decision = self._decide(asked)
+        if asked.obstacle is not None:
+            return refuse_later(asked.obstacle, self.settings, decision) or decision
+        return decision
+
+    def _decide(self, asked: Asked) -> Decision:
         request = asked.request
         refusal = decide_operation(request, asked.controls, asked.bound_as, asked.needs_tls and not asked.tls)
         if refusal is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Final
 
 from gateway.ldap.dn import DN, DNError, parse
 from gateway.ldap.messages import (
@@ -14,17 +13,15 @@ from gateway.ldap.messages import (
 )
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy import login
+from gateway.policy.attempts import attempt_of_source, attempts_of_accounts, refuse_attempt
 from gateway.policy.bind import offered_secret
 from gateway.policy.bind_name import read_bind_name
 from gateway.policy.credentials import Secret
-from gateway.policy.decision import AccountKind, BindPlan, LoginName
+from gateway.policy.decision import AccountKind, BindPlan, LoginName, Refuse
 from gateway.policy.lockout import (
     GuardedAccount,
-    GuardRefusal,
     LockoutSettings,
     account_of_entry,
-    guarded_accounts,
-    guarded_source,
     of_source,
     verdict,
     verdict_of_sign_in,
@@ -48,11 +45,6 @@ from gateway.relay.steps import (
     Steps,
 )
 
-_REFUSALS: Final = {
-    GuardRefusal.known: Reason.password_known_wrong,
-    GuardRefusal.full: Reason.too_many_guarded,
-}
-
 
 def begin_attempt(
     account: GuardedAccount, settings: LockoutSettings, password: Secret, identity: str = ""
@@ -63,32 +55,34 @@ def begin_attempt(
     return BeginAttempt(account, settings, digest, identity)
 
 
-def refused_attempt(answer: Answer, guarded: Reason) -> Outcome | None:
-    """The end of a bind whose attempt the lockout guard does not admit, from its answer; None where it does. guarded:
-    the reason for an account that has had too many wrong passwords."""
+def refused_attempt(answer: Answer, account: GuardedAccount) -> Outcome | None:
+    """The end of a bind whose attempt the lockout guard does not admit, from its answer; None where it does."""
     if not isinstance(answer, Admitted):
         raise TypeError("the beginning of an attempt was answered by something else")
     refused = answer.refusal
-    if refused is None:
-        return None
-    return Outcome(REFUSED, reason=_REFUSALS.get(refused.why, guarded), guarded_for=refused.left)
+    return None if refused is None else refused_bind(refuse_attempt(account, refused.why), refused.left)
+
+
+def refused_bind(refusal: Refuse, guarded_for: float | None = None) -> Outcome:
+    """The end of a bind that is refused after it was begun. guarded_for: as Outcome has it."""
+    result = LDAPResult(refusal.code, "", refusal.text)
+    return Outcome(result, reason=refusal.reason, detail=refusal.detail, guarded_for=guarded_for)
 
 
 def bind_steps(policy: Policy, plan: BindPlan, source: str) -> Steps:
     """Binds as the plan says, unless the account or the client's address is guarded; a login by name counts only if the
     person whom the server bound may sign in."""
-    directory, guard = policy.settings.directory, policy.settings.lockout
-    asks_password = plan.kind is not AccountKind.anonymous
-    address = guarded_source(directory, source) if guard.per_source and asks_password else None
+    guard = policy.settings.lockout
+    address = attempt_of_source(policy.settings, plan, source)
     if address is not None:
-        refused = refused_attempt((yield BeginAttempt(address, guard.of_sources())), Reason.source_guarded)
+        refused = refused_attempt((yield BeginAttempt(address, guard.of_sources())), address)
         if refused is not None:
             return refused
-    accounts = guarded_accounts(directory, plan) if guard.failures else ()
+    accounts = attempts_of_accounts(policy.settings, plan)
     password, identity = offered_secret(plan.request), _identity(plan)
     for account in accounts:
         begun = begin_attempt(account, guard, password, identity)
-        refused = refused_attempt((yield begun), Reason.account_guarded)
+        refused = refused_attempt((yield begun), account)
         if refused is not None:
             return refused
     answer = yield Ask(plan.request, plan.controls)

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Final
 
-from gateway.ldap.dn import parse
 from gateway.ldap.messages import BindResponse
 from gateway.ldap.results import LDAPResult, ResultCode
+from gateway.policy.attempts import (
+    attempt_of_gateway,
+    attempt_of_source,
+    attempts_of_accounts,
+    refuse_own_account,
+    refuse_unverified,
+)
 from gateway.policy.bind import offered_secret
 from gateway.policy.credentials import MappedBind, SecretCheck, SecretVerdict
 from gateway.policy.decision import BindPlan, Refuse
-from gateway.policy.lockout import Verdict, gateway_account, guarded_accounts, guarded_source, of_source, verdict
+from gateway.policy.lockout import Verdict, of_source, verdict
 from gateway.policy.policy import Policy
-from gateway.policy.reasons import REASONS, Reason
-from gateway.relay.binding import begin_attempt, refused_attempt
+from gateway.policy.reasons import Reason
+from gateway.relay.binding import begin_attempt, refused_attempt, refused_bind
 from gateway.relay.results import REFUSED, relayed_bind
 from gateway.relay.steps import (
     Account,
@@ -40,21 +46,21 @@ def refused_bind_steps(check: SecretCheck, refusal: Refuse) -> Steps:
     """Of a bind that the policy refuses: takes the time that a wrong secret takes, so that nobody can tell which names
     are mapped accounts. check: of what came, against decoys."""
     if (yield from _tried(check)) is SecretVerdict.undecided:
-        return _unverified()
-    return Outcome(LDAPResult(refusal.code, "", refusal.text), reason=refusal.reason, detail=refusal.detail)
+        return refused_bind(refuse_unverified())
+    return refused_bind(refusal)
 
 
 def mapped_bind_steps(policy: Policy, plan: BindPlan, mapped: MappedBind, source: str) -> Steps:
     """The server is sent nothing before the secret has proved right, and nothing of the client's then."""
     guard = policy.settings.lockout
-    address = guarded_source(policy.settings.directory, source) if guard.per_source else None
+    address = attempt_of_source(policy.settings, plan, source)
     if address is not None:
-        refused = refused_attempt((yield BeginAttempt(address, guard.of_sources())), Reason.source_guarded)
+        refused = refused_attempt((yield BeginAttempt(address, guard.of_sources())), address)
         if refused is not None:
             return (yield from _refused_in_time(mapped, refused))
-    accounts = guarded_accounts(policy.settings.directory, plan) if guard.failures else ()
+    accounts = attempts_of_accounts(policy.settings, plan)
     for account in accounts:
-        refused = refused_attempt((yield begin_attempt(account, guard, mapped.check.secret)), Reason.account_guarded)
+        refused = refused_attempt((yield begin_attempt(account, guard, mapped.check.secret)), account)
         if refused is not None:
             return (yield from _refused_in_time(mapped, refused))
     tried = yield from _tried(mapped.check)
@@ -63,7 +69,7 @@ def mapped_bind_steps(policy: Policy, plan: BindPlan, mapped: MappedBind, source
     if address is not None:
         yield EndAttempt(address, of_source(_ATTEMPTS[tried]))
     if tried is SecretVerdict.undecided:
-        return _unverified()
+        return refused_bind(refuse_unverified())
     if tried is not SecretVerdict.right:
         return Outcome(REFUSED, reason=Reason.secret_wrong)
     return (yield from _own_bind(policy, plan, mapped))
@@ -72,7 +78,7 @@ def mapped_bind_steps(policy: Policy, plan: BindPlan, mapped: MappedBind, source
 def _refused_in_time(mapped: MappedBind, refused: Outcome) -> Steps:
     """It takes as long as to find a secret wrong."""
     if (yield from _tried(SecretCheck(mapped.decoys, mapped.check.secret))) is SecretVerdict.undecided:
-        return _unverified()
+        return refused_bind(refuse_unverified())
     return refused
 
 
@@ -80,16 +86,16 @@ def _own_bind(policy: Policy, plan: BindPlan, mapped: MappedBind) -> Steps:
     """The gateway signs in as itself. That it cannot is nothing that the client did, and nothing that it may take for
     a wrong secret."""
     guard = policy.settings.lockout
-    own = gateway_account(policy.settings.directory, parse(plan.request.name)) if guard.failures else None
+    own = attempt_of_gateway(policy.settings, plan)
     if own is not None:
         password = offered_secret(plan.request)
-        refused = refused_attempt((yield begin_attempt(own, guard, password)), Reason.gateway_account_guarded)
+        refused = refused_attempt((yield begin_attempt(own, guard, password)), own)
         if refused is not None:
-            return _own_failure(Reason.gateway_account_guarded, refused.guarded_for)
+            return refused
     if mapped.account.password.replaced:
         if own is not None:
             yield EndAttempt(own, Verdict.neither)
-        return _own_failure(Reason.gateway_account_replaced)
+        return refused_bind(refuse_own_account(Reason.gateway_account_replaced))
     response = yield Ask(plan.request)
     if not isinstance(response, BindResponse):
         raise TypeError("a bind was answered by something else")
@@ -100,22 +106,9 @@ def _own_bind(policy: Policy, plan: BindPlan, mapped: MappedBind) -> Steps:
     if response.result.code in (ResultCode.busy, ResultCode.unavailable):
         result, reason = relayed_bind(response.result, policy)
         return Outcome(result, reason=reason)
-    return _own_failure(Reason.gateway_account_refused)
+    return refused_bind(refuse_own_account(Reason.gateway_account_refused))
 
 
 def _tried(check: SecretCheck) -> Generator[Step, Answer, SecretVerdict]:
     answer = yield TrySecret(check)
     return answer.verdict if isinstance(answer, Tried) else SecretVerdict.undecided
-
-
-def _unverified() -> Outcome:
-    return _failure(Reason.too_many_verifications, ResultCode.busy)
-
-
-def _own_failure(reason: Reason, guarded_for: float | None = None) -> Outcome:
-    return _failure(reason, ResultCode.unavailable, guarded_for)
-
-
-def _failure(reason: Reason, code: ResultCode, guarded_for: float | None = None) -> Outcome:
-    text = f"{reason}: {REASONS[reason].meaning}"
-    return Outcome(LDAPResult(code, "", text), reason=reason, guarded_for=guarded_for)

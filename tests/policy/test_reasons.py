@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from gateway.policy.reason_kinds import KINDS, Kind
 from gateway.policy.reasons import REASONS, Reason
 
 PAGE = Path(__file__).parents[2] / "docs" / "reasons.md"
@@ -10,6 +11,11 @@ PAGE = Path(__file__).parents[2] / "docs" / "reasons.md"
 def test_each_reason_has_a_meaning():
     assert set(REASONS) == set(Reason)
     assert all(found.meaning for found in REASONS.values())
+
+
+def test_each_reason_is_of_one_kind():
+    assert set(KINDS) == set(Reason)
+    assert set(KINDS.values()) == set(Kind)
 
 
 def test_the_page_has_each_reason_as_the_code_has_it():
