@@ -27,9 +27,9 @@ class FilterTextError(ValueError):
     """Not a filter as RFC 4515 has it; the text says what is wrong and at which character."""
 
 
-def parse_filter(text: str) -> Filter:
-    """Raises FilterTextError."""
-    parser = _Parser(text)
+def parse_filter(text: str, depth: int = MAX_DEPTH) -> Filter:
+    """Raises FilterTextError. depth: nested filters, the outermost is 1."""
+    parser = _Parser(text, depth)
     parsed = parser.filter(1)
     if parser.pos != len(text):
         raise parser.error("nothing more is expected")
@@ -37,9 +37,10 @@ def parse_filter(text: str) -> Filter:
 
 
 class _Parser:
-    __slots__ = ("pos", "text")
+    __slots__ = ("depth", "pos", "text")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, depth: int) -> None:
+        self.depth: int = depth
         self.text: str = text
         self.pos: int = 0
 
@@ -55,8 +56,8 @@ class _Parser:
         self.pos += 1
 
     def filter(self, depth: int) -> Filter:
-        if depth > MAX_DEPTH:
-            raise self.error(f"nested more than {MAX_DEPTH} deep")
+        if depth > self.depth:
+            raise self.error(f"nested more than {self.depth} deep")
         self._expect("(")
         first = self._peek()
         parsed: Filter

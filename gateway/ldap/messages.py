@@ -78,6 +78,8 @@ _UNSERVED_NAMES: Final = {
     MODIFY_DN_REQUEST: "modifyDN",
     COMPARE_REQUEST: "compare",
 }
+# The operations that are never served, by the name that RFC 4511 gives them.
+UNSERVED_TAGS: Final = {name: tag for tag, name in _UNSERVED_NAMES.items()}
 _REQUEST_NAMES: Final = {
     BIND_REQUEST: "bind",
     UNBIND_REQUEST: "unbind",
