@@ -1,7 +1,11 @@
 """The one door: in which order a request is judged, and what is asked of it with which facts."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+import gateway
 from gateway.ldap import messages as m
 from gateway.ldap.controls import PASSWORD_POLICY, SORT, Control, PagedResults
 from gateway.ldap.errors import RequestFault, beyond_limit
@@ -123,3 +127,11 @@ def test_a_cookie_that_the_session_does_not_know_is_refused_only_where_there_is_
     assert reason(search(), controls=with_cookie, **facts) is Reason.cookie_not_valid
     assert reason(search(), controls=(PagedResults(10).to_control(critical=False),), **facts) is None
     assert isinstance(Policy(policy()).decide(Asked(search(), (), **facts)), SearchPlan)
+
+
+def test_nobody_goes_around_the_door():
+    """Requests are judged by Policy.decide alone; its judges are no business of other rooms."""
+    judges = re.compile(r"\.(?:search|bind)\.decide\(|\bdecide_(?:operation|start_tls)\(|\.of_(?:bind|search)\(")
+    sources = [path for path in Path(gateway.__file__).parent.rglob("*.py") if path.parent.name != "policy"]
+    assert len(sources) > 100
+    assert not [str(path) for path in sources if judges.search(path.read_text())]
