@@ -95,6 +95,7 @@ def audit(path):
     """Lines with requests of all kinds, permitted and refused."""
     session = Recorded(path)
     session.ask(search()).ask(search("", scope=0)).ask(bind("Jane Doe"))
+    session.ask(bind("CN=Jane,OU=Other,DC=corp,DC=example"))
     for _ in (1, 2):
         session.ask(bind("svc@other.example"))
     session.ask(bind("", b"")).ask(m.BindRequest(2, SYNC, m.SimpleAuthentication(b"Recorded-Passw0rd")))
