@@ -145,7 +145,7 @@ def _without(names: tuple[str, ...], others: tuple[str, ...]) -> list[str]:
 
 def _bind(record: dict[str, Any], reason: Reason | None) -> BindRequest:
     """A bind as it came; its record has the name as it was read."""
-    received = [name["received"] for name in _mended(record) if name.get("where") == "name"]
+    received = [_text(name, "received") for name in _mended(record) if name.get("where") == "name"]
     name = received[0] if received else _text(record, "account")
     if reason is Reason.version_not_3:
         return BindRequest(2, name, SimpleAuthentication(b"x"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from gateway.net.settings import ClientSettings, GatewaySettings
 from gateway.policy.decision import Decision
@@ -12,6 +12,9 @@ from gateway.policy.settings import ClientPolicy
 from gateway.probe.question import NotWellFormed, decide
 from gateway.probe.record_question import NotJudged, changes, question_of, was
 from gateway.probe.source_client import clients_of_source, refuse_source
+
+# Whose client a source is takes a look at every network of the configuration.
+_REMEMBERED_SOURCES: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class RecordJudge:
             raise NotJudged("no request")
         name, source = str(record.get("client")), str(record.get("source"))
         if source not in self._clients:
+            if len(self._clients) >= _REMEMBERED_SOURCES:
+                self._clients.clear()
             try:
                 self._clients[source] = clients_of_source(self._settings, source)
             except ValueError:

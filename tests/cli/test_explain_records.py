@@ -5,6 +5,8 @@ from io import BufferedReader, BytesIO
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.cli import main
 from gateway.config.load import load_configuration
@@ -15,10 +17,14 @@ from gateway.ldap.results import LDAPResult
 from gateway.observe.audit import audit_object
 from gateway.observe.audit_line import json_text
 from gateway.policy.policy import Policy
+from gateway.policy.reasons import Reason
+from gateway.probe.record_question import NotJudged
+from gateway.probe.records_again import RecordJudge
 from gateway.relay.commands import AdmitAttempt, Audit
 from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
 from tests.cli.configurations import write_configuration
+from tests.examples import examples
 
 STAFF = "OU=Staff,DC=corp,DC=example"
 SYNC = "svc@corp.example"
@@ -37,13 +43,13 @@ class Recorded:
     """The audit of a session of this configuration, as its lines."""
 
     def __init__(self, path, *, tls=True):
-        settings = load_configuration(path).settings
-        (client,) = settings.clients
+        loaded = load_configuration(path).settings
+        (client,) = loaded.clients
         facts = ServerFacts()
         facts.is_active_directory["ldaps://dc1"] = False
         self.lines = []
         self.session = Session(
-            "s1", "198.51.100.7", Policy(client.policy), settings.limits, facts, 0.0, tls=tls, needs_tls=not tls
+            "s1", "198.51.100.7", Policy(client.policy), loaded.limits, facts, 0.0, tls=tls, needs_tls=not tls
         )
         self.now = 0.0
         self.number = 0
@@ -198,3 +204,31 @@ def test_a_wrong_question_about_records_is_status_2(path, arguments, words):
     result = CliRunner().invoke(main, ["explain", "-c", str(path), *arguments], input=BufferedReader(BytesIO()))
     assert result.exit_code == 2
     assert words in result.stderr
+
+
+words = st.sampled_from([*map(str, Reason), *m.UNSERVED_TAGS])
+scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=20) | words
+odd_values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner), max_leaves=4
+)
+FIELDS = (
+    *("account", "asked", "base", "client", "decision", "detail", "filter", "forwarded", "held_back", "mended"),
+    *("narrowed_to", "operation", "reason", "record", "scope", "shortened", "source"),
+)
+odd_fields = st.dictionaries(st.sampled_from(FIELDS), odd_values, min_size=1, max_size=3)
+
+
+@pytest.fixture(scope="module")
+def loaded(path):
+    return load_configuration(path).settings
+
+
+@settings(max_examples=examples(300), deadline=None)
+@given(st.data(), odd_fields, st.sampled_from([None, "mimecast"]))
+def test_a_record_that_somebody_has_changed_is_judged_or_said_not_to_be(loaded, audit, data, odd, client):
+    record = json.loads(data.draw(st.sampled_from(audit))) | odd
+    try:
+        judged = RecordJudge(loaded, client).judge(record)
+    except NotJudged:
+        return
+    assert all(isinstance(change, str) for change in judged.changes)
