@@ -31,18 +31,22 @@ MAX_RESPONSE_CONTROLS: Final = 64
 
 # What becomes of an entry. SENT; HELD_BACK: the client may not see it; RANGED: it may, and a permitted attribute is
 # in ranges (MS-ADTS 3.1.1.3.1.3.3), which do not pass as they are, or such an entry came before it in a sorted search;
-# TOO_MANY, TOO_LARGE: beyond a limit of its stream; CARRIED: for the client's next page.
+# TOO_MANY, TOO_LARGE: beyond a limit of its stream; CARRIED: for the client's next page; LOOSELY_INSIDE: its
+# name is inside an allowed base by loose comparison alone, so whether the client may see it depends on the server.
 SENT: Final = 0
 HELD_BACK: Final = 1
 RANGED: Final = 2
 TOO_MANY: Final = 3
 TOO_LARGE: Final = 4
 CARRIED: Final = 5
+LOOSELY_INSIDE: Final = 6
 
-# Of the entries below one parent.
-_HIDDEN: Final = 0
-_SEEN: Final = 1
-_EACH_BY_ITSELF: Final = 2
+# What a DN means for its entry, and of the entries directly below it. HIDDEN: the client may not see it; SEEN: it may;
+# LOOSE: the name is inside an allowed base by loose comparison alone; EACH_BY_ITSELF: it depends on the entry.
+HIDDEN: Final = 0
+SEEN: Final = 1
+LOOSE: Final = 2
+EACH_BY_ITSELF: Final = 3
 
 
 @final
@@ -60,20 +64,23 @@ class _Description:
 
 @final
 class EntryFilter:
-    """attribute_number: of an attribute description, from 0; -1 for one that is not permitted. permits_dn: of an
-    entry's DN; raises DecodeError where it cannot tell. permits_below: of the entries directly below a DN, None where
-    that depends on the entry; raises DecodeError as well. No control that is understood comes with an entry, so none
-    goes on."""
+    """The way of a client's entries, with what was decided on before remembered.
+
+    attribute_number: of an attribute description, from 0; -1 for one that is not permitted. judge_dn: HIDDEN, SEEN or
+    LOOSE, of an entry's DN; raises DecodeError where it cannot tell. judge_below: the same of the entries directly
+    below a DN, or EACH_BY_ITSELF; raises DecodeError as well. No control that is understood comes with an entry, so
+    none goes on.
+    """
 
     def __init__(
         self,
         attribute_number: Callable[[str], int],
-        permits_dn: Callable[[str], bool],
-        permits_below: Callable[[str], bool | None],
+        judge_dn: Callable[[str], int],
+        judge_below: Callable[[str], int],
     ) -> None:
         self._attribute_number = attribute_number
-        self._permits_dn = permits_dn
-        self._permits_below = permits_below
+        self._judge_dn = judge_dn
+        self._judge_below = judge_below
         self._descriptions: dict[bytes, _Description] = {}
         self._parents: dict[bytes, int] = {}
 
@@ -215,8 +222,9 @@ class EntryFilter:
             pos = after
         if run >= 0:
             pieces.append(data[run:stop])
-        if not self._permits(data, dn, dn_end):
-            return HELD_BACK
+        verdict = self._verdict(data, dn, dn_end)
+        if verdict != SEEN:
+            return LOOSELY_INSIDE if verdict == LOOSE else HELD_BACK
         if 0 <= stream.page <= stream.passed:
             return CARRIED
         if 0 <= stream.most <= stream.passed:
@@ -252,21 +260,20 @@ class EntryFilter:
         self._descriptions[octets] = known
         return known
 
-    def _permits(self, data: bytes, start: i64, end: i64) -> bool:
-        """Of the entry whose DN is data[start:end]."""
+    def _verdict(self, data: bytes, start: i64, end: i64) -> int:
+        """HIDDEN, SEEN or LOOSE, of the entry whose DN is data[start:end]."""
         comma = end_of_first_rdn(data, start, end)
         if comma > 0 and end - comma <= LONGEST_PARENT and end - start <= MAX_CHARACTERS:
             parent = data[comma + 1 : end]
             below = self._parents.get(parent)
             if below is None:
                 below = self._judge_parent(parent)
-            if below != _EACH_BY_ITSELF:
-                return below == _SEEN
-        return self._permits_dn(_text(data[start:end]))
+            if below != EACH_BY_ITSELF:
+                return below
+        return self._judge_dn(_text(data[start:end]))
 
     def _judge_parent(self, parent: bytes) -> int:
-        permitted = self._permits_below(_text(parent))
-        below = _EACH_BY_ITSELF if permitted is None else _SEEN if permitted else _HIDDEN
+        below = self._judge_below(_text(parent))
         if len(self._parents) >= REMEMBERED_PARENTS:
             self._parents.clear()
         self._parents[parent] = below

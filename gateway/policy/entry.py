@@ -6,6 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 from gateway.ldap.attribute_types import TypeSet
 from gateway.ldap.dn import DN, MAX_RDNS, DNError, parse
+from gateway.ldap.entries import EACH_BY_ITSELF, HIDDEN, LOOSE, SEEN
 from gateway.ldap.errors import DecodeError
 from gateway.policy.settings import ClientPolicy
 
@@ -28,39 +29,44 @@ def _parsed(text: str) -> DN:
 
 
 class EntryJudge:
+    """Judges the entries of one client's searches."""
+
     def __init__(self, policy: ClientPolicy) -> None:
         self._policy = policy
         self._attributes = TypeSet(policy.attributes)
+        self._bases = policy.base_dns
+        # Below these each entry is judged by itself: it may be a configured base.
+        configured = (*self._bases, *policy.excluded_base_dns)
+        self._above = tuple([base.parent() for base in configured if base.rdns])
 
-    def permits_dn(self, text: str) -> bool:
-        """Whether an entry with this DN may be seen.
+    def judge_dn(self, text: str) -> int:
+        """HIDDEN, SEEN or LOOSE, of an entry with this DN.
 
         Raises DecodeError for a DN that cannot be parsed: leaving the entry out would make a partial
         result look whole.
         """
-        return self.permits(_parsed(text))
+        return self._judge(_parsed(text))
 
-    def permits_below(self, text: str) -> bool | None:
-        """Whether entries directly below this DN may be seen; None where it depends on the entry.
+    def judge_below(self, text: str) -> int:
+        """The same of all entries directly below this DN; EACH_BY_ITSELF where it depends on the entry.
 
         Raises DecodeError for what the DN of no entry can end with.
         """
         parent = _parsed(text)
-        settings = self._policy
-        if not 0 < len(parent.rdns) < MAX_RDNS:
-            return None
-        if any(parent.same(base.parent()) for base in settings.base_dns if base.rdns):
-            return None
-        for base in settings.excluded_base_dns:
-            if len(base.rdns) == len(parent.rdns) + 1 and parent.is_inside_loosely(base.parent()):
-                return None
-        return self.permits(parent)
+        if not 0 < len(parent.rdns) < MAX_RDNS or any(parent.same_loosely(above) for above in self._above):
+            return EACH_BY_ITSELF
+        return self._judge(parent)
 
-    def permits(self, dn: DN) -> bool:
-        """Inside an allowed base by strict comparison, and not even loosely inside an excluded one."""
-        if not any(dn.is_inside(base) for base in self._policy.base_dns):
-            return False
-        return not any(dn.is_inside_loosely(base) for base in self._policy.excluded_base_dns)
+    def _judge(self, dn: DN) -> int:
+        """SEEN: inside an allowed base by strict comparison, and not even loosely inside an excluded one. LOOSE: inside
+        an allowed base by loose comparison alone, and not excluded either."""
+        if any(dn.is_inside(base) for base in self._bases):
+            found = SEEN
+        elif any(dn.is_inside_loosely(base) for base in self._bases):
+            found = LOOSE
+        else:
+            return HIDDEN
+        return HIDDEN if self._is_excluded(dn) else found
 
     def attribute_number(self, description: str) -> int:
         """By the base type, options make no difference: which of attribute_names it is, -1 for none."""
@@ -71,9 +77,10 @@ class EntryJudge:
 
     def keep_references(self, uris: tuple[str, ...]) -> tuple[str, ...]:
         """RFC 4511 4.5.3: the alternatives of one reference that lead to a listed host, and not to an excluded name."""
-        return tuple(uri for uri in uris if _host(uri) in self._policy.referral_hosts and not self._is_excluded(uri))
+        listed = self._policy.referral_hosts
+        return tuple(uri for uri in uris if _host(uri) in listed and not self._leads_to_excluded(uri))
 
-    def _is_excluded(self, uri: str) -> bool:
+    def _leads_to_excluded(self, uri: str) -> bool:
         """Whether the name in an LDAP URL is one that may not be seen, or cannot be told where there are such."""
         if not self._policy.excluded_base_dns:
             return False
@@ -81,6 +88,9 @@ class EntryJudge:
             name = parse(unquote(urlsplit(uri).path[1:], errors="strict"))
         except (DNError, ValueError):
             return True
+        return self._is_excluded(name)
+
+    def _is_excluded(self, name: DN) -> bool:
         return any(name.is_inside_loosely(base) for base in self._policy.excluded_base_dns)
 
     @property

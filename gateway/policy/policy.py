@@ -34,8 +34,8 @@ class Policy:
         self.entries = EntryJudge(settings)
         self.entry_filter = EntryFilter(
             self.entries.attribute_number,
-            self.entries.permits_dn,
-            self.entries.permits_below,
+            self.entries.judge_dn,
+            self.entries.judge_below,
         )
 
     def decide(self, asked: Asked) -> Decision:

@@ -57,13 +57,17 @@ class Rules:
             return -1
         return self.attributes.index(kind) if kind in self.attributes else -1
 
-    def permits(self, text: str) -> bool:
+    def judge(self, text: str) -> str:
+        """ "seen", "held back" or "loosely inside"."""
         try:
             dn = parse(text)
         except DNError:
             raise Unreadable from None
-        inside = any(dn.is_inside(base) for base in self.bases)
-        return inside and not any(dn.is_inside_loosely(base) for base in self.excluded)
+        if any(dn.is_inside_loosely(base) for base in self.excluded):
+            return "held back"
+        if any(dn.is_inside(base) for base in self.bases):
+            return "seen"
+        return "loosely inside" if any(dn.is_inside_loosely(base) for base in self.bases) else "held back"
 
 
 def first(octets: bytes) -> tuple[Element, bytes]:
@@ -128,8 +132,8 @@ def written_number(value: int) -> bytes:
 
 
 def rewrite(message: bytes, searches: Mapping[int, Search], rules: Rules) -> str | tuple[str, bytes]:
-    """What becomes of one whole message: ("sent", octets), or one of the words "held back", "ranged", "too many" and
-    "too large". searches: by the server's message IDs. Raises Unreadable, NotForIt."""
+    """What becomes of one whole message: ("sent", octets), or one of the words "held back", "loosely inside", "ranged",
+    "too many" and "too large". searches: by the server's message IDs. Raises Unreadable, NotForIt."""
     (tag, message_id), rest = first(the(message, SEQUENCE)[0])
     if tag != INTEGER:
         raise Unreadable
@@ -142,8 +146,9 @@ def rewrite(message: bytes, searches: Mapping[int, Search], rules: Rules) -> str
     attributes = [read_attribute(*item) for item in elements(listed)]
     kept = [(description, values) for description, values in attributes if rules.number(text(description)) >= 0]
     check_controls(elements(rest))
-    if not rules.permits(text(dn)):
-        return "held back"
+    judged = rules.judge(text(dn))
+    if judged != "seen":
+        return judged
     if search.most is not None and search.passed >= search.most:
         return "too many"
     ranged = not search.ranges and any(b";range=" in description.lower() for description, _ in kept)

@@ -8,7 +8,19 @@ from hypothesis import given, settings
 from gateway.ldap import messages as m
 from gateway.ldap.controls import Control
 from gateway.ldap.dn import parse
-from gateway.ldap.entries import HELD_BACK, RANGED, SENT, TOO_LARGE, TOO_MANY, EntryFilter
+from gateway.ldap.entries import (
+    EACH_BY_ITSELF,
+    HELD_BACK,
+    HIDDEN,
+    LOOSE,
+    LOOSELY_INSIDE,
+    RANGED,
+    SEEN,
+    SENT,
+    TOO_LARGE,
+    TOO_MANY,
+    EntryFilter,
+)
 from gateway.ldap.entry_stream import EntryStream, Tally
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.framing import Framer
@@ -32,7 +44,13 @@ BASES, EXCLUDED = (parse(STAFF), parse(ONE_PERSON)), (parse(SECRET), parse(f"CN=
 SETTINGS = policy(base_dns=BASES, excluded_base_dns=EXCLUDED, attributes=ALLOWED, controls=frozenset({LISTED_CONTROL}))
 POLICY = Policy(SETTINGS)
 RULES = reference.Rules([name.lower() for name in ALLOWED], BASES, EXCLUDED)
-OUTCOMES = {HELD_BACK: "held back", RANGED: "ranged", TOO_MANY: "too many", TOO_LARGE: "too large"}
+OUTCOMES = {
+    HELD_BACK: "held back",
+    RANGED: "ranged",
+    TOO_MANY: "too many",
+    TOO_LARGE: "too large",
+    LOOSELY_INSIDE: "loosely inside",
+}
 
 # RDNs and names above them as servers write them, and as nobody should.
 RDNS = (
@@ -46,6 +64,12 @@ RDNS = (
 PARENTS = (
     *(STAFF, f"ou=staff,{SUFFIX.lower()}", f"OU=Sales\\2C EMEA,{STAFF}", f"OU=Sales\\, EMEA,{STAFF}", SECRET),
     *(f"OU=x,{SECRET}", f"OU=SECRET ,{STAFF}", f"OU=sécret,{STAFF}", SUFFIX, f"OU=Guests,{SUFFIX}"),
+    *(
+        f"OU=Stáff,{SUFFIX}",
+        f"OU=Sales,OU=ST\u00a0AFF,{SUFFIX}",
+        f"OU=Sécret,OU=Ｓtaff,{SUFFIX}",
+        f"OU=Gúests,{SUFFIX}",
+    ),
     *(f"OU=guests ,{SUFFIX}", f"CN=Krbtgt,{STAFF}", ONE_PERSON, f"OU=Staff+CN=x,{SUFFIX}", f"OU=Staff,,{SUFFIX}"),
     *(",".join(["OU=a"] * 97 + [STAFF]), ",".join(["OU=a"] * 96 + [STAFF]), f"OU={'o' * 600},{STAFF}", "OU=Staff"),
     *(f"OU=St\0aff,{SUFFIX}", "", " "),
@@ -321,14 +345,14 @@ def test_in_a_sorted_search_nothing_passes_an_entry_that_was_set_apart():
 def test_a_container_is_decided_on_once():
     asked = []
 
-    def permits_below(text):
+    def judge_below(text):
         asked.append(text)
-        return POLICY.entries.permits_below(text)
+        return POLICY.entries.judge_below(text)
 
-    def permits_dn(text):
+    def judge_dn(text):
         raise AssertionError(text)
 
-    filtering = EntryFilter(POLICY.entries.attribute_number, permits_dn, permits_below)
+    filtering = EntryFilter(POLICY.entries.attribute_number, judge_dn, judge_below)
     framer, pieces = Framer(LIMIT), []
     framer.feed(b"".join(message(dn=f"CN={i},OU=Sales,{STAFF}") for i in range(50)))
     assert filtering.relay(framer, {5: stream()}, pieces) is None
@@ -338,18 +362,21 @@ def test_a_container_is_decided_on_once():
 @pytest.mark.parametrize(
     ("parent", "expected"),
     [
-        (f"OU=Sales,{STAFF}", True),
-        (f"OU=x,{SECRET}", False),
-        (f"OU=Other,{SUFFIX}", False),
+        (f"OU=Sales,{STAFF}", SEEN),
+        (f"OU=x,{SECRET}", HIDDEN),
+        (f"OU=Other,{SUFFIX}", HIDDEN),
+        (f"OU=Sales,OU=Stáff,{SUFFIX}", LOOSE),
+        (f"OU=x,OU=Sécret,OU=Stáff,{SUFFIX}", HIDDEN),
         # An allowed or an excluded base lies directly below these.
-        (STAFF, None),
-        (f"ou= STAFF,{SUFFIX}", None),
-        (f"OU=Guests,{SUFFIX}", None),
-        (SUFFIX, None),
-        # Two of them differ from an excluded base's parent in what some server may overlook.
-        (f"OU=Stáff,{SUFFIX}", None),
-        (f"OU=S taff,{SUFFIX}", None),
+        (STAFF, EACH_BY_ITSELF),
+        (f"ou= STAFF,{SUFFIX}", EACH_BY_ITSELF),
+        (f"OU=Guests,{SUFFIX}", EACH_BY_ITSELF),
+        (SUFFIX, EACH_BY_ITSELF),
+        # These differ from such a base's parent in what some server may overlook.
+        (f"OU=Stáff,{SUFFIX}", EACH_BY_ITSELF),
+        (f"OU=S taff,{SUFFIX}", EACH_BY_ITSELF),
+        (f"OU=Gúests,{SUFFIX}", EACH_BY_ITSELF),
     ],
 )
 def test_containers_above_a_configured_base_are_not_decided_on_as_a_whole(parent, expected):
-    assert POLICY.entries.permits_below(parent) is expected
+    assert POLICY.entries.judge_below(parent) == expected

@@ -5,6 +5,7 @@ from gateway.ldap import messages as m
 from gateway.ldap.attribute_types import base_type
 from gateway.ldap.controls import MANAGE_DSA_IT, PAGED_RESULTS, Control, PagedResults
 from gateway.ldap.dn import parse
+from gateway.ldap.entries import HIDDEN, SEEN
 from gateway.ldap.filter_text import filter_text, parse_filter
 from gateway.ldap.filters import Present
 from gateway.policy.decision import AncestorPlan, Refuse, RootDsePlan, SearchPlan
@@ -44,8 +45,8 @@ def test_below_an_allowed_root_exclusions_hold():
     assert isinstance(refused, Refuse)
     assert refused.reason is Reason.base_excluded
     entries = EntryJudge(policy(**root))
-    assert entries.permits_dn("CN=Everybody")
-    assert not entries.permits_dn("CN=Jane,OU=board,O=ACME")
+    assert entries.judge_dn("CN=Everybody") == SEEN
+    assert entries.judge_dn("CN=Jane,OU=board,O=ACME") == HIDDEN
 
 
 def test_a_root_that_is_not_allowed_is_narrowed_to_organizations_and_flat_names():
