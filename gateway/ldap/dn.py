@@ -201,6 +201,17 @@ def _write_portably(ava: AVA) -> str:
     return f"{_written_type(ava.type)}={_ESCAPE.sub(_hex_pair, escape_value(ava.value))}"
 
 
+def with_hex_pairs(dn: DN) -> str:
+    """The DN with hexadecimal pairs for every character beyond ASCII, so that characters that look alike do not."""
+    return "".join(
+        [character if character.isascii() else _hex_pairs(character.encode("utf-8")) for character in str(dn)]
+    )
+
+
+def _hex_pairs(octets: bytes) -> str:
+    return "".join([f"\\{octet:02x}" for octet in octets])
+
+
 def _hex_pair(match: re.Match[str]) -> str:
     return match[0] if match[0][1] in _HEX else f"\\{ord(match[0][1]):02X}"
 

@@ -51,7 +51,7 @@ class EntryStream:
     may pass one that came before it; waits: one has been set apart, so all behind it are too. octet_limit: of the
     whole search, 0 for none. received: entries that came; passed: those of them that were sent or set apart; carried:
     those of these that the page had no room for; sent: those that were sent, and octets: of the messages that they were
-    sent in.
+    sent in; referred: whether a reference was sent.
     """
 
     __slots__ = (
@@ -65,6 +65,7 @@ class EntryStream:
         "passed",
         "ranges",
         "received",
+        "referred",
         "sent",
         "tally",
         "waits",
@@ -90,6 +91,7 @@ class EntryStream:
         self.page: i64 = page
         self.carried: i64 = 0
         self.received: i64 = 0
+        self.referred: bool = False
         self.passed: i64 = 0
         self.sent: i64 = 0
         self.octets: i64 = 0

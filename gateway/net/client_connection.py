@@ -14,11 +14,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.net.admission import Place
-from gateway.net.bind_log import log_bind
 from gateway.net.connector import ServerConnector
 from gateway.net.failures import tls_failure
 from gateway.net.flow import Watch, WriteWindow
 from gateway.net.reactor import Reactor, Timer, Transport
+from gateway.net.record_log import log_record
 from gateway.net.required_certificate import RequiredCertificate
 from gateway.net.secret_verifier import SecretVerifier
 from gateway.net.server_link import ServerLink
@@ -430,7 +430,7 @@ class ClientConnection:
         self._count_work()
         record.own_seconds, self._worked = self._worked, 0.0
         self._audit(record)
-        log_bind(self._label, record)
+        log_record(self._label, record)
 
     def _connect_server(self, wanted: ConnectServer) -> None:
         opening = self._connector.connect(wanted.instead_of, wanted.others_only)

@@ -9,6 +9,7 @@ from gateway.ldap.controls import Control
 from gateway.ldap.errors import RequestFault
 from gateway.ldap.messages import Request
 from gateway.policy.at_server import Features
+from gateway.policy.base_spelling import BaseSpellings
 from gateway.policy.decision import AccountKind
 from gateway.policy.mending import Budget
 from gateway.policy.reasons import Reason
@@ -24,7 +25,7 @@ class Asked:
     obstacle: what the state of the running gateway has against the request, such as Reason.stopping while it drains
     (gateway/policy/obstacles.py); None for nothing. budget: for reading names that lack their escapes; None for any.
     fault: a value in the request that it may not have, and the request is blank then. server: what is known of the
-    server that the request goes to; None where what depends on it is left open.
+    server that the request goes to; None where what depends on it is left open. spellings: of base DNs, by that server.
     """
 
     request: Final[Request]
@@ -37,6 +38,7 @@ class Asked:
     budget: Final[Budget | None]
     fault: Final[RequestFault | None]
     server: Final[Features | None]
+    spellings: Final[BaseSpellings]
 
     def __init__(
         self,
@@ -50,6 +52,7 @@ class Asked:
         budget: Budget | None = None,
         fault: RequestFault | None = None,
         server: Features | None = None,
+        spellings: BaseSpellings = (),
     ) -> None:
         self.request = request
         self.controls = controls
@@ -61,3 +64,4 @@ class Asked:
         self.budget = budget
         self.fault = fault
         self.server = server
+        self.spellings = spellings

@@ -29,12 +29,12 @@ def _parsed(text: str) -> DN:
 
 
 class EntryJudge:
-    """Judges the entries of one client's searches."""
+    """Judges the entries of one client's searches. spelled: allowed bases once more, as the server spells them."""
 
-    def __init__(self, policy: ClientPolicy) -> None:
+    def __init__(self, policy: ClientPolicy, spelled: tuple[DN, ...] = ()) -> None:
         self._policy = policy
         self._attributes = TypeSet(policy.attributes)
-        self._bases = policy.base_dns
+        self._bases = (*policy.base_dns, *spelled)
         # Below these each entry is judged by itself: it may be a configured base.
         configured = (*self._bases, *policy.excluded_base_dns)
         self._above = tuple([base.parent() for base in configured if base.rdns])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from gateway.ldap.controls import Control
 from gateway.ldap.entries import EntryFilter
 from gateway.ldap.messages import BindRequest, ExtendedRequest, SearchRequest
 from gateway.policy.asked import Asked
 from gateway.policy.at_server import AtServer, Features, decide_ancestor_at_server, decide_search_at_server
+from gateway.policy.base_spelling import BaseSpellings, usable
 from gateway.policy.bind import BindJudge
 from gateway.policy.decision import AncestorPlan, BindPlan, Decision, Refuse, SearchPlan
 from gateway.policy.entry import EntryJudge
@@ -19,11 +21,14 @@ from gateway.policy.search import SearchJudge
 from gateway.policy.settings import ClientPolicy
 from gateway.policy.shrink import Shapes
 
+# Sets of spellings for which the way of the entries is kept: one or two for each server of a directory.
+_REMEMBERED_SPELLINGS: Final = 64
+
 
 class Policy:
     """The doors through which everything of a session goes: `decide` for requests, the others for what comes back."""
 
-    __slots__ = ("bind", "controls", "entries", "entry_filter", "search", "settings", "shapes")
+    __slots__ = ("_spelled", "bind", "controls", "entries", "entry_filter", "search", "settings", "shapes")
 
     def __init__(self, settings: ClientPolicy) -> None:
         self.settings = settings
@@ -32,11 +37,19 @@ class Policy:
         self.controls = self.search.controls
         self.shapes = Shapes(settings.name)
         self.entries = EntryJudge(settings)
-        self.entry_filter = EntryFilter(
-            self.entries.attribute_number,
-            self.entries.judge_dn,
-            self.entries.judge_below,
-        )
+        self.entry_filter = _entry_filter(self.entries)
+        self._spelled: dict[BaseSpellings, EntryFilter] = {}
+
+    def entry_filter_of(self, spellings: BaseSpellings) -> EntryFilter:
+        """The way of the entries of a server that spells base DNs so; entry_filter where it does not matter."""
+        found = self._spelled.get(spellings)
+        if found is None:
+            theirs = tuple([each.theirs for each in usable(spellings, self.settings)])
+            found = _entry_filter(EntryJudge(self.settings, theirs)) if theirs else self.entry_filter
+            if len(self._spelled) >= _REMEMBERED_SPELLINGS:
+                self._spelled.clear()
+            self._spelled[spellings] = found
+        return found
 
     def decide(self, asked: Asked) -> Decision:
         """What becomes of a request. The order is what the client may learn: whether it comes at a time when it can
@@ -61,7 +74,7 @@ class Policy:
         if asked.fault is not None:
             return refuse_fault(asked.fault)
         if isinstance(request, SearchRequest):
-            plan = self.search.decide(request, asked.controls, asked.budget)
+            plan = self.search.decide(request, asked.controls, asked.budget, asked.spellings)
             return plan if asked.server is None else self._at_server(plan, asked.server)
         if isinstance(request, BindRequest):
             return self._decide_bind(request, asked.controls, asked.budget)
@@ -90,3 +103,7 @@ class Policy:
             return controls
         plan = self.bind.decide(request, budget)
         return replace(plan, controls=controls) if controls and isinstance(plan, BindPlan) else plan
+
+
+def _entry_filter(entries: EntryJudge) -> EntryFilter:
+    return EntryFilter(entries.attribute_number, entries.judge_dn, entries.judge_below)

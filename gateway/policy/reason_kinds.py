@@ -88,6 +88,7 @@ _BY_KIND: Final[dict[Kind, tuple[Reason, ...]]] = {
         Reason.server_undecodable,
         Reason.server_referral,
         Reason.narrowed_base_missing,
+        Reason.base_spelled_otherwise,
         Reason.size_limit_reached,
         Reason.octet_limit_reached,
         Reason.response_too_large,

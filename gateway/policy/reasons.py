@@ -86,6 +86,7 @@ class Reason(StrEnum):
     server_undecodable = "server-undecodable"
     server_referral = "server-referral"
     narrowed_base_missing = "narrowed-base-missing"
+    base_spelled_otherwise = "base-spelled-otherwise"
     size_limit_reached = "size-limit-reached"
     octet_limit_reached = "octet-limit-reached"
     response_too_large = "response-too-large"
@@ -268,6 +269,11 @@ REASONS: dict[Reason, ReasonDoc] = {
     ),
     Reason.narrowed_base_missing: ReasonDoc(
         "an allowed base that a wider search was narrowed to does not exist", "clients.X.base_dns"
+    ),
+    Reason.base_spelled_otherwise: ReasonDoc(
+        "the server has entries under a spelling of the base DN that is neither the configured one nor the one that it "
+        "gives for the base itself",
+        "clients.X.base_dns",
     ),
     Reason.size_limit_reached: ReasonDoc(
         "the search has more entries than the client or size_limit permits", "clients.X.size_limit"

@@ -9,6 +9,7 @@ from gateway.ldap.attribute_types import TypeSet, canonical_type, split_descript
 from gateway.ldap.controls import Control
 from gateway.ldap.filters import And
 from gateway.ldap.messages import BASE_OBJECT, NO_ATTRIBUTES, SearchRequest
+from gateway.policy.base_spelling import BaseSpellings
 from gateway.policy.controls import ControlJudge, SearchControls
 from gateway.policy.decision import AncestorPlan, Mended, Refuse, RootDsePlan, SearchPlan, SubschemaPlan
 from gateway.policy.dn_values import DNValues
@@ -40,22 +41,26 @@ _LONGEST_SELECTION: Final = 4096
 
 
 class SearchJudge:
-    """Decides one client's searches. controls: of their controls."""
+    """Decides one client's searches. controls: of their controls; bases: of their base DNs."""
 
     def __init__(self, policy: ClientPolicy) -> None:
         self._policy = policy
         self.controls = ControlJudge(policy)
         self._types = TypeSet(policy.attributes)
         known = known_names(policy)
-        self._bases = BaseJudge(policy, known)
+        self.bases = BaseJudge(policy, known)
         self._selections: dict[tuple[str, ...], _Selection] = {}
-        self._filters = FilterJudge(policy, DNValues(policy, known, self._bases))
+        self._filters = FilterJudge(policy, DNValues(policy, known, self.bases))
 
     def decide(
-        self, request: SearchRequest, controls: tuple[Control, ...], budget: Budget | None = None
+        self,
+        request: SearchRequest,
+        controls: tuple[Control, ...],
+        budget: Budget | None = None,
+        spellings: BaseSpellings = (),
     ) -> SearchPlan | AncestorPlan | RootDsePlan | SubschemaPlan | Refuse:
         """The plan for a search by a sync account, or for the root DSE by anybody. budget: for reading names that lack
-        their escapes; None for any."""
+        their escapes; None for any. spellings: of base DNs, by the session's server."""
         asked_for = self.controls.of_search(controls)
         if isinstance(asked_for, Refuse):
             return asked_for
@@ -65,7 +70,7 @@ class SearchJudge:
             schema = self._subschema(request, asked_for)
             if schema is not None:
                 return schema
-        base = self._bases.decide(request.base, budget)
+        base = self.bases.decide(request.base, budget, spellings)
         if isinstance(base, Refuse):
             return base
         noted = Noted(budget)
@@ -137,7 +142,7 @@ class SearchJudge:
             rewritten = replace(rewritten, filter=And((self._policy.required_filter, rewritten.filter)))
         if not base.above:
             return (rewritten,)
-        found = narrowed(base.dn, rewritten.scope, self._bases.usable)
+        found = narrowed(base.dn, rewritten.scope, self.bases.usable)
         return tuple(replace(rewritten, base=str(dn), scope=scope) for dn, scope in found)
 
     def _ancestor(

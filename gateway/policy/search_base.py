@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.ldap.dn import DN, DNError, parse
+from gateway.policy.base_spelling import BaseSpellings, usable
 from gateway.policy.decision import Mended, Refuse
 from gateway.policy.mending import Budget, BudgetSpent, KnownNames, shown
 from gateway.policy.reasons import REASONS, Reason
@@ -36,7 +37,8 @@ def _search_base(dn: DN, above: bool = False) -> SearchBase:
 
 
 class BaseJudge:
-    """usable: the allowed bases that are not excluded, in their configured order."""
+    """usable: the allowed bases that are not excluded, in their configured order. beyond_ascii: whether one of all has
+    other characters in it than ASCII's, which servers compose in several ways."""
 
     def __init__(self, policy: ClientPolicy, known: KnownNames) -> None:
         self._policy = policy
@@ -44,13 +46,19 @@ class BaseJudge:
         # The longest first: where bases nest, the most specific spelling is the one that is sent.
         self._allowed = sorted(policy.base_dns, key=lambda base: len(base.rdns), reverse=True)
         self._decided: dict[str, SearchBase] = {}
+        self.beyond_ascii = not all(str(allowed).isascii() for allowed in policy.base_dns)
         self.usable = tuple(allowed for allowed in policy.base_dns if not self._is_excluded(allowed))
 
-    def decide(self, text: str, budget: Budget | None = None) -> SearchBase | Refuse:
-        """budget: for reading names that lack their escapes; None for any."""
+    def decide(self, text: str, budget: Budget | None = None, spellings: BaseSpellings = ()) -> SearchBase | Refuse:
+        """budget: for reading names that lack their escapes; None for any. spellings: those of the session's server."""
         known = self._decided.get(text)
         if known is not None:
             return known
+        if spellings:
+            # It holds for that server only, so it is not remembered here.
+            spelled = self._by_spelling(text, usable(spellings, self._policy))
+            if spelled is not None:
+                return spelled
         decided = self._decide(text, budget)
         # What is refused is not remembered: there are endless names outside the configured ones.
         if isinstance(decided, SearchBase) and len(text) <= _LONGEST_BASE:
@@ -109,6 +117,25 @@ class BaseJudge:
         if self._policy.base_above is BaseAbove.refuse:
             return refuse_search(Reason.base_above_allowed, setting="clients.X.base_above")
         return _search_base(DN(below.rdns[len(below.rdns) - len(base.rdns) :]), above=True)
+
+    def _by_spelling(self, text: str, spellings: BaseSpellings) -> SearchBase | None:
+        """A base inside an allowed one by the server's own spelling of that; None for any other one."""
+        try:
+            base = parse(text)
+        except DNError:
+            return None
+        if self._is_excluded(base):
+            return None
+        for each in spellings:
+            if base.is_inside(each.theirs):
+                below = len(base.rdns) - len(each.theirs.rdns)
+                return _search_base(DN(base.rdns[:below] + each.configured.rdns))
+        return None
+
+    def around(self, text: str) -> tuple[DN, ...]:
+        """The allowed bases that the base of a permitted search lies in, the most specific first."""
+        base = parse(text)
+        return tuple([allowed for allowed in self._allowed if base.is_inside(allowed)])
 
     def allows(self, name: DN) -> bool:
         """Strictly inside an allowed base, and not even loosely inside an excluded one."""

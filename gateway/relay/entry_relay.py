@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from gateway.ldap import messages
-from gateway.ldap.entries import CARRIED, RANGED, TOO_LARGE, TOO_MANY
+from gateway.ldap.dn import DNError, parse
+from gateway.ldap.entries import CARRIED, LOOSELY_INSIDE, RANGED, TOO_LARGE, TOO_MANY
 from gateway.ldap.entry_stream import EntryStream
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.messages import LDAPMessage
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.decision import Refuse
 from gateway.policy.policy import Policy
-from gateway.policy.reasons import Reason
+from gateway.policy.reasons import REASONS, Reason
+from gateway.relay.base_reading import KnownBases
 from gateway.relay.operation import Operation
 from gateway.relay.output import Output
 from gateway.relay.settings import SessionLimits
@@ -18,15 +20,23 @@ from gateway.relay.steps import Deliver, Resume, Stream, Streamed
 
 
 class EntryRelay:
-    """Of one session. A Refuse that a method returns ends the operation with an error."""
+    """The way of one session's entries. A Refuse that a method returns ends the operation with an error. filter: what
+    they go through, which depends on how the session's server spells base DNs; bases: what is known of that."""
 
-    def __init__(self, policy: Policy, limits: SessionLimits, output: Output) -> None:
+    def __init__(self, policy: Policy, limits: SessionLimits, bases: KnownBases, output: Output) -> None:
         self._policy = policy
         self._limits = limits
         self._output = output
+        self.filter = policy.entry_filter
+        self._bases = bases
+        self._spellings = bases.spellings("")
 
     def stream(self, operation: Operation, step: Stream) -> EntryStream:
-        """What is known of the entries of a request that is being sent."""
+        """What is known of the entries of a request that is being sent to the server in the operation's record."""
+        spellings = self._bases.spellings(operation.record.server)
+        if spellings is not self._spellings:
+            self._spellings = spellings
+            self.filter = self._policy.entry_filter_of(spellings)
         return EntryStream(
             operation.message_id,
             step.tally,
@@ -42,7 +52,9 @@ class EntryRelay:
     ) -> Streamed | Refuse | None:
         """An entry that needs more than to be sent or held back. Streamed where no more of them are wanted."""
         try:
-            outcome = self._policy.entry_filter.judge(data, envelope, stream, self._output.pieces)
+            outcome = self.filter.judge(data, envelope, stream, self._output.pieces)
+            if outcome == LOOSELY_INSIDE:
+                return _stray(step, stream, data)
         except DecodeError as error:
             return undecodable(error)
         if outcome == TOO_MANY:
@@ -63,7 +75,11 @@ class EntryRelay:
         while step.carry.messages and stream.passed < step.page and not over_limit:
             data = step.carry.take()
             envelope = messages.read_envelope(data)
-            outcome = self._policy.entry_filter.judge(data, envelope, stream, self._output.pieces)
+            outcome = self.filter.judge(data, envelope, stream, self._output.pieces)
+            if outcome == LOOSELY_INSIDE:
+                # The server has spelled the base so when the entry came, and has changed that meanwhile.
+                reason = Reason.base_spelled_otherwise
+                return Refuse(reason, ResultCode.unavailable, REASONS[reason].meaning)
             over_limit = outcome == TOO_MANY
             if outcome == TOO_LARGE:
                 return self._over_octet_limit()
@@ -99,6 +115,8 @@ class EntryRelay:
         data = messages.encode(LDAPMessage(operation.message_id, messages.SearchResultReference(uris)))
         record.octets += len(data)
         self._output.pieces.append(data)
+        if operation.stream is not None:
+            operation.stream.referred = True
 
     def _over_octet_limit(self) -> Refuse:
         text = f"its entries have more than {self._policy.settings.octet_limit} octets"
@@ -107,6 +125,25 @@ class EntryRelay:
     def _no_room(self) -> Refuse:
         text = f"entries that wait need more than {self._limits.expanded_entry} octets"
         return Refuse(Reason.expanded_entry_too_large, ResultCode.adminLimitExceeded, text)
+
+
+def _stray(step: Stream, stream: EntryStream, data: bytes) -> Streamed | None:
+    """The end of a step at an entry that is in an allowed base by loose comparison alone; None where it is not in the
+    base of its own search, so that it is held back like whatever else nobody asked for. Raises DecodeError."""
+    entry = messages.decode_response(data).operation
+    if not isinstance(entry, messages.SearchResultEntry):
+        raise TypeError("something else than an entry was judged")
+    try:
+        name = parse(entry.dn)
+    except DNError:
+        raise DecodeError("the DN of an entry") from None
+    if not name.is_inside_loosely(parse(step.request.base)):
+        return None
+    untouched = stream.passed == 0 and not stream.referred
+    if untouched:
+        # It may be asked once more, and they come again.
+        stream.received = 0
+    return Streamed(LDAPResult(ResultCode.unavailable), stray=name, untouched=untouched)
 
 
 def undecodable(error: DecodeError) -> Refuse:

@@ -1,8 +1,7 @@
 """The open operations of a session, and the server connection that they share.
 
 Knows in which order an operation's steps are taken, which answer of the server belongs to which step, and that every
-operation ends in one final answer. What a bind means for the session, and when the session itself ends, is for the
-session to say.
+operation ends in one final answer. What a bind means, and when the session itself ends, is for the session to say.
 """
 
 from __future__ import annotations
@@ -82,7 +81,7 @@ class Exchange:
         self._upstream: Upstream[Operation] | None = None
         self._paged = PagedSearches()
         self._room = Room(limits.expanded_entry)
-        self._entries = EntryRelay(policy, limits, output)
+        self._entries = EntryRelay(policy, limits, facts.bases, output)
         # Operations that want the turn: the first one has it.
         self._turns: list[Operation] = []
         self._last_server_octet = now
@@ -141,7 +140,7 @@ class Exchange:
         # An answer may end the connection that it came on, so it is looked at anew each time.
         while upstream is not None and upstream is self._upstream:
             try:
-                message = self._policy.entry_filter.relay(upstream.framer, upstream.streams, self._output.pieces)
+                message = self._entries.filter.relay(upstream.framer, upstream.streams, self._output.pieces)
                 if message is None:
                     break
                 self._from_server(upstream, message)
@@ -255,9 +254,13 @@ class Exchange:
         operation.record.mended = plan.mended
         self.begin(operation, ancestor_steps(self._policy, plan, self._context(operation)))
 
+    @property
+    def server(self) -> str:
+        """The URL of the server that the session is connected to; "" for none."""
+        return self._upstream.url if self._upstream is not None else ""
+
     def _context(self, operation: Operation) -> SearchContext:
-        server = self._upstream.url if self._upstream is not None else ""
-        return SearchContext(self._paged, self._room, self._facts, server, operation.record.account)
+        return SearchContext(self._paged, self._room, self._facts, self.server, operation.record.account)
 
     def begin(self, operation: Operation, steps: Steps, decision: str = "permit") -> None:
         operation.record.decision = decision

@@ -13,6 +13,7 @@ from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults, paged_re
 from gateway.ldap.entry_stream import Tally
 from gateway.policy.decision import SearchPlan
 from gateway.relay.aside import PutAside
+from gateway.relay.base_reading import KnownBases
 
 # Open paged searches of one session; beyond it the oldest is given up, as Samba does.
 MOST_OPEN: Final = 10
@@ -93,9 +94,10 @@ def page_response(cookie: bytes) -> Control:
 
 
 class ServerFacts:
-    """What was learnt of a directory's servers, by URL: whether they are an Active Directory, and which controls they
-    support. Shared by sessions."""
+    """What was learnt of a directory's servers, by URL: whether they are an Active Directory, which controls they
+    support, and how they spell configured bases. Shared by sessions."""
 
     def __init__(self) -> None:
+        self.bases = KnownBases()
         self.is_active_directory: dict[str, bool] = {}
         self.controls: dict[str, frozenset[str]] = {}

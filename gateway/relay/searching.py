@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, final
 
 from gateway.ldap.controls import SORT, Control, PagedResults
+from gateway.ldap.dn import DN
 from gateway.ldap.entry_stream import Tally
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.messages import BASE_OBJECT, SearchResultEntry, decode_response
@@ -20,6 +21,7 @@ from gateway.policy.search_refusal import refuse_search
 from gateway.policy.settings import Paging
 from gateway.policy.shrink import AttributeSize, Loss, Remembered, Shape, ShrinkMode, Sizes, losses
 from gateway.relay.aside import PutAside, Room
+from gateway.relay.base_reading import BaseReader, said_apart
 from gateway.relay.features import features
 from gateway.relay.paging import PagedSearches, Search, ServerFacts, next_cookie, page_response
 from gateway.relay.ranges import EntryChanged, RangedEntry, has_range
@@ -149,10 +151,17 @@ class _RunningSearch:
         self._expands = policy.settings.expand_ranges and not any(has_range(name) for name in plan.asked.attributes)
         # What enforce would refuse at this server.
         self._reported: tuple[Reason, ...] = ()
+        self._allowed = policy.search.bases
+        self._bases = BaseReader(context.facts.bases, context.server)
 
     def steps(self) -> Steps:
         outcome = yield from self._steps()
-        return replace(outcome, reported=(*self._reported, *outcome.reported)) if self._reported else outcome
+        if self._reported:
+            outcome = replace(outcome, reported=(*self._reported, *outcome.reported))
+        if self._bases.learnt:
+            said = dict.fromkeys((*self._bases.learnt, outcome.detail))
+            outcome = replace(outcome, detail="; ".join(filter(None, said)))
+        return outcome
 
     def _steps(self) -> Steps:
         kept = False
@@ -162,6 +171,9 @@ class _RunningSearch:
                 refusal = self._judge_server((yield from features(self._context.facts, self._context.server)))
                 if refusal is not None:
                     return _refused(refusal)
+            if self._allowed.beyond_ascii:
+                for part in plan.parts:
+                    yield from self._bases.read_first(self._allowed.around(part.base))
             outcome = yield from (self._page_of_the_visible() if self._fills_pages() else self._as_it_comes())
             kept = outcome.more
             return outcome
@@ -191,8 +203,7 @@ class _RunningSearch:
             yield AwaitTurn()
         controls: tuple[Control, ...] = ()
         while search.part < len(plan.parts):
-            answer = yield self._request(left, by_gateway)
-            streamed = yield from self._taken(answer)
+            streamed = yield from self._taken((yield self._request(left, by_gateway)), left, by_gateway)
             if streamed.result.code != ResultCode.success:
                 return self._ended(streamed)
             controls = streamed.controls
@@ -225,7 +236,7 @@ class _RunningSearch:
             left -= streamed.taken
         size = left + 1
         while not search.carried.messages and search.part < len(plan.parts):
-            streamed = yield from self._taken((yield self._request(size, False, left)))
+            streamed = yield from self._taken((yield self._request(size, False, left)), size, False, left)
             if streamed.result.code != ResultCode.success:
                 return self._ended(streamed)
             left -= streamed.taken
@@ -239,10 +250,35 @@ class _RunningSearch:
             return self._success(search.said, self._context.paged.keep(search))
         return (yield from self._whole(search.said))
 
-    def _taken(self, answer: Answer) -> Generator[Step, Answer, Streamed]:
-        """The end of a stream, once the entries that were put aside have been sent whole."""
+    def _base(self) -> str:
+        """The base DN of the current part."""
+        return self._plan.parts[self._search.part].base
+
+    def _spelled_otherwise(self, stray: DN) -> _Failed:
+        """The end of a search at an entry of this name. The audit gets both spellings of the base, and not the name."""
+        configured = self._allowed.around(self._base())[0]
+        theirs = DN(stray.rdns[len(stray.rdns) - len(configured.rdns) :])
+        reason = Reason.base_spelled_otherwise
+        text = REASONS[reason].meaning
+        return _Failed(reason, ResultCode.unavailable, text, said_apart(configured, theirs))
+
+    def _taken(
+        self, answer: Answer, left: int = 0, by_gateway: bool = False, room: int | None = None
+    ) -> Generator[Step, Answer, Streamed]:
+        """The end of a stream, once the entries that were put aside have been sent whole. left, by_gateway, room: of
+        _request, which is asked once more where the server turns out to spell the base in a way that was not known."""
         if not isinstance(answer, Streamed):
             raise TypeError("a search was answered by something else")
+        if answer.stray is not None:
+            found = yield from self._bases.read_anew(self._allowed.around(self._base()), answer.stray)
+            # What the client has got would come twice. A server's cookie may be good for one page only.
+            if not found or not answer.untouched or self._search.cookie:
+                raise self._spelled_otherwise(answer.stray)
+            answer = yield self._request(left, by_gateway, room)
+            if not isinstance(answer, Streamed):
+                raise TypeError("a search was answered by something else")
+            if answer.stray is not None:
+                raise self._spelled_otherwise(answer.stray)
         if self._aside.messages and answer.result.code in (ResultCode.success, ResultCode.sizeLimitExceeded):
             yield from self._deliver_aside()
         return answer
@@ -357,8 +393,10 @@ class _RunningSearch:
 
     def _ended(self, answer: Streamed) -> Outcome:
         """A part that did not end in success ends the whole search."""
+        if answer.result.code == ResultCode.noSuchObject:
+            self._context.facts.bases.contradicted(self._context.server, self._base())
         if self._plan.narrowed and answer.result.code == ResultCode.noSuchObject:
-            base = self._plan.parts[self._search.part].base
+            base = self._base()
             text = f"{Reason.narrowed_base_missing}: {base} does not exist in the directory; the result is not complete"
             result = LDAPResult(ResultCode.unwillingToPerform, "", text)
             return Outcome(result, reason=Reason.narrowed_base_missing, detail=base)

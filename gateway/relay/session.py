@@ -88,6 +88,7 @@ class Session:
         self._needs_tls = needs_tls
         self._client = Framer(limits.message_before_bind)
         self._output = Output()
+        self._bases = facts.bases
         self._exchange = Exchange(policy, limits, facts, self._output, self, now)
         self._binding: Operation | None = None
         self._binds = 0
@@ -367,9 +368,19 @@ class Session:
         operations = len(self._exchange.open)
         # While the gateway drains, no request is counted.
         obstacle = Reason.stopping if self._draining else self._pace.admit(operations, name, self._now)
-        return self.policy.decide(
-            Asked(request, controls, bound_as, self._tls, self._needs_tls, operations, obstacle, self._pace, fault)
+        asked = Asked(
+            request,
+            controls,
+            bound_as,
+            self._tls,
+            self._needs_tls,
+            operations,
+            obstacle,
+            self._pace,
+            fault,
+            spellings=self._bases.spellings(self._exchange.server),
         )
+        return self.policy.decide(asked)
 
     def _bind(self, operation: Operation, plan: BindPlan) -> None:
         operation.record.account = plan.account

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias, final
 
 from gateway.ldap.controls import Control
+from gateway.ldap.dn import DN
 from gateway.ldap.entry_stream import Tally
 from gateway.ldap.messages import (
     BindRequest,
@@ -196,13 +197,16 @@ class Found:
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class Streamed:
     """received: entries of this step; taken: those of them that the client's page takes. over_limit: the result is the
-    gateway's own, there were more than Stream.most."""
+    gateway's own, there were more than Stream.most. stray: so it is, and this is the name of an entry that is inside
+    the search's base by loose comparison alone; untouched: before it nothing of this step had come to the client."""
 
     result: Final[LDAPResult]
     controls: Final[tuple[Control, ...]]
     received: Final[int]
     over_limit: Final[bool]
     taken: Final[int]
+    stray: Final[DN | None]
+    untouched: Final[bool]
 
     def __init__(
         self,
@@ -211,12 +215,16 @@ class Streamed:
         received: int = 0,
         over_limit: bool = False,
         taken: int = 0,
+        stray: DN | None = None,
+        untouched: bool = False,
     ) -> None:
         self.result = result
         self.controls = controls
         self.received = received
         self.over_limit = over_limit
         self.taken = taken
+        self.stray = stray
+        self.untouched = untouched
 
 
 @dataclass(frozen=True, slots=True)

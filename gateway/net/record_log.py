@@ -1,5 +1,5 @@
-"""What the log says of a sync account that cannot sign in: without it there is no sync at all. That a person mistypes a
-password is in the audit only."""
+"""What the log says of operations, which are otherwise in the audit alone: a sync account that cannot sign in, without
+which there is no sync at all, and a base DN that a server spells in a way that lets no sync of it be whole."""
 
 from __future__ import annotations
 
@@ -12,10 +12,22 @@ from gateway.state.lockout_socket import release_command
 log = Logger()
 
 
-def log_bind(label: str, record: AuditRecord) -> None:
-    """label: of the session."""
-    if not record.sync_bind:
-        return
+def log_record(label: str, record: AuditRecord) -> None:
+    """Says what the log says of this operation, if anything. label: of the session."""
+    if record.sync_bind:
+        _log_bind(label, record)
+    elif record.reason == Reason.base_spelled_otherwise:
+        log.warn(
+            "{label}: a search failed, because {server} has entries under a spelling of the base DN that it does not "
+            "give for the base itself: {detail}. Compare clients.{client}.base_dns with it: `ldap-gateway doctor`",
+            label=label,
+            server=record.server,
+            detail=record.detail,
+            client=record.client,
+        )
+
+
+def _log_bind(label: str, record: AuditRecord) -> None:
     if record.reason == Reason.gateway_account_refused:
         log.critical(
             "{label}: ALERT: {server} refuses the gateway's own account {account}: {meaning}; "

@@ -1,0 +1,54 @@
+"""How a server spells a base DN of the configuration, and whether a client may have entries under that spelling.
+
+A server takes many spellings for one name, and answers with the one that it has. Which spellings these are is the
+server's own matter, so nothing is permitted because it looks alike: a spelling counts only if the server gave it as the
+answer to a read of the configured base, and only for that server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias, final
+
+from gateway.ldap.dn import DN, rdn_key, with_hex_pairs
+from gateway.policy.settings import ClientPolicy
+
+
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
+class BaseSpelling:
+    """One base DN in two spellings. configured: as the configuration has it. theirs: as the server has it, which is
+    loosely the same and strictly another one."""
+
+    configured: Final[DN]
+    theirs: Final[DN]
+
+    def __init__(self, configured: DN, theirs: DN) -> None:
+        self.configured = configured
+        self.theirs = theirs
+
+
+BaseSpellings: TypeAlias = tuple[BaseSpelling, ...]
+
+
+def usable(spellings: BaseSpellings, policy: ClientPolicy) -> BaseSpellings:
+    """Those of a server's spellings by which this client may be given entries: of its base DNs, and not excluded."""
+    return tuple(
+        [
+            each
+            for each in spellings
+            if any(each.configured.same(base) for base in policy.base_dns)
+            and not any(each.theirs.is_inside_loosely(excluded) for excluded in policy.excluded_base_dns)
+        ]
+    )
+
+
+def shown_apart(configured: DN, theirs: DN) -> tuple[str, str]:
+    """Both spellings as texts that look different: in the RDNs that are not the same, everything beyond ASCII is a
+    hexadecimal pair. Names of the same number of RDNs."""
+    mine, its = [], []
+    for own, other in zip(configured.rdns, theirs.rdns, strict=True):
+        write = str if rdn_key(own) == rdn_key(other) else with_hex_pairs
+        mine.append(write(DN((own,))))
+        its.append(write(DN((other,))))
+    return ",".join(mine), ",".join(its)
