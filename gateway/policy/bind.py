@@ -179,13 +179,29 @@ class BindJudge:
 
     def person_may_login(self, text: str) -> bool:
         """Of the entry that the server bound: inside login_base_dns, no sync account and none of the gateway's."""
+        dn = self._person(text)
+        return dn is not None and self._login_base(dn) is not None
+
+    def login_bases_to_read(self, text: str) -> tuple[DN, ...]:
+        """The login bases that the entry which the server bound is in by loose comparison: whether the person may sign
+        in depends on how the server spells them. Empty for whoever may not sign in however that is."""
+        dn = self._person(text)
+        if dn is None or self._is_excluded(dn):
+            return ()
+        return tuple([base for base in self._policy.login_base_dns if dn.is_inside_loosely(base)])
+
+    def person_may_login_below(self, text: str, theirs: DN) -> bool:
+        """Whether the entry that the server bound is inside one of login_bases_to_read, which the server spells so."""
+        dn = self._person(text)
+        return dn is not None and dn.is_inside(theirs)
+
+    def _person(self, text: str) -> DN | None:
+        """The name of an entry that may be a person's: no sync account and none of the gateway's."""
         try:
             dn = parse(text)
         except DNError:
-            return False
-        if _is_one_of(dn, self._sync_dns) or _is_one_of(dn, self._policy.gateway_accounts):
-            return False
-        return self._login_base(dn) is not None
+            return None
+        return None if _is_one_of(dn, self._sync_dns) or _is_one_of(dn, self._policy.gateway_accounts) else dn
 
 
 def offered_secret(request: BindRequest) -> Secret:

@@ -29,6 +29,7 @@ from gateway.policy.lockout import (
 from gateway.policy.password_digest import password_digest
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
+from gateway.relay.base_reading import read_base
 from gateway.relay.results import REFUSED, relayed_bind, relayed_sign_in
 from gateway.relay.steps import (
     Account,
@@ -146,9 +147,18 @@ def _signed_in(policy: Policy, plan: BindPlan, said: LDAPResult, accounts: tuple
         if dn is None:
             return Outcome(REFUSED, reason=Reason.login_identity_unknown), ""
         entry = _strict(dn)
-        if not policy.bind.person_may_login(dn):
+        if not policy.bind.person_may_login(dn) and not (yield from _may_login_by_spelling(policy, dn)):
             return Outcome(REFUSED, reason=Reason.login_outside_base), entry
     return _success(plan), entry
+
+
+def _may_login_by_spelling(policy: Policy, dn: str) -> Generator[Step, Answer, bool]:
+    """Whether a person who is in a login base by loose comparison alone is in it by the server's own spelling of it."""
+    for base in policy.bind.login_bases_to_read(dn):
+        theirs = yield from read_base(base)
+        if theirs is not None and policy.bind.person_may_login_below(dn, theirs):
+            return True
+    return False
 
 
 def _success(plan: BindPlan) -> Outcome:
