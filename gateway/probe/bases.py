@@ -17,6 +17,7 @@ from gateway.ldap.messages import (
     SearchResultEntry,
 )
 from gateway.ldap.results import ResultCode
+from gateway.policy.base_spelling import shown_apart
 from gateway.probe.account import refusal
 from gateway.probe.attributes import texts
 from gateway.probe.connection import Connection
@@ -73,9 +74,14 @@ async def check_base(section: Section, connection: Connection, base: DN, page_si
     if answer.result.code == ResultCode.noSuchObject:
         advice = await nearest(connection, base)
         section.failed("exists", "there is no entry of this name, or the account may not see it", advice)
-        section.skipped("it does not exist", "contents")
+        section.skipped("it does not exist", "spelling", "contents")
         return
     section.ok("exists", "yes")
+    itself = await connection.search(_itself(base))
+    if itself.complete and itself.entries:
+        check_spelling(section, base, itself.entries[0].dn)
+    else:
+        section.skipped("the account may not read the entry of the base itself", "spelling")
     counts = f"{contents.people} people, {contents.groups} groups, {contents.contacts} contacts"
     counts += f"; {contents.entries} entries in all, {_pages(answer.pages)}"
     if not answer.complete:
@@ -101,12 +107,38 @@ async def check_base(section: Section, connection: Connection, base: DN, page_si
 
 async def check_exists(section: Section, connection: Connection, base: DN, what: str) -> None:
     """what: the key that it stands in. Raises ConnectionFailed."""
-    answer = await connection.search(SearchRequest(str(base), BASE_OBJECT, Present("objectClass"), (NO_ATTRIBUTES,)))
-    if answer.complete and answer.count:
+    answer = await connection.search(_itself(base))
+    if answer.complete and answer.entries:
         section.ok("exists", f"as one of {what}")
+        check_spelling(section, base, answer.entries[0].dn)
     else:
         said = "there is no entry of this name" if answer.complete else refusal(answer.result)[0]
         section.failed("exists", f"{said}; it is one of {what}", await nearest(connection, base))
+
+
+def _itself(base: DN) -> SearchRequest:
+    """The read of the entry that a base names."""
+    return SearchRequest(str(base), BASE_OBJECT, Present("objectClass"), (NO_ATTRIBUTES,))
+
+
+def check_spelling(section: Section, base: DN, answered: str) -> None:
+    """answered: the name of the entry that the server gave for this base."""
+    try:
+        theirs = parse(answered)
+    except DNError as error:
+        section.failed("spelling", f"the server answers with a name that is no DN: {error}", "see the server's own log")
+        return
+    if theirs.same(base):
+        section.ok("spelling", "the server has it as the configuration does")
+    elif theirs.same_loosely(base):
+        mine, its = shown_apart(base, theirs)
+        section.warning("spelling", f"the configuration has {mine}, and the server has {its}", f'write "{its}"')
+    else:
+        section.failed(
+            "spelling",
+            f"the server answers with an entry of another name: {theirs}",
+            f'write "{theirs}" if that entry is meant: what is below it counts as outside',
+        )
 
 
 async def nearest(connection: Connection, base: DN) -> str:

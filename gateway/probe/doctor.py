@@ -220,7 +220,7 @@ class Doctor:
     def _skip_directory(self, client: ClientSettings, because: str) -> None:
         self._section(Area.directory, client.directory.name).skipped(because, *DIRECTORY_STEPS)
         for base in client.policy.base_dns:
-            self._section(Area.directory, str(base)).skipped(because, "exists", "contents")
+            self._section(Area.directory, str(base)).skipped(because, "exists", "spelling", "contents")
 
 
 def _others(policy: ClientPolicy) -> list[tuple[DN, str]]:

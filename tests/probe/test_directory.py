@@ -9,7 +9,7 @@ from gateway.ldap.dn import parse
 from gateway.ldap.results import LDAPResult
 from gateway.net.settings import DirectorySettings, ServerSettings
 from gateway.policy.settings import Paging
-from gateway.probe.bases import check_base, check_exists
+from gateway.probe.bases import check_base, check_exists, check_spelling
 from gateway.probe.connection import Connection
 from gateway.probe.directory import check_clock, check_contexts, check_directory
 from gateway.probe.findings import Area
@@ -214,6 +214,22 @@ def test_a_base_that_need_only_be_there(ask, key):
     ask(active_directory(), lambda connection: check_exists(missing.section, connection, name, key))
     assert (there["exists"].status, missing["exists"].status) == ("ok", "failed")
     assert key in missing["exists"].said
+
+
+@pytest.mark.parametrize(
+    ("answered", "status", "says"),
+    [
+        ("ou=staff, dc=CORP,dc=example", "ok", "as the configuration does"),
+        ("OU=Sta\u0301ff,DC=corp,DC=example", "warning", 'write "OU=Sta\\cc\\81ff,DC=corp,DC=example"'),
+        ("companyUnit=Staff,DC=corp,DC=example", "failed", 'write "companyUnit=Staff,DC=corp,DC=example"'),
+        ("Staff", "failed", "no DN"),
+    ],
+)
+def test_the_name_that_the_server_has_for_a_base(answered, status, says):
+    said = Said()
+    check_spelling(said.section, parse(f"OU=Staff,{BASE}"), answered)
+    assert said["spelling"].status == status
+    assert says in said["spelling"].said + said["spelling"].advice
 
 
 def test_a_search_that_is_cut_short_is_not_a_count(server_certificates, on_reactor):
