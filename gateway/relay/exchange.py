@@ -37,6 +37,7 @@ from gateway.relay.output import Output
 from gateway.relay.owner import Owner
 from gateway.relay.paging import PagedSearches, ServerFacts
 from gateway.relay.searching import SearchContext, ancestor_steps, search_steps
+from gateway.relay.server_clock import ServerClock
 from gateway.relay.settings import SessionLimits
 from gateway.relay.steps import (
     Admitted,
@@ -84,9 +85,7 @@ class Exchange:
         self._entries = EntryRelay(policy, limits, facts.bases, output)
         # Operations that want the turn: the first one has it.
         self._turns: list[Operation] = []
-        self._last_server_octet = now
-        self._held_since: float | None = None
-        self._held = 0.0
+        self._clock = ServerClock(now)
 
     def deadline(self) -> float | None:
         """When the first of the awaited answers is overdue, an operation takes too long, or a refused bind may be
@@ -126,13 +125,13 @@ class Exchange:
             upstream.connected = True
             upstream.url = url
             upstream.patience = patience
-            self._last_server_octet = self.now
+            self._clock.heard(self.now)
             for operation in list(self.open.values()):
                 if isinstance(operation.step, ServerStep) and operation.upstream_id is None:
                     self._send_step(operation, operation.step, upstream)
 
     def received(self, data: bytes) -> None:
-        self._last_server_octet = self.now
+        self._clock.heard(self.now)
         upstream = self._upstream
         if upstream is not None:
             upstream.patience = None
@@ -160,21 +159,12 @@ class Exchange:
         self._without_server(Reason.server_lost, f"the connection to the directory was given up: {text}", detail)
 
     def hold(self) -> None:
-        """Reading from the server pauses because the client cannot keep up; its silence is not its fault."""
-        if self._held_since is None:
-            self._held_since = self.now
+        """Reading from the server pauses because the client cannot keep up."""
+        self._clock.hold(self.now)
 
     def release(self) -> None:
         """Reading from the server goes on."""
-        if self._held_since is not None:
-            self._last_server_octet += self.now - self._held_since
-            self._held += self.now - self._held_since
-            self._held_since = None
-
-    def _server_time(self) -> float:
-        """A clock, in seconds, that stands still while reading from the server pauses."""
-        held = self._held if self._held_since is None else self._held + self.now - self._held_since
-        return self.now - held
+        self._clock.release(self.now)
 
     def server_lost(self, text: str, detail: str) -> None:
         """The connection ended, and nobody here wanted that."""
@@ -323,11 +313,11 @@ class Exchange:
 
     def _send_step(self, operation: Operation, step: ServerStep, upstream: Upstream[Operation]) -> None:
         if not self._waits_for_server():
-            self._last_server_octet = self.now
+            self._clock.heard(self.now)
         operation.record.server = upstream.url
         operation.upstream_id = upstream.register(operation)
         operation.asked_at = self.now
-        operation.waits_since = self._server_time()
+        operation.waits_since = self._clock.time(self.now)
         self._witness.asked(operation)
         if isinstance(step, Stream):
             operation.record.pages += 1
@@ -548,7 +538,7 @@ class Exchange:
             return
         self._witness.ended(operation)
         record = operation.record
-        record.server_seconds += self._server_time() - operation.waits_since
+        record.server_seconds += self._clock.time(self.now) - operation.waits_since
         if operation.stream is not None:
             # What is carried is of the operation that sends it.
             record.received += operation.stream.received - operation.stream.carried
@@ -586,7 +576,7 @@ class Exchange:
         if operation.upstream_id is None:
             return None
         if isinstance(operation.step, Stream):
-            return None if self._held_since is not None else self._last_server_octet + self._limits.silence
+            return self._clock.silent_at(self._limits.silence)
         patience = self._limits.bind
         if self._upstream is not None and self._upstream.patience is not None:
             patience = min(patience, self._upstream.patience)
