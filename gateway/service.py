@@ -71,6 +71,7 @@ class Gateway:
         self._control = LockoutControl(self._counts.attempts, lambda: self._settings, monotonic)
         self._verifier = SecretVerifier(reactor)
         self._registry = SessionRegistry(self._record, sizes, self._counts.attempts, self._verifier, self.ledger)
+        self.ledger.load = self._registry.load
         self._listeners = Listeners(self._registry, reactor, inherited)
         self._departures = Departures(self._registry, reactor)
         self._heap = Heap()

@@ -15,7 +15,8 @@ def session_limits(limits: models.Limits) -> SessionLimits:
         message_after_bind=limits.message_after_bind,
         response_message=limits.response_message,
         operations=limits.operations,
-        busy_answers=limits.busy_answers,
+        waiting=limits.waiting,
+        waiting_in_all=limits.waiting_in_all,
         request=RequestLimits(
             filter=FilterLimits(limits.filter_depth, limits.filter_elements, limits.assertion_value),
             attributes=limits.attributes,

@@ -44,6 +44,8 @@ def _number(value: Any) -> Any:
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False), BeforeValidator(_number)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)]
+# Of memory. At least what a session may always hold (relay.load.ALWAYS): less would mean nothing.
+HeldOctets = Annotated[int, Field(ge=2**16, le=2**40, strict=True)]
 
 
 def _network(value: Any) -> Network:
@@ -233,7 +235,8 @@ class Limits(Model):
     message_after_bind: Count = _SESSION.message_after_bind
     response_message: Count = _SESSION.response_message
     operations: Count = _SESSION.operations
-    busy_answers: Count = _SESSION.busy_answers
+    waiting: HeldOctets = _SESSION.waiting
+    waiting_in_all: HeldOctets = _SESSION.waiting_in_all
     first_request: Seconds = _SESSION.first_request
     message: Seconds = _SESSION.message
     unbound: Seconds = _SESSION.unbound

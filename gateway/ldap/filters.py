@@ -266,6 +266,17 @@ class FilterReader:
         return ExtensibleMatch(rule, attribute, value, dn_attributes)
 
 
+def count_elements(value: Filter) -> int:
+    """How many filters and substrings it has, as FilterReader counts them."""
+    if isinstance(value, And | Or):
+        return 1 + sum([count_elements(part) for part in value.filters])
+    if isinstance(value, Not):
+        return 1 + count_elements(value.filter)
+    if isinstance(value, Substrings):
+        return 1 + (value.initial is not None) + len(value.any) + (value.final is not None)
+    return 1
+
+
 def write_filter(value: Filter) -> bytes:
     """The canonical encoding. Raises EncodeError for what no filter may be."""
     if isinstance(value, And):

@@ -31,6 +31,7 @@ from gateway.net.turns import Turns
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
+from gateway.relay.load import GatewayLoad
 from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
 from gateway.relay.settings import SessionLimits
@@ -73,8 +74,8 @@ class ListenerState:
 class SessionRegistry:
     """The sessions that are under way, the IDs that they have in the logs, and what outlives them.
 
-    open: of each the name of its client and its source. admission, refusals, rates: of all listeners. closed: no
-    further session begins.
+    open: of each the name of its client and its source. load: of all sessions. admission, refusals, rates: of all
+    listeners. closed: no further session begins.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class SessionRegistry:
         self.verifier = verifier
         self.observer = observer
         self.open: dict[ClientConnection, tuple[str, str]] = {}
+        self.load = GatewayLoad()
         self.admission = Admission()
         self.refusals = Refusals(observer)
         self.rates = RequestRates()
@@ -206,6 +208,7 @@ class ListenerFactory:
                 needs_tls=not encrypted,
                 rates=rates,
                 goes_on=goes_on,
+                load=self._registry.load,
             )
 
         def refused(reason: Reason, detail: str) -> None:

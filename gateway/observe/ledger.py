@@ -21,6 +21,7 @@ from gateway.observe.histogram import Histogram
 from gateway.observe.sync_runs import SyncRun, SyncRuns
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
+from gateway.relay.load import GatewayLoad
 
 HOUR: Final = 3600.0
 DAY: Final = 24 * HOUR
@@ -117,7 +118,7 @@ class Ledger(Observer):
     servers are checked. discoveries: directories whose servers DNS names. reloaded: whether the last load of the
     configuration succeeded; reload_time: when one last did. files_waiting: of each listener or directory whose changed
     TLS files are not used, why. lockout_store: None where the counts are in memory. stopping: no session is accepted
-    any more. audit: whether records are written; whoever writes them puts its own in the place.
+    any more. audit: whether records are written; load: what operations hold; whoever knows puts its own in the place.
     """
 
     def __init__(
@@ -125,6 +126,7 @@ class Ledger(Observer):
     ) -> None:
         self.clock = clock
         self.audit = AuditHealth()
+        self.load = GatewayLoad()
         self.started = clock()
         self.clients: dict[str, ClientStatus] = {}
         self.servers: dict[tuple[str, str], ServerStatus] = {}

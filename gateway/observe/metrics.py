@@ -194,6 +194,8 @@ class _LedgerCollector(Collector):
                 len(ledger.files_waiting),
             ),
             ("ready", "What /readyz says.", not not_ready(ledger)),
+            ("waiting_operations", "Operations that wait until others of their session end.", ledger.load.waiting),
+            ("waiting_bytes", "Octets that open and waiting operations hold, estimated.", ledger.load.octets),
         ):
             yield GaugeMetricFamily(PREFIX + name, what, value=float(value))
         if ledger.lockout_store is not None:

@@ -21,7 +21,7 @@ class Asked:
     """A request of a client, and the facts of its session that the decision depends on.
 
     bound_as: None for a session that is not bound, which one with a bind is (RFC 4511 4.2.1). tls: the connection is
-    encrypted. needs_tls: the listener serves nothing else before StartTLS. operations: that are open in the session.
+    encrypted. needs_tls: the listener serves nothing else before StartTLS. busy: not all operations have ended.
     obstacle: what the state of the running gateway has against the request, such as Reason.stopping while it drains
     (gateway/policy/obstacles.py); None for nothing. budget: for reading names that lack their escapes; None for any.
     fault: a value in the request that it may not have, and the request is blank then. server: what is known of the
@@ -33,7 +33,7 @@ class Asked:
     bound_as: Final[AccountKind | None]
     tls: Final[bool]
     needs_tls: Final[bool]
-    operations: Final[int]
+    busy: Final[bool]
     obstacle: Final[Reason | None]
     budget: Final[Budget | None]
     fault: Final[RequestFault | None]
@@ -47,7 +47,7 @@ class Asked:
         bound_as: AccountKind | None = None,
         tls: bool = True,
         needs_tls: bool = False,
-        operations: int = 0,
+        busy: bool = False,
         obstacle: Reason | None = None,
         budget: Budget | None = None,
         fault: RequestFault | None = None,
@@ -59,7 +59,7 @@ class Asked:
         self.bound_as = bound_as
         self.tls = tls
         self.needs_tls = needs_tls
-        self.operations = operations
+        self.busy = busy
         self.obstacle = obstacle
         self.budget = budget
         self.fault = fault

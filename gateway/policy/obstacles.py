@@ -27,7 +27,7 @@ from gateway.policy.settings import ClientPolicy
 # What ends every request before anything in it is looked at.
 _AT_ARRIVAL: Final = {
     Reason.stopping: ResultCode.unavailable,
-    Reason.too_many_operations: ResultCode.busy,
+    Reason.too_much_waiting: ResultCode.busy,
     Reason.too_many_requests_of_source: ResultCode.busy,
     Reason.too_many_requests_of_account: ResultCode.busy,
 }

@@ -69,9 +69,9 @@ def refuse_fault(fault: RequestFault) -> Refuse:
     return Refuse(reason, fault.code, f"{reason}: {fault}", str(fault), setting=fault.setting)
 
 
-def decide_start_tls(tls: bool, operations: int) -> StartTlsPlan | Refuse:
+def decide_start_tls(tls: bool, busy: bool) -> StartTlsPlan | Refuse:
     """RFC 4511 4.14: only on a connection without TLS, and with nothing open."""
-    if tls or operations:
+    if tls or busy:
         text = f"{Reason.starttls_out_of_order}: TLS is established already, or operations are open"
         return Refuse(Reason.starttls_out_of_order, ResultCode.operationsError, text)
     return StartTlsPlan()

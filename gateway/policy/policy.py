@@ -79,7 +79,7 @@ class Policy:
         if isinstance(request, BindRequest):
             return self._decide_bind(request, asked.controls, asked.budget)
         if isinstance(request, ExtendedRequest):
-            return decide_start_tls(asked.tls, asked.operations)
+            return decide_start_tls(asked.tls, asked.busy)
         raise TypeError("nothing is decided of a request without a response")
 
     def decide_at_server(self, plan: SearchPlan | AncestorPlan, known: Features) -> AtServer | Refuse:

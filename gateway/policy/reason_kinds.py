@@ -64,7 +64,7 @@ _BY_KIND: Final[dict[Kind, tuple[Reason, ...]]] = {
     ),
     Kind.state: (
         Reason.stopping,
-        Reason.too_many_operations,
+        Reason.too_much_waiting,
         Reason.too_many_requests_of_source,
         Reason.too_many_requests_of_account,
         Reason.too_much_mending,

@@ -62,7 +62,7 @@ class Reason(StrEnum):
     too_many_sessions = "too-many-sessions"
     too_many_sessions_of_source = "too-many-sessions-of-source"
     displaced = "displaced"
-    too_many_operations = "too-many-operations"
+    too_much_waiting = "too-much-waiting"
     too_many_requests_of_source = "too-many-requests-of-source"
     too_many_requests_of_account = "too-many-requests-of-account"
     too_much_mending = "too-much-mending"
@@ -230,7 +230,10 @@ REASONS: dict[Reason, ReasonDoc] = {
         "no bind had succeeded on the connection, and a new one needed its place",
         "limits.sessions_per_source, limits.handshakes or limits.sessions",
     ),
-    Reason.too_many_operations: ReasonDoc("too many operations of one session are open", "limits.operations"),
+    Reason.too_much_waiting: ReasonDoc(
+        "the open and waiting operations of all sessions hold as much memory as they may together",
+        "limits.waiting_in_all",
+    ),
     Reason.too_many_requests_of_source: ReasonDoc(
         "too many requests in a second from one source address", "limits.requests_per_source"
     ),

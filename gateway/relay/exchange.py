@@ -1,4 +1,4 @@
-"""The open operations of a session, and the server connection that they share.
+"""The operations of a session, and the server connection that they share.
 
 Knows in which order an operation's steps are taken, which answer of the server belongs to which step, and that every
 operation ends in one final answer. What a bind means, and when the session itself ends, is for the session to say.
@@ -32,7 +32,9 @@ from gateway.relay.commands import (
     VerifySecret,
 )
 from gateway.relay.entry_relay import EntryRelay, undecodable
+from gateway.relay.load import SessionLoad, weight_of_plan
 from gateway.relay.operation import Operation
+from gateway.relay.operations import Operations
 from gateway.relay.output import Output
 from gateway.relay.owner import Owner
 from gateway.relay.paging import PagedSearches, ServerFacts
@@ -64,12 +66,23 @@ from gateway.relay.witness import Witness
 
 
 class Exchange:
-    """open: operations by the client's message ID. now: seconds, kept up by the session."""
+    """operations: that have not ended; open: those of them that are open, by the client's message ID. now: seconds,
+    kept up by the session."""
 
     def __init__(
-        self, policy: Policy, limits: SessionLimits, facts: ServerFacts, output: Output, owner: Owner, now: float
+        self,
+        policy: Policy,
+        limits: SessionLimits,
+        facts: ServerFacts,
+        load: SessionLoad,
+        output: Output,
+        owner: Owner,
+        now: float,
     ) -> None:
-        self.open: dict[int, Operation] = {}
+        # Seconds from a search's request to its result.
+        self._search_patience = min(limits.search, policy.settings.time_limit or inf)
+        self.operations = Operations(limits.operations, self._search_patience, load)
+        self.open = self.operations.open
         self.now = now
         # Why nobody waits for answers any more; None as long as somebody does.
         self._deserted: Reason | None = None
@@ -80,7 +93,7 @@ class Exchange:
         self._owner = owner
         self._witness = Witness(output)
         self._upstream: Upstream[Operation] | None = None
-        self._paged = PagedSearches()
+        self._paged = PagedSearches(load)
         self._room = Room(limits.expanded_entry)
         self._entries = EntryRelay(policy, limits, facts.bases, output)
         # Operations that want the turn: the first one has it.
@@ -90,11 +103,8 @@ class Exchange:
     def deadline(self) -> float | None:
         """When the first of the awaited answers is overdue, an operation takes too long, or a refused bind may be
         answered; None for never."""
-        first = self._answers_due()
-        for operation in self.open.values():
-            if operation.ends_by is not None and (first is None or operation.ends_by < first):
-                first = operation.ends_by
-        return first
+        first, ends_by = self._answers_due(), self.operations.ends_by()
+        return ends_by if first is None else first if ends_by is None else min(first, ends_by)
 
     def expire(self) -> None:
         """The deadline has come."""
@@ -105,17 +115,14 @@ class Exchange:
             kept = self._upstream is not None and self._upstream.patience is not None
             if not kept or not self._bind_again(None, silent):
                 self.server_gone(Reason.server_silent, silent, "")
-        for operation in list(self.open.values()):
-            if operation.ends_by is None or operation.ends_by > self.now:
-                continue
+        for operation in self.operations.overdue(self.now):
             if operation.withheld is not None:
                 self._answer_client(operation, operation.withheld)
-            elif isinstance(operation.step, BeginAttempt):
-                text = REASONS[Reason.too_many_attempts].meaning
-                self._fail(operation, Reason.too_many_attempts, ResultCode.busy, text, "")
-            else:
-                text = REASONS[Reason.search_timeout].meaning
-                self._fail(operation, Reason.search_timeout, ResultCode.timeLimitExceeded, text, "")
+                continue
+            reason, code = Reason.search_timeout, ResultCode.timeLimitExceeded
+            if isinstance(operation.step, BeginAttempt):
+                reason, code = Reason.too_many_attempts, ResultCode.busy
+            self._fail(operation, reason, code, REASONS[reason].meaning, "")
 
     # The server connection.
 
@@ -236,7 +243,8 @@ class Exchange:
         operation.record.suspicious = plan.suspicious
         if plan.narrowed:
             operation.record.narrowed_to = tuple(part.base for part in plan.parts)
-        operation.ends_by = self.now + min(self._limits.search, self._policy.settings.time_limit or inf)
+        operation.weight += weight_of_plan(plan)
+        operation.ends_by = self.now + self._search_patience
         self.begin(operation, search_steps(self._policy, plan, self._context(operation)))
 
     def read_ancestor(self, operation: Operation, plan: AncestorPlan) -> None:
@@ -250,13 +258,14 @@ class Exchange:
         return self._upstream.url if self._upstream is not None else ""
 
     def _context(self, operation: Operation) -> SearchContext:
-        return SearchContext(self._paged, self._room, self._facts, self.server, operation.record.account)
+        return SearchContext(
+            self._paged, self._room, self._facts, self.server, operation.record.account, operation.weight
+        )
 
     def begin(self, operation: Operation, steps: Steps, decision: str = "permit") -> None:
         operation.record.decision = decision
-        self.open[operation.message_id] = operation
-        outcome = operation.begin(steps)
-        self._proceed(operation, outcome)
+        if self.operations.enter(operation, steps, self.now):
+            self._proceed(operation, operation.begin(steps))
 
     def _proceed(self, operation: Operation, outcome: Outcome | None) -> None:
         """Takes the operation's next steps, up to one that must wait for its answer, or to its outcome."""
@@ -299,9 +308,14 @@ class Exchange:
         else:
             self._output.command(JoinAccounts(step.alias, step.account))
 
-    def give_turn(self) -> None:
-        """Not as soon as an operation ends: others may be about to end with it."""
-        while self._turns and isinstance(self._turns[0].step, AwaitTurn):
+    def go_on(self) -> None:
+        """Begins what waits, and gives the turn. Not as soon as an operation ends: others may be about to end with
+        it."""
+        while True:
+            while (waiting := self.operations.next()) is not None:
+                self._proceed(waiting[0], waiting[0].begin(waiting[1]))
+            if not self._turns or not isinstance(self._turns[0].step, AwaitTurn):
+                return
             self._proceed(self._turns[0], self._turns[0].resume(Ready()))
 
     def _ask_server(self, operation: Operation, step: ServerStep) -> None:
@@ -359,7 +373,7 @@ class Exchange:
         self._end_step(operation)
         operation.withheld = outcome
         operation.ends_by = floor
-        self.open[operation.message_id] = operation
+        self.operations.stay(operation)
         return True
 
     def _answer_client(self, operation: Operation, outcome: Outcome) -> None:
@@ -387,7 +401,7 @@ class Exchange:
             operation.record.add_detail(withheld.detail)
             operation.record.add_detail("" if reason is None else REASONS[reason].meaning)
             reason = withheld.reason
-        self.open.pop(operation.message_id, None)
+        self.operations.leave(operation)
         if operation in self._turns:
             self._turns.remove(operation)
         if operation.attempts:
@@ -417,7 +431,7 @@ class Exchange:
             self._output.command(SendToServer(messages.encode(LDAPMessage(upstream.new_id(), abandoned))))
 
     def fail_all(self, reason: Reason, text: str, detail: str = "") -> None:
-        for operation in list(self.open.values()):
+        for operation in self.operations.all():
             self._fail(operation, reason, ResultCode.unavailable, text, detail)
 
     def abandon(self, operation: Operation, reason: Reason) -> None:
@@ -429,7 +443,7 @@ class Exchange:
         """Nobody waits for answers any more: ends everything but a bind that a server has been sent. What that server
         says of the password counts, whoever leaves before it does; else there would be no end of guesses."""
         self._deserted = why
-        for operation in list(self.open.values()):
+        for operation in self.operations.all():
             if not _tries_password(operation):
                 self.abandon(operation, why)
         if not self.open:
@@ -467,7 +481,7 @@ class Exchange:
     def supersede(self) -> None:
         """RFC 4511 4.2.1: what is open ends before a bind begins, and pages of the server with it."""
         text = f"{Reason.superseded_by_bind}: a bind on this connection ended the operation; its result is not complete"
-        for operation in list(self.open.values()):
+        for operation in self.operations.all():
             self._give_up(operation)
             result = LDAPResult(ResultCode.operationsError, "", text)
             self.finish(operation, Outcome(result, reason=Reason.superseded_by_bind))

@@ -34,13 +34,14 @@ _UNUSABLE: Final = LDAPResult(ResultCode.other)
 
 
 class Operation:
-    """step: what is done now. upstream_id: under which message ID the server was asked, None until it was.
-    asked_at: when, on the session's clock; waits_since: the same on the clock of the server's time. ends_by: when it
-    must have ended, or when what is withheld is answered; None for never. withheld: how a refused bind ended, while its
-    answer waits. stream: of a Stream's entries, from its request on. attempts: the account whose password is being
-    tried, and the address that it comes from where these are counted. bind_controls: of the server's answer to a bind
-    that was sent with controls. sent_again: a bind that went to a second server;
-    first_answer: what the first one said of it, None for nothing."""
+    """weight: octets that it holds, estimated (gateway/relay/load.py). step: what is done now, None before the
+    beginning and behind the end. upstream_id: under which message ID the server was asked, None until it was. asked_at:
+    when, on the session's clock; waits_since: the same on the clock of the server's time. ends_by: when it must have
+    ended, or when what is withheld is answered; None for never. withheld: how a refused bind ended, while its answer
+    waits. stream: of a Stream's entries, from its request on. attempts: the account whose password is being tried, and
+    the address that it comes from where these are counted. bind_controls: of the server's answer to a bind that was
+    sent with controls. sent_again: a bind that went to a second server; first_answer: what the first one said of it,
+    None for nothing."""
 
     __slots__ = (
         "_found",
@@ -59,13 +60,15 @@ class Operation:
         "stream",
         "upstream_id",
         "waits_since",
+        "weight",
         "withheld",
     )
 
-    def __init__(self, message_id: int, request: Request, record: AuditRecord) -> None:
+    def __init__(self, message_id: int, request: Request, record: AuditRecord, weight: int = 0) -> None:
         self.message_id = message_id
         self.request = request
         self.record = record
+        self.weight = weight
         self.step: Step | None = None
         self.stream: EntryStream | None = None
         self.upstream_id: int | None = None

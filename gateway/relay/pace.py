@@ -1,4 +1,4 @@
-"""How much a session may ask for: at once, and in a second."""
+"""How much a session may ask for: in a second, and as long as the gateway has room for what is asked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 from gateway.policy.mending import mending_setting
 from gateway.policy.reasons import Reason
-from gateway.relay.settings import SessionLimits
+from gateway.relay.load import SessionLoad
 
 
 class Rates(Protocol):
@@ -20,34 +20,23 @@ class Rates(Protocol):
 
 
 class Pace:
-    """One session's.
+    """What one session may ask for now. It is the budget for mending as well (gateway/policy/mending.py), of the
+    request that was judged last."""
 
-    Beyond limits.operations that are open, requests are answered `busy`, so that an abandon or unbind behind them is
-    still seen; after limits.busy_answers of them reading stops until an operation has ended. It is the budget for
-    mending as well (gateway/policy/mending.py), of the request that was counted last.
-    """
-
-    def __init__(self, limits: SessionLimits, rates: Rates | None) -> None:
-        self._limits = limits
+    def __init__(self, load: SessionLoad, rates: Rates | None) -> None:
+        self._load = load
         self._rates = rates
-        self._busy_answers = 0
         self._account = ""
         self._now = 0.0
 
-    def stops_reading(self, operations: int) -> bool:
-        """operations: that are open."""
-        return operations >= self._limits.operations and self._busy_answers >= self._limits.busy_answers
-
-    def admit(self, operations: int, account: str, now: float) -> Reason | None:
-        """Counts one more request. Why it is too many, None where it is not. operations: that are open."""
+    def admit(self, weight: int, account: str, now: float) -> Reason | None:
+        """Counts one more request. Why it is too many, None where it is not. weight: octets that its operation would
+        hold."""
         self._account = account
         self._now = now
         reason = self._rates.admit(account, now) if self._rates is not None else None
-        if operations < self._limits.operations:
-            self._busy_answers = 0
-        else:
-            self._busy_answers += 1
-            reason = Reason.too_many_operations
+        if reason is None and not self._load.permits(weight):
+            reason = Reason.too_much_waiting
         return reason
 
     def take(self, characters: int) -> bool:

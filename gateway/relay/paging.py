@@ -14,6 +14,7 @@ from gateway.ldap.entry_stream import Tally
 from gateway.policy.decision import SearchPlan
 from gateway.relay.aside import PutAside
 from gateway.relay.base_reading import KnownBases
+from gateway.relay.load import SessionLoad
 
 # Open paged searches of one session; beyond it the oldest is given up, as Samba does.
 MOST_OPEN: Final = 10
@@ -24,14 +25,16 @@ class Search:
 
     part: which of plan.parts is being read. cookie: the server's, for the next page of that part. carried: entries that
     came before the client's page that they belong to. controls: those of the plan that this server is sent; answers:
-    controls of each result, besides those of the server; said: those of the server's last result.
+    controls of each result, besides those of the server; said: those of the server's last result. weight: octets that
+    it holds between two pages, estimated.
     """
 
-    __slots__ = ("answers", "carried", "controls", "cookie", "part", "plan", "said", "tally")
+    __slots__ = ("answers", "carried", "controls", "cookie", "part", "plan", "said", "tally", "weight")
 
-    def __init__(self, plan: SearchPlan, attributes: int, carried: PutAside) -> None:
+    def __init__(self, plan: SearchPlan, attributes: int, carried: PutAside, weight: int) -> None:
         self.plan = plan
         self.carried = carried
+        self.weight = weight
         self.part = 0
         self.cookie = b""
         self.controls: tuple[Control, ...] = ()
@@ -46,18 +49,23 @@ class Search:
 
 
 class PagedSearches:
-    """The searches of one session of which the client has a cookie."""
+    """The searches of one session of which the client has a cookie. They are a part of its load."""
 
-    def __init__(self) -> None:
+    def __init__(self, load: SessionLoad) -> None:
         self._open: dict[bytes, Search] = {}
+        self._load = load
+        self._octets = 0
         # A cookie of another session must not happen to be one of this session's.
         self._mark = token_bytes(8)
         self._given = 0
 
     def keep(self, search: Search) -> bytes:
-        """A cookie for the search, of use once."""
-        if len(self._open) >= MOST_OPEN:
-            self._open.pop(next(iter(self._open))).carried.clear()
+        """A cookie for the search, of use once. The oldest others go where there are too many, or these hold too
+        much."""
+        self._load.add(search.weight)
+        self._octets += search.weight
+        while self._open and (len(self._open) >= MOST_OPEN or self._octets > self._load.most_between_pages):
+            self._forget(next(iter(self._open))).carried.clear()
         self._given += 1
         cookie = self._mark + self._given.to_bytes(8, "big")
         self._open[cookie] = search
@@ -65,9 +73,9 @@ class PagedSearches:
 
     def take(self, cookie: bytes, plan: SearchPlan) -> Search | None:
         """The search that the cookie was given for; None where it is unknown or was given for another search."""
-        search = self._open.pop(cookie, None)
-        if search is None:
+        if cookie not in self._open:
             return None
+        search = self._forget(cookie)
         if search.plan.parts != plan.parts or search.plan.controls != plan.controls:
             search.carried.clear()
             return None
@@ -75,9 +83,14 @@ class PagedSearches:
 
     def clear(self) -> None:
         """The server has lost its pages: its connection is gone, or was bound again."""
-        for search in self._open.values():
-            search.carried.clear()
-        self._open.clear()
+        for cookie in list(self._open):
+            self._forget(cookie).carried.clear()
+
+    def _forget(self, cookie: bytes) -> Search:
+        search = self._open.pop(cookie)
+        self._load.remove(search.weight)
+        self._octets -= search.weight
+        return search
 
 
 def next_cookie(controls: tuple[Control, ...]) -> bytes:

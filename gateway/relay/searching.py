@@ -56,13 +56,17 @@ class SearchContext:
     facts: Final[ServerFacts]
     server: Final[str]
     account: Final[str]
+    weight: Final[int]
 
-    def __init__(self, paged: PagedSearches, room: Room, facts: ServerFacts, server: str, account: str) -> None:
+    def __init__(
+        self, paged: PagedSearches, room: Room, facts: ServerFacts, server: str, account: str, weight: int
+    ) -> None:
         self.paged = paged
         self.room = room
         self.facts = facts
         self.server = server
         self.account = account
+        self.weight = weight
 
 
 class _Failed(Exception):
@@ -78,7 +82,7 @@ def search_steps(policy: Policy, plan: SearchPlan, context: SearchContext) -> St
     """One operation of a search: all of it, or the page that the client asked for."""
     if plan.page is not None and plan.page.cookie:
         return _next_page(policy, plan, plan.page, context)
-    search = Search(plan, len(policy.entries.attribute_names), PutAside(context.room))
+    search = Search(plan, len(policy.entries.attribute_names), PutAside(context.room), context.weight)
     return _RunningSearch(policy, plan, context, search).steps()
 
 

@@ -46,6 +46,7 @@ from gateway.relay.binding import bind_steps
 from gateway.relay.clocks import ClientClocks
 from gateway.relay.commands import Audit, CloseClient, Command, StartTls
 from gateway.relay.exchange import Exchange
+from gateway.relay.load import GatewayLoad, SessionLoad
 from gateway.relay.mapped_binding import mapped_bind_steps, refused_bind_steps
 from gateway.relay.operation import Operation
 from gateway.relay.output import Output
@@ -62,7 +63,8 @@ PIPELINED_OCTETS = 65_536
 class Session:
     """session_id, source: for the audit records. facts: of the directory's servers, shared by its sessions.
     tls: the connection is encrypted already. needs_tls: nothing is served before StartTLS. rates: None for any.
-    goes_on: whether one more request of the client may be handled now, asked before each; None for always.
+    goes_on: whether one more request of the client may be handled now, asked before each; None for always. load: of the
+    gateway that the session is one of.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Session:
         needs_tls: bool = False,
         rates: Rates | None = None,
         goes_on: Callable[[], bool] | None = None,
+        load: GatewayLoad | None = None,
     ) -> None:
         self.session_id = session_id
         self.policy = policy
@@ -89,7 +92,9 @@ class Session:
         self._client = Framer(limits.message_before_bind)
         self._output = Output()
         self._bases = facts.bases
-        self._exchange = Exchange(policy, limits, facts, self._output, self, now)
+        self._load = SessionLoad(load or GatewayLoad(), limits, len(policy.entries.attribute_names))
+        self._exchange = Exchange(policy, limits, facts, self._load, self._output, self, now)
+        self._operations = self._exchange.operations
         self._binding: Operation | None = None
         self._binds = 0
         self._has_bound = False
@@ -97,7 +102,7 @@ class Session:
         self._closed = False
         self._draining = False
         self._clocks = ClientClocks(limits, now)
-        self._pace = Pace(limits, rates)
+        self._pace = Pace(self._load, rates)
         self._goes_on = goes_on
         self._waits_for_turn = False
 
@@ -109,8 +114,8 @@ class Session:
 
     @property
     def busy(self) -> bool:
-        """Whether an operation is open."""
-        return bool(self._exchange.open)
+        """Whether an operation has not ended."""
+        return self._operations.busy
 
     @property
     def binding(self) -> bool:
@@ -141,7 +146,7 @@ class Session:
         """When tick must be called, unless an event comes earlier; None for never."""
         if self._closed:
             return self._exchange.deadline()
-        clock = self._clocks.next(idle=not self._exchange.open)
+        clock = self._clocks.next(idle=not self._operations.busy)
         due = self._exchange.deadline()
         if clock is None or (due is not None and due < clock[0]):
             return due
@@ -244,7 +249,7 @@ class Session:
         due = self.deadline()
         if due is None or due > now:
             return []
-        clock = None if self._closed else self._clocks.next(idle=not self._exchange.open)
+        clock = None if self._closed else self._clocks.next(idle=not self._operations.busy)
         if clock is not None and clock[0] <= now:
             expired = clock[1]
             if expired.reason is not Reason.idle:
@@ -294,11 +299,12 @@ class Session:
                 self._malformed(str(error))
                 return
             self._clocks.request(self._now)
-            self._from_client(message)
+            self._from_client(message, len(data))
 
     def _takes_requests(self) -> bool:
-        """Not while a bind runs (RFC 4511 4.2.1), nor while far too many operations are open."""
-        return self._binding is None and not self._pace.stops_reading(len(self._exchange.open))
+        """Not while a bind runs (RFC 4511 4.2.1), nor while the session holds as much as it may: that falls as its
+        operations end."""
+        return self._binding is None and not (self._load.full and self._operations.busy)
 
     def _malformed(self, detail: str) -> None:
         record = self._record("malformed", 0)
@@ -308,7 +314,7 @@ class Session:
 
     def _may_have_id(self, message_id: int) -> bool:
         """False where the session has ended for it."""
-        if message_id == 0 or message_id in self._exchange.open:
+        if message_id == 0 or self._operations.find(message_id) is not None:
             self._malformed("a message ID that is 0 or still in use")
             return False
         return True
@@ -328,12 +334,13 @@ class Session:
             self._exchange.supersede()
             self._account = None
         operation = Operation(fault.message_id, request, record)
-        decision = self._decide(request, (), fault)
+        decision = self._decide(operation, (), fault)
         if not isinstance(decision, Refuse):
             raise TypeError("a request that cannot be read was permitted")
         self._refuse(operation, decision)
 
-    def _from_client(self, message: LDAPMessage) -> None:
+    def _from_client(self, message: LDAPMessage, octets: int) -> None:
+        """octets: of the message as it came."""
         request = cast(Request, message.operation)  # decode_request gives nothing else
         if not self._may_have_id(message.message_id):
             return
@@ -348,8 +355,9 @@ class Session:
             # RFC 4511 4.2.1: what is open ends first, and the session is anonymous until the bind succeeds.
             self._exchange.supersede()
             self._account = None
-        operation = Operation(message.message_id, request, describe(self._record("", message.message_id), request))
-        decision = self._decide(request, message.controls)
+        record = describe(self._record("", message.message_id), request)
+        operation = Operation(message.message_id, request, record, self._load.weight(octets, request))
+        decision = self._decide(operation, message.controls)
         if isinstance(decision, SearchPlan):
             operation.record.held_back = decision.held_back
             self._exchange.search(operation, decision)
@@ -362,19 +370,20 @@ class Session:
         else:
             self._read_one_entry(operation, decision)
 
-    def _decide(self, request: Request, controls: tuple[Control, ...], fault: RequestFault | None = None) -> Decision:
+    def _decide(
+        self, operation: Operation, controls: tuple[Control, ...], fault: RequestFault | None = None
+    ) -> Decision:
         account = self._account
         bound_as, name = (None, "") if account is None else (account.kind, account.name)
-        operations = len(self._exchange.open)
         # While the gateway drains, no request is counted.
-        obstacle = Reason.stopping if self._draining else self._pace.admit(operations, name, self._now)
+        obstacle = Reason.stopping if self._draining else self._pace.admit(operation.weight, name, self._now)
         asked = Asked(
-            request,
+            operation.request,
             controls,
             bound_as,
             self._tls,
             self._needs_tls,
-            operations,
+            self._operations.busy,
             obstacle,
             self._pace,
             fault,
@@ -435,7 +444,7 @@ class Session:
 
     def _abandon(self, message_id: int, request: AbandonRequest) -> None:
         self._audit(self._record("abandon", message_id), "", None, None)
-        operation = self._exchange.open.get(request.message_id)
+        operation = self._operations.find(request.message_id)
         if operation is not None:
             self._exchange.abandon(operation, Reason.abandoned)
 
@@ -510,8 +519,14 @@ class Session:
         self._now = self._exchange.now = now
 
     def _flush(self) -> list[Command]:
-        self._exchange.give_turn()
-        if self._draining and not self._exchange.open and not self._waits_for_turn:
+        held_back = not self._takes_requests()
+        self._exchange.go_on()
+        while held_back and self._takes_requests():
+            # Operations have ended as soon as it was their turn.
+            self._pull()
+            held_back = not self._takes_requests()
+            self._exchange.go_on()
+        if self._draining and not self._operations.busy and not self._waits_for_turn:
             # Not as soon as the last operation ends: what came with it wants an answer as well.
             self._disconnect(ResultCode.unavailable, Reason.stopping, "the gateway is stopping")
         return self._output.take()

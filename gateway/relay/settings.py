@@ -12,8 +12,9 @@ class SessionLimits:
     """Sizes in octets, times in seconds; the figures that other servers use are in docs/decisions.md.
 
     message_before_bind, message_after_bind: one request. response_message: one response of a server.
-    operations: requests of one session in flight. busy_answers: requests beyond these that are answered `busy`
-    before reading from the client stops. request: what one request may hold.
+    operations: of one session that are open; further ones wait. waiting: what the open and waiting operations of one
+    session may hold before nothing more is read of it; waiting_in_all: what those of all sessions may, before requests
+    are answered `busy`. request: what one request may hold.
     first_request: from connecting to the first whole request. message: from a request's first octet to its last.
     unbound: without a successful bind while no operation is open. idle: without a request while none is open.
     search: from a search's request to its result.
@@ -29,7 +30,8 @@ class SessionLimits:
     message_after_bind: int = 524_288
     response_message: int = 32 * 1024 * 1024
     operations: int = 100
-    busy_answers: int = 100
+    waiting: int = 4 * 1024 * 1024
+    waiting_in_all: int = 256 * 1024 * 1024
     request: RequestLimits = field(default_factory=RequestLimits)
     first_request: float = 30
     message: float = 30

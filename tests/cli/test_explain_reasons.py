@@ -128,7 +128,7 @@ CASES = {
         "limits.filter_elements",
     ),
     Reason.stopping: ("usual", ["--base", STAFF, "--while", "stopping"], NONE),
-    Reason.too_many_operations: ("usual", ["--base", STAFF, "--while", "too-many-operations"], "limits.operations"),
+    Reason.too_much_waiting: ("usual", ["--base", STAFF, "--while", "too-much-waiting"], "limits.waiting_in_all"),
     Reason.too_many_requests_of_source: (
         "usual",
         ["--bind", SYNC, "--while", "too-many-requests-of-source"],

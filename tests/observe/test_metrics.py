@@ -2,6 +2,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.net.observer import FailureCause, Trouble
 from gateway.observe.metrics import Metrics
+from gateway.relay.load import GatewayLoad
 from tests.observe.ledgers import CORP, DC1, NOW, ledger, settings
 from tests.observe.records import record
 from tests.policy.mapped import OWN_DN, mapped_account, mapped_changes
@@ -131,6 +132,15 @@ def test_a_refused_own_account_is_1_and_a_client_without_one_has_no_such_sample(
     kept.add(record("bind", code=52, reason="gateway-account-refused", mapped_to=OWN_DN))
     assert values(kept)[name, "mimecast"] == 1
     assert OWN_DN not in page(kept)
+
+
+def test_what_operations_hold():
+    kept = ledger()
+    kept.load = GatewayLoad()
+    kept.load.octets, kept.load.waiting = 7000, 3
+    found = values(kept)
+    assert found["ldap_gateway_waiting_bytes",] == 7000
+    assert found["ldap_gateway_waiting_operations",] == 3
 
 
 def test_the_audit():

@@ -42,7 +42,7 @@ def reason(request, settings=None, **facts):
 def test_what_meets_a_request_at_its_arrival_comes_before_all_that_is_in_it():
     fault = RequestFault(1, m.BIND_REQUEST, beyond_limit("a name", "limits.dn_length"))
     facts = {"tls": False, "needs_tls": True, "fault": fault, "bound_as": AccountKind.sync}
-    for obstacle in (Reason.stopping, Reason.too_many_operations, Reason.too_many_requests_of_account):
+    for obstacle in (Reason.stopping, Reason.too_much_waiting, Reason.too_many_requests_of_account):
         assert reason(BLANK, obstacle=obstacle, **facts) is obstacle
     assert reason(BLANK, **facts) is Reason.starttls_required
     assert reason(BLANK, fault=fault) is Reason.request_too_large
@@ -75,7 +75,7 @@ def test_starttls_is_for_a_connection_without_tls_and_with_nothing_open():
     request = m.ExtendedRequest(m.START_TLS)
     assert isinstance(Policy(policy()).decide(Asked(request, tls=False, needs_tls=True)), StartTlsPlan)
     assert reason(request, tls=True) is Reason.starttls_out_of_order
-    assert reason(request, tls=False, operations=1) is Reason.starttls_out_of_order
+    assert reason(request, tls=False, busy=True) is Reason.starttls_out_of_order
 
 
 @pytest.mark.parametrize("request_", [m.UnbindRequest(), m.AbandonRequest(1)])

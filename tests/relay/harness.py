@@ -13,6 +13,7 @@ from gateway.policy.policy import Policy
 from gateway.policy.shrink import Remembered, Shape
 from gateway.relay import commands as c
 from gateway.relay.audit import AuditRecord
+from gateway.relay.load import GatewayLoad
 from gateway.relay.pace import Rates
 from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
@@ -38,6 +39,7 @@ class Harness:
         needs_tls: bool = False,
         limits: SessionLimits | None = None,
         rates: Rates | None = None,
+        load: GatewayLoad | None = None,
         **changes: Any,
     ) -> None:
         self.now = 100.0
@@ -53,6 +55,7 @@ class Harness:
             tls=tls,
             needs_tls=needs_tls,
             rates=rates,
+            load=load,
         )
         self.to_client: list[m.LDAPMessage] = []
         self.to_server: list[m.LDAPMessage] = []

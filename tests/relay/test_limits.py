@@ -38,46 +38,7 @@ def due_and_past(h, seconds):
     h.tick(0.5)
 
 
-# At once.
-
-
-def crowded(**limits):
-    h = Harness(limits=SessionLimits(operations=3, busy_answers=2, **limits)).bound()
-    h.send(*[search()] * 3, start=10)
-    return h
-
-
-def test_beyond_the_operations_requests_are_busy_and_an_abandon_behind_them_is_seen():
-    h = crowded()
-    h.send(search(), m.AbandonRequest(11), search(), search(), start=20)
-    # The abandoned operation made room for one more.
-    assert h.results() == [(20, 51), (23, 51)]
-    assert h.audit[-1].reason == "too-many-operations"
-    assert h.session.reads_client
-
-
-def test_beyond_the_busy_answers_nothing_is_read_until_an_operation_has_ended():
-    h = crowded()
-    h.send(*[search()] * 4, start=20)
-    assert h.results() == [(20, 51), (21, 51)]
-    h.do(h.session.client_data(bytes(70_000), h.now))
-    assert not h.session.reads_client
-
-
-def test_reading_goes_on_with_what_waited():
-    h = crowded()
-    h.send(*[search()] * 4, start=20)
-    forwarded = len(h.to_server)
-    h.answer(h.to_server[0].message_id, done())
-    # The first that waited takes the free place, the next is busy again.
-    assert len(h.to_server) == forwarded + 1
-    assert h.results() == [(20, 51), (21, 51), (10, 0), (23, 51)]
-
-
-def test_an_unbind_among_busy_requests_ends_the_session():
-    h = crowded()
-    h.send(search(), m.UnbindRequest(), start=20)
-    assert h.session.closed
+# In a second.
 
 
 class Only:

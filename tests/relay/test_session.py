@@ -11,7 +11,6 @@ from gateway.policy.lockout import LockoutSettings
 from gateway.policy.reasons import Reason
 from gateway.policy.settings import Paging
 from gateway.relay import commands as c
-from gateway.relay.settings import SessionLimits
 from tests.relay.harness import BASE, OK, Harness, bind, done, entry, search
 
 
@@ -426,12 +425,6 @@ def test_a_bind_while_the_session_stops_is_answered_before_it_ends():
     h.send(bind("svc-sync@corp.example"), start=6)
     assert h.results() == [(5, 1), (6, 52), (0, 52)]
     assert h.session.closed
-
-
-def test_too_many_operations_are_busy():
-    h = Harness(limits=SessionLimits(operations=2)).bound()
-    h.send(search(), search(), search(), start=5)
-    assert h.results() == [(7, 51)]
 
 
 def test_the_clocks():
