@@ -1,13 +1,17 @@
 """Memory over thousands of sessions: what each takes, it gives back."""
 
+import contextlib
 import resource
 import socket
 import ssl
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from gateway.ldap.messages import BindRequest, BindResponse
+from gateway.ldap.filters import EqualityMatch, Or
+from gateway.ldap.messages import WHOLE_SUBTREE, BindRequest, BindResponse, LDAPMessage, SearchRequest, encode
 from gateway.ldap.results import LDAPResult
 from gateway.net.heap import give_back
 from gateway.net.required_certificate import RequiredCertificate
@@ -17,6 +21,7 @@ from gateway.net.tls_layer import TlsLayer
 from gateway.net.tls_policy import client_context
 from gateway.relay.client import BindResult, Client
 from tests.net.client_certificates import Authority, name_of
+from tests.observe.admin_client import samples
 from tests.servers.gateway_process import PATIENCE, GatewayProcess, configuration
 from tests.servers.stub_server import StubServer
 
@@ -112,6 +117,40 @@ class Ends:
         assert layer.failure is not None
 
 
+def large_search(message_id):
+    """A request of 480 kB."""
+    values = tuple(EqualityMatch("cn", b"%d" % number + b"x" * 60_000) for number in range(8))
+    return encode(LDAPMessage(message_id, SearchRequest("DC=corp,DC=example", WHOLE_SUBTREE, Or(values), ("cn",))))
+
+
+class Flood:
+    """A bound session that sends large searches, which nobody answers, until it is to end."""
+
+    def __init__(self, port, context, searches):
+        self._connection = context.wrap_socket(connect(port), server_hostname="localhost")
+        self._connection.settimeout(None)
+        client = Client()
+        self._connection.sendall(client.bind(*ACCOUNT).data)
+        (answer,) = client.receive(self._connection.recv(65_536))
+        assert isinstance(answer, BindResult) and answer.result.code == 0
+        self._searches = searches
+        self._thread = threading.Thread(target=self._send)
+        self._thread.start()
+
+    def _send(self):
+        # The gateway stops reading in the midst of it.
+        with contextlib.suppress(OSError):
+            for message_id in range(100, 100 + self._searches):
+                self._connection.sendall(large_search(message_id))
+
+    def end(self):
+        # Below TLS, which the thread is writing to.
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(self._connection, socket.SHUT_RDWR)
+        self._thread.join(PATIENCE)
+        self._connection.close()
+
+
 def resident_octets():
     give_back()
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
@@ -129,14 +168,61 @@ def test_a_thousand_ends_of_tls_leave_nothing_behind(certificates, tmp_path, wha
     assert resident_octets() - before < 1_000_000
 
 
+def accept(request):
+    """Of searches nothing is ever heard."""
+    return [BindResponse(LDAPResult(0))] if isinstance(request, BindRequest) else []
+
+
+def held(running):
+    """What the gateway says that operations hold, in octets."""
+    return samples(running.admin_port)["ldap_gateway_waiting_bytes",]
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(
+    "sessions, searches, limits, most",
+    [
+        # They were 50 MB of one session, and up to 62 where the filters have more parts.
+        (1, 100, {}, 6_000_000),
+        # What is read ahead of requests comes to what these may hold, up to a request of each session.
+        (12, 12, {"waiting_in_all": 16 * 2**20}, 24_000_000),
+    ],
+)
+def test_many_large_searches_at_once_hold_what_they_may(
+    certificates, server_certificates, tmp_path, sessions, searches, limits, most
+):
+    context = ssl.create_default_context(cafile=str(certificates.ca_file))
+    with StubServer(server_certificates, accept) as server:
+        config = configuration(
+            certificates, server.gateway_directory(), CLIENT, limits=limits, admin={"address": "127.0.0.1:0"}
+        )
+        with GatewayProcess(tmp_path, config, environment={"PYTHONMALLOC": "malloc"}) as running:
+            for _ in range(sessions):
+                signs_in(running.port, context)
+            before = running.resident_octets()
+            floods = [Flood(running.port, context, searches) for _ in range(sessions)]
+            running.wait_until_still()
+            grown = running.resident_octets() - before
+            counted = held(running)
+            # A session that is not read does not see the end of its client.
+            server.drop_connections()
+            until = time.monotonic() + PATIENCE
+            while held(running):
+                assert time.monotonic() < until
+                time.sleep(0.02)
+            for flood in floods:
+                flood.end()
+            assert 2_000_000 < counted <= limits.get("waiting_in_all", 6 * 2**20) + sessions * 2**16
+            assert grown <= most
+            refused = running.audit(reason="too-much-waiting")
+            assert bool(refused) == bool(limits)
+            assert {record["code"] for record in refused} <= {51}
+
+
 @pytest.mark.servers
 @pytest.mark.timeout(900)
 def test_thousands_of_sessions_leave_nothing_behind(certificates, server_certificates, tmp_path):
     """With a server that gives TLS 1.3 tickets: what the gateway reads of these leaks in some versions of Python."""
-
-    def accept(request):
-        return [BindResponse(LDAPResult(0))] if isinstance(request, BindRequest) else []
-
     context = ssl.create_default_context(cafile=str(certificates.ca_file))
     with StubServer(server_certificates, accept) as server:
         config = configuration(certificates, server.gateway_directory(), CLIENT)
