@@ -66,8 +66,7 @@ from gateway.relay.witness import Witness
 
 
 class Exchange:
-    """operations: that have not ended; open: those of them that are open, by the client's message ID. now: seconds,
-    kept up by the session."""
+    """operations: that have not ended; open: those that do not wait, by message ID. now: seconds, as of the session."""
 
     def __init__(
         self,
@@ -79,7 +78,6 @@ class Exchange:
         owner: Owner,
         now: float,
     ) -> None:
-        # Seconds from a search's request to its result.
         self._search_patience = min(limits.search, policy.settings.time_limit or inf)
         self.operations = Operations(limits.operations, self._search_patience, load)
         self.open = self.operations.open
@@ -309,8 +307,7 @@ class Exchange:
             self._output.command(JoinAccounts(step.alias, step.account))
 
     def go_on(self) -> None:
-        """Begins what waits, and gives the turn. Not as soon as an operation ends: others may be about to end with
-        it."""
+        """Begins what waits, and gives the turn; not as soon as an operation ends, because others may end with it."""
         while True:
             while (waiting := self.operations.next()) is not None:
                 self._proceed(waiting[0], waiting[0].begin(waiting[1]))

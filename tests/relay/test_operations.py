@@ -263,7 +263,7 @@ class Life:
         self.h = Halting(1_000_000, limits=limits, load=self.load).bound()
         self.h.audit.clear()
         self.operations = operations
-        self.asked, self.abandons, self.paged = [], 0, 0
+        self.asked, self.abandons, self.paged, self.sent_before = [], 0, 0, 0
         self.last_id = 100
         self.cookies = []
 
@@ -275,7 +275,7 @@ class Life:
 
     def outstanding(self):
         """The upstream messages that the server owes an answer."""
-        return [x for x in self.h.to_server if self._upstream_owner(x.message_id)]
+        return [x for x in self.h.to_server[self.sent_before :] if self._upstream_owner(x.message_id)]
 
     def _upstream_owner(self, message_id):
         upstream = self.h.session._exchange._upstream
@@ -315,6 +315,8 @@ class Life:
         elif what == "bind":
             self.request(bind("svc-sync@corp.example" if number == 0 else "CN=nobody,DC=elsewhere"))
             if c.ConnectServer in h.other[-1:]:
+                # Message IDs begin anew: what went over the connection before this one is no longer owed an answer.
+                self.sent_before = len(h.to_server)
                 h.connected()
         elif what.startswith("answer"):
             outstanding = self.outstanding()
@@ -352,7 +354,7 @@ class Life:
                 self.answer(outstanding[0])
                 self.check()
             if not h.session.closed:
-                assert not h.session.busy and not h.session.waits_for_turn
+                assert not h.session.busy and not h.session.waits_for_turn()
                 assert h.session._client.buffered() == 0
         if how == "unbind" and not h.session.closed:
             self.last_id += 1
