@@ -99,8 +99,7 @@ class Exchange:
         self._clock = ServerClock(now)
 
     def deadline(self) -> float | None:
-        """When the first of the awaited answers is overdue, an operation takes too long, or a refused bind may be
-        answered; None for never."""
+        """When an awaited answer is overdue, an operation too late, or a refused bind may be answered; None: never."""
         first, ends_by = self._answers_due(), self.operations.ends_by()
         return ends_by if first is None else first if ends_by is None else min(first, ends_by)
 
