@@ -9,6 +9,8 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from gateway.file_errors import unreadable
+
 
 class CertificateProblem(ValueError):
     """path: of the file that is wrong. The text names it and what is wrong with it."""
@@ -42,9 +44,21 @@ def check_pair(certificate: Path, private_key: Path, now: datetime | None = None
     when = now or datetime.now(UTC)
     for found in chain:
         if found.not_valid_after_utc < when:
-            raise CertificateProblem(certificate, f"expired on {found.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
+            raise CertificateProblem(certificate, f"expired on {_moment(found.not_valid_after_utc)}; renew it")
         if found.not_valid_before_utc > when:
-            raise CertificateProblem(certificate, f"not valid before {found.not_valid_before_utc:%Y-%m-%d %H:%M} UTC")
+            raise CertificateProblem(certificate, not_yet_valid(found, when))
+
+
+def not_yet_valid(certificate: x509.Certificate, now: datetime) -> str:
+    """What is to be said of a certificate whose time has not begun."""
+    return (
+        f"not valid before {_moment(certificate.not_valid_before_utc)}, and this host's clock says {_moment(now)}: is "
+        "the clock right (`timedatectl`)?"
+    )
+
+
+def _moment(when: datetime) -> str:
+    return f"{when:%Y-%m-%d %H:%M} UTC"
 
 
 def read_certificates(path: Path) -> list[x509.Certificate]:
@@ -60,4 +74,4 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise CertificateProblem(path, f"cannot be read: {error.strerror}") from None
+        raise CertificateProblem(path, unreadable(path, error)) from None

@@ -13,6 +13,7 @@ from secrets import token_bytes
 from typing import Final
 
 from gateway.config import models
+from gateway.config.names import dn_problem
 from gateway.config.problems import Problem
 from gateway.config.secrets import SecretReader
 from gateway.config.source import Location, Source
@@ -197,7 +198,7 @@ class CredentialsReader:
         try:
             dn = parse(text)
         except DNError as error:
-            self._problem(at, str(error))
+            self._problem(at, dn_problem(text, error))
             return None
         if not dn.rdns:
             self._problem(at, "the DN of the gateway's own account is expected; an empty one would be anonymous")

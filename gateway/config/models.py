@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from gateway.config.admin import ADMIN_ADDRESS
@@ -35,10 +35,20 @@ _SHRINK = ShrinkSettings()
 _LOCKOUT = LockoutSettings()
 
 
+# The kinds of what this module finds wrong itself: SAID has its words in `said`.
+SAID: Final = "said"
+NO_NETWORK: Final = "network_type"
+
+
+def _wrong(said: str) -> PydanticCustomError:
+    """What is raised for a value that is wrong; gateway/config/wrong_values.py says it as it is."""
+    return PydanticCustomError(SAID, "{said}", {"said": said})
+
+
 def _number(value: Any) -> Any:
     # pydantic takes true for 1, and YAML 1.1 on and yes for true.
     if isinstance(value, bool):
-        raise PydanticCustomError("number", "a number is expected")
+        raise _wrong("a number is expected")
     return value
 
 
@@ -51,16 +61,16 @@ HeldOctets = Annotated[int, Field(ge=2**16, le=2**40, strict=True)]
 def _network(value: Any) -> Network:
     if not isinstance(value, str):
         # pydantic would take a number for an address.
-        raise PydanticCustomError("network_type", "a text is expected")
+        raise PydanticCustomError(NO_NETWORK, "a text is expected")
     try:
         return read_network(value)
     except ValueError as error:
-        raise PydanticCustomError("network", "{said}", {"said": str(error)}) from None
+        raise _wrong(str(error)) from None
 
 
 def _percentage(value: Any) -> int:
     if not isinstance(value, str) or re.fullmatch("(100|[1-9][0-9]?)%", value) is None:
-        raise PydanticCustomError("percentage", "a whole percentage from 1% to 100% is expected, with its sign: 80%")
+        raise _wrong("a whole percentage from 1% to 100% is expected, with its sign: 80%")
     return int(value[:-1])
 
 
@@ -83,8 +93,14 @@ def _duration(value: Any) -> float:
         return value
     match = re.fullmatch(r"([0-9]{1,6})([smh])", value) if isinstance(value, str) else None
     if match is None:
-        raise PydanticCustomError("duration", "a time like 45s, 30m or 2h is expected, or a number of seconds")
+        raise _wrong("a time like 45s, 30m or 2h is expected, or a number of seconds")
     return int(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def _site(value: str) -> str:
+    if re.fullmatch("[A-Za-z0-9_-]{1,63}", value) is None:
+        raise _wrong("the name of a site is expected: 1 to 63 letters, digits, - and _")
+    return value
 
 
 Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0, le=7 * 86_400, allow_inf_nan=False)]
@@ -125,7 +141,7 @@ class Health(Model):
 
 class Discover(Model):
     domain: str
-    site: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,63}$")] | None = None
+    site: Annotated[str, AfterValidator(_site)] | None = None
     global_catalog: bool = False
     port: Annotated[int, Field(ge=1, le=65535, strict=True)] | None = None
     resolver: str | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.config.problems import Problem
+from gateway.file_errors import unreadable
 from gateway.net.settings import ClientSettings, Network
 
 MAX_OCTETS = 1024 * 1024
@@ -43,12 +44,20 @@ def read_network(text: str) -> Network:
     try:
         found = ip_network(text)
     except ValueError:
-        advice = "a network like 198.51.100.0/24 or an address is expected, without host bits"
-        raise ValueError(advice) from None
+        raise ValueError(_no_network(text)) from None
     mapped = found.network_address.ipv4_mapped if isinstance(found, IPv6Network) else None
     if mapped is None or found.prefixlen < _MAPPED_BITS:
         return found
     return IPv4Network((mapped, found.prefixlen - _MAPPED_BITS))
+
+
+def _no_network(text: str) -> str:
+    """What is wrong with a text that is no network."""
+    try:
+        meant = ip_network(text, strict=False)
+    except ValueError:
+        return "a network like 198.51.100.0/24 is expected, or an address"
+    return f"{text} has host bits; did you mean {meant}? Or {text.partition('/')[0]} for this address alone?"
 
 
 def read_networks(path: Path, key: str) -> tuple[list[ListedNetwork], list[Problem]]:
@@ -57,7 +66,7 @@ def read_networks(path: Path, key: str) -> tuple[list[ListedNetwork], list[Probl
     try:
         octets = path.read_bytes()
     except OSError as error:
-        return [], [Problem(file, 0, key, f"cannot be read: {error.strerror}")]
+        return [], [Problem(file, 0, key, unreadable(path, error))]
     if len(octets) > MAX_OCTETS:
         return [], [Problem(file, 0, key, f"larger than {MAX_OCTETS} octets")]
     found: list[ListedNetwork] = []

@@ -10,6 +10,7 @@ from stat import S_IROTH
 from typing import Final
 
 from gateway.config.source import Location
+from gateway.file_errors import unreadable
 
 # Of a file with a password or with hashes.
 MAX_OCTETS: Final = 4096
@@ -45,7 +46,7 @@ class SecretReader:
                 octets = file.read(MAX_OCTETS + 1)
                 open_to_all = os.fstat(file.fileno()).st_mode & S_IROTH
         except OSError as error:
-            self._problem(at, f"{path}: cannot be read: {error.strerror}")
+            self._problem(at, f"{path}: {unreadable(path, error)}")
             return None
         if len(octets) > MAX_OCTETS:
             self._problem(at, f"{path}: larger than {MAX_OCTETS} octets")

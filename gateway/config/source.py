@@ -10,6 +10,8 @@ from typing import Any, Final, TypeAlias
 import yaml
 
 from gateway.config.problems import ConfigurationError, Problem
+from gateway.config.yaml_faults import yaml_fault
+from gateway.file_errors import unreadable
 
 MAX_OCTETS = 1024 * 1024
 
@@ -34,13 +36,20 @@ class Source:
     """A read file: data as plain values, and the line of every key and item."""
 
     def __init__(
-        self, file: str, data: Any, lines: dict[Location, int], unquoted: dict[Location, Misread] | None = None
+        self,
+        file: str,
+        data: Any,
+        lines: dict[Location, int],
+        unquoted: dict[Location, Misread] | None = None,
+        continued: dict[Location, int] | None = None,
     ) -> None:
-        """unquoted: each value that YAML took for something else than a text."""
+        """unquoted: each value that YAML took for something else than a text. continued: the last line of each text
+        without quotes that has several."""
         self.file = file
         self.data = data
         self._lines = lines
         self._unquoted = unquoted or {}
+        self._continued = continued or {}
 
     def unquoted(self, location: Location) -> Misread | None:
         """How the value is written, and what YAML takes it for; None where it is a text or no single value."""
@@ -53,6 +62,10 @@ class Source:
         return self._lines.get(location, 1)
 
     def problem(self, location: Location, message: str) -> Problem:
+        last = self._continued.get(location)
+        if last is not None:
+            # Seldom meant: the next item or key is indented too far.
+            message += f"; YAML takes the lines up to {last} for one text: is a dash or a colon missing in them?"
         return Problem(self.file, self.line(location), ".".join(str(part) for part in location), message)
 
 
@@ -62,36 +75,36 @@ def read_source(path: Path) -> Source:
     try:
         octets = path.read_bytes()
     except OSError as error:
-        raise ConfigurationError([Problem(file, 0, "", f"cannot be read: {error.strerror}")]) from None
+        raise ConfigurationError([Problem(file, 0, "", unreadable(path, error))]) from None
     if len(octets) > MAX_OCTETS:
         raise ConfigurationError([Problem(file, 0, "", f"larger than {MAX_OCTETS} octets")])
-    try:
-        node = yaml.compose(octets.decode("utf-8"), Loader=yaml.SafeLoader)
-    except UnicodeDecodeError as error:
-        line = octets[: error.start].count(b"\n") + 1
-        raise ConfigurationError([Problem(file, line, "", "is not UTF-8")]) from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark is not None else 0
-        raise ConfigurationError([Problem(file, line, "", f"not YAML: {error.problem}{_hint(error)}")]) from None
-    except (yaml.YAMLError, RecursionError):
-        raise ConfigurationError([Problem(file, 0, "", "not YAML: characters or nesting that YAML forbids")]) from None
+    node = _composed(file, octets)
     if node is None:
         raise ConfigurationError([Problem(file, 0, "", "is empty")])
     reader = _NodeReader(file)
     data = reader.read(node, ())
     if reader.problems:
         raise ConfigurationError(reader.problems)
-    return Source(file, data, reader.lines, reader.unquoted)
+    return Source(file, data, reader.lines, reader.unquoted, reader.continued)
 
 
-def _hint(error: yaml.MarkedYAMLError) -> str:
-    text = str(error.problem)
-    if "'\\t'" in text:
-        return "; indent with blanks, not tabs"
-    if "mapping values are not allowed" in text or "cannot start any token" in text:
-        return "; put the value in double quotes"
-    return ""
+def _composed(file: str, octets: bytes) -> yaml.Node | None:
+    """The root of the document. Raises ConfigurationError."""
+    line, said = 0, "nesting that is too deep"
+    try:
+        text = octets.decode("utf-8")
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    except UnicodeDecodeError as error:
+        line = octets[: error.start].count(b"\n") + 1
+        raise ConfigurationError([Problem(file, line, "", "is not UTF-8")]) from None
+    except yaml.MarkedYAMLError as error:
+        line, said = yaml_fault(error, text)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        said = f"line {line} has the character U+{ord(text[error.position]):04X}, which YAML forbids; take it out"
+    except RecursionError:
+        pass
+    raise ConfigurationError([Problem(file, line, "", f"not YAML: {said}")])
 
 
 def _reading(value: Any) -> str:
@@ -106,6 +119,7 @@ class _NodeReader:
     def __init__(self, file: str) -> None:
         self.lines: dict[Location, int] = {}
         self.unquoted: dict[Location, Misread] = {}
+        self.continued: dict[Location, int] = {}
         self.problems: list[Problem] = []
         self._file = file
         self._seen: set[int] = set()
@@ -123,6 +137,8 @@ class _NodeReader:
             return self._mapping(node, location)
         if isinstance(node, yaml.SequenceNode):
             return [self.read(item, (*location, i)) for i, item in enumerate(node.value)]
+        if isinstance(node, yaml.ScalarNode) and node.style is None and node.end_mark.line > node.start_mark.line:
+            self.continued[location] = node.end_mark.line + 1
         try:
             value = self._scalars.construct_object(node)
         except (yaml.YAMLError, ValueError):

@@ -102,7 +102,7 @@ def test_every_mistake_is_named_with_file_and_line(tmp_path):
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.splitlines() == [
-        f"{path}:4: listeners.0.private_key: {tmp_path}/missing.key: cannot be read: No such file or directory",
+        f"{path}:4: listeners.0.private_key: {tmp_path}/missing.key: cannot be read: there is no such file",
         f"{path}:15: clients.mimecast.login_base_dns.0: not inside the directory's naming_contexts",
         f"{path}:19: clients.mimecast.attributes.0: an attribute name like mail or proxyAddresses is expected",
     ]
@@ -120,7 +120,7 @@ def test_every_mistake_is_named_with_file_and_line(tmp_path):
 def test_a_file_that_is_not_there(tmp_path):
     result = check(tmp_path / "missing.yaml")
     assert result.exit_code == 2
-    assert result.stderr == f"{tmp_path}/missing.yaml: cannot be read: No such file or directory\n"
+    assert result.stderr == f"{tmp_path}/missing.yaml: cannot be read: there is no such file\n"
 
 
 def test_the_file_may_be_named_by_the_environment(tmp_path, monkeypatch):

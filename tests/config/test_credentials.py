@@ -127,7 +127,7 @@ def test_one_line_end_is_no_part_of_the_password(tmp_path, octets, password):
         ("word".encode("utf-16-le"), "a NUL"),
         (b"\xef\xbb\xbfword", "a byte order mark"),
         (b"x" * 5000, "larger than 4096 octets"),
-        (None, "cannot be read: No such file"),
+        (None, "cannot be read: there is no such file"),
     ],
 )
 def test_a_password_file_that_cannot_be_meant_is_refused(tmp_path, octets, said):

@@ -62,7 +62,7 @@ def test_no_password_is_in_what_is_shown_of_it(tmp_path):
         ("{url: memory}", "lockout_store.url", "memory, redis://"),
         ("{uri: 'redis://:S3cret@redis'}", "lockout_store.uri", 'unknown key; did you mean "url"?'),
         ("{url: 'redis://:S3cret@redis', password_file: password}", "lockout_store.password_file", "keep it in one"),
-        ("{url: 'redis://redis', password_file: nothing}", "lockout_store.password_file", "No such file"),
+        ("{url: 'redis://redis', password_file: nothing}", "lockout_store.password_file", "no such file"),
         ("{url: 'redis://redis', password_file: two}", "lockout_store.password_file", "one line with the password"),
         ("{url: 'redis://redis', password_file: gateway.der}", "lockout_store.password_file", "in UTF-8"),
         ("{url: 'redis://:S3cret@redis', ca_file: gateway.pem}", "lockout_store.ca_file", "only of use with rediss"),
