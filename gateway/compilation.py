@@ -17,6 +17,8 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Final
 
+from gateway.system_errors import system_error
+
 # Rooms of which every module is compiled, and what in them is not: no session passes it.
 _ROOMS: Final = ("ldap", "policy", "relay")
 _INTERPRETED: Final = frozenset({"relay/client.py"})
@@ -112,7 +114,7 @@ def examine(package: Path) -> Compilation:
         library = library_name(package).encode()
         others = [source for source in sources if library not in extensions[source].read_bytes()]
     except OSError as error:
-        return _not_compiled(f"{error.filename} cannot be read: {error.strerror}")
+        return _not_compiled(f"{error.filename} cannot be read: {system_error(error)}")
     if others:
         return _not_compiled(f"{_name(others[0], package)} was compiled from other sources than those that lie here")
     return Compilation(True, "compiled")

@@ -30,6 +30,7 @@ from gateway.state.in_force import InForce, forget_in_force, write_in_force
 from gateway.state.sizes import SizeMemory, SizesInMemory, SizesOnDisk
 from gateway.state.state_dir import StateError
 from gateway.state.state_lock import StateInUse, StateLock
+from gateway.system_errors import system_error
 from gateway.systemd import ServiceManager
 from gateway.wanted import Wanted
 
@@ -153,7 +154,7 @@ class _Process:
             write_in_force(self._state_dir, record)
         except OSError as error:
             text = "state_dir {path}: `check --diff` cannot tell what is in force: {error}"
-            log.warn(text, path=self._state_dir, error=error.strerror)
+            log.warn(text, path=self._state_dir, error=system_error(error))
             forget_in_force(self._state_dir)
 
     def _serving(self) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from gateway.config.certificates import PairMismatch, check_pair, read_certificates
+from gateway.file_errors import file_trouble
 from gateway.net.watched_files import Stamp, stamp
 
 log = Logger()
@@ -76,7 +77,9 @@ class _Watched:
             said = self._files.renew()
         except PairMismatch as error:
             self._hold(f"{error}; waiting for files that fit each other", log.warn)
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            self._hold(file_trouble(error), log.error)
+        except ValueError as error:
             self._hold(str(error), log.error)
         else:
             self._in_force = now

@@ -13,6 +13,8 @@ from typing import Final
 
 from twisted.logger import Logger
 
+from gateway.system_errors import system_error
+
 log = Logger()
 
 # systemd reads at once; the event loop does not wait longer for one that does not, in seconds.
@@ -66,7 +68,7 @@ class ServiceManager:
                 notify.sendto(text.encode(), self._address)
         except OSError as error:
             if not self._failed:
-                log.warn("systemd cannot be told of the gateway's state: {error}", error=error.strerror or error)
+                log.warn("systemd cannot be told of the gateway's state: {error}", error=system_error(error))
             self._failed = True
         else:
             self._failed = False

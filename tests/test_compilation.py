@@ -138,4 +138,4 @@ def test_a_source_that_cannot_be_read(package):
         source.unlink()
         source.write_bytes(before)
     assert not found.compiled
-    assert f"{source} cannot be read: No such file or directory; install" in found.said
+    assert f"{source} cannot be read: there is no such file; install" in found.said

@@ -112,7 +112,7 @@ def test_a_broken_file_leaves_what_is_in_use(watched, octets, words):
     assert f"gateway.pem: {words}; those from before stay in force" in text
     watched.certificate.unlink()
     watched.look(4)
-    assert "cannot be read: No such file or directory" in watched.log[1][1]
+    assert "cannot be read: there is no such file" in watched.log[1][1]
     assert watched.renewed == 0
 
 

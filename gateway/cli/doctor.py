@@ -11,6 +11,7 @@ import click
 
 from gateway.cli.options import config_option
 from gateway.cli.password import NO_PASSWORD, password_option, read_password
+from gateway.file_errors import file_trouble
 from gateway.probe.printable import printable
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def _examination(
     try:
         authorities = read_authorities(service_ca)
     except OSError as error:
-        raise click.UsageError(f"{service_ca}: cannot be read: {error.strerror}") from None
+        raise click.UsageError(file_trouble(error)) from None
     except ValueError:
         raise click.UsageError(f"{service_ca}: no certificate in PEM in it") from None
     listed = [each for client in clients for each in client.policy.sync_accounts]

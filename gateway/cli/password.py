@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from gateway.file_errors import unreadable
+
 VARIABLE = "LDAP_GATEWAY_PASSWORD"
 
 NO_PASSWORD = f"give it at the prompt, in a file (--password-file) or in {VARIABLE}"
@@ -25,7 +27,7 @@ def read_password(file: Path | None, prompt: str) -> bytes | None:
         try:
             password = file.read_bytes().rstrip(b"\r\n")
         except OSError as error:
-            raise click.ClickException(f"{file}: cannot be read: {error.strerror}") from None
+            raise click.ClickException(f"{file}: {unreadable(file, error)}") from None
         if not password:
             raise click.ClickException(f"{file}: it is empty")
         return password

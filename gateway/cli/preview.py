@@ -14,6 +14,7 @@ import click
 
 from gateway.cli.options import config_option
 from gateway.cli.password import NO_PASSWORD, password_option, read_password
+from gateway.file_errors import file_trouble, unwritable
 from gateway.probe.printable import printable
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def command(
         click.echo("interrupted", err=True)
         sys.exit(130)
     except OSError as error:
-        _fail(f"{error.filename}: {error.strerror}")
+        _fail(file_trouble(error))
     found = None
     if before is not None and view.complete:
         found = comparison.compare(before, comparison.people_of(view))
@@ -150,7 +151,7 @@ def _write(path: Path | None, text: Callable[[], str]) -> None:
         try:
             write_private(path, text())
         except OSError as error:
-            _fail(f"{path}: cannot be written: {error.strerror}")
+            _fail(f"{path}: {unwritable(path, error)}")
 
 
 def _show(view: View, found: Difference | None) -> None:

@@ -14,8 +14,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.net.admission import Place
-from gateway.net.connector import ServerConnector
-from gateway.net.failures import tls_failure
+from gateway.net.connector import NoServer, ServerConnector
+from gateway.net.failures import explain_failure, tls_failure
 from gateway.net.flow import Watch, WriteWindow
 from gateway.net.reactor import Reactor, Timer, Transport
 from gateway.net.record_log import log_record
@@ -50,6 +50,7 @@ from gateway.relay.session import Session
 from gateway.state.attempts import Attempts
 from gateway.state.counted_account import Attempt
 from gateway.state.sizes import SizeMemory
+from gateway.system_errors import system_error
 
 log = Logger()
 
@@ -257,7 +258,7 @@ class ClientConnection:
         try:
             layer = tls.layer()
         except OSError as error:
-            self._refused(Reason.tls_failed, str(error))
+            self._refused(Reason.tls_failed, system_error(error))
             self.transport.abortConnection()
             return
         self.transport.start_tls(layer, received)
@@ -453,7 +454,8 @@ class ClientConnection:
     def _not_connected(self, failure: Failure) -> None:
         self._connecting = None
         if failure.check(CancelledError) is None and self._session is not None:
-            self._run(self._session.server_failed(failure.getErrorMessage(), self._event()))
+            detail = str(failure.value) if failure.check(NoServer) else explain_failure(failure)
+            self._run(self._session.server_failed(detail, self._event()))
 
     def _close_server(self) -> None:
         connecting, self._connecting = self._connecting, None

@@ -66,9 +66,9 @@ async def find_servers(settings: DiscoverySettings, reactor: Reactor) -> Found:
         return await in_daemon_thread(reactor, lambda: look_up(settings), "dns-lookup")
     except (NotFound, CancelledError):
         raise
-    except Exception as error:  # noqa: BLE001 - an answer that nobody thought of is no answer
+    except Exception:  # noqa: BLE001 - an answer that nobody thought of is no answer
         log.failure("DNS gave an answer that the gateway cannot read", Failure())
-        raise NotFound(f"{settings.service}: its answer cannot be read ({type(error).__name__})") from None
+        raise NotFound(f"{settings.service}: the answer of DNS cannot be read; the log has the details") from None
 
 
 async def known_servers(directory: DirectorySettings, reactor: Reactor) -> tuple[ServerSettings, ...]:

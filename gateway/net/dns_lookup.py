@@ -24,6 +24,7 @@ import dns.rrset
 
 from gateway.net.discovery import Found, NotFound
 from gateway.net.settings import Candidate, DiscoverySettings, ServerSettings
+from gateway.system_errors import system_error
 
 # Seconds for a whole lookup, the servers' addresses included.
 LIFETIME: Final = 6.0
@@ -125,7 +126,7 @@ class _Resolver:
                     continue
                 except (OSError, EOFError, dns.exception.DNSException, ValueError) as error:
                     # The text of some of these has words of the answer in it.
-                    said = f"error ({type(error).__name__})"
+                    said = _trouble(error)
                     continue
                 if answer.flags & dns.flags.TC:
                     said = "an answer that is cut off"
@@ -160,8 +161,17 @@ class _Resolver:
         try:
             chain = dns.message.QueryMessage.resolve_chaining(message)  # type: ignore[arg-type]
         except dns.exception.DNSException as error:
-            raise NotFound(f"{self._service}: error ({type(error).__name__})") from None
+            raise NotFound(f"{self._service}: {_trouble(error)}") from None
         return _Answer(chain.answer, message.additional)
+
+
+def _trouble(error: Exception) -> str:
+    """Why there is no answer. The text of some errors has words of an answer in it, which anybody may have written."""
+    if isinstance(error, OSError):
+        return f"no answer ({system_error(error)})"
+    if isinstance(error, EOFError):
+        return "a connection that was closed without an answer"
+    return "an answer that is not DNS as it should be"
 
 
 def _host_name(target: dns.name.Name) -> str | None:

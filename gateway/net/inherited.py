@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
+from gateway.system_errors import system_error
+
 # Descriptors are passed from this one on.
 FIRST: Final = 3
 
@@ -61,5 +63,5 @@ def _inherited(descriptor: int, name: str) -> InheritedSocket:
                 raise InheritedError(f"{what}: not a listening TCP socket; ListenStream=ADDRESS:PORT makes one")
             host, port = found.getsockname()[:2]
     except OSError as error:
-        raise InheritedError(f"{what}: {error.strerror}") from None
+        raise InheritedError(f"{what}: {system_error(error)}") from None
     return InheritedSocket(descriptor, name, str(ip_address(host.partition("%")[0])), port)

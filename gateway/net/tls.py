@@ -20,6 +20,7 @@ from gateway.net.resumption import ServerTls
 from gateway.net.settings import ClientCertificate, DirectorySettings, ListenerSettings, ServerSettings
 from gateway.net.tls_layer import TlsLayer
 from gateway.net.tls_policy import client_context, server_context
+from gateway.system_errors import system_error
 
 # What this process has open, by number.
 _DESCRIPTORS: Final = "/proc/self/fd"
@@ -111,7 +112,7 @@ class _Pair:
             raise ValueError(f"{self._name}: {openssl_reason(error)}") from None
         except OSError as trouble:
             # Python does not say of which file.
-            raise OSError(trouble.errno, f"{trouble.strerror} in memory (memfd_create)", str(self._name)) from None
+            raise OSError(f"{self._name}: {system_error(trouble)}; a file in memory is needed (memfd_create)") from None
 
 
 @contextmanager

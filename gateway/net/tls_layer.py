@@ -13,11 +13,12 @@ from typing import Final
 
 from cryptography import x509
 
+from gateway.net.failures import UNREADABLE_CERTIFICATE
+
 # A read gives one record, which is never longer (RFC 8446 5.1).
 _RECORD: Final = 16_384
 
 HANDSHAKE_CUT_OFF: Final = "the peer closed the connection during the handshake"
-_UNREADABLE: Final = "the peer's certificate cannot be read"
 
 
 @lru_cache(64)
@@ -120,9 +121,9 @@ class TlsLayer:
         try:
             return None if shown is None else _parsed(shown)
         # Not all that it raises is a ValueError.
-        except Exception as error:  # noqa: BLE001
-            failure = ssl.SSLError(ssl.SSLErrorNumber.SSL_ERROR_SSL, _UNREADABLE)
-            failure.reason = f"{_UNREADABLE} ({error})"
+        except Exception:  # noqa: BLE001
+            failure = ssl.SSLError(ssl.SSLErrorNumber.SSL_ERROR_SSL, UNREADABLE_CERTIFICATE)
+            failure.reason = UNREADABLE_CERTIFICATE
             raise failure from None
 
     @property

@@ -9,6 +9,8 @@ from typing import Any
 
 from twisted.logger import LogLevel
 
+from gateway.file_errors import unwritable
+from gateway.net.failures import explain_error
 from gateway.net.settings import AuditSettings
 from gateway.observe.audit import guard_object, lost_object, sync_object
 from gateway.observe.audit_health import AuditHealth
@@ -107,13 +109,13 @@ def _open(settings: AuditSettings) -> Output:
         try:
             return syslog_output(settings.syslog)
         except OSError as error:
-            raise AuditError(f"audit.syslog.ca_file {settings.syslog.ca_file}: {error.strerror or error}") from None
+            raise AuditError(f"audit.syslog.ca_file {settings.syslog.ca_file}: {explain_error(error)}") from None
     if settings.file is None:
         return StandardOutput()
     try:
         return FileOutput(settings.file)
     except OSError as error:
-        raise AuditError(f"audit.file {settings.file}: {error.strerror}") from None
+        raise AuditError(f"audit.file {settings.file}: {unwritable(settings.file, error)}") from None
 
 
 def _most(settings: AuditSettings) -> int:

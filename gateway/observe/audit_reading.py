@@ -53,8 +53,8 @@ def records(path: Path, skips: Callable[[bytes], bool] = lambda line: False) -> 
                     continue
                 found = record(line)
                 yield Damage(name, number, found) if isinstance(found, str) else found
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            yield Damage(name, number + 1, f"the compressed file is damaged from here on: {error}")
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            yield Damage(name, number + 1, "the compressed file is damaged or cut off from here on")
 
 
 def in_order(paths: Iterable[Path]) -> list[Path]:

@@ -11,9 +11,11 @@ from typing import Final, TypeAlias
 
 from twisted.logger import LogLevel
 
+from gateway.net.failures import explain_error
 from gateway.observe.audit_health import AuditHealth
 from gateway.observe.audit_line import AuditLine
 from gateway.observe.audit_output import Output, RecordTooLong
+from gateway.system_errors import system_error
 
 # Octets that the thread takes out of the queue at once.
 _BATCH: Final = 2**18
@@ -214,7 +216,7 @@ class AuditWriter:
                 too_long += 1
             except (OSError, ValueError) as error:
                 # ValueError: a host's name that cannot be one.
-                problem = f"{self._output.name}: {getattr(error, 'strerror', None) or error}"
+                problem = f"{self._output.name}: {_trouble(error)}"
         self.health.writing_since = None
         with self._lock:
             done = before - len(self._taken)
@@ -236,7 +238,7 @@ class AuditWriter:
         except OSError as error:
             self._reopen_at = monotonic() + self._retry
             self._reopen_problem = (
-                f"{self._output.name}: cannot be opened anew: {error.strerror}; "
+                f"{self._output.name}: cannot be opened anew: {system_error(error)}; "
                 "records go on to where they went, wherever that is now"
             )
             return
@@ -263,3 +265,8 @@ class AuditWriter:
         if said is None or now - said >= _SAY_AGAIN:
             self._said[about or text] = now
             self._say(level, f"audit: {text}")
+
+
+def _trouble(error: OSError | ValueError) -> str:
+    """Why records cannot be written, in words."""
+    return explain_error(error) if isinstance(error, OSError) else "the name of its host is none"

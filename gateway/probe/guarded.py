@@ -14,6 +14,7 @@ from gateway.observe.durations import duration
 from gateway.policy.lockout import GuardedAccount, accounts_named, gateway_account, mapped_account
 from gateway.probe.findings import Section
 from gateway.state.lockout_socket import SOCKET_NAME, CountedNow, NoGateway, ask, counted_accounts, release_command
+from gateway.system_errors import system_error
 
 STEP: Final = "lockout guard"
 
@@ -27,7 +28,7 @@ async def check_guarded(section: Section, client: ClientSettings, state_dir: Pat
             return
     except OSError as error:
         # Whoever runs doctor may not be permitted to look there.
-        section.skipped(f"{state_dir / SOCKET_NAME}: {error.strerror}", STEP)
+        section.skipped(f"{state_dir / SOCKET_NAME}: {system_error(error)}", STEP)
         return
     try:
         answer = await in_daemon_thread(reactor, lambda: ask(state_dir, {"do": "list"}), "lockout-list")

@@ -7,6 +7,8 @@ from http.client import HTTPConnection, HTTPException
 from typing import Final
 from urllib.parse import urlsplit
 
+from gateway.system_errors import system_error
+
 # The page is one short line; whatever else answers there need not be read to its end.
 _MOST_OCTETS: Final = 4096
 
@@ -25,14 +27,14 @@ def ask_health(address: str, page: str = "/healthz", patience: float = 5.0) -> H
     try:
         place = urlsplit(f"//{address}")
         connection = HTTPConnection(place.hostname or "", place.port, timeout=patience)
-    except ValueError as error:
-        return Health(False, f"{address}: not an address and a port: {error}")
+    except ValueError:
+        return Health(False, f"{address}: an address and a port are expected, like 127.0.0.1:8389")
     try:
         connection.request("GET", page)
         answer = connection.getresponse()
         body = answer.read(_MOST_OCTETS).decode("utf-8", "replace").strip()
     except OSError as error:
-        return Health(False, f"{address}: {error.strerror or error}")
+        return Health(False, f"{address}: {system_error(error)}")
     except HTTPException:
         return Health(False, f"{address}: the answer is not HTTP")
     finally:

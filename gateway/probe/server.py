@@ -23,6 +23,14 @@ from gateway.probe.root_dse import RootDse, read_root_dse
 
 STEPS: Final = ("resolves", "connects", "TLS", "expiry", "chain", "name", "answers")
 
+# The errors of getaddrinfo(3) that say another thing than that there is no such name.
+_GETADDRINFO: Final = {
+    socket.EAI_AGAIN: "no DNS server of this host answers",
+    socket.EAI_FAIL: "the DNS server says that it failed",
+    socket.EAI_SYSTEM: "this host's resolver failed",
+    socket.EAI_MEMORY: "there is not enough memory",
+}
+
 # Seconds for one small answer; a server that needs more makes every sign-in wait.
 SLOW: Final = 1.0
 
@@ -36,7 +44,7 @@ async def check_server(
     except OSError as error:
         section.failed(
             "resolves",
-            f"{server.host} does not resolve ({error.strerror or error})",
+            f"{server.host} does not resolve{_why_unresolved(error)}",
             "correct the name or this host's DNS; or give the server's address, with server_name for its certificate",
         )
         section.skipped("its address is not known", *STEPS[1:])
@@ -95,6 +103,12 @@ async def _answers(
     else:
         section.ok("answers", f"{found.kind}, in {took * 1000:.0f} ms")
     return found
+
+
+def _why_unresolved(error: OSError) -> str:
+    """Why, where more can be said than that DNS has no such name."""
+    known = isinstance(error, socket.gaierror) and error.errno in (socket.EAI_NONAME, socket.EAI_NODATA)
+    return "" if known else f": {_GETADDRINFO.get(error.errno or 0, error)}"
 
 
 async def _resolve(host: str, patience: float, reactor: Reactor) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from gateway.config.load import load_configuration
 from gateway.config.networks import read_network
 from gateway.config.problems import ConfigurationError
 from gateway.demo.certificates import make_certificates
+from gateway.file_errors import unwritable
 from gateway.ldap.dn import DN, parse
 from gateway.net.settings import DirectorySettings, ServerSettings
 from gateway.policy.bind_name import read_bind_name
@@ -308,7 +309,8 @@ class Setup:
             self._place(draft_text(draft))
         except OSError as error:
             _restore(before)
-            raise SetupError(f"{error.filename or self._home}: cannot be written: {error.strerror}") from None
+            place = Path(error.filename or self._home)
+            raise SetupError(f"{place}: {unwritable(place, error)}") from None
         except BaseException:
             _restore(before)
             raise

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.file_errors import unreadable
+
 FILE_NAME: Final = "in-force.json"
 FORMAT: Final = 1
 
@@ -50,7 +52,7 @@ def read_in_force(state_dir: Path) -> InForce:
     except FileNotFoundError:
         raise NoRecord(f"{path}: not there: no gateway runs with this state_dir") from None
     except OSError as error:
-        raise NoRecord(f"{path}: cannot be read: {error.strerror}") from None
+        raise NoRecord(f"{path}: {unreadable(path, error)}") from None
     except ValueError:
         raise NoRecord(f"{path}: cannot be read: it is damaged; a reload writes it anew") from None
     if not isinstance(found, dict) or found.pop("format", None) != FORMAT:

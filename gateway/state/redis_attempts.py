@@ -26,7 +26,7 @@ from threading import Event, Thread
 from time import monotonic
 from typing import Any, Final, Protocol
 
-from redis import Redis, RedisError
+from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import ResponseError
@@ -39,6 +39,7 @@ from gateway.state.guards import Timer, Timers
 from gateway.state.joins import JOINED
 from gateway.state.redis_scripts import ASK, CHANGE, COUNT, JOIN, LOOK, PREFIX
 from gateway.state.redis_settings import RedisSettings
+from gateway.state.redis_trouble import redis_trouble
 from gateway.state.shared_attempts import RENEWAL
 
 # Seconds that the server has to answer. Only the sign-ins that are under way when it stops answering wait that long.
@@ -302,12 +303,9 @@ class RedisAttempts:
             except _Refused as error:
                 healthy = LAST_PAUSE
                 self._loop.callFromThread(partial(self._fail, str(error), refused=True))
-            except (RedisError, OSError) as error:
-                healthy = LAST_PAUSE
-                self._loop.callFromThread(partial(self._fail, str(error) or type(error).__name__))
             except Exception as error:  # noqa: BLE001 - whatever it is, without this thread nothing is ever shared again
                 healthy = LAST_PAUSE
-                self._loop.callFromThread(partial(self._fail, f"{type(error).__name__}: {error}"))
+                self._loop.callFromThread(partial(self._fail, redis_trouble(error)))
             if monotonic() - connected > healthy:
                 pause = 0.0
             if self._closing.wait(uniform(pause / 2, pause)):
@@ -325,7 +323,7 @@ class RedisAttempts:
         except NoConnection as error:
             raise _Closed from error
         except ResponseError as error:
-            raise _Refused(str(error)) from error
+            raise _Refused(redis_trouble(error)) from error
 
     def _serve_connected(self, redis: Redis, number: int) -> None:
         due = monotonic() + self._look_pause

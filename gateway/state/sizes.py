@@ -26,6 +26,7 @@ from gateway.state.size_database import (
 )
 from gateway.state.size_witness import Witness, last_written, note_written
 from gateway.state.state_dir import StateError, check_state_dir
+from gateway.system_errors import system_error
 
 # Shapes per client, those of each account counted. A sync has a handful; a client that makes up filters must not fill
 # memory or disk.
@@ -43,6 +44,20 @@ CLOSE_PATIENCE = 5.0
 _MISTAKES = frozenset({errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.EROFS})
 _SQLITE_MISTAKES = frozenset({sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH})
 
+# SQLite's own texts, in words that say what to look at.
+_SQLITE_WORDS = {
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_IOERR: "the disk or the file system reports an error",
+    sqlite3.SQLITE_BUSY: "another process holds its lock",
+    sqlite3.SQLITE_LOCKED: "another process holds its lock",
+    sqlite3.SQLITE_READONLY: "this account may not write to it: see owner and mode",
+    sqlite3.SQLITE_PERM: "this account may not use it: see owner and mode",
+    sqlite3.SQLITE_AUTH: "this account may not use it: see owner and mode",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: see owner and mode of the file and of its directory",
+    sqlite3.SQLITE_NOMEM: "there is not enough memory",
+    sqlite3.SQLITE_PROTOCOL: "another process holds its lock",
+}
+
 
 class SizeMemory(Protocol):
     """Called on the reactor's thread, for every search that can give several entries: neither method waits for a
@@ -51,6 +66,10 @@ class SizeMemory(Protocol):
     What is worth storing is for the caller (the relay) to decide: complete results only, and of a shape that is not
     known yet only those with at least `minimum` entries; a known one is stored whatever its size.
     """
+
+    @property
+    def latest_acceptance(self) -> int:
+        """The highest number of an acceptance that has come from another process; 0 for none."""
 
     def read(self, shape: Shape) -> Remembered: ...
 
@@ -62,7 +81,10 @@ class SizeMemory(Protocol):
 
 
 class SizesInMemory:
-    """A SizeMemory that forgets at the end of the process, for a configuration without state_dir."""
+    """A SizeMemory that forgets at the end of the process, for a configuration without state_dir. No other process
+    reaches it."""
+
+    latest_acceptance = 0
 
     def __init__(
         self,
@@ -139,6 +161,7 @@ class SizesOnDisk:
         self._recent = RecentShapes(limit)
         self._forgotten = Forgotten(limit, lost, monotonic)
         self._run = 0
+        self._latest_acceptance = 0
         # In the order of use; never more than what is in _recent. None: compared with, not stored.
         self._unwritten: dict[ShapeId, Change | None] = {}
         self._on_disk: set[ShapeId] = set()
@@ -148,6 +171,10 @@ class SizesOnDisk:
         self._begin()
         self._writer = Thread(target=self._write_until_closed, name="sizes", daemon=True)
         self._writer.start()
+
+    @property
+    def latest_acceptance(self) -> int:
+        return self._latest_acceptance
 
     def read(self, shape: Shape) -> Remembered:
         with self._lock:
@@ -204,7 +231,7 @@ class SizesOnDisk:
             if shapes is not None:
                 self._take_over(shapes)
             elif _is_mistake(error):
-                raise StateError(f"state_dir {self._state_dir}: {FILE_NAME}: {_words(error)}") from None
+                raise StateError(f"state_dir {self._state_dir}: {FILE_NAME}: {trouble(error)}") from None
             self._fail(error)
 
     def _write_until_closed(self) -> None:
@@ -304,6 +331,7 @@ class SizesOnDisk:
                     if lost.id in before or not self._loaded:
                         self._forgotten.add(lost)
             self._run = max([self._run, *(shape.run for shape in shapes)])
+            self._latest_acceptance = max([self._latest_acceptance, *(shape.accepted for shape in shapes)])
             self._loaded = True
 
     def _write(self, database: SizeDatabase, last: bool) -> None:
@@ -334,7 +362,7 @@ class SizesOnDisk:
             memory = "until it can be used, only memory holds what is new"
             if not self._loaded:
                 memory += ", and results are compared with nothing that was remembered before"
-            self._failed(f"{self._path}: {_words(error)}; {memory}")
+            self._failed(f"{self._path}: {trouble(error)}; {memory}")
 
     def _drop_connection(self) -> None:
         if self._database is not None:
@@ -389,5 +417,9 @@ def _searches(number: int) -> str:
     return "1 search" if number == 1 else f"{number} searches"
 
 
-def _words(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)
+def trouble(error: Exception) -> str:
+    """Why the database cannot be used, in words; of an error of the system or of SQLite."""
+    if isinstance(error, OSError):
+        return system_error(error)
+    known = _SQLITE_WORDS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    return known or str(error)

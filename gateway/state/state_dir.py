@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from gateway.file_errors import account_name, owner_and_mode
+from gateway.system_errors import system_error
+
 
 class StateError(Exception):
     """state_dir cannot be used; the text begins with `state_dir` and names the directory."""
@@ -15,9 +18,12 @@ def check_state_dir(state_dir: Path) -> None:
     try:
         is_directory = state_dir.is_dir()
     except OSError as error:
-        raise StateError(f"state_dir {state_dir}: {error.strerror}") from None
+        raise StateError(f"state_dir {state_dir}: {system_error(error)}") from None
     if not is_directory:
         what = "not a directory" if state_dir.exists() else "no such directory"
         raise StateError(f"state_dir {state_dir}: {what}; make it, owned by the account that the gateway runs as")
     if not os.access(state_dir, os.R_OK | os.W_OK | os.X_OK):
-        raise StateError(f"state_dir {state_dir}: the account that the gateway runs as cannot write to it")
+        raise StateError(
+            f"state_dir {state_dir}: {account_name(os.geteuid())}, as whom the gateway runs, cannot write to it: "
+            f"{owner_and_mode(state_dir)}; `chown {account_name(os.geteuid())} {state_dir}`"
+        )

@@ -18,6 +18,7 @@ from time import monotonic, sleep
 from typing import Final
 
 from gateway.state.state_dir import StateError, check_state_dir
+from gateway.system_errors import system_error
 
 FILE_NAME: Final = "gateway.lock"
 
@@ -55,7 +56,7 @@ class StateLock:
             self._acquire(self._file, patience, waits)
         except OSError as error:
             self.release()
-            said = error.strerror or str(error)
+            said = system_error(error)
             if error.errno not in _NO_LOCKS:
                 raise StateError(f"state_dir {state_dir}: {FILE_NAME}: {said}") from None
             self.missing = f"state_dir {state_dir}: {FILE_NAME}: {said}: another gateway here would not be noticed"

@@ -169,6 +169,6 @@ def test_a_certificate_that_openssl_takes_and_nobody_else_reads_is_a_failure_of_
     assert client.established
     with pytest.raises(ssl.SSLError) as raised:
         _ = client.peer_certificate
-    said = "TLS: the peer's certificate cannot be read (3 is not a valid x509 version)"
+    said = "TLS: the peer's certificate cannot be read: it is not made as RFC 5280 says; have it issued anew"
     assert explain_failure(Failure(raised.value)) == said
     assert failure_cause(Failure(raised.value)) is FailureCause.certificate

@@ -17,6 +17,7 @@ from gateway.cli import main
 from gateway.config.admin import ADMIN_ADDRESS, admin_address
 from gateway.config.models import Admin
 from gateway.probe.health_page import ask_health
+from gateway.system_errors import REFUSED
 from tests.config.certificates import write_pair
 
 # Seconds for what takes a fraction of one; a loaded machine gets that long before a test fails.
@@ -120,15 +121,21 @@ def test_nobody_there_and_nobody_who_answers_are_said_and_not_healthy():
         address = f"127.0.0.1:{server.getsockname()[1]}"
         silent = ask_health(address, patience=0.1)
     gone = ask_health(address)
-    assert (silent.serving, silent.said) == (False, f"{address}: timed out")
-    assert (gone.serving, gone.said) == (False, f"{address}: Connection refused")
+    assert (silent.serving, silent.said) == (
+        False,
+        f"{address}: no answer in time: a firewall that drops packets, or a host that is down?",
+    )
+    assert (gone.serving, gone.said) == (
+        False,
+        f"{address}: {REFUSED}",
+    )
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:http", "127.0.0.1:70000", "[::1"])
 def test_what_is_no_address_is_said(address):
     health = ask_health(address)
     assert not health.serving
-    assert health.said.startswith(f"{address}: not an address and a port")
+    assert health.said.startswith(f"{address}: an address and a port are expected")
 
 
 @pytest.mark.parametrize(

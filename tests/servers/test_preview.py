@@ -207,7 +207,7 @@ def test_questions_that_are_wrong(preview_slapd, tmp_path):
     assert f"there are: {tree.SYNC_ACCOUNT}" in preview_slapd("--account", "x").output
     assert "has no sync_accounts" in preview_slapd(sync_accounts=[], login_base_dns=[tree.STAFF]).output
     found = preview_slapd("--compare", tmp_path / "none.json")
-    assert (found.status, found.output) == (2, f"{tmp_path}/none.json: No such file or directory\n")
+    assert (found.status, found.output) == (2, f"{tmp_path}/none.json: cannot be read: there is no such file\n")
     assert "cannot be written" in preview_slapd("--save", tmp_path / "none" / "x.json").output
 
 

@@ -45,5 +45,5 @@ def test_what_cannot_be_read_is_told(tmp_path, text, words):
 
 def test_what_may_not_be_read_is_told(tmp_path):
     (tmp_path / FILE_NAME).mkdir()
-    with pytest.raises(NoRecord, match="cannot be read: Is a directory"):
+    with pytest.raises(NoRecord, match="cannot be read: it is a directory, and a file is expected"):
         read_in_force(tmp_path)

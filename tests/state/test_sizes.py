@@ -434,7 +434,7 @@ def test_a_directory_that_is_gone_for_a_while(tmp_path):
         away.rename(state_dir)
         until(lambda: len(memory.said) == 2)
         assert memory.kinds == ["failed", "recovered"]
-        assert str(state_dir / FILE_NAME) in memory.said[0][1] and "No such file" in memory.said[0][1]
+        assert str(state_dir / FILE_NAME) in memory.said[0][1] and "there is no such file" in memory.said[0][1]
     assert {number: kept.sizes for number, kept in on_disk(state_dir).items()} == {1: sizes(90), 2: sizes(80)}
 
 
@@ -540,14 +540,14 @@ def test_a_directory_that_cannot_be_used_is_named(tmp_path):
     with pytest.raises(StateError, match=rf"^state_dir {file}: not a directory"):
         Memory(file)
     (tmp_path / FILE_NAME).mkdir()
-    with pytest.raises(StateError, match=rf"^state_dir {tmp_path}: sizes.sqlite3: Is a directory"):
+    with pytest.raises(StateError, match=rf"^state_dir {tmp_path}: sizes.sqlite3: it is a directory, and"):
         Memory(tmp_path)
 
 
 def test_a_directory_without_rights_is_named(tmp_path, monkeypatch):
     # For root every directory is writable.
     monkeypatch.setattr(module.os, "access", lambda path, mode: False)
-    with pytest.raises(StateError, match=rf"^state_dir {tmp_path}: the account that the gateway runs as cannot write"):
+    with pytest.raises(StateError, match=rf"^state_dir {tmp_path}: root, as whom the gateway runs, cannot write"):
         Memory(tmp_path)
 
 
