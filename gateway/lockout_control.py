@@ -1,4 +1,5 @@
-"""The running gateway's side of `ldap-gateway lockout` (gateway/state/lockout_socket.py has the protocol)."""
+"""The running gateway's side of `ldap-gateway lockout` and `shrink accept` (gateway/state/lockout_socket.py has the
+protocol)."""
 
 from __future__ import annotations
 
@@ -22,6 +23,8 @@ from gateway.policy.lockout import GuardedAccount, accounts_named, mapped_accoun
 from gateway.state.counted_account import CountedAccount
 from gateway.state.lockout_socket import MOST_OCTETS, PATIENCE, SOCKET_NAME, CountedNow, open_socket
 from gateway.state.shared_attempts import SharedAttempts
+from gateway.state.sizes import SizeMemory
+from gateway.system_errors import system_error
 
 log = Logger()
 
@@ -32,12 +35,18 @@ RETRY: Final = 0.5
 
 
 class LockoutControl:
-    """attempts: of all sessions. settings: gives the configuration in force. clock: that of the attempts."""
+    """attempts: of all sessions. settings: gives the configuration in force. clock: that of the attempts. sizes: what
+    the shrink guard compares with."""
 
     def __init__(
-        self, attempts: SharedAttempts, settings: Callable[[], GatewaySettings], clock: Callable[[], float]
+        self,
+        attempts: SharedAttempts,
+        settings: Callable[[], GatewaySettings],
+        clock: Callable[[], float],
+        sizes: SizeMemory,
     ) -> None:
         self._attempts = attempts
+        self._sizes = sizes
         self._settings = settings
         self._clock = clock
         self._answering: _Answering | None = None
@@ -51,7 +60,7 @@ class LockoutControl:
             log.warn(
                 "state_dir {path}: `ldap-gateway lockout` will not work: {error}",
                 path=state_dir,
-                error=error.strerror or error,
+                error=system_error(error),
             )
 
     def close(self) -> None:
@@ -72,6 +81,8 @@ class LockoutControl:
         elif request.get("do") == "release" and isinstance(name, str):
             released = [asdict(found) for found in self._release(name)]
             then({"released": released, "store": label})
+        elif request.get("do") == "acceptance":
+            then({"acceptance": self._sizes.latest_acceptance})
         else:
             then({"error": "the gateway does not know this request"})
 

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
+from gateway.file_errors import file_trouble
 from gateway.lockout_control import LockoutControl
 from gateway.net.departures import Departures
 from gateway.net.heap import Heap
@@ -68,7 +69,7 @@ class Gateway:
         self.ledger = Ledger(run_ended=sync_ended)
         self._audit = audit
         self._counts = SharedCounts(reactor, self.ledger, guard_changed)
-        self._control = LockoutControl(self._counts.attempts, lambda: self._settings, monotonic)
+        self._control = LockoutControl(self._counts.attempts, lambda: self._settings, monotonic, sizes)
         self._verifier = SecretVerifier(reactor)
         self._registry = SessionRegistry(self._record, sizes, self._counts.attempts, self._verifier, self.ledger)
         self.ledger.load = self._registry.load
@@ -112,7 +113,7 @@ class Gateway:
                 self._admin = self._reactor.listenTCP(port, admin_site(self.ledger), interface=host)
             except CannotListenError as error:
                 self._listeners.close()
-                raise StartError(f"admin.address {host}:{port}: {listen_failure(error)}") from None
+                raise StartError(f"admin.address {host}:{port}: {listen_failure(error, host, port)}") from None
         self._tell_ledger()
         self._counts.count_by(self._settings.clients)
         self._counts.keep_in(self._settings.lockout_store, self._settings.counted_accounts)
@@ -155,7 +156,9 @@ class Gateway:
         try:
             serving = Serving(settings, self._reactor, self.ledger, self._upkeep.state)
             states = [serving.listener_state(index) for index in range(len(settings.listeners))]
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise StartError(file_trouble(error)) from None
+        except ValueError as error:
             raise StartError(str(error)) from None
         self._listeners.apply(states)
         self._serving, self._renewal = serving, renewal

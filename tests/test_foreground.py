@@ -67,33 +67,34 @@ def test_a_port_in_use(certificates, tmp_path):
         text = configuration(certificates, unreachable(certificates), CLIENT)
         status, said = run(tmp_path / "gateway.yaml", text.replace("127.0.0.1:0", address))
         assert status == 2
-        assert said == f"listener {address}: Address already in use\n"
+        here = f"process {os.getpid()} ({Path('/proc/self/comm').read_text().strip()}) listens on {address}"
+        assert said == f"listener {address}: another program has this port: {here}\n"
         text = configuration(certificates, unreachable(certificates), CLIENT, admin={"address": address})
         status, said = run(tmp_path / "gateway.yaml", text)
         assert status == 2
-        assert said == f"admin.address {address}: Address already in use\n"
+        assert said == f"admin.address {address}: another program has this port: {here}\n"
 
 
 def test_an_address_that_is_not_ours(certificates, tmp_path):
     text = configuration(certificates, unreachable(certificates), CLIENT).replace("127.0.0.1:0", "192.0.2.1:0")
     status, said = run(tmp_path / "gateway.yaml", text)
     assert status == 2
-    assert said.startswith("listener 192.0.2.1:0: Cannot assign requested address")
+    assert said.startswith("listener 192.0.2.1:0: no interface of this host has this address")
 
 
 def test_an_audit_file_that_cannot_be_written(certificates, tmp_path):
     text = configuration(certificates, unreachable(certificates), CLIENT, audit={"file": "missing/audit.jsonl"})
     status, said = run(tmp_path / "gateway.yaml", text)
     assert status == 2
-    assert said == f"audit.file {tmp_path}/missing/audit.jsonl: No such file or directory\n"
+    assert said == f"audit.file {tmp_path}/missing/audit.jsonl: cannot be written: {tmp_path}/missing is not there\n"
 
 
 @pytest.mark.parametrize(
     "key, name, octets, words",
     [
-        ("listeners.0.certificate", "gateway.pem", None, "cannot be read: No such file or directory"),
+        ("listeners.0.certificate", "gateway.pem", None, "cannot be read: there is no such file"),
         ("listeners.0.certificate", "gateway.pem", b"nothing\n", "no certificate in PEM in it"),
-        ("listeners.0.private_key", "gateway.key", None, "cannot be read: No such file or directory"),
+        ("listeners.0.private_key", "gateway.key", None, "cannot be read: there is no such file"),
         ("listeners.0.private_key", "gateway.key", b"nothing\n", "not a private key in PEM"),
         ("directories.corp.ca_file", "gateway-ca.pem", b"", "no certificate in PEM in it"),
     ],
@@ -139,7 +140,7 @@ def test_what_is_not_yaml_or_not_there(tmp_path):
     assert said.startswith(f"{tmp_path}/gateway.yaml:2: not YAML: ")
     status, said = run(tmp_path / "missing.yaml")
     assert status == 2
-    assert said == f"{tmp_path}/missing.yaml: cannot be read: No such file or directory\n"
+    assert said == f"{tmp_path}/missing.yaml: cannot be read: there is no such file\n"
 
 
 def test_it_says_at_the_start_whether_it_is_compiled(certificates, tmp_path):

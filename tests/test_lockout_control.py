@@ -14,6 +14,7 @@ from gateway.lockout_control import MOST_LISTED, LockoutControl
 from gateway.policy.lockout import GuardedAccount, LockoutSettings, Verdict
 from gateway.state.lockout_socket import SOCKET_NAME, ask
 from gateway.state.shared_attempts import MOST_RECOUNTED, SharedAttempts
+from gateway.state.sizes import SizesInMemory
 
 
 class Settings:
@@ -36,7 +37,7 @@ def test_a_full_table_is_listed_in_part_with_services_first_and_guarded_people_b
     fail("name:guarded", 3)
     fail("name:svc", 1, sync=True)
     answers = []
-    LockoutControl(attempts, Settings, clock.seconds).answer({"do": "list"}, answers.append)
+    LockoutControl(attempts, Settings, clock.seconds, SizesInMemory()).answer({"do": "list"}, answers.append)
     (answer,) = answers
     assert [found["account"] for found in answer["accounts"]][:2] == ["svc", "guarded"]
     assert (len(answer["accounts"]), answer["more"]) == (MOST_LISTED, MOST_LISTED + 2)
@@ -77,7 +78,7 @@ def connected(state_dir):
 def listening(tmp_path):
     """The directory of a socket at which commands are answered."""
     clock = Clock()
-    control = LockoutControl(SharedAttempts(clock.seconds, clock), Settings, clock.seconds)
+    control = LockoutControl(SharedAttempts(clock.seconds, clock), Settings, clock.seconds, SizesInMemory())
     control.listen(tmp_path, SimpleNamespace(callFromThread=lambda call: call()))
     yield tmp_path
     control.close()

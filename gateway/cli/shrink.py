@@ -18,6 +18,10 @@ from gateway.cli.options import config_option
 if TYPE_CHECKING:
     from gateway.state.size_database import SizeDatabase, StoredShape
 
+# Seconds that the gateway has to see what was changed here; it looks twice a second.
+_PATIENCE = 10.0
+_STEP = 0.1
+
 _COLUMNS = ("client", "account", "entries", "when", "accepted", "search")
 
 
@@ -39,7 +43,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON, with the figures of each attribute.")
 def list_(config: Path, as_json: bool) -> None:
     """Shows what the last complete result of each search had, for each account that made it."""
-    with _opened(config) as (_clients, database):
+    with _opened(config) as (_clients, database, _):
         shapes = [] if database is None else database.load()
     shapes.sort(key=lambda shape: (shape.client, shape.description, shape.account))
     if as_json:
@@ -59,21 +63,46 @@ def list_(config: Path, as_json: bool) -> None:
 @config_option
 @click.argument("client")
 def accept(config: Path, client: str) -> None:
-    """Takes the next complete result of each search of CLIENT as the new measure, whatever its size; once.
+    """Takes the next complete result of each search of CLIENT as the new measure, whatever its size; once. Returns when
+    the running gateway has seen it.
 
-    Exit status 1 where nothing is remembered for it, so that there is nothing to accept.
+    Exit status 1 where nothing is remembered for it, so that there is nothing to accept; 3 where the gateway has not
+    seen it, or cannot be asked.
     """
     from time import time_ns
 
-    with _opened(config) as (clients, database):
+    number = time_ns()
+    with _opened(config) as (clients, database, state_dir):
         _check_client(client, clients, database)
-        accepted = 0 if database is None else database.accept(client, time_ns())
+        accepted = 0 if database is None else database.accept(client, number)
     if not accepted:
         click.echo(f"{client}: nothing is remembered, so the next complete result is the measure anyway", err=True)
         sys.exit(1)
-    click.echo(
-        f"{client}: the next complete result of {_searches(accepted)} is taken as the new measure, whatever its size"
-    )
+    seen, how = _wait_until_seen(state_dir, number)
+    taken = f"the next complete result of {_searches(accepted)} is taken as the new measure, whatever its size"
+    click.echo(f"{client}: {taken}; {how}", err=not seen)
+    if not seen:
+        sys.exit(3)
+
+
+def _wait_until_seen(state_dir: Path, number: int) -> tuple[bool, str]:
+    """Whether a sync that begins now is judged by the acceptance of this number, and how that is known."""
+    from time import monotonic, sleep
+
+    from gateway.state.lockout_socket import NoGateway, NotRunning, ask
+
+    until = monotonic() + _PATIENCE
+    try:
+        while ask(state_dir, {"do": "acceptance"}).get("acceptance", 0) < number:
+            if monotonic() > until:
+                why = f"the gateway has not seen it within {_PATIENCE:g} seconds: its log says what is wrong with"
+                return False, f"but {why} state_dir"
+            sleep(_STEP)
+    except NotRunning:
+        return True, "no gateway runs with this state_dir, and the next one that starts sees it"
+    except NoGateway as error:
+        return False, f"but whether the gateway has seen it cannot be asked: {error}"
+    return True, "the gateway has seen it: the sync may begin"
 
 
 @command.command(
@@ -85,7 +114,7 @@ def accept(config: Path, client: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(config: Path, client: str | None, yes: bool) -> None:
     """Forgets what is remembered of CLIENT, or of every client: the next complete results are taken as they are."""
-    with _opened(config) as (clients, database):
+    with _opened(config) as (clients, database, _):
         if client is not None:
             _check_client(client, clients, database)
         whose = "every client" if client is None else client
@@ -96,11 +125,12 @@ def reset(config: Path, client: str | None, yes: bool) -> None:
 
 
 @contextmanager
-def _opened(config: Path) -> Iterator[tuple[list[str], SizeDatabase | None]]:
-    """The names of the configured clients, and the database; None where the gateway has not made it yet."""
+def _opened(config: Path) -> Iterator[tuple[list[str], SizeDatabase | None, Path]]:
+    """The names of the configured clients, the database, None where the gateway has not made it yet, and state_dir."""
     from gateway.config.load import load_configuration
     from gateway.config.problems import ConfigurationError
     from gateway.state.size_database import FILE_NAME, SizeDatabase, UnusableDatabase
+    from gateway.state.sizes import trouble
 
     try:
         settings = load_configuration(config).settings
@@ -119,11 +149,11 @@ def _opened(config: Path) -> Iterator[tuple[list[str], SizeDatabase | None]]:
             _end(f"state_dir {settings.state_dir}: no such directory")
         if path.exists():
             database = SizeDatabase(path, create=False)
-        yield clients, database
+        yield clients, database, settings.state_dir
     except UnusableDatabase as error:
         _end(f"{error}; the gateway moves it aside when it next opens it, and begins a new one")
     except (sqlite3.Error, OSError) as error:
-        _end(f"{path}: {getattr(error, 'strerror', None) or error}")
+        _end(f"{path}: {trouble(error)}")
     finally:
         if database is not None:
             database.close()

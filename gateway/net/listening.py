@@ -13,10 +13,12 @@ from twisted.internet.error import CannotListenError
 
 from gateway.net.inherited import InheritedSocket
 from gateway.net.listener import ListenerFactory, ListenerState, SessionRegistry
+from gateway.net.port_holder import port_in_use
 from gateway.net.reactor import Port, Reactor
 from gateway.net.settings import ListenerSettings
 from gateway.net.stream import Stream
 from gateway.net.turns import Turns
+from gateway.system_errors import system_error
 
 # Host, port, and which one of this address it is: several may have port 0, any free one.
 Key: TypeAlias = tuple[str, int, int]
@@ -65,7 +67,7 @@ class Listeners:
                 port = self._listen(key, factory)
             except CannotListenError as error:
                 _close(opened)
-                why = f"{listen_failure(error)}{self._in_the_way(key, error)}"
+                why = self._in_the_way(key, error) or listen_failure(error, key[0], key[1])
                 raise StartError(f"listener {state.settings.address}: {why}") from None
             opened[key] = port, factory
         # Nothing can fail from here on.
@@ -106,21 +108,28 @@ class Listeners:
         return Stream(connection, protocol, self._reactor)
 
     def _in_the_way(self, key: Key, error: CannotListenError) -> str:
-        """What is to be said where it is a listener of our own, on all addresses or on one of them."""
+        """What is to be said where it is a listener of our own, on all addresses or on one of them; "" otherwise."""
         if getattr(error.socketError, "errno", None) != EADDRINUSE:
             return ""
         for (host, port, _), (_, factory) in self._open.items():
             if port == key[1] and (ip_address(host).is_unspecified or ip_address(key[0]).is_unspecified):
-                return f" by the listener {factory.state.settings.address} in force: such a change needs a restart"
+                mine = factory.state.settings.address
+                return f"the listener {mine} in force has this port: such a change needs a restart"
         return ""
 
 
-def listen_failure(error: CannotListenError) -> str:
-    """Why the system lets nobody listen there, in words."""
-    said = str(getattr(error.socketError, "strerror", None) or error.socketError)
-    if getattr(error.socketError, "errno", None) == EACCES:
-        return f"{said}: low ports need CAP_NET_BIND_SERVICE or the sysctl net.ipv4.ip_unprivileged_port_start"
-    return said
+def listen_failure(error: CannotListenError, host: str, port: int) -> str:
+    """Why the system lets nobody listen at this address, in words."""
+    cause = error.socketError
+    number = getattr(cause, "errno", None)
+    if number == EACCES:
+        return (
+            "this account may not listen there: low ports need CAP_NET_BIND_SERVICE or the sysctl "
+            "net.ipv4.ip_unprivileged_port_start"
+        )
+    if number == EADDRINUSE:
+        return port_in_use(host, port)
+    return system_error(cause) if isinstance(cause, OSError) else "the system lets nobody listen there"
 
 
 def _keys(listeners: Sequence[ListenerSettings]) -> list[Key]:

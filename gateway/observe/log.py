@@ -10,26 +10,28 @@ from twisted.logger import (
     LogLevel,
     LogLevelFilterPredicate,
     PredicateResult,
-    formatEvent,
     globalLogBeginner,
     textFileLogObserver,
 )
 
-LEGACY: Final = "log_legacy"
+# The second one is that of the framework's older parts, which have another interface.
+_FRAMEWORK: Final = ("twisted.", "log_legacy")
 
 
 def begin_logging(lowest: Any = LogLevel.info) -> None:
-    """Sends the log of the gateway and of Twisted to standard error. lowest: of twisted.logger.LogLevel."""
+    """Sends the log of the gateway, and the framework's warnings and errors, to standard error. lowest: of
+    twisted.logger.LogLevel."""
     observer: Any = FilteringLogObserver(
-        cast(Any, textFileLogObserver(sys.stderr)), [cast(Any, LogLevelFilterPredicate(lowest)), cast(Any, _no_sockets)]
+        cast(Any, textFileLogObserver(sys.stderr)),
+        [cast(Any, LogLevelFilterPredicate(lowest)), cast(Any, _no_chatter)],
     )
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
 
 
-def _no_sockets(event: Any) -> Any:
-    """Twisted tells of each socket that asks DNS, four lines a question, whatever `noisy` says."""
-    if LEGACY in event:
-        said = formatEvent(event)
-        if "DNSDatagramProtocol" in said or said.startswith("(UDP Port "):
-            return PredicateResult.no
+def _no_chatter(event: Any) -> Any:
+    """What the framework says of its own classes (`_QuietSite starting on 8389`, each socket that asks DNS) means
+    nothing to an administrator: the gateway itself says what it listens on, and when it ends."""
+    by_framework = str(event.get("log_namespace", "")).startswith(_FRAMEWORK)
+    if by_framework and event["log_level"] < LogLevel.warn:
+        return PredicateResult.no
     return PredicateResult.maybe

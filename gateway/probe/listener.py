@@ -11,12 +11,14 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from gateway.net.port_holder import port_in_use
 from gateway.net.reactor import Reactor
 from gateway.net.settings import ClientSettings, ListenerSettings, StartTls
 from gateway.net.sources import SourceTable, parse_source
 from gateway.policy.reasons import Reason
 from gateway.probe.findings import Section
 from gateway.probe.handshake import Handshake, NoConnection, NoHandshake, look
+from gateway.system_errors import system_error
 
 # Seconds; on the host itself.
 _PATIENCE: Final = 5.0
@@ -91,9 +93,16 @@ def check_bindable(section: Section, listener: ListenerSettings) -> None:
         try:
             probe.bind((listener.host, listener.port))
         except OSError as error:
-            section.failed("listens", f"it cannot listen: {error.strerror}", _bind_advice(error, listener))
+            said = f"it cannot listen: {_bind_trouble(error, listener)}"
+            section.failed("listens", said, _bind_advice(error, listener))
             return
     section.warning("listens", "nothing listens yet; the port is free", "start the gateway: ldap-gateway run")
+
+
+def _bind_trouble(error: OSError, listener: ListenerSettings) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return port_in_use(listener.host, listener.port)
+    return system_error(error)
 
 
 def _bind_advice(error: OSError, listener: ListenerSettings) -> str:
@@ -101,7 +110,7 @@ def _bind_advice(error: OSError, listener: ListenerSettings) -> str:
         return f"ports below 1024 need CAP_NET_BIND_SERVICE; or listen above and redirect {listener.port} there"
     if error.errno == errno.EADDRNOTAVAIL:
         return f"{listener.host} is no address of this host: see `ip address`, or listen on 0.0.0.0"
-    return f"another program has port {listener.port}: see `ss -ltnp`"
+    return "end that program, or give the listener another port"
 
 
 def _loopback(host: str) -> str:

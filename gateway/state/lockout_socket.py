@@ -1,14 +1,16 @@
-"""The socket in state_dir through which commands ask the running gateway about its lockout guard.
+"""The socket in state_dir through which commands ask the running gateway about its guards.
 
 It is readable and writable by the gateway's own account alone, for names of people come out of it, and whoever may
 release accounts may go on guessing. A request is one line of JSON, and so is its answer:
 
     {"do": "list"}                    {"accounts": [...], "more": 0, "others": 3, "store": "redis://..."}
     {"do": "release", "name": "jane"} {"released": [...], "store": ""}
+    {"do": "acceptance"}              {"acceptance": 1796000000000000000}
 
 accounts, released: objects with the fields of CountedNow. more: accounts that the list had no room for. others:
 accounts of which only the shared store knows wrong passwords, null where it did not answer. store: the shared store, ""
-where there is none.
+where there is none. acceptance: the latest one of `ldap-gateway shrink accept` that the shrink guard knows of, 0 for
+none.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.system_errors import system_error
+
 SOCKET_NAME: Final = "lockout.sock"
 # Octets of a path that every kernel takes.
 _LONGEST: Final = 100
@@ -35,6 +39,10 @@ PATIENCE: Final = 10.0
 
 class NoGateway(Exception):
     """No gateway answers there; the text says why and what to do."""
+
+
+class NotRunning(NoGateway):
+    """No gateway runs with this state_dir."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +116,13 @@ def ask(state_dir: Path, request: dict[str, str]) -> dict[str, Any]:
             while received := connection.recv(65_536):
                 octets += received
     except (FileNotFoundError, ConnectionRefusedError):
-        raise NoGateway(f"{path}: no gateway runs with this state_dir") from None
+        raise NotRunning(f"{path}: no gateway runs with this state_dir") from None
     except PermissionError:
         raise NoGateway(f"{path}: run this as the gateway's own account, or as root") from None
     except TimeoutError:
         raise NoGateway(f"{path}: the gateway does not answer within {PATIENCE:g} seconds") from None
     except OSError as error:
-        raise NoGateway(f"{path}: {error.strerror or error}") from None
+        raise NoGateway(f"{path}: {system_error(error)}") from None
     try:
         answer = json.loads(octets)
     except ValueError:

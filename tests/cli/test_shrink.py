@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from gateway.cli import main
 from gateway.policy.shrink import Shape
+from gateway.state.lockout_socket import ask
 from gateway.state.size_database import FILE_NAME
 from tests.config.certificates import write_pair
 from tests.config.test_load import GOOD
@@ -122,7 +123,8 @@ def test_nothing_is_remembered_yet(config):
 def test_accept_holds_for_the_next_result_of_each_search_of_the_client(config, running):
     code, out, err = shrink(config, "accept", "mimecast")
     assert (code, err) == (0, "")
-    assert out == "mimecast: the next complete result of 2 searches is taken as the new measure, whatever its size\n"
+    taken = "the next complete result of 2 searches is taken as the new measure, whatever its size"
+    assert out == f"mimecast: {taken}; no gateway runs with this state_dir, and the next one that starts sees it\n"
     until(lambda: running.read(shape(1)).accepted and running.read(shape(2)).accepted)
     assert not running.read(shape(3, "other")).accepted
     assert [found["accepted"] for found in json.loads(shrink(config, "list", "--json")[1])] == [True, True, False]
@@ -209,6 +211,30 @@ def test_a_gateway_keeps_its_sizes_in_state_dir_and_says_what_is_wrong_with_it(c
     until(lambda: "only memory holds what is new" in log.read_text())
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0
+
+
+@pytest.mark.servers
+def test_accept_returns_when_the_gateway_has_seen_it(config, gateway):
+    state_dir = config.parent / "state"
+    with closing(Memory(state_dir, clock=lambda: NOON)) as memory:
+        memory.store(shape(1), sizes(5000))
+        until(lambda: len(on_disk(state_dir)) == 1)
+    process = gateway()
+    code, out, err = shrink(config, "accept", "mimecast")
+    assert (code, err) == (0, "")
+    assert out.endswith("whatever its size; the gateway has seen it: the sync may begin\n")
+    found = on_disk(state_dir)[1]
+    assert ask(state_dir, {"do": "acceptance"}) == {"acceptance": found.accepted}
+    assert found.accepted > 0
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+
+
+def test_accept_says_so_where_the_gateway_does_not_see_it(config, running, monkeypatch):
+    monkeypatch.setattr("gateway.cli.shrink._PATIENCE", 0.0)
+    monkeypatch.setattr("gateway.state.lockout_socket.ask", lambda *_: {"acceptance": 5})
+    code, out, err = shrink(config, "accept", "mimecast")
+    assert (code, out) == (3, "") and "but the gateway has not seen it within 0 seconds: its log says" in err
 
 
 @pytest.mark.servers
