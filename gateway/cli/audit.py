@@ -18,6 +18,7 @@ from gateway.cli.options import config_option
 if TYPE_CHECKING:
     from gateway.observe.audit_reading import Damage, Record
     from gateway.observe.audit_view import Choice
+    from gateway.observe.open_runs import OpenRuns
 
 # Damaged lines that are named one by one, records that following begins with, rows of a table on a terminal.
 NAMED: Final = 10
@@ -62,18 +63,20 @@ def command(
         first = since_time(since, datetime.now(UTC)) if since is not None else ""
     except ValueError:
         _end(f"--since {since}: a time like 45s, 30m, 2h or 7d, or like 2026-11-24T08:00, is expected")
-    choice = Choice(first, frozenset(clients), denied, syncs)
+    runs = _open_runs(config) if syncs and not as_json and not follow else None
+    choice = Choice(first, frozenset(clients), denied, syncs, "" if runs is None else runs.since)
     wanted = files or (_configured(config),)
     if follow and (len(wanted) != 1 or wanted[0] == Path("-")):
         _end("--follow: one file is expected; what is piped in is followed anyway")
     damages = _Damages()
     try:
-        found = _following(wanted[0], choice, damages) if follow else _chosen(wanted, choice, damages)
+        found = _following(wanted[0], choice, damages) if follow else _chosen(wanted, choice, damages, runs)
         live = follow or Path("-") in wanted
         if as_json:
             _print_json(found, live)
         elif syncs:
             _print_syncs(found, live)
+            _print_open(runs, choice)
         else:
             _print_lines(found, live)
     except KeyboardInterrupt:
@@ -82,25 +85,58 @@ def command(
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
-        _end(f"{error.filename or 'standard input'}: {error.strerror or error}")
+        from gateway.file_errors import file_trouble
+
+        _end(file_trouble(error) if error.filename else f"standard input: {file_trouble(error)}")
     damages.sum_up()
     sys.exit(1 if damages.count else 0)
 
 
 def _configured(config: Path) -> Path:
-    from gateway.config.audit_file import audit_file
+    from gateway.config.audit_file import audit_place
     from gateway.config.problems import ConfigurationError
 
     try:
-        found = audit_file(config)
+        found = audit_place(config)
     except ConfigurationError as error:
         _end(f"{error}\nname the audit's file, or a configuration with --config")
-    if found is None:
-        _end(
-            f"{config}: audit.file is not set, so records go to standard output or syslog; "
-            "name a file, or pipe them in: journalctl -u ldap-gateway -o cat | ldap-gateway audit -"
+    if found.file is None:
+        _end(f"{config}: {_elsewhere(found.syslog)}")
+    return found.file
+
+
+def _elsewhere(syslog: str) -> str:
+    """Where records are that go to no file, and how they are read there."""
+    if syslog:
+        return (
+            f"audit.file is not set: records go to syslog at {syslog}. Where it writes them to a file, name that "
+            "file: ldap-gateway audit FILE"
         )
-    return found
+    return (
+        "audit.file is not set: records go to the gateway's standard output. Read them from there:\n"
+        "  systemd:    journalctl -u ldap-gateway -o cat | grep '^{' | ldap-gateway audit -\n"
+        "  Docker:     docker logs ldap-gateway 2>/dev/null | ldap-gateway audit -\n"
+        "  Kubernetes: kubectl logs deploy/ldap-gateway | grep '^{' | ldap-gateway audit -"
+    )
+
+
+def _open_runs(config: Path) -> OpenRuns:
+    """A configuration that is not there leaves each client its default gap."""
+    from gateway.config.audit_file import sync_gaps
+    from gateway.config.problems import ConfigurationError
+    from gateway.observe.open_runs import OpenRuns
+
+    try:
+        gaps = sync_gaps(config)
+    except ConfigurationError:
+        gaps = {}
+    return OpenRuns(gaps, datetime.now(UTC))
+
+
+def _print_open(runs: OpenRuns | None, choice: Choice) -> None:
+    for run in [] if runs is None else runs.found():
+        if not choice.clients or run.client in choice.clients:
+            click.echo(str(run))
 
 
 class _Damages:
@@ -117,7 +153,7 @@ class _Damages:
             click.echo(f"{self.count:,} lines are no records; the first {NAMED} are named above", err=True)
 
 
-def _chosen(files: Iterable[Path], choice: Choice, damages: _Damages) -> Iterator[Record]:
+def _chosen(files: Iterable[Path], choice: Choice, damages: _Damages, runs: OpenRuns | None) -> Iterator[Record]:
     from gateway.observe.audit_reading import in_order, records
 
     paths = list(files)
@@ -125,7 +161,10 @@ def _chosen(files: Iterable[Path], choice: Choice, damages: _Damages) -> Iterato
         for found in records(path, choice.skips):
             if not isinstance(found, dict):
                 damages.add(found)
-            elif choice.takes(found):
+                continue
+            if runs is not None:
+                runs.add(found)
+            if choice.takes(found):
                 yield found
 
 

@@ -11,7 +11,7 @@ from gateway.observe.audit_reading import Record
 from gateway.observe.counts import REFUSED_LATE, refused
 from gateway.observe.durations import duration
 
-SYNC_COLUMNS: Final = ("began", "client", "took", "operations", "entries", "held back", "pages", "complete")
+SYNC_COLUMNS: Final = ("began (UTC)", "client", "took", "searches", "entries", "held back", "pages", "complete")
 
 # Of SYNC_COLUMNS, for output that is not a terminal's.
 _SYNC_WIDTHS: Final = (19, 12, 12, 10, 10, 10, 8, 0)
@@ -25,7 +25,8 @@ _DENIED: Final = (b'"decision": "refuse"', *(f'"reason": "{reason}"'.encode() fo
 @dataclass(frozen=True, slots=True)
 class Choice:
     """since: as records have their time, "" for all. clients: empty for all. denied: only what the policy does not
-    permit. syncs: only sums of sync runs.
+    permit. syncs: only sums of sync runs. open_since: with syncs, from when on records of searches are wanted as well,
+    to tell which runs are open; "" for none.
 
     Where records were lost is among what is chosen by client or as denied: they may have been such.
     """
@@ -34,6 +35,7 @@ class Choice:
     clients: frozenset[str] = frozenset()
     denied: bool = False
     syncs: bool = False
+    open_since: str = ""
 
     def skips(self, line: bytes) -> bool:
         """Whether it can be told of a line, as the gateway writes them, that its record is not taken: nearly all of the
@@ -43,7 +45,9 @@ class Choice:
         head = line[:80]
         if b'"record": "sync"' in head or b'"record": "lost"' in head:
             return False
-        if self.syncs or (self.since and line[10:39] < self.since.encode()):
+        if self.syncs:
+            return not self.open_since or line[10:39] < self.open_since.encode()
+        if self.since and line[10:39] < self.since.encode():
             return True
         return self.denied and not any(each in line for each in _DENIED)
 
@@ -129,8 +133,9 @@ def printable(text: str) -> str:
 
 
 def _sync_words(record: Record) -> str:
-    took, operations, entries, held_back, pages = sync_row(record)[2:7]
-    return f"{took}; {operations} searches, {entries} entries, {pages} pages; held back: {held_back} entries"
+    took, searches, entries, held_back, pages = sync_row(record)[2:7]
+    words = [_count(searches, "search", "searches"), _count(entries, "entry", "entries"), _count(pages, "page")]
+    return f"took {took}; {', '.join(words)}; held back: {_count(held_back, 'entry', 'entries')}"
 
 
 def _guard_words(record: Record) -> str:
@@ -138,22 +143,34 @@ def _guard_words(record: Record) -> str:
     if record.get("event") == "ended":
         return f"{who}: {_word(record, 'why')}"
     left = record.get("guarded_for")
-    words = f"{who}: {_number(record, 'failures')} wrong passwords"
-    return f"{words}; for {duration(left)}" if isinstance(left, int) else words
+    words = f"{who}: {_count(_number(record, 'failures'), 'wrong password')}"
+    return f"{words}; guarded for {duration(left)}" if isinstance(left, int) else words
 
 
 def _operation_words(record: Record) -> str:
     if record["record"] == "sign-in":
-        return f"{_word(record, 'account') or 'anonymous'}: {_word(record, 'meaning')}"
-    if record.get("operation") != "search":
-        return _word(record, "detail")
+        words = f"{_word(record, 'account') or 'anonymous'}: {_word(record, 'meaning')}"
+    elif record.get("operation") != "search":
+        words = _word(record, "detail")
+    else:
+        words = _search_words(record)
+    for name in record.get("mended") or ():
+        if isinstance(name, dict):
+            where, received, meant = (_word(name, key) for key in ("where", "received", "meant"))
+            words += f"; MENDED {where}: came as {received} and was read as {meant}"
+    return words
+
+
+def _search_words(record: Record) -> str:
     words = f"{_word(record, 'scope')} {_word(record, 'base') or '(root)'} {_word(record, 'filter')}"
-    words += f"  {_number(record, 'entries')} entries, {_number(record, 'pages')} pages"
-    held_back = [str(name) for name in record.get("held_back") or () if isinstance(name, str)]
+    entries, pages = _count(_number(record, "entries"), "entry", "entries"), _count(_number(record, "pages"), "page")
+    words += f"  {entries}, {pages}"
+    names = [printable(name) for name in record.get("held_back") or () if isinstance(name, str)]
+    held_back = [f"{_count(str(len(names)), 'attribute')} ({', '.join(names)})"] if names else []
     if record.get("entries_held_back"):
-        held_back.append(f"{_number(record, 'entries_held_back')} entries")
+        held_back.append(_count(_number(record, "entries_held_back"), "entry", "entries"))
     if held_back:
-        words += f"; held back: {', '.join(map(printable, held_back))}"
+        words += f"; held back: {', '.join(held_back)}"
     return f"{words}; {_word(record, 'detail')}" if record.get("detail") else words
 
 
@@ -165,6 +182,11 @@ def _word(record: Record, key: str) -> str:
 def _number(record: Record, key: str) -> str:
     value = record.get(key)
     return f"{value:,}" if isinstance(value, int) else "?"
+
+
+def _count(number: str, one: str, many: str = "") -> str:
+    """A number with what it counts."""
+    return f"{number} {one if number == '1' else many or one + 's'}"
 
 
 def _clock(value: object) -> str:

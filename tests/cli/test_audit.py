@@ -3,6 +3,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -16,6 +17,7 @@ from gateway.observe.audit_line import audit_line
 from gateway.observe.audit_reading import Damage, records
 from gateway.observe.audit_view import Choice, since
 from gateway.observe.sync_runs import SyncRuns
+from gateway.policy.decision import Mended
 from tests.cli.configurations import write_configuration
 from tests.observe.records import record
 from tests.servers.terminal import Terminal
@@ -61,13 +63,55 @@ def run(*arguments, **keywords):
     return CliRunner().invoke(main, ["audit", *map(str, arguments)], **keywords)
 
 
+def test_what_was_mended_is_marked(tmp_path):
+    mended = Mended("base", "OU=Sales, EMEA,DC=corp,DC=example", r"OU=Sales\, EMEA,DC=corp,DC=example")
+    path = tmp_path / "audit.jsonl"
+    path.write_bytes(operation(0, sent=1, mended=(mended,)))
+    assert run(path).stdout.endswith(
+        "1 entry, 0 pages; MENDED base: came as OU=Sales, EMEA,DC=corp,DC=example and was read as "
+        "OU=Sales\\, EMEA,DC=corp,DC=example\n"
+    )
+
+
+def test_a_run_that_is_open_is_told_with_the_syncs(tmp_path):
+    """Searches of the last minutes, after the sum of the run before; another client's run is over."""
+    now = time.time()
+    over = SyncRuns({})
+    over.add(record(client="mimecast"), now - 4000)
+    lines = [line(sync_object(over.over(now)[0]))]
+    ended = {"mimecast": 300, "quick": 100, "late": 1000, "slow": 1000}
+    lines += [line(audit_object(record(client=name, seconds=30), False, now - age)) for name, age in ended.items()]
+    lines += [line(audit_object(record("bind", client="binds"), False, now - 5))]
+    lines += [line(audit_object(record(client="reads", scope="base"), False, now - 5))]
+    path = tmp_path / "audit.jsonl"
+    path.write_bytes(b"".join(lines))
+    config = tmp_path / "gateway.yaml"
+    config.write_text("clients: {quick: {sync_gap: 60}, slow: {sync_gap: 7200}}")
+    said = run(path, "--syncs", "-c", config).stdout.splitlines()
+    until = {name: f"{datetime.fromtimestamp(now - ended[name] + gap, UTC):%H:%M}" for name, gap in GAPS.items()}
+    rest = "UTC, unless more searches come before; its line follows then"
+    assert said[2:] == [f"{name}: a run is open until {until[name]} {rest}" for name in ("mimecast", "slow")]
+    assert run(path, "--syncs", "--client", "slow", "-c", config).stdout.splitlines()[1:] == said[3:]
+    path.write_bytes(b"".join([*lines, line(sync_object(the_run("mimecast", now - 300)))]))
+    assert [row for row in run(path, "--syncs", "-c", config).stdout.splitlines() if "open" in row] == said[3:]
+
+
+GAPS = {"mimecast": 600, "slow": 7200}
+
+
+def the_run(client, ended):
+    runs = SyncRuns({})
+    runs.add(record(client=client), ended)
+    return runs.over(ended + 10_000)[0]
+
+
 def test_each_record_is_a_line(file):
     ended = run(file)
     assert (ended.exit_code, ended.stderr) == (0, "")
     assert ended.stdout.splitlines() == [
         "2023-11-14 22:13:20  mimecast      198.51.100.7     bind      success  svc@corp.example: signed in",
         "2023-11-14 22:14:20  mimecast      198.51.100.7     search    success  "
-        "sub OU=Staff,DC=corp,DC=example (mail=*)  460 entries, 5 pages; held back: pager, 3 entries",
+        "sub OU=Staff,DC=corp,DC=example (mail=*)  460 entries, 5 pages; held back: 1 attribute (pager), 3 entries",
         "2023-11-14 22:15:20  other         198.51.100.7     search    insufficientAccessRights (base-not-allowed)  "
         "sub OU=Staff,DC=corp,DC=example (mail=*)  0 entries, 0 pages",
         "2023-11-14 22:16:20  other         198.51.100.7     bind      invalidCredentials (account-guarded)  "
@@ -75,9 +119,9 @@ def test_each_record_is_a_line(file):
         "2023-11-14 22:16:30                                 lost      LOST  "
         "1,200 records, until 2023-11-14 22:16:40: disk: No space left on device",
         "2023-11-14 23:11:50  mimecast                       sync      yes  "
-        "1 min 30 s; 1 searches, 460 entries, 5 pages; held back: 3 entries",
+        "took 1 min 30 s; 1 search, 460 entries, 5 pages; held back: 3 entries",
         "2023-11-15 00:11:50  other                          sync      no: 1 search without an end: server-lost (1)  "
-        "1 min 30 s; 1 searches, 460 entries, 5 pages; held back: 3 entries",
+        "took 1 min 30 s; 1 search, 460 entries, 5 pages; held back: 3 entries",
     ]
 
 
@@ -88,7 +132,7 @@ def test_json_is_the_records_as_they_were(file):
 def test_syncs_are_a_table(file):
     said = run(file, "--syncs").stdout.splitlines()
     assert [re.split(" {2,}", row) for row in said] == [
-        ["began", "client", "took", "operations", "entries", "held back", "pages", "complete"],
+        ["began (UTC)", "client", "took", "searches", "entries", "held back", "pages", "complete"],
         ["2023-11-14 23:11:50", "mimecast", "1 min 30 s", "1", "460", "3", "5", "yes"],
         ["2023-11-15 00:11:50", "other", "1 min 30 s", "1", "460", "3", "5", f"no: {WHY_NOT}"],
     ]
@@ -197,7 +241,7 @@ def test_a_compressed_file_that_is_cut_off_is_read_as_far_as_it_goes(tmp_path):
     assert ended.exit_code == 1
     assert ended.stdout.encode() == whole[: len(ended.stdout)]
     assert len(ended.stdout) > 1000
-    assert f"{path}:" in ended.stderr and "the compressed file is damaged from here on" in ended.stderr
+    assert f"{path}:" in ended.stderr and "the compressed file is damaged or cut off from here on" in ended.stderr
 
 
 @pytest.mark.servers
@@ -218,16 +262,22 @@ def test_the_configured_file_is_the_default(tmp_path, file):
     config = write_configuration(tmp_path)
     ended = run("-c", config)
     assert ended.exit_code == 2
-    assert ended.stderr.startswith(f"{config}: audit.file is not set, so records go to standard output or syslog; ")
+    assert ended.stderr.startswith(f"{config}: audit.file is not set: records go to the gateway's standard output. ")
+    for command in ("journalctl -u ldap-gateway", "docker logs ldap-gateway", "kubectl logs deploy/ldap-gateway"):
+        assert command in ended.stderr
+    config = write_configuration(tmp_path, ("state_dir: .", "audit: {syslog: {address: 'udp://log.corp.example'}}"))
+    ended = run("-c", config)
+    assert (ended.exit_code, "records go to syslog at udp://log.corp.example" in ended.stderr) == (2, True)
     ended = run("-c", tmp_path / "missing.yaml")
     assert ended.exit_code == 2
-    assert "missing.yaml: cannot be read: No such file or directory" in ended.stderr
+    assert "missing.yaml: cannot be read: there is no such file" in ended.stderr
 
 
 def test_a_file_that_is_not_there_and_a_directory(tmp_path):
-    for path, why in ((tmp_path / "none", "No such file or directory"), (tmp_path, "Is a directory")):
+    directory = "it is a directory, and a file is expected"
+    for path, why in ((tmp_path / "none", "there is no such file"), (tmp_path, directory)):
         ended = run(path)
-        assert (ended.exit_code, ended.stderr) == (2, f"{path}: {why}\n")
+        assert (ended.exit_code, ended.stderr) == (2, f"{path}: cannot be read: {why}\n")
     assert run("-f", "-").exit_code == 2
     assert run("-f", tmp_path / "a", tmp_path / "b").exit_code == 2
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config.audit_file import audit_file
+from gateway.config.audit_file import AuditPlace, audit_place
 from gateway.config.problems import ConfigurationError
 from gateway.net.settings import AuditFormat, AuditSettings, SyslogSettings, SyslogTransport
 from tests.config.certificates import write_pair
@@ -52,11 +52,11 @@ def test_a_syslog_server_by_default_and_with_an_authority_of_its_own(tmp_path):
         ('  syslog: {address: "http://log"}\n', "audit.syslog.address", "is expected"),
         ("  syslog: {facility: mail}\n", "audit.syslog.facility", "one of these is expected: user, daemon, auth"),
         ("  syslog: {ca_file: gateway.pem}\n", "audit.syslog.ca_file", "only of use with an address of tls://"),
-        ('  syslog: {address: "tls://log", ca_file: none.pem}\n', "audit.syslog.ca_file", "No such file"),
-        ("  syslog: {message_octets: 480}\n", "audit.syslog.message_octets", "greater than or equal to 2048"),
+        ('  syslog: {address: "tls://log", ca_file: none.pem}\n', "audit.syslog.ca_file", "no such file"),
+        ("  syslog: {message_octets: 480}\n", "audit.syslog.message_octets", "of at least 2048"),
         ("  syslog: {adress: x}\n", "audit.syslog.adress", 'did you mean "address"'),
         ("  format: xml\n", "audit.format", "'json' or 'text'"),
-        ("  buffer: 10\n", "audit.buffer", "greater than or equal to 1048576"),
+        ("  buffer: 10\n", "audit.buffer", "of at least 1048576"),
         ('  file: ""\n', "audit.file", "at least 1 character"),
     ],
 )
@@ -71,17 +71,18 @@ def test_mistakes_are_named_with_their_line(tmp_path, text, path, words):
 def test_the_audit_file_of_a_configuration_that_cannot_be_served(tmp_path):
     path = tmp_path / "gateway.yaml"
     for text, found in (
-        ("audit: {file: logs/a}\nlisteners: nonsense\n", tmp_path / "logs/a"),
-        ("audit: {file: /var/log/a}\n", Path("/var/log/a")),
-        ("audit: {syslog: {}}\n", None),
-        ("audit: [1]\n", None),
-        ("listeners: []\n", None),
+        ("audit: {file: logs/a}\nlisteners: nonsense\n", AuditPlace(tmp_path / "logs/a")),
+        ("audit: {file: /var/log/a}\n", AuditPlace(Path("/var/log/a"))),
+        ("audit: {syslog: {}}\n", AuditPlace(None, "/dev/log")),
+        ("audit: {syslog: {address: 'udp://log'}}\n", AuditPlace(None, "udp://log")),
+        ("audit: [1]\n", AuditPlace(None)),
+        ("listeners: []\n", AuditPlace(None)),
     ):
         path.write_text(text)
-        assert audit_file(path) == found
+        assert audit_place(path) == found
     write_pair(tmp_path)
     with pytest.raises(ConfigurationError):
-        audit_file(tmp_path / "missing.yaml")
+        audit_place(tmp_path / "missing.yaml")
 
 
 def test_a_directory_that_is_missing_is_warned_of(tmp_path):
