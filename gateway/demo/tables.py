@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -26,6 +26,8 @@ WIDEST: Final = 120
 # first of its set.
 _BREAKS: Final = re.compile(r"(?<=[,\s])(?![,\s])|(?<![(&|!,\s])(?=\()")
 _INDENT: Final = " "
+# Between two columns: a blank on each side of what would part them.
+_GAP: Final = 3
 _SUFFIX: Final = re.compile(f"(?<=,){re.escape(str(SUFFIX))}", re.IGNORECASE)
 
 
@@ -41,9 +43,10 @@ class TableReporter:
 
     def report(self, report: Report) -> None:
         found = report.happened
-        self._console.print(_sync_table([f for f in found if f.step.part is Part.sync]))
-        for part, widths in ((Part.beyond, (36, 13, 47)), (Part.sign_in, (28, 32, 36))):
-            self._console.print(_answer_table(part, widths, [f for f in found if f.step.part is part]))
+        width = self._console.width
+        self._console.print(_sync_table([f for f in found if f.step.part is Part.sync], width))
+        for part, shares in ((Part.beyond, (36, 13, 47)), (Part.sign_in, (28, 32, 36))):
+            self._console.print(_answer_table(part, shares, [f for f in found if f.step.part is part], width))
         self._console.print(_claims_table(report))
 
     def not_serving(self) -> None:
@@ -69,20 +72,30 @@ class TableReporter:
         self._console.print(Text(f"\n{words.STOPPING}"))
 
 
-class _Lines:
-    """DNs, filters and lists: broken where they may be, the directory's suffix cut short. first: the style of the
-    first line. Never parsed as markup: brackets in names are names."""
+class Cell:
+    """What one step has in one column: DNs, filters and lists, broken where they may be, the directory's suffix cut
+    short. told: the result, in lines before them. first: the style of the first line. Nothing is parsed as markup:
+    brackets in names are names."""
 
-    def __init__(self, lines: list[str], style: str = "", first: str = "") -> None:
-        self._lines = lines
+    def __init__(self, lines: list[str], style: str = "", first: str = "", told: list[Text] | None = None) -> None:
+        self.lines = [_SUFFIX.sub("…", line) for line in lines]
+        self.told = told or []
         self._style = style
         self._first = first or style
 
+    def narrowest(self) -> int:
+        """The least width at which no word is broken."""
+        pieces = [piece.rstrip() for line in self.lines for piece in _BREAKS.split(line)]
+        pieces += [word for text in self.told for word in text.plain.split()]
+        # All but the first piece of a line may be indented. Without a character of its own, `…` is three.
+        return max((len(piece) + len(_INDENT) + 2 * piece.count("…") for piece in pieces), default=1)
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        suffix = "..." if options.ascii_only else "…"
-        for number, line in enumerate(self._lines):
+        yield from self.told
+        for number, line in enumerate(self.lines):
             style = self._style if number else self._first
-            yield Text("\n".join(fold(_SUFFIX.sub(suffix, line), options.max_width)), style=style)
+            shown = line.replace("…", "...") if options.ascii_only else line
+            yield Text("\n".join(fold(shown, options.max_width)), style=style)
 
 
 def fold(line: str, width: int) -> list[str]:
@@ -97,43 +110,70 @@ def fold(line: str, width: int) -> list[str]:
     return [part.rstrip() for part in folded]
 
 
-def _table(part: Part, *columns: tuple[str, int]) -> Table:
-    table = Table(title=f"\n{words.PARTS[part]}", title_justify="left", title_style="bold cyan", header_style="dim")
+def widths(narrowest: list[int], shares: list[int], width: int) -> list[int] | None:
+    """Of columns side by side, none narrower than it may be; None where they do not fit. shares: of what is left."""
+    left = width - _GAP * (len(narrowest) - 1) - sum(narrowest)
+    if left < 0:
+        return None
+    given = [left * share // sum(shares) for share in shares]
+    given[-1] += left - sum(given)
+    return [least + more for least, more in zip(narrowest, given, strict=True)]
+
+
+def steps_table(title: str, columns: list[tuple[str, int]], rows: list[list[Cell]], width: int) -> Table:
+    """A row a step. Where the terminal is too narrow for the longest word of each column, a row is written as lines
+    with the columns' names before them. columns: name, and share of the width that words leave."""
+    names = [name for name, _ in columns]
+    narrowest = [max(len(name), *(row[at].narrowest() for row in rows)) for at, name in enumerate(names)]
+    found = widths(narrowest, [share for _, share in columns], width)
+    table = Table(title=f"\n{title}", title_justify="left", title_style="bold cyan", header_style="dim")
     table.box = SIMPLE_HEAD
     table.show_edge = table.pad_edge = False
-    table.show_lines = table.expand = True
-    for name, ratio in columns:
-        table.add_column(name, ratio=ratio)
+    if found is None:
+        table.show_header = False
+        label = max(map(len, names))
+        table.add_column("", width=label, style="dim")
+        table.add_column("", width=width - label - _GAP)
+        for row in rows:
+            for name, cell in zip(names, row, strict=True):
+                if cell.told or cell.lines:
+                    table.add_row(name, cell)
+            table.add_section()
+        return table
+    table.show_lines = True
+    for name, column in zip(names, found, strict=True):
+        table.add_column(name, width=column)
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
-def _sync_table(found: list[Happened]) -> Table:
-    columns = (("The service asked", 29), ("Forwarded", 28), ("Came back", 20), ("Held back", 20))
-    table = _table(Part.sync, *columns)
-    for item in found:
-        table.add_row(
+def _sync_table(found: list[Happened], width: int) -> Table:
+    columns = [("The service asked", 29), ("Forwarded", 28), ("Came back", 20), ("Held back", 20)]
+    rows = [
+        [
             _asked(item),
             _forwarded(item),
-            Group(*_result(item), _Lines(words.came_back(item, names=False))),
-            _Lines(words.held_back(item), "magenta"),
-        )
-    return table
+            Cell(words.came_back(item, names=False), told=_result(item)),
+            Cell(words.held_back(item), "magenta"),
+        ]
+        for item in found
+    ]
+    return steps_table(words.PARTS[Part.sync], columns, rows, width)
 
 
-def _answer_table(part: Part, widths: tuple[int, int, int], found: list[Happened]) -> Table:
+def _answer_table(part: Part, shares: tuple[int, int, int], found: list[Happened], width: int) -> Table:
     names = ("The service asked", "Forwarded", "Told, and why")
-    table = _table(part, *zip(names, widths, strict=True))
-    for item in found:
-        table.add_row(_asked(item), _forwarded(item), Group(*_result(item), _Lines(words.why(item))))
-    return table
+    rows = [[_asked(item), _forwarded(item), Cell(words.why(item), told=_result(item))] for item in found]
+    return steps_table(words.PARTS[part], list(zip(names, shares, strict=True)), rows, width)
 
 
-def _asked(found: Happened) -> _Lines:
-    return _Lines([found.step.title, *words.asked(found.step)], first="bold")
+def _asked(found: Happened) -> Cell:
+    return Cell([found.step.title, *words.asked(found.step)], first="bold")
 
 
-def _forwarded(found: Happened) -> _Lines:
-    return _Lines(words.forwarded(found), "" if found.heard else "dim")
+def _forwarded(found: Happened) -> Cell:
+    return Cell(words.forwarded(found), "" if found.heard else "dim")
 
 
 def _result(found: Happened) -> list[Text]:
@@ -147,6 +187,9 @@ def _claims_table(report: Report) -> Table:
     table = Table(title="\nWhat this run proves", title_justify="left", title_style="bold cyan", show_header=False)
     table.box = None
     table.pad_edge = False
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column()
     for claim in report.claims:
         style = "bold green" if claim.holds else "bold red"
         table.add_row(Text("ok" if claim.holds else "FAILED", style=style), Text(claim.name, style="bold"), claim.text)

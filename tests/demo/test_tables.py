@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from io import StringIO
 
-from gateway.demo.tables import fold
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from rich.text import Text
+
+from gateway.demo.tables import Cell, fold, steps_table, widths
 
 
 @pytest.mark.parametrize(
@@ -28,3 +34,34 @@ def test_no_character_is_lost_at_any_width() -> None:
         folded = fold(line, width)
         assert max(map(len, folded)) <= width
         assert "".join("".join(folded).split()) == "".join(line.split())
+
+
+WORDS = st.text("abcdefgh=.*", min_size=1, max_size=30)
+LINES = st.lists(st.lists(WORDS, min_size=1, max_size=4).map(", ".join), max_size=3)
+
+
+@given(st.lists(st.tuples(LINES, LINES, LINES, LINES), min_size=1, max_size=3), st.sampled_from([80, 120, 200]))
+def test_no_word_is_broken_at_any_usual_width(rows, width):
+    """Whatever stands in the columns: side by side where they fit, else one below the other."""
+    cells = [[Cell(lines, told=[Text("success (0)")] if at else []) for at, lines in enumerate(row)] for row in rows]
+    shown = StringIO()
+    columns = [("The service asked", 29), ("Forwarded", 28), ("Came back", 20), ("Held back", 20)]
+    Console(file=shown, width=width).print(steps_table("The sync", columns, cells, width))
+    lines = shown.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    for row in rows:
+        for word in [word for cell in row for line in cell for word in line.split(", ")]:
+            assert any(word in line for line in lines), word
+    for name, _ in columns[1:]:
+        assert any(name in line for line in lines)
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=5), st.integers(20, 200))
+def test_columns_fill_the_width_or_do_not_fit(narrowest, width):
+    found = widths(narrowest, [20] * len(narrowest), width)
+    gaps = 3 * (len(narrowest) - 1)
+    if found is None:
+        assert sum(narrowest) + gaps > width
+    else:
+        assert sum(found) + gaps == width
+        assert all(column >= least for column, least in zip(found, narrowest, strict=True))
