@@ -63,8 +63,9 @@ class Contents:
             self.escaped[str(DN(name.rdns[:1]))] = None
 
 
-async def check_base(section: Section, connection: Connection, base: DN, page_size: int) -> None:
-    """Reads all of it, names and classes only. page_size: 0 reads without paging. Raises ConnectionFailed."""
+async def check_base(section: Section, connection: Connection, base: DN, page_size: int, *, whole: bool) -> None:
+    """Reads all of it, names and classes only. page_size: 0 reads without paging. whole: it is one of the server's
+    naming contexts, and nothing in it is excluded. Raises ConnectionFailed."""
     contents = Contents()
     request = SearchRequest(str(base), WHOLE_SUBTREE, Present("objectClass"), ("objectClass",))
     if page_size:
@@ -82,6 +83,12 @@ async def check_base(section: Section, connection: Connection, base: DN, page_si
         check_spelling(section, base, itself.entries[0].dn)
     else:
         section.skipped("the account may not read the entry of the base itself", "spelling")
+    if whole:
+        section.warning(
+            "scope",
+            "it is the whole directory: accounts of services and administrators are in it as well",
+            "list the containers of those whom the service is to know, or exclude the others by excluded_base_dns",
+        )
     counts = f"{contents.people} people, {contents.groups} groups, {contents.contacts} contacts"
     counts += f"; {contents.entries} entries in all, {_pages(answer.pages)}"
     if not answer.complete:

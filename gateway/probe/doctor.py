@@ -27,6 +27,7 @@ from gateway.probe.directory import check_directory
 from gateway.probe.escapes import check_escapes
 from gateway.probe.findings import Area, Finding, Section
 from gateway.probe.guarded import check_guarded
+from gateway.probe.identity import check_identity
 from gateway.probe.listener import check_listener
 from gateway.probe.lockout_store import check_lockout_store
 from gateway.probe.own_account import check_secret, own_account
@@ -92,6 +93,9 @@ class Doctor:
             section = self._section(Area.policy, f"client {client.policy.name}")
             check_escapes(section, client.policy)
             check_usual_searches(section, client.policy)
+            shown = self._shown.get(client.directory.name)
+            kind = None if not shown else any(each.is_active_directory for each in shown)
+            check_identity(section, client.policy, kind)
 
     def _section(self, area: Area, subject: str) -> Section:
         return Section(self._say, area, subject)
@@ -210,7 +214,8 @@ class Doctor:
             page_size = policy.page_size if dse.can_page and policy.paging is not Paging.never else 0
             for base in policy.base_dns:
                 section = self._section(Area.directory, str(base))
-                await check_base(section, connection, base, page_size)
+                whole = not policy.excluded_base_dns and any(base.same(each) for each in policy.naming_contexts)
+                await check_base(section, connection, base, page_size, whole=whole)
             for base, key in _others(policy):
                 section = self._section(Area.directory, str(base))
                 await check_exists(section, connection, base, key)
