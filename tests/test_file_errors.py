@@ -4,12 +4,14 @@ import contextlib
 import errno
 import os
 import pwd
+import re
 import socket
 import tempfile
 from pathlib import Path
 
 import pytest
 
+import gateway
 from gateway.file_errors import unreadable, unwritable
 from gateway.system_errors import errno_meaning, system_error
 
@@ -103,3 +105,14 @@ def test_an_error_without_words_is_named():
     assert system_error(OSError(errno.EXFULL, os.strerror(errno.EXFULL))) == "error EXFULL of the system"
     assert system_error(socket.gaierror(socket.EAI_NONAME, "Name or service not known")) == "its name does not resolve"
     assert system_error(OSError("told in words")) == "told in words"
+
+
+# Each says in words what it makes of the text, or gives it to something that does.
+READ_IT = {"gateway/system_errors.py", "gateway/net/failures.py", "gateway/net/connecting.py"}
+
+
+def test_nothing_else_passes_on_a_text_of_the_system_or_of_the_framework():
+    package = Path(gateway.__file__).parent
+    sources = {path.relative_to(package.parent).as_posix(): path.read_text() for path in package.rglob("*.py")}
+    found = {name for name, text in sources.items() if re.search(r"\bstrerror\b|getErrorMessage", text)}
+    assert found <= READ_IT

@@ -15,7 +15,7 @@ from gateway.config.credentials import HEX_ADVICE, CredentialsReader, decoys
 from gateway.config.directories import DirectoryCompiler
 from gateway.config.limits import connection_limits, session_limits
 from gateway.config.lockout_store import lockout_store
-from gateway.config.names import dn_problem
+from gateway.config.names import account_problem, dn_problem
 from gateway.config.networks import ListedNetwork, inside_proxies, read_address, read_networks, ties
 from gateway.config.problems import Problem
 from gateway.config.source import Location, Source
@@ -197,7 +197,7 @@ class Compiler:
         for i, account in enumerate(client.sync_accounts):
             bind_name = read_bind_name(account)
             if bind_name is None:
-                self._problem((*at, "sync_accounts", i), _account_problem(account))
+                self._problem((*at, "sync_accounts", i), account_problem(account))
             elif isinstance(bind_name, DN) and has_hex_value(account):
                 self._problem((*at, "sync_accounts", i), HEX_ADVICE)
         mapped = self._credentials.accounts.get(name, ())
@@ -376,17 +376,6 @@ def _is_directory(path: Path) -> bool:
         return path.is_dir()
     except OSError:
         return False
-
-
-def _account_problem(account: str) -> str:
-    """What is wrong with a text of sync_accounts that is no bind name."""
-    expected = "a DN, name@domain or DOMAIN\\name is expected"
-    if "=" in account:
-        try:
-            parse(account)
-        except DNError as error:
-            return f"{expected}: {dn_problem(account, error)}"
-    return expected
 
 
 def _attribute_advice(attribute: str) -> str:

@@ -17,9 +17,10 @@ from gateway.config.problems import ConfigurationError
 from gateway.demo.connection import ConnectionFailed
 from gateway.demo.stage import Stage
 from gateway.demo.sync import Report, SimulatedSync
+from gateway.file_errors import file_trouble
 from gateway.ldap.errors import DecodeError
 from gateway.net.event_loop import reactor
-from gateway.net.listening import StartError
+from gateway.net.listening import StartError, listen_failure
 from gateway.observe.log import begin_logging
 from gateway.relay.audit import AuditRecord
 
@@ -116,6 +117,12 @@ class _Show:
         if failure.check(CancelledError) is not None:
             print("ldap-gateway demo: interrupted", file=sys.stderr)
         elif failure.check(*_FAILURES) is not None:
-            print(f"ldap-gateway demo: {failure.getErrorMessage()}", file=sys.stderr)
+            print(f"ldap-gateway demo: {_words(failure.value)}", file=sys.stderr)
         else:
             log.failure("ldap-gateway demo", failure)
+
+
+def _words(error: BaseException | None) -> str:
+    if isinstance(error, CannotListenError):
+        return listen_failure(error, str(error.interface), int(error.port))
+    return file_trouble(error) if isinstance(error, OSError) else str(error)

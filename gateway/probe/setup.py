@@ -17,6 +17,7 @@ from gateway.config.certificates import check_pair, read_certificates
 from gateway.config.directories import server_settings
 from gateway.config.draft import Draft, attributes_of, draft_text
 from gateway.config.load import load_configuration
+from gateway.config.names import account_problem
 from gateway.config.networks import read_network
 from gateway.config.problems import ConfigurationError
 from gateway.demo.certificates import make_certificates
@@ -364,7 +365,7 @@ def _networks(text: str) -> tuple[str, ...]:
 
 def _account(text: str) -> str:
     if read_bind_name(text) is None:
-        raise ValueError("name@domain, DOMAIN\\name or a DN is expected")
+        raise ValueError(account_problem(text))
     return text
 
 
