@@ -93,9 +93,7 @@ class Doctor:
             section = self._section(Area.policy, f"client {client.policy.name}")
             check_escapes(section, client.policy)
             check_usual_searches(section, client.policy)
-            shown = self._shown.get(client.directory.name)
-            kind = None if not shown else any(each.is_active_directory for each in shown)
-            check_identity(section, client.policy, kind)
+            check_identity(section, client.policy, self._shown.get(client.directory.name, ()))
 
     def _section(self, area: Area, subject: str) -> Section:
         return Section(self._say, area, subject)

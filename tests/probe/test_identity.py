@@ -4,28 +4,37 @@ import pytest
 
 from gateway.probe.findings import Area
 from gateway.probe.identity import check_identity
+from gateway.probe.root_dse import RootDse
 from tests.policy.policies import policy
 from tests.probe.said import Said
 
+AD, OTHER = RootDse(is_active_directory=True), RootDse()
+
 
 @pytest.mark.parametrize(
-    "attributes, active_directory, status",
+    "attributes, server, status",
     [
-        (("mail", "objectGUID"), True, "ok"),
+        (("mail", "objectGUID"), AD, "ok"),
         (("mail", "OBJECTGUID"), None, "ok"),
-        (("mail", "1.2.840.113556.1.4.2"), True, "ok"),
-        (("mail",), True, "warning"),
-        (("mail", "entryUUID"), True, "warning"),
-        (("mail", "objectGUID"), False, "warning"),
-        (("mail", "entryUUID"), False, "ok"),
+        (("mail", "1.2.840.113556.1.4.2"), AD, "ok"),
+        (("mail",), AD, "warning"),
+        (("mail", "entryUUID"), AD, "warning"),
+        (("mail", "objectGUID"), OTHER, "warning"),
+        (("mail", "entryUUID"), OTHER, "ok"),
         (("mail",), None, "warning"),
     ],
 )
-def test_the_attribute_by_which_people_are_known_again(attributes, active_directory, status):
+def test_the_attribute_by_which_people_are_known_again(attributes, server, status):
     said = Said(Area.policy)
-    check_identity(said.section, policy(attributes=attributes), active_directory)
+    check_identity(said.section, policy(attributes=attributes), () if server is None else (server,))
     (found,) = said.findings
     assert found.status == status
     if status == "warning":
-        wanted = "entryUUID" if active_directory is False else "objectGUID"
+        wanted = "entryUUID" if server is OTHER else "objectGUID"
         assert f"add {wanted} to clients.mimecast.attributes" in found.advice
+
+
+def test_domino_has_no_such_attribute():
+    said = Said(Area.policy)
+    check_identity(said.section, policy(attributes=("mail",)), (RootDse(is_domino=True),))
+    assert said.findings == []

@@ -20,7 +20,7 @@ from tests.servers.sync_client import connect
 DOMAIN = "DC=corp,DC=example"
 STAFF = f"OU=Staff,{DOMAIN}"
 OLD_PASSWORD = "Sync-Passw0rd-of-1999"
-ATTRIBUTES = ["objectClass", "mail", "proxyAddresses", "member", "userAccountControl"]
+ATTRIBUTES = ["objectClass", "objectGUID", "mail", "proxyAddresses", "member", "userAccountControl"]
 
 
 class Doctor:
@@ -247,7 +247,7 @@ def examine_slapd(slapd, certificates, tmp_path, password=slapd_tree.SYNC_PASSWO
     client = {
         "sync_accounts": [slapd_tree.SYNC_ACCOUNT],
         "base_dns": [slapd_tree.STAFF],
-        "attributes": ATTRIBUTES,
+        "attributes": [*ATTRIBUTES, "entryUUID"],
     } | keys
     return Doctor(tmp_path, configuration(certificates, directory, client), password)
 
