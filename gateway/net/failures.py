@@ -57,7 +57,7 @@ _WRONG_NAME: Final = "its certificate does not carry the expected name: see serv
 _VERIFICATION: Final = {
     2: _UNTRUSTED,
     9: "its certificate is not valid yet: are the clocks of both hosts right?",
-    10: "its certificate has expired: renew it on the server (or is this host's clock wrong?)",
+    10: "its certificate has expired: have it renewed (or is this host's clock wrong?)",
     18: "its certificate is self-signed, and not in ca_file",
     19: "its certificate is issued by a CA that is not in ca_file",
     20: _UNTRUSTED,

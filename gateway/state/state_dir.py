@@ -23,7 +23,13 @@ def check_state_dir(state_dir: Path) -> None:
         what = "not a directory" if state_dir.exists() else "no such directory"
         raise StateError(f"state_dir {state_dir}: {what}; make it, owned by the account that the gateway runs as")
     if not os.access(state_dir, os.R_OK | os.W_OK | os.X_OK):
-        raise StateError(
-            f"state_dir {state_dir}: {account_name(os.geteuid())}, as whom the gateway runs, cannot write to it: "
-            f"{owner_and_mode(state_dir)}; `chown {account_name(os.geteuid())} {state_dir}`"
-        )
+        raise StateError(f"state_dir {state_dir}: {_why_unwritable(state_dir)}")
+
+
+def _why_unwritable(state_dir: Path) -> str:
+    me = account_name(os.geteuid())
+    if os.statvfs(state_dir).f_flag & os.ST_RDONLY:
+        return "the file system is mounted read-only: give the gateway one that it can write to"
+    own = state_dir.stat().st_uid == os.geteuid()
+    remedy = f"`chmod u+rwx {state_dir}`" if own else f"`chown {me} {state_dir}`"
+    return f"{me}, as whom the gateway runs, cannot write to it: {owner_and_mode(state_dir)}; {remedy}"
