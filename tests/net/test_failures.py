@@ -1,5 +1,9 @@
 """The word that metrics and pages have for a failed connection to a server, and what is said of it."""
 
+import builtins
+import errno
+import os
+import re
 import socket
 import ssl
 import threading
@@ -9,9 +13,12 @@ from twisted.internet import defer
 from twisted.internet.error import (
     ConnectError,
     ConnectingCancelledError,
+    ConnectionDone,
+    ConnectionLost,
     ConnectionRefusedError,
     DNSLookupError,
     TimeoutError,
+    getConnectError,
 )
 from twisted.python.failure import Failure
 
@@ -55,6 +62,42 @@ def test_the_certificate_that_a_peer_does_not_accept_is_named(alert):
     error.reason = alert
     assert " client_certificate" in explain_failure(Failure(error))
     assert " the listener's certificate" in tls_failure(Failure(error))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (getConnectError((errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))), "refused: the host is there, and"),
+        (getConnectError((errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))), "there is no way to the host"),
+        (
+            getConnectError((errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))),
+            "this host has no route to that network",
+        ),
+        (getConnectError((errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))), "no interface of this host has"),
+        (ConnectionRefusedError(), "refused: the host is there, and nothing listens"),
+        (ConnectionLost(), "the connection broke"),
+        (ConnectionDone(), "the other side closed the connection"),
+        (ConnectError(), "the connection broke"),
+        (OSError(errno.EMFILE, os.strerror(errno.EMFILE)), "this process has as many files and connections open"),
+        (builtins.TimeoutError(), "no answer in time"),
+        (DNSLookupError(), "its name does not resolve"),
+        (KeyError("SECRET"), "the gateway failed at it (KeyError): please report it"),
+    ],
+)
+def test_no_text_of_the_framework_or_the_system_is_told(error, said):
+    told = explain_failure(Failure(error))
+    assert told.startswith(said)
+    assert "SECRET" not in told and "twisted" not in told.lower() and not re.search(r"[0-9]", told)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [(9, "not valid yet: are the clocks"), (10, "has expired"), (18, "self-signed"), (62, "see server_name")],
+)
+def test_what_is_wrong_with_a_certificate_is_told(code, said):
+    error = ssl.SSLCertVerificationError(ssl.SSLErrorNumber.SSL_ERROR_SSL, "CERTIFICATE_VERIFY_FAILED")
+    error.verify_code, error.verify_message = code, "words of OpenSSL"
+    assert said in explain_failure(Failure(error)) and "OpenSSL" not in explain_failure(Failure(error))
 
 
 @pytest.fixture
