@@ -97,8 +97,8 @@ def test_no_server_at_all_is_unavailable_and_says_why_of_each(certificates, tmp_
     with start(tmp_path, certificates, directory) as running:
         assert bind(running, certificates) == 52
         (record,) = running.wait_for_audit(operation="bind")
-        assert "ldaps://127.0.0.1:1: Connection was refused" in record["detail"]
-        assert "ldaps://127.0.0.1:2: Connection was refused" in record["detail"]
+        assert "ldaps://127.0.0.1:1: refused: the host is there" in record["detail"]
+        assert "ldaps://127.0.0.1:2: refused: the host is there" in record["detail"]
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,7 @@ def test_a_server_that_is_not_there_is_said_in_words(preview_slapd):
     found = preview_slapd(directory={"servers": ["ldaps://127.0.0.1:1"]})
     assert found.status == 2
     assert "server-unreachable" in found.output
-    assert "ldaps://127.0.0.1:1: Connection was refused" in found.output
+    assert "ldaps://127.0.0.1:1: refused: the host is there" in found.output
 
 
 def test_questions_that_are_wrong(preview_slapd, tmp_path):
