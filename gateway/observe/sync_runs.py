@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
 
+from gateway.ldap.filter_kinds import kind_of_filter
 from gateway.ldap.filters import write_filter
+from gateway.ldap.kinds import Kind
 from gateway.ldap.results import ResultCode, result_name
 from gateway.net.settings import DEFAULT_SYNC_GAP
 from gateway.policy.reasons import Reason
@@ -23,6 +25,9 @@ from gateway.relay.audit import AuditRecord
 # complete, whatever becomes of them.
 _MOST_UNFINISHED: Final = 1_000
 _MOST_PROBLEMS: Final = 20
+
+# Different attributes of one run that are counted as held back: twice as many as a request may name.
+_MOST_ATTRIBUTES: Final = 1_000
 
 # No search of a sync account: before its bind, or after a bind as somebody else.
 _NOT_OF_A_SYNC: Final = frozenset({Reason.not_bound.value, Reason.login_may_only_bind.value})
@@ -36,8 +41,9 @@ class SyncRun:
     """began, ended: of the first search and of the last one so far, in seconds since the epoch. searches: operations,
     so that a search in three pages counts three times. entries: sent. pages: that the servers were asked for.
     problems: how often a search was refused or failed, by reason, or by the result's name where there is none.
-    complete: the client was sent everything that it asked for. attributes_held_back: asked for and not forwarded,
-    counted anew with each search. unfinished: different searches that never had their success. cut_short: the gateway
+    complete: the client was sent everything that it asked for. attributes_held_back: different ones that were asked for
+    and not forwarded. kinds: of the entries sent those that a search asked for by kind (gateway/ldap/filter_kinds.py):
+    users, groups and contacts. unfinished: different searches that never had their success. cut_short: the gateway
     stopped before the gap had passed.
     """
 
@@ -52,6 +58,7 @@ class SyncRun:
     problems: Mapping[str, int]
     complete: bool
     attributes_held_back: int = 0
+    kinds: Mapping[Kind, int] = field(default_factory=dict)
     unfinished: int = 0
     cut_short: bool = False
 
@@ -128,7 +135,9 @@ class _Running:
     searches: int = 0
     entries: int = 0
     entries_held_back: int = 0
-    attributes_held_back: int = 0
+    # In lower case: another spelling is no other attribute (RFC 4512 2.5).
+    attributes_held_back: set[str] = field(default_factory=set)
+    kinds: dict[Kind, int] = field(default_factory=dict)
     pages: int = 0
     octets: int = 0
     problems: dict[str, int] = field(default_factory=dict)
@@ -146,7 +155,12 @@ class _Running:
         self.searches += 1
         self.entries += record.sent
         self.entries_held_back += record.entries_held_back
-        self.attributes_held_back += len(record.held_back)
+        if record.held_back and len(self.attributes_held_back) < _MOST_ATTRIBUTES:
+            self.attributes_held_back.update(map(str.lower, record.held_back))
+        if record.sent and record.filter is not None:
+            kind = kind_of_filter(record.filter)
+            if kind is not None:
+                self.kinds[kind] = self.kinds.get(kind, 0) + record.sent
         self.pages += record.pages
         self.octets += record.octets
         self.syncs = self.syncs or record.scope != "base"
@@ -175,7 +189,8 @@ class _Running:
             self.octets,
             dict(self.problems),
             complete=not self.unfinished and not self.too_many,
-            attributes_held_back=self.attributes_held_back,
+            attributes_held_back=len(self.attributes_held_back),
+            kinds=dict(self.kinds),
             unfinished=len(self.unfinished),
             cut_short=cut_short,
         )

@@ -22,7 +22,7 @@ from gateway.probe.account import refusal
 from gateway.probe.attributes import texts
 from gateway.probe.connection import Connection
 from gateway.probe.findings import Section
-from gateway.probe.kinds import Kind, kind_of
+from gateway.ldap.kinds import Kind, kind_of
 
 _CONTAINER_FILTER: Final = Or(
     tuple(EqualityMatch("objectClass", kind.encode()) for kind in ("organizationalUnit", "container", "organization"))

@@ -12,7 +12,7 @@ from gateway.ldap.attribute_types import TypeSet, base_type
 from gateway.ldap.messages import SearchResultEntry
 from gateway.policy.settings import ClientPolicy
 from gateway.probe.attributes import text, texts
-from gateway.probe.kinds import Kind
+from gateway.ldap.kinds import Kind
 
 # UF_ACCOUNTDISABLE of userAccountControl, MS-ADTS 2.2.16.
 _ACCOUNT_DISABLED: Final = 0x2

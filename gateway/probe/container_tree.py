@@ -12,7 +12,7 @@ from rich.tree import Tree
 from gateway.ldap.dn import DN
 from gateway.policy.narrowing import outermost
 from gateway.probe.containers import SYNCED, Container
-from gateway.probe.kinds import Kind
+from gateway.ldap.kinds import Kind
 from gateway.probe.printable import printable
 from gateway.probe.view_words import KIND_NAMES
 

@@ -14,7 +14,7 @@ from gateway.probe.account import refusal
 from gateway.probe.attributes import texts
 from gateway.probe.bases import needs_escaping
 from gateway.probe.connection import Connection
-from gateway.probe.kinds import Kind, kind_of
+from gateway.ldap.kinds import Kind, kind_of
 
 # What a sync is about.
 SYNCED: Final = (Kind.user, Kind.group, Kind.contact)

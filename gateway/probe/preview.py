@@ -20,7 +20,7 @@ from gateway.policy.settings import ClientPolicy, Paging
 from gateway.probe.attributes import texts
 from gateway.probe.census import AttributeUse, Census, KindCount, Mark, Seen
 from gateway.probe.connection import Connection, ConnectionFailed, EntryReader, SearchAnswer
-from gateway.probe.kinds import Kind, kind_filters, kind_of
+from gateway.ldap.kinds import Kind, kind_filters, kind_of
 from gateway.probe.session_link import connect_through_policy
 from gateway.relay.audit import AuditRecord
 from gateway.relay.settings import SessionLimits

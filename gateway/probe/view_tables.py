@@ -14,7 +14,7 @@ from rich.text import Text
 from gateway.probe import view_words
 from gateway.probe.census import KindCount, Mark
 from gateway.probe.comparison import Difference
-from gateway.probe.kinds import Kind
+from gateway.ldap.kinds import Kind
 from gateway.probe.preview import BaseView, View
 from gateway.probe.printable import printable
 

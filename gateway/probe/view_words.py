@@ -7,7 +7,7 @@ from typing import Final
 
 from gateway.probe.census import MARKS, KindCount, Mark
 from gateway.probe.comparison import Difference, Person
-from gateway.probe.kinds import Kind
+from gateway.ldap.kinds import Kind
 from gateway.probe.preview import BaseView, View
 
 KIND_NAMES: Final = {

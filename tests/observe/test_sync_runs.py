@@ -2,7 +2,9 @@ import tracemalloc
 
 import pytest
 
+from gateway.ldap.filter_text import parse_filter
 from gateway.ldap.filters import EqualityMatch
+from gateway.ldap.kinds import Kind
 from gateway.net.settings import DEFAULT_SYNC_GAP
 from gateway.observe.sync_runs import SyncRuns
 from tests.observe.records import record
@@ -31,6 +33,35 @@ def test_a_run_adds_up_what_its_searches_gave(runs):
     assert (run.client, run.began, run.ended, run.seconds) == ("mimecast", NOW - 5, NOW + 1, 6)
     assert (run.searches, run.entries, run.entries_held_back, run.pages, run.octets) == (2, 13, 2, 3, 1300)
     assert (run.complete, run.problems) == (True, {})
+
+
+def test_an_attribute_that_is_held_back_counts_once_however_often_it_is_asked_for(runs):
+    asked = [record(held_back=names) for names in (("pager", "info"), ("Pager", "info"), (), ("PAGER",))]
+    assert all_of(runs, *asked).attributes_held_back == 2
+
+
+def test_attributes_held_back_are_counted_up_to_a_bound(runs):
+    for i in range(20):
+        runs.add(record(held_back=tuple(f"attribute-{i}-{j}" for j in range(500))), NOW)
+    (run,) = runs.over(NOW + GAP)
+    assert run.attributes_held_back == 1_000
+
+
+def test_people_groups_and_contacts_are_told_apart_where_the_filter_does(runs):
+    def of(text, sent):
+        return record(filter=parse_filter(text), sent=sent, received=sent)
+
+    run = all_of(
+        runs,
+        of("(&(objectCategory=person)(objectClass=user))", 400),
+        of("(&(objectCategory=person)(objectClass=user))", 37),
+        of("(objectClass=group)", 22),
+        of("(objectClass=contact)", 11),
+        of("(mail=*)", 5),
+        of("(objectClass=contact)", 0),
+    )
+    assert run.kinds == {Kind.user: 437, Kind.group: 22, Kind.contact: 11}
+    assert run.entries == 475
 
 
 def test_a_gap_parts_two_runs_and_less_does_not(runs):

@@ -3,7 +3,7 @@ import uuid
 from gateway.ldap.messages import Attribute, SearchResultEntry
 from gateway.policy.settings import ClientPolicy
 from gateway.probe.census import Census, Mark
-from gateway.probe.kinds import Kind, kind_of
+from gateway.ldap.kinds import Kind, kind_of
 
 BASE = "OU=Staff,DC=corp,DC=example"
 ATTRIBUTES = ("objectClass", "objectGUID", "mail", "proxyAddresses", "userAccountControl", "member", "title")

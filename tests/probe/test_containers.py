@@ -6,7 +6,7 @@ from rich.console import Console
 from gateway.ldap.dn import parse
 from gateway.probe.container_tree import chosen, drawn_trees, in_order, tree_lines
 from gateway.probe.containers import Tree
-from gateway.probe.kinds import Kind
+from gateway.ldap.kinds import Kind
 
 ROOT = "DC=corp,DC=example"
 

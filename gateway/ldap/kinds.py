@@ -1,4 +1,4 @@
-"""What sort of entry something is, told by its objectClass in Active Directory's, OpenLDAP's and Domino's schemas."""
+"""The kind of an entry, told by its objectClass in Active Directory's, OpenLDAP's and Domino's schemas."""
 
 from __future__ import annotations
 
