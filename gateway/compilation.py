@@ -50,6 +50,8 @@ _MODULES: Final = (
     "observe/ledger.py",
     "observe/moment.py",
     "observe/record_line.py",
+    "observe/refused_today.py",
+    "observe/sign_ins.py",
     "observe/sync_runs.py",
     "state/attempts.py",
     "state/counted_account.py",

@@ -40,6 +40,7 @@ class SharedCounts:
     ) -> None:
         """guard_changed: is told of each guard that begins or ends, for the audit."""
         self.attempts = SharedAttempts(monotonic, reactor, full=self._full, guard_changed=self._guard_changed)
+        ledger.guards = self.attempts
         self._audit = guard_changed
         # Of people and addresses: how many guards have begun since the log said so last, and when that was.
         self._begun = 0

@@ -207,6 +207,17 @@ _CODES: Final[dict[int, Meaning]] = {
 }
 
 
+_ADVICE: Final[dict[str, str]] = {
+    known.text: known.advice
+    for known in (*_AD_BIND_MEANINGS.values(), *(found for _, _, found in _TEXTS), *_CODES.values())
+}
+
+
+def advice_on(text: str) -> str:
+    """What to do about a Meaning of this text; "" where there is none."""
+    return _ADVICE.get(text, "")
+
+
 def meaning(result: LDAPResult) -> Meaning | None:
     """None for success, and for codes that say nothing by themselves."""
     if result.code == ResultCode.success:

@@ -41,9 +41,10 @@ class Observer:
     def session_ended(self, client: str) -> None:
         """The connection is gone."""
 
-    def connection_refused(self, reason: Reason) -> None:
+    def connection_refused(self, reason: Reason, client: str = "") -> None:
         """A connection was closed before there was a session, before its TLS was up, or before a bind had succeeded on
-        it, because a new one needed its place."""
+        it, because a new one needed its place; or its client left it without a request. client: whose it was, "" where
+        that is not known."""
 
     def server_connected(
         self, directory: DirectorySettings, server: ServerSettings, certificate_expires: float | None

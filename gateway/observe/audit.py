@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Any
 
 from gateway.ldap.filter_text import filter_text
-from gateway.ldap.results import ResultCode, result_name
+from gateway.ldap.results import result_name
 from gateway.observe.moment import milliseconds, moment
+from gateway.observe.sign_ins import sign_in_words
 from gateway.observe.sync_runs import SyncRun
 from gateway.policy.attempts import guarded_reason
 from gateway.policy.decision import Mended
-from gateway.policy.reasons import REASONS, Reason
+from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
 from gateway.state.guards import GuardChange
-
-_REASONS: Final = frozenset(map(str, Reason))
 
 
 def audit_object(record: AuditRecord, filter_values: bool, now: float) -> dict[str, Any]:
@@ -56,7 +55,7 @@ def audit_object(record: AuditRecord, filter_values: bool, now: float) -> dict[s
         shown["mended"] = [_mended(name, filter_values) for name in record.mended]
     if record.operation == "bind":
         shown["sync_account"] = record.sync_bind
-        shown["meaning"] = _sign_in(record)
+        shown["meaning"] = sign_in_words(record)
     if record.guarded_for is not None:
         shown["guarded_for"] = math.ceil(record.guarded_for)
     shown["decision"] = record.decision
@@ -82,17 +81,6 @@ def _mended(name: Mended, filter_values: bool) -> dict[str, str]:
     hidden = name.where not in ("base", "name") and not filter_values
     received, meant = ("?", "?") if hidden else (name.received, name.meant)
     return {"where": name.where, "received": received, "meant": meant}
-
-
-def _sign_in(record: AuditRecord) -> str:
-    """What became of a bind, in words."""
-    if record.code == ResultCode.success:
-        return "signed in" if record.account else "anonymous"
-    if record.reason in _REASONS:
-        return REASONS[Reason(record.reason)].meaning
-    if record.server_meaning:
-        return record.server_meaning
-    return "no answer was given" if record.code is None else "the server refused the name or the password"
 
 
 def sync_object(run: SyncRun) -> dict[str, Any]:

@@ -26,6 +26,54 @@ REFUSED_LATE: Final = frozenset(
         Reason.control_not_supported.value,
     }
 )
+# Why a permitted operation fails, and why a connection ends without one. All other reasons are of refused requests.
+FAILURES: Final = frozenset(
+    {
+        Reason.gateway_account_refused,
+        Reason.gateway_account_guarded,
+        Reason.gateway_account_replaced,
+        Reason.too_many_verifications,
+        Reason.too_many_attempts,
+        Reason.client_gone,
+        Reason.client_removed,
+        Reason.abandoned,
+        Reason.superseded_by_bind,
+        Reason.write_stalled,
+        Reason.server_unreachable,
+        Reason.server_lost,
+        Reason.server_silent,
+        Reason.server_wrong_response,
+        Reason.server_undecodable,
+        Reason.server_referral,
+        Reason.narrowed_base_missing,
+        Reason.size_limit_reached,
+        Reason.octet_limit_reached,
+        Reason.response_too_large,
+        Reason.search_timeout,
+        Reason.expanded_entry_too_large,
+        Reason.entry_changed,
+        Reason.result_shrank,
+    }
+)
+OF_CONNECTIONS: Final = frozenset(
+    {
+        Reason.source_not_listed,
+        Reason.proxy_header_malformed,
+        Reason.proxy_header_timeout,
+        Reason.tls_failed,
+        Reason.client_certificate_not_listed,
+        Reason.tls_handshake_timeout,
+        Reason.left_without_request,
+        Reason.too_many_sessions,
+        Reason.too_many_sessions_of_source,
+        Reason.displaced,
+    }
+)
+REFUSALS: Final = frozenset(Reason) - FAILURES - OF_CONNECTIONS
+
+# What every client does. The others are counted from the first on.
+USUAL: Final = ("bind", "search")
+
 _RESULT_SHRANK: Final = Reason.result_shrank.value
 
 # A server may give any number as a result code.
@@ -70,8 +118,8 @@ class ClientCounts:
         self.incomplete_runs = 0
         self.refusals: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
-        self.own: dict[str, Histogram] = {}
-        self.server: dict[str, Histogram] = {}
+        self.own: dict[str, Histogram] = {operation: Histogram(OWN_BOUNDS) for operation in USUAL}
+        self.server: dict[str, Histogram] = {operation: Histogram(SERVER_BOUNDS) for operation in USUAL}
         self._operations: Counter[tuple[str, int | None]] = Counter()
 
     def add(self, record: AuditRecord) -> None:

@@ -7,28 +7,33 @@ never get into it.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from time import time
-from typing import Final
+from typing import Final, Protocol
 
 from gateway.ldap.results import ResultCode
 from gateway.net.observer import FailureCause, Observer, Trouble
 from gateway.net.settings import DirectorySettings, GatewaySettings, ServerSettings
 from gateway.observe.audit_health import AuditHealth
-from gateway.observe.counts import ClientCounts, is_refusal, shrank
+from gateway.observe.counts import OF_CONNECTIONS, ClientCounts, is_refusal, shrank
 from gateway.observe.histogram import Histogram
+from gateway.observe.refused_today import HOUR, Refused, RefusedToday
+from gateway.observe.sign_ins import Guard, RefusedAccount, SignIn, SyncSignIns, is_of_a_sync, sign_in_words
 from gateway.observe.sync_runs import SyncRun, SyncRuns
+from gateway.policy.lockout import CountedKind, GuardedAccount
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
 from gateway.relay.load import GatewayLoad
 
-HOUR: Final = 3600.0
 DAY: Final = 24 * HOUR
 
 # Sync runs per client, and shrink alerts, that are kept for the status page.
 KEPT_RUNS: Final = 20
 KEPT_ALERTS: Final = 20
+
+# Without the look-up of an enum's member, which each record would cost.
+_SUCCESS: Final = ResultCode.success.value
 
 LAG_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
@@ -44,15 +49,18 @@ class ListenerStatus:
 @dataclass(slots=True)
 class ServerStatus:
     """up: whether sessions go to it; None before the first attempt. since: when that became so; connected: when a
-    connection was last made; in seconds since the epoch, None for never. cause: why it is down. checks: by whether they
-    passed. certificate_expires: as its last handshake showed. broken: sessions by what it did to them; doubted: what
-    makes it doubtful now, None for nothing."""
+    connection was last made; in seconds since the epoch, None for never. cause: why it is down. failing: why the last
+    attempt to connect failed, None where it did not; check_failed: whether the last check did. Neither alone takes a
+    server down. checks: by whether they passed. certificate_expires: as its last handshake showed. broken: sessions by
+    what it did to them; doubted: what makes it doubtful now, None for nothing."""
 
     directory: str
     label: str
     up: bool | None = None
     since: float | None = None
     cause: FailureCause | None = None
+    failing: FailureCause | None = None
+    check_failed: bool = False
     opened: int = 0
     failures: Counter[FailureCause] = field(default_factory=Counter)
     checks: Counter[bool] = field(default_factory=Counter)
@@ -96,18 +104,41 @@ class ShrinkAlert:
 
 @dataclass(slots=True)
 class ClientStatus:
-    """syncs: whether it has sync accounts. own_accounts: of the gateway itself, as which its sync accounts are bound;
-    own_refused: those of them that the directory refused when they were last used, or that are not tried for it.
-    runs: the last ones that are over, oldest first. last_complete: the last one of these that was complete, however
-    long ago."""
+    """syncs: whether it has sync accounts. logins: whether people may sign in. last_login: of a person, None before the
+    first. runs: the last ones that are over, oldest first. last_complete: the last one of these that was complete,
+    however long ago."""
 
     directory: str = ""
     syncs: bool = False
-    own_accounts: frozenset[str] = frozenset()
-    own_refused: set[str] = field(default_factory=set)
+    logins: bool = False
+    sign_ins: SyncSignIns = field(default_factory=SyncSignIns)
+    last_login: SignIn | None = None
     counts: ClientCounts = field(default_factory=ClientCounts)
     runs: deque[SyncRun] = field(default_factory=lambda: deque(maxlen=KEPT_RUNS))
     last_complete: SyncRun | None = None
+
+
+class Guards(Guard, Protocol):
+    """The lockout guard, as this gateway counts."""
+
+    def guarded(self) -> Mapping[CountedKind, int]:
+        """How many accounts of each kind are guarded now."""
+
+    def longest_guard(self) -> float:
+        """Seconds until the last of these guards ends, if nothing happens meanwhile; 0 where nobody is guarded."""
+
+
+class NoGuards:
+    """Guards of nobody."""
+
+    def guard_left(self, account: GuardedAccount) -> float:
+        return 0.0
+
+    def guarded(self) -> Mapping[CountedKind, int]:
+        return {}
+
+    def longest_guard(self) -> float:
+        return 0.0
 
 
 class Ledger(Observer):
@@ -118,7 +149,9 @@ class Ledger(Observer):
     servers are checked. discoveries: directories whose servers DNS names. reloaded: whether the last load of the
     configuration succeeded; reload_time: when one last did. files_waiting: of each listener or directory whose changed
     TLS files are not used, why. lockout_store: None where the counts are in memory. stopping: no session is accepted
-    any more. audit: whether records are written; load: what operations hold; whoever knows puts its own in the place.
+    any more. audit: whether records are written; load: what operations hold; guards: who is guarded; files_changed:
+    names the configuration's files whose contents are not those in force. Whoever knows puts its own in the place of
+    each.
     """
 
     def __init__(
@@ -127,6 +160,8 @@ class Ledger(Observer):
         self.clock = clock
         self.audit = AuditHealth()
         self.load = GatewayLoad()
+        self.guards: Guards = NoGuards()
+        self.files_changed: Callable[[], list[str]] = list
         self.started = clock()
         self.clients: dict[str, ClientStatus] = {}
         self.servers: dict[tuple[str, str], ServerStatus] = {}
@@ -135,8 +170,8 @@ class Ledger(Observer):
         self.checked: frozenset[str] = frozenset()
         self.discoveries: dict[str, DiscoveryStatus] = {}
         self.shrink_alerts: deque[ShrinkAlert] = deque(maxlen=KEPT_ALERTS)
-        # Connections that were closed before a bind. Those for which there are alerts are told of from the start.
-        self.refused_connections = Counter({Reason.source_not_listed: 0, Reason.displaced: 0})
+        # Connections that were closed before a bind.
+        self.refused_connections = Counter(dict.fromkeys(OF_CONNECTIONS, 0))
         self.reloaded = True
         self.reload_time = self.started
         self.files_waiting: dict[str, str] = {}
@@ -146,8 +181,7 @@ class Ledger(Observer):
         self._gone: dict[str, ClientStatus] = {}
         self._runs = SyncRuns({})
         self._tell_run_ended = run_ended
-        # By hour since the epoch, oldest first; at most one more than a day has.
-        self._refusals: dict[int, Counter[str]] = {}
+        self._refused = RefusedToday()
 
     # From the service.
 
@@ -166,8 +200,8 @@ class Ledger(Observer):
             status = self.clients[client.policy.name]
             status.directory = client.directory.name
             status.syncs = bool(client.policy.sync_accounts)
-            status.own_accounts = frozenset(account.bind_dn for account in client.policy.mapped_accounts)
-            status.own_refused &= status.own_accounts
+            status.logins = bool(client.policy.login_base_dns)
+            status.sign_ins.serve(client.policy)
             if client.directory.discover is not None:
                 # DNS says which these are, and will say so again.
                 servers |= {place: known for place, known in self.servers.items() if place[0] == status.directory}
@@ -230,13 +264,16 @@ class Ledger(Observer):
     def add(self, record: AuditRecord) -> None:
         """An operation has ended."""
         self._counts(record.client).add(record)
+        now = self.clock()
         if record.reason and is_refusal(record):
-            self._count_refusal(record.reason)
-        if record.mapped_to:
-            self._note_own_account(record)
+            self._refused.add(record.client, record.reason, now)
+        if record.operation == "bind":
+            self._note_sign_in(record, now)
         if record.operation != "search":
             return
-        now = self.clock()
+        client = self.clients.get(record.client)
+        if client is not None and client.sign_ins.failing and record.code == _SUCCESS:
+            client.sign_ins.searched(record.account, self.guards)
         if shrank(record):
             passed = record.reason != Reason.result_shrank
             self.shrink_alerts.append(ShrinkAlert(now, record.client, record.detail, passed))
@@ -254,9 +291,9 @@ class Ledger(Observer):
     def session_ended(self, client: str) -> None:
         self._counts(client).open_sessions -= 1
 
-    def connection_refused(self, reason: Reason) -> None:
+    def connection_refused(self, reason: Reason, client: str = "") -> None:
         self.refused_connections[reason] += 1
-        self._count_refusal(reason.value)
+        self._refused.add(client, reason.value, self.clock())
 
     def server_connected(
         self, directory: DirectorySettings, server: ServerSettings, certificate_expires: float | None
@@ -266,15 +303,20 @@ class Ledger(Observer):
         status.opened += 1
         status.connected = self.clock()
         status.certificate_expires = certificate_expires
+        status.failing = None
         if status.up is None:
             status.up = True
             status.since = status.connected
 
     def server_failed(self, directory: DirectorySettings, server: ServerSettings, cause: FailureCause) -> None:
-        self._server(directory, server).failures[cause] += 1
+        status = self._server(directory, server)
+        status.failures[cause] += 1
+        status.failing = cause
 
     def server_checked(self, directory: DirectorySettings, server: ServerSettings, passed: bool) -> None:
-        self._server(directory, server).checks[passed] += 1
+        status = self._server(directory, server)
+        status.checks[passed] += 1
+        status.check_failed = not passed
 
     def server_rose(self, directory: DirectorySettings, server: ServerSettings) -> None:
         status = self._server(directory, server)
@@ -301,7 +343,8 @@ class Ledger(Observer):
     def server_forgotten(self, directory: DirectorySettings, server: ServerSettings) -> None:
         status = self._server(directory, server)
         if status.up is False:
-            status.up = status.since = status.cause = None
+            status.up = status.since = status.cause = status.failing = None
+            status.check_failed = False
 
     def servers_found(self, directory: DirectorySettings, servers: tuple[ServerSettings, ...]) -> None:
         if directory.name not in self.discoveries:
@@ -323,23 +366,23 @@ class Ledger(Observer):
         """The client's sync run that is not over yet."""
         return self._runs.running(client)
 
-    def refusals_of_the_day(self) -> list[tuple[str, int]]:
-        """By reason, the most frequent first. The day is the current hour and the 23 before it."""
-        first = int(self.clock() / HOUR) - 23
-        day: Counter[str] = Counter()
-        for hour, counts in self._refusals.items():
-            if hour >= first:
-                day.update(counts)
-        return day.most_common()
+    def refused_accounts(self, client: str) -> list[RefusedAccount]:
+        """The client's sync accounts that cannot sign in, and the gateway's own ones that they stand for."""
+        status = self.clients.get(client)
+        return [] if status is None else status.sign_ins.refused(self.guards)
 
-    def _note_own_account(self, record: AuditRecord) -> None:
+    def refused_today(self) -> list[Refused]:
+        """What was refused in the current hour and the 23 before it, the most frequent first."""
+        return self._refused.listed(self.clock())
+
+    def _note_sign_in(self, record: AuditRecord, now: float) -> None:
         status = self.clients.get(record.client)
-        if status is None or record.mapped_to not in status.own_accounts:
+        if status is None:
             return
-        if record.code == ResultCode.success:
-            status.own_refused.discard(record.mapped_to)
-        elif record.reason in (Reason.gateway_account_refused, Reason.gateway_account_guarded):
-            status.own_refused.add(record.mapped_to)
+        if is_of_a_sync(record):
+            status.sign_ins.note(record, now)
+        elif record.account:
+            status.last_login = SignIn(now, record.code == _SUCCESS, sign_in_words(record))
 
     def _counts(self, client: str) -> ClientCounts:
         status = self.clients.get(client) or self._gone.get(client)
@@ -356,15 +399,6 @@ class Ledger(Observer):
     def _discovery(self, directory: str, service: str) -> DiscoveryStatus:
         known = self.discoveries.get(directory)
         return known if known is not None and known.service == service else DiscoveryStatus(service)
-
-    def _count_refusal(self, reason: str) -> None:
-        hour = int(self.clock() / HOUR)
-        counts = self._refusals.get(hour)
-        if counts is None:
-            counts = self._refusals[hour] = Counter()
-            for old in [other for other in self._refusals if other < hour - 23]:
-                del self._refusals[old]
-        counts[reason] += 1
 
     def _run_ended(self, run: SyncRun) -> None:
         self._tell_run_ended(run)

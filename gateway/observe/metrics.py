@@ -2,6 +2,9 @@
 
 Nothing is counted here: prometheus-client takes long to import, so it is needed only when somebody asks, and counting
 an operation costs next to nothing.
+
+What can be counted is there from the start on, as 0: of a counter that begins with its first event Prometheus sees no
+increase, and a panel of a dashboard says that there are no data.
 """
 
 from __future__ import annotations
@@ -16,11 +19,13 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from gateway.compilation import compilation
-from gateway.observe.counts import ClientCounts
+from gateway.net.observer import FailureCause, Trouble
+from gateway.observe.counts import FAILURES, REFUSALS, USUAL, ClientCounts
 from gateway.observe.histogram import Histogram
 from gateway.observe.ledger import Ledger
 from gateway.observe.readiness import not_ready
 from gateway.observe.sync_runs import SyncRun
+from gateway.policy.lockout import CountedKind
 
 PREFIX = "ldap_gateway_"
 
@@ -66,7 +71,8 @@ class _LedgerCollector(Collector):
         yield from _client_totals(counts)
         yield from _operations(counts)
         yield from self._refusals(counts)
-        yield self._own_accounts()
+        yield from self._sign_ins()
+        yield self._guards()
         yield from self._sync_runs()
         yield from self._servers()
         yield from self._certificates()
@@ -77,10 +83,9 @@ class _LedgerCollector(Collector):
         failed = _counter("failures", "Permitted operations that the gateway ended itself.", "client", "reason")
         shrank = _counter("result_shrank", "Searches that gave much less than last time.", "client", "outcome")
         for client, count in counts.items():
-            for reason, number in count.refusals.items():
-                refused.add_metric([client, reason], number)
-            for reason, number in count.failures.items():
-                failed.add_metric([client, reason], number)
+            for family, numbers, usual in ((refused, count.refusals, REFUSALS), (failed, count.failures, FAILURES)):
+                for reason in sorted({*numbers, *(each.value for each in usual)}):
+                    family.add_metric([client, reason], numbers[reason])
             shrank.add_metric([client, "refused"], count.shrank)
             shrank.add_metric([client, "reported"], count.shrank_passed)
         # Before there is a session, and mostly before it is known whose.
@@ -88,37 +93,58 @@ class _LedgerCollector(Collector):
             refused.add_metric(["", closed.value], number)
         yield from (refused, failed, shrank)
 
-    def _own_accounts(self) -> Metric:
-        refused = _gauge("own_account_refused", "1 while a server refuses an account of the gateway itself.", "client")
+    def _sign_ins(self) -> Iterator[Metric]:
+        refused = _gauge("sync_account_refused", "1 while a sync account of the client cannot sign in.", "client")
+        own = _gauge("own_account_refused", "1 while a server refuses an account of the gateway itself.", "client")
+        succeeded = _gauge(
+            "sync_sign_in_timestamp_seconds",
+            "When a sync account of the client last signed in; 0 before the first time.",
+            "client",
+        )
+        failed = _gauge(
+            "sync_account_refused_timestamp_seconds",
+            "When a sync account that cannot sign in last tried; 0 where all can.",
+            "client",
+        )
         for client, status in self._ledger.clients.items():
-            if status.own_accounts:
-                refused.add_metric([client], bool(status.own_refused))
-        return refused
+            if not status.syncs:
+                continue
+            accounts = self._ledger.refused_accounts(client)
+            refused.add_metric([client], bool(accounts))
+            own.add_metric([client], any(account.own for account in accounts))
+            succeeded.add_metric([client], status.sign_ins.succeeded or 0.0)
+            failed.add_metric([client], max((account.last or 0.0 for account in accounts), default=0.0))
+        yield from (refused, own, succeeded, failed)
+
+    def _guards(self) -> Metric:
+        guarded = _gauge("guarded_accounts", "Accounts that the lockout guard holds back, by what they are.", "kind")
+        numbers = self._ledger.guards.guarded()
+        for kind in CountedKind:
+            guarded.add_metric([kind.value], numbers.get(kind, 0))
+        return guarded
 
     def _sync_runs(self) -> Iterator[Metric]:
         runs = _counter("sync_runs", "Sync runs that are over.", "client", "complete")
         running = _gauge("sync_running", "1 while a sync run is under way.", "client")
         last_complete = _gauge(
             "sync_last_complete_timestamp_seconds",
-            "When the last complete sync run ended; absent until this process has seen one.",
+            "When the last complete sync run ended; 0 until this process has seen one.",
             "client",
         )
-        seconds = _gauge("sync_last_duration_seconds", "How long the last sync run took.", "client")
-        entries = _gauge("sync_last_entries", "Entries sent in the last sync run.", "client")
-        complete = _gauge("sync_last_complete", "1 if the last sync run was complete.", "client")
+        seconds = _gauge("sync_last_duration_seconds", "How long the last sync run took; 0 before one.", "client")
+        entries = _gauge("sync_last_entries", "Entries sent in the last sync run; 0 before one.", "client")
+        complete = _gauge("sync_last_complete", "1 if the last sync run was complete; 0 before one.", "client")
         for client, status in self._ledger.clients.items():
             if not status.syncs:
                 continue
             runs.add_metric([client, "yes"], status.counts.complete_runs)
             runs.add_metric([client, "no"], status.counts.incomplete_runs)
             running.add_metric([client], self._ledger.running(client) is not None)
-            if status.last_complete is not None:
-                last_complete.add_metric([client], status.last_complete.ended)
-            if status.runs:
-                last: SyncRun = status.runs[-1]
-                seconds.add_metric([client], last.seconds)
-                entries.add_metric([client], last.entries)
-                complete.add_metric([client], last.complete)
+            last_complete.add_metric([client], 0.0 if status.last_complete is None else status.last_complete.ended)
+            last: SyncRun | None = status.runs[-1] if status.runs else None
+            seconds.add_metric([client], 0.0 if last is None else last.seconds)
+            entries.add_metric([client], 0 if last is None else last.entries)
+            complete.add_metric([client], last is not None and last.complete)
         yield from (runs, running, last_complete, seconds, entries, complete)
 
     def _servers(self) -> Iterator[Metric]:
@@ -132,7 +158,7 @@ class _LedgerCollector(Collector):
             "server",
             "reason",
         )
-        up = _gauge("server_up", "1 if sessions go to it, 0 if it is down.", "directory", "server")
+        up = _gauge("server_up", "0 while it is known to be down, else 1.", "directory", "server")
         checks = _counter("server_checks", "Health checks.", "directory", "server", "passed")
         broken = _counter(
             "server_broken_sessions",
@@ -146,15 +172,15 @@ class _LedgerCollector(Collector):
         )
         for place, status in self._ledger.servers.items():
             opened.add_metric(place, status.opened)
-            for cause, number in status.failures.items():
-                failed.add_metric([*place, cause.value], number)
-            for passed, number in status.checks.items():
-                checks.add_metric([*place, "yes" if passed else "no"], number)
-            for trouble, number in status.broken.items():
-                broken.add_metric([*place, trouble.value], number)
+            for cause in FailureCause:
+                failed.add_metric([*place, cause.value], status.failures[cause])
+            for passed in (True, False):
+                checks.add_metric([*place, "yes" if passed else "no"], status.checks[passed])
+            for trouble in Trouble:
+                broken.add_metric([*place, trouble.value], status.broken[trouble])
             doubtful.add_metric(place, status.doubted is not None)
-            if status.up is not None:
-                up.add_metric(place, status.up)
+            # Sessions go to one that nobody has tried yet.
+            up.add_metric(place, status.up is not False)
         discovered = _gauge("discovery_success", "1 if DNS named servers when it was last asked for them.", "directory")
         for directory, discovery in self._ledger.discoveries.items():
             if discovery.ended is not None:
@@ -187,6 +213,7 @@ class _LedgerCollector(Collector):
         yield build
         for name, what, value in (
             ("config_reload_success", "1 if the last load of the configuration succeeded.", ledger.reloaded),
+            ("config_differs", "1 while the files on disk are not those in force.", bool(ledger.files_changed())),
             ("config_reload_timestamp_seconds", "When the configuration in force was loaded.", ledger.reload_time),
             (
                 "tls_files_waiting",
@@ -198,12 +225,12 @@ class _LedgerCollector(Collector):
             ("waiting_bytes", "Octets that open and waiting operations hold, estimated.", ledger.load.octets),
         ):
             yield GaugeMetricFamily(PREFIX + name, what, value=float(value))
-        if ledger.lockout_store is not None:
-            yield GaugeMetricFamily(
-                PREFIX + "lockout_store_up",
-                "1 while wrong passwords are counted in lockout_store; absent where they are counted in memory.",
-                value=float(ledger.lockout_store.trouble is None),
-            )
+        store = ledger.lockout_store
+        yield GaugeMetricFamily(
+            PREFIX + "lockout_store_up",
+            "1 while wrong passwords are counted where lockout_store says, which may be memory.",
+            value=float(store is None or store.trouble is None),
+        )
         yield from self._audit()
         lag = HistogramMetricFamily(PREFIX + "event_loop_lag_seconds", "How late the event loop called a timer.")
         _add(lag, [], ledger.loop_lag)
@@ -246,7 +273,8 @@ def _operations(counts: dict[str, ClientCounts]) -> Iterator[Metric]:
         labels=("client", "operation"),
     )
     for client, count in counts.items():
-        for (operation, result), number in count.operations().items():
+        numbers = {(operation, "success"): 0 for operation in USUAL} | count.operations()
+        for (operation, result), number in numbers.items():
             operations.add_metric([client, operation, result], number)
         for family, histograms in ((own, count.own), (server, count.server)):
             for operation, histogram in histograms.items():

@@ -17,6 +17,7 @@ from gateway.compilation import compilation
 from gateway.observe.durations import duration
 from gateway.observe.ledger import DAY, ClientStatus, DiscoveryStatus, Ledger, ServerStatus
 from gateway.observe.readiness import not_ready, notes
+from gateway.observe.sign_ins import RefusedAccount
 from gateway.observe.status_style import STYLE
 from gateway.observe.sync_runs import SyncRun
 from gateway.policy.reasons import REASONS, Reason
@@ -32,11 +33,6 @@ REFRESH: Final = 30
 _BAR_WIDTH, _BAR_STEP, _BARS_HEIGHT, _LEAST_BAR = 10, 14, 48, 4
 
 _Node = Tag | str
-
-_OWN_REFUSED: Final = (
-    "The directory refuses the gateway's own account, so the service cannot sign in. The log says why; "
-    "put the account or its password_file right, then send SIGHUP."
-)
 
 
 def status_page(ledger: Ledger) -> bytes:
@@ -138,12 +134,18 @@ def _client(ledger: Ledger, name: str, client: ClientStatus, now: float) -> Tag:
             _sync_state(client, running, now),
             class_="client",
         ),
-        _note("bad", [_OWN_REFUSED]) if client.own_refused else "",
+        [_refused_account(each, now) for each in ledger.refused_accounts(name)],
         _run_facts(running, "Last search", "So far", now) if running is not None else "",
         _run_facts(last, "Last sync", "Took", now) if last is not None and running is None else "",
         _faint("No sync run since the gateway was started.") if client.syncs and last is None is running else "",
         _history(client, now) if client.runs else "",
     )
+
+
+def _refused_account(account: RefusedAccount, now: float) -> Tag:
+    since = "" if account.since is None else f" for {duration(now - account.since)}"
+    left = f" (for another {duration(account.guarded_for)})" if account.guarded_for else ""
+    return _note("bad", [f"A sync account cannot sign in{since}: {account.why}{left}.", account.remedy])
 
 
 def _sync_state(client: ClientStatus, running: SyncRun | None, now: float) -> Tag:
@@ -254,7 +256,7 @@ def _days_left(expires: float, now: float) -> list[_Node]:
 
 
 def _refusals(ledger: Ledger) -> Tag:
-    rows = [[[tags.code(reason), _advice(reason)], f"{count:,}"] for reason, count in ledger.refusals_of_the_day()]
+    rows = [[[tags.code(each.reason), _advice(each.reason)], f"{each.count:,}"] for each in ledger.refused_today()]
     return _table("Refusals of the last day", ("reason", "count"), rows, "Nothing was refused.")
 
 

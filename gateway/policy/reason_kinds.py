@@ -119,6 +119,7 @@ _BY_KIND: Final[dict[Kind, tuple[Reason, ...]]] = {
         Reason.tls_failed,
         Reason.client_certificate_not_listed,
         Reason.tls_handshake_timeout,
+        Reason.left_without_request,
         Reason.too_many_sessions,
         Reason.too_many_sessions_of_source,
     ),

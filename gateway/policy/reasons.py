@@ -59,6 +59,7 @@ class Reason(StrEnum):
     tls_failed = "tls-failed"
     client_certificate_not_listed = "client-certificate-not-listed"
     tls_handshake_timeout = "tls-handshake-timeout"
+    left_without_request = "left-without-request"
     too_many_sessions = "too-many-sessions"
     too_many_sessions_of_source = "too-many-sessions-of-source"
     displaced = "displaced"
@@ -222,6 +223,11 @@ REASONS: dict[Reason, ReasonDoc] = {
         "the client's certificate is for none of the listed names", "clients.X.required_certificate"
     ),
     Reason.tls_handshake_timeout: ReasonDoc("TLS with a client was not established in time", "limits.tls_handshake"),
+    Reason.left_without_request: ReasonDoc(
+        "the client established TLS and left without a request: mostly it does not trust the certificate, or the name "
+        "that it connects to is not in it",
+        "listeners.certificate",
+    ),
     Reason.too_many_sessions: ReasonDoc("too many sessions are open", "limits.sessions"),
     Reason.too_many_sessions_of_source: ReasonDoc(
         "too many sessions of one source address are open", "limits.sessions_per_source"

@@ -8,6 +8,7 @@ from typing import Final
 
 from gateway.ldap.dn import DN, RDN, DNError, escape_value, parse
 from gateway.ldap.filters import EqualityMatch, Or, Present
+from gateway.ldap.kinds import Kind, kind_of
 from gateway.ldap.messages import (
     BASE_OBJECT,
     NO_ATTRIBUTES,
@@ -22,7 +23,6 @@ from gateway.probe.account import refusal
 from gateway.probe.attributes import texts
 from gateway.probe.connection import Connection
 from gateway.probe.findings import Section
-from gateway.ldap.kinds import Kind, kind_of
 
 _CONTAINER_FILTER: Final = Or(
     tuple(EqualityMatch("objectClass", kind.encode()) for kind in ("organizationalUnit", "container", "organization"))

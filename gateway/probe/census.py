@@ -9,10 +9,10 @@ from typing import Final
 from uuid import UUID
 
 from gateway.ldap.attribute_types import TypeSet, base_type
+from gateway.ldap.kinds import Kind
 from gateway.ldap.messages import SearchResultEntry
 from gateway.policy.settings import ClientPolicy
 from gateway.probe.attributes import text, texts
-from gateway.ldap.kinds import Kind
 
 # UF_ACCOUNTDISABLE of userAccountControl, MS-ADTS 2.2.16.
 _ACCOUNT_DISABLED: Final = 0x2

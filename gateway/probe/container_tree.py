@@ -10,9 +10,9 @@ from rich.text import Text
 from rich.tree import Tree
 
 from gateway.ldap.dn import DN
+from gateway.ldap.kinds import Kind
 from gateway.policy.narrowing import outermost
 from gateway.probe.containers import SYNCED, Container
-from gateway.ldap.kinds import Kind
 from gateway.probe.printable import printable
 from gateway.probe.view_words import KIND_NAMES
 

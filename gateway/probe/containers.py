@@ -9,12 +9,12 @@ from typing import Final
 
 from gateway.ldap.dn import DN, Key, key, parse
 from gateway.ldap.filters import Present
+from gateway.ldap.kinds import Kind, kind_of
 from gateway.ldap.messages import WHOLE_SUBTREE, SearchRequest, SearchResultEntry
 from gateway.probe.account import refusal
 from gateway.probe.attributes import texts
 from gateway.probe.bases import needs_escaping
 from gateway.probe.connection import Connection
-from gateway.ldap.kinds import Kind, kind_of
 
 # What a sync is about.
 SYNCED: Final = (Kind.user, Kind.group, Kind.contact)

@@ -10,6 +10,7 @@ from gateway.ldap.attribute_types import TypeSet
 from gateway.ldap.controls import PAGED_RESULTS
 from gateway.ldap.dn import DN, Key, key, parse
 from gateway.ldap.filters import Filter, Present
+from gateway.ldap.kinds import Kind, kind_filters, kind_of
 from gateway.ldap.messages import NO_ATTRIBUTES, WHOLE_SUBTREE, SearchRequest, SearchResultEntry
 from gateway.ldap.results import result_name
 from gateway.net.reactor import Reactor
@@ -20,7 +21,6 @@ from gateway.policy.settings import ClientPolicy, Paging
 from gateway.probe.attributes import texts
 from gateway.probe.census import AttributeUse, Census, KindCount, Mark, Seen
 from gateway.probe.connection import Connection, ConnectionFailed, EntryReader, SearchAnswer
-from gateway.ldap.kinds import Kind, kind_filters, kind_of
 from gateway.probe.session_link import connect_through_policy
 from gateway.relay.audit import AuditRecord
 from gateway.relay.settings import SessionLimits

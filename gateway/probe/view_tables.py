@@ -11,10 +11,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from gateway.ldap.kinds import Kind
 from gateway.probe import view_words
 from gateway.probe.census import KindCount, Mark
 from gateway.probe.comparison import Difference
-from gateway.ldap.kinds import Kind
 from gateway.probe.preview import BaseView, View
 from gateway.probe.printable import printable
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from gateway.ldap.kinds import Kind
 from gateway.probe.census import MARKS, KindCount, Mark
 from gateway.probe.comparison import Difference, Person
-from gateway.ldap.kinds import Kind
 from gateway.probe.preview import BaseView, View
 
 KIND_NAMES: Final = {

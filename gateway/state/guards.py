@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -9,7 +10,7 @@ from heapq import heapify, heappop, heappush
 from itertools import count, islice
 from typing import Final, Protocol
 
-from gateway.policy.lockout import GuardedAccount
+from gateway.policy.lockout import CountedKind, GuardedAccount
 from gateway.state.counted_account import CountedAccount
 
 # Entries of the queue that are kept for guards that have ended, beside as many as there are guards.
@@ -51,8 +52,8 @@ class GuardChange:
 
 
 class Guards:
-    """Watches the accounts of one gateway. clock: seconds, monotonic. find: the account of a name, None where nothing
-    is remembered of it. changed: is told of each change once."""
+    """The guards of one gateway's accounts. clock: seconds, monotonic. find: the account of a name, None where nothing
+    is remembered of it. changed: is told of each change once. numbers: guards that hold now, by the kind of account."""
 
     def __init__(
         self,
@@ -65,6 +66,7 @@ class Guards:
         self._timers = timers
         self._find = find
         self._changed = changed
+        self.numbers: Counter[CountedKind] = Counter()
         # When each guard is looked at again.
         self._guarded: dict[GuardedAccount, float] = {}
         self._due: list[tuple[float, int, GuardedAccount]] = []
@@ -86,11 +88,21 @@ class Guards:
         if known is None or now + left < known - _LOOK_AGAIN:
             self._wait(account, now + left)
         if known is None:
+            self.numbers[account.kind] += 1
             self._changed(GuardChange(account, len(found.failures), left))
 
     def guarded(self, most: int) -> list[GuardedAccount]:
         """So many of the accounts that are guarded."""
         return list(islice(self._guarded, most))
+
+    def left(self, account: GuardedAccount) -> float:
+        """Seconds until the account's guard ends if nothing happens meanwhile; 0 where it is not guarded."""
+        found = self._find(account) if account in self._guarded else None
+        return 0.0 if found is None else found.guard_left(self._clock())
+
+    def longest(self) -> float:
+        """The same of the guard that ends last; 0 where there is none."""
+        return max(0.0, max(self._guarded.values()) - self._clock()) if self._guarded else 0.0
 
     def gone(self, account: GuardedAccount) -> None:
         """The account counts under another name from now on."""
@@ -104,6 +116,7 @@ class Guards:
 
     def _end(self, account: GuardedAccount, end: GuardEnd) -> None:
         del self._guarded[account]
+        self.numbers[account.kind] -= 1
         self._changed(GuardChange(account, end=end))
 
     def _wait(self, account: GuardedAccount, until: float) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from typing import Final
 
-from gateway.policy.lockout import AttemptRefused, GuardedAccount, LockoutSettings, Verdict
+from gateway.policy.lockout import AttemptRefused, CountedKind, GuardedAccount, LockoutSettings, Verdict
 from gateway.state.attempt_store import Answer, Asked, AttemptStore, Change, Join, UnderWay
 from gateway.state.attempts import MAX_ACCOUNTS, AttemptsInMemory
 from gateway.state.counted_account import Attempt, CountedAccount, Waiting
@@ -113,6 +113,19 @@ class SharedAttempts(AttemptsInMemory):
         ]
         others = islice((found for found in self._accounts if not found.account.sync), most)
         return list({id(found): found for found in (*services, *guarded, *others)}.values())[:most]
+
+    def guard_left(self, account: GuardedAccount) -> float:
+        """Seconds for which nothing of the account is sent to a server, if nothing happens meanwhile; 0 where it is not
+        guarded."""
+        return self._guards.left(self._joins.account(account))
+
+    def guarded(self) -> Mapping[CountedKind, int]:
+        """How many accounts of each kind are guarded now."""
+        return self._guards.numbers
+
+    def longest_guard(self) -> float:
+        """Seconds until the last of these guards ends, if nothing happens meanwhile; 0 where nobody is guarded."""
+        return self._guards.longest()
 
     def counted_as(self, account: GuardedAccount) -> GuardedAccount:
         """The account that this name is known to belong to; the name itself where nothing is known of it."""

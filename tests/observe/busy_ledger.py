@@ -5,7 +5,8 @@ from typing import Any
 
 from gateway.net.observer import FailureCause, Trouble
 from gateway.net.settings import DiscoverySettings
-from gateway.observe.ledger import DAY, HOUR, Ledger, ListenerStatus
+from gateway.observe.ledger import DAY, Ledger, ListenerStatus
+from gateway.observe.refused_today import HOUR
 from gateway.policy.reasons import Reason
 from tests.observe.ledgers import CORP, DC1, DC2, NOW, clock_of, ledger, settings
 from tests.observe.records import record
@@ -52,21 +53,26 @@ def busy_ledger() -> Ledger:
         if i % 3 == 0:
             run(kept, {"client": names[1], "sent": 800 + i, "received": 900, "seconds": 7})
         clock.now += 2 * HOUR
-    refused: dict[str, Any] = {"decision": "refuse", "code": 50}
+    denied: dict[str, Any] = {"decision": "refuse", "code": 50}
     run(
         kept,
         {"client": "signatures", "sent": 4000, "received": 4000, "seconds": 21},
         {"client": "signatures", "reported": ("result-shrank",), "detail": "values of mail: 77, last time 99"},
-        *({"client": "signatures", **refused, "reason": "filter-attribute-not-allowed"} for _ in range(3)),
+        *({"client": "signatures", **denied, "reason": "filter-attribute-not-allowed"} for _ in range(3)),
         {"client": "signatures", "code": 53, "reason": "result-shrank", "sent": 310, "received": 310, "base": "OU=S"}
         | {"detail": "entries: 310, last time 4,012; entries with mail: 302, last time 3,990"},
     )
-    kept.add(record("bind", client=names[3], code=52, reason="gateway-account-refused", mapped_to=OWN_DN))
+    refused: dict[str, Any] = {
+        "code": 52,
+        "reason": "gateway-account-refused",
+        "server_meaning": "the account is disabled",
+    }
+    kept.add(record("bind", client=names[3], account="sync", sync_bind=True, mapped_to=OWN_DN, **refused))
     for _ in range(1234):
         kept.connection_refused(Reason.source_not_listed)
     for reason, count in (("base-not-allowed", 17), ("login-outside-base", 4), ("operation-not-allowed", 1)):
         for _ in range(count):
-            kept.add(record("bind", client="mimecast", **refused, reason=reason))
+            kept.add(record("bind", client="mimecast", **denied, reason=reason))
     kept.server_connected(CORP, DC1, clock.now + 180 * DAY)
     kept.session_broken(CORP, DC1, Trouble.bind_unanswered)
     kept.server_failed(CORP, DC2, FailureCause.certificate)

@@ -1,6 +1,7 @@
 """Ledgers with a clock that the test moves, and the configuration that they are told of."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from gateway.net.settings import ClientSettings, DirectorySettings, GatewaySettings, ServerSettings
 from gateway.observe.ledger import Ledger, ListenerStatus
 from gateway.observe.sync_runs import SyncRun
+from gateway.policy.lockout import CountedKind, GuardedAccount
 from gateway.relay.settings import SessionLimits
 from tests.policy.policies import policy
 
@@ -26,6 +28,22 @@ class Clock:
         return self.now
 
 
+class GuardsOf:
+    """The guards of these accounts, each with the seconds that it has left."""
+
+    def __init__(self, left: Mapping[GuardedAccount, float]) -> None:
+        self._left = left
+
+    def guard_left(self, account: GuardedAccount) -> float:
+        return self._left.get(account, 0.0)
+
+    def guarded(self) -> Mapping[CountedKind, int]:
+        return Counter(account.kind for account in self._left)
+
+    def longest_guard(self) -> float:
+        return max(self._left.values(), default=0.0)
+
+
 def clock_of(ledger: Ledger) -> Clock:
     """The clock of one that ledger() made."""
     assert isinstance(ledger.clock, Clock)
@@ -36,10 +54,9 @@ def settings(
     *clients: str, directory: DirectorySettings = CORP, sync_gap: float = 60.0, **changes: Any
 ) -> GatewaySettings:
     """A configuration with these clients. changes: of their policies."""
-    served = tuple(
-        ClientSettings(policy(name=name, **changes), (ip_network("198.51.100.0/24"),), directory, sync_gap=sync_gap)
-        for name in clients
-    )
+    network = ip_network("198.51.100.0/24")
+    policies = [policy(**{"name": name, "directory": directory.name} | changes) for name in clients]
+    served = tuple(ClientSettings(each, (network,), directory, sync_gap=sync_gap) for each in policies)
     return GatewaySettings((), served, SessionLimits())
 
 

@@ -4,12 +4,15 @@ import pytest
 
 from gateway.net.observer import FailureCause
 from gateway.net.settings import DirectorySettings, DiscoverySettings
-from gateway.observe.ledger import HOUR, KEPT_ALERTS, KEPT_RUNS, DiscoveryStatus
+from gateway.observe.ledger import KEPT_ALERTS, KEPT_RUNS, DiscoveryStatus
 from gateway.observe.readiness import not_ready
+from gateway.observe.refused_today import HOUR, Refused
+from gateway.observe.sign_ins import SignIn
 from gateway.policy.reasons import Reason
 from tests.observe.ledgers import CORP, DC1, DC2, LISTENER, NOW, ledger, settings
 from tests.observe.records import record
 from tests.policy.mapped import OWN_DN, mapped_account, mapped_changes
+from tests.policy.policies import policy
 
 REFUSED = {"decision": "refuse", "code": 50, "reason": "base-not-allowed"}
 GAP = 60.0
@@ -112,15 +115,22 @@ def test_refusals_are_told_for_a_day():
     kept.connection_refused(Reason.source_not_listed)
     kept.connection_refused(Reason.source_not_listed)
     kept.add(record(code=52, reason="server-lost"))
-    assert kept.refusals_of_the_day() == [("source-not-listed", 2), ("base-not-allowed", 1)]
+    kept.connection_refused(Reason.tls_failed, "mimecast")
+    assert kept.refused_today() == [
+        Refused("", "source-not-listed", 2, NOW),
+        Refused("mimecast", "base-not-allowed", 1, NOW),
+        Refused("mimecast", "tls-failed", 1, NOW),
+    ]
     kept.clock.now += 20 * HOUR
     kept.add(record(**REFUSED))
-    assert dict(kept.refusals_of_the_day()) == {"source-not-listed": 2, "base-not-allowed": 2}
+    (again,) = [each for each in kept.refused_today() if each.reason == "base-not-allowed"]
+    assert (again.count, again.last) == (2, NOW + 20 * HOUR)
     kept.clock.now += 4 * HOUR
-    assert dict(kept.refusals_of_the_day()) == {"base-not-allowed": 1}
+    assert kept.refused_today() == [Refused("mimecast", "base-not-allowed", 1, NOW + 20 * HOUR)]
     kept.clock.now += 400 * HOUR
+    assert kept.refused_today() == []
     kept.connection_refused(Reason.source_not_listed)
-    assert len(kept._refusals) == 1
+    assert len(kept._refused._hours) == len(kept._refused._last) == 1
 
 
 def test_a_server_is_up_or_down_as_it_was_told():
@@ -128,7 +138,7 @@ def test_a_server_is_up_or_down_as_it_was_told():
     first, second = kept.servers.values()
     assert (first.label, first.up) == ("dc1.corp.example:636", None)
     kept.server_failed(CORP, DC1, FailureCause.timeout)
-    assert (first.up, first.failures) == (None, {FailureCause.timeout: 1})
+    assert (first.up, first.failures, first.failing) == (None, {FailureCause.timeout: 1}, "timeout")
     kept.server_fell(CORP, DC1, FailureCause.timeout)
     kept.server_connected(CORP, DC2, NOW + 5)
     assert (first.up, first.since, first.cause) == (False, NOW, "timeout")
@@ -137,7 +147,11 @@ def test_a_server_is_up_or_down_as_it_was_told():
     # One more check must pass before sessions go to it again.
     kept.server_connected(CORP, DC1, None)
     kept.server_checked(CORP, DC1, True)
-    assert (first.up, first.checks) == (False, {True: 1})
+    assert (first.up, first.checks, first.failing) == (False, {True: 1}, None)
+    kept.server_checked(CORP, DC1, False)
+    assert first.check_failed
+    kept.server_checked(CORP, DC1, True)
+    assert not first.check_failed
     kept.server_fell(CORP, DC1, FailureCause.certificate)
     assert (first.since, first.cause) == (NOW, "certificate")
     kept.server_rose(CORP, DC1)
@@ -222,8 +236,7 @@ def test_only_a_load_that_succeeded_has_a_time():
 
 
 def own_bind(kept, code, reason="", **fields):
-    kept.add(record("bind", code=code, reason=reason, mapped_to=OWN_DN, **fields))
-    return kept.clients["mimecast"].own_refused
+    kept.add(record("bind", account="sync", sync_bind=True, code=code, reason=reason, mapped_to=OWN_DN, **fields))
 
 
 def mapped_ledger():
@@ -232,25 +245,29 @@ def mapped_ledger():
     return kept
 
 
-def test_the_own_account_counts_as_refused_until_it_signs_in_again():
-    kept = mapped_ledger()
-    assert own_bind(kept, 49, "secret-wrong") == set()
-    assert own_bind(kept, 52, "server-lost") == set()
-    assert own_bind(kept, 52, "gateway-account-refused") == {OWN_DN}
-    for code, reason in ((49, "secret-wrong"), (52, "server-lost"), (52, "gateway-account-guarded")):
-        assert own_bind(kept, code, reason) == {OWN_DN}
-    assert own_bind(kept, 0) == set()
-    assert own_bind(kept, 52, "gateway-account-guarded") == {OWN_DN}
+def test_a_sync_account_that_is_refused_is_so_until_it_signs_in_or_searches_again():
+    kept = ledger()
+    account = {"account": policy().sync_accounts[1], "sync_bind": True}
+    assert kept.refused_accounts("mimecast") == kept.refused_accounts("unknown") == []
+    kept.add(record("bind", code=49, **account))
+    kept.add(record("bind", client="gone", code=49, **account))
+    kept.clock.now += 5
+    (refused,) = kept.refused_accounts("mimecast")
+    assert (refused.since, refused.why) == (NOW, "the server refused the name or the password")
+    kept.add(record(code=52, account=account["account"]))
+    assert kept.refused_accounts("mimecast")
+    kept.add(record(account=account["account"]))
+    assert kept.refused_accounts("mimecast") == []
+    assert kept.clients["mimecast"].last_login is None
 
 
-def test_an_own_account_that_left_the_configuration_is_refused_no_longer():
-    kept = mapped_ledger()
-    assert own_bind(kept, 52, "gateway-account-refused")
-    kept.serve(settings("mimecast"), (LISTENER,))
-    assert kept.clients["mimecast"].own_refused == set()
-    # A session that began before may still try it.
-    assert own_bind(kept, 52, "gateway-account-refused") == set()
-    own_bind(kept, 52, "gateway-account-refused", client="gone")
+def test_the_last_sign_in_of_a_person_is_told_without_the_name():
+    kept = ledger()
+    kept.add(record("bind", account="jane@corp.example", code=49, reason="login-outside-base"))
+    assert kept.clients["mimecast"].last_login == SignIn(NOW, False, "the person is outside login_base_dns")
+    kept.add(record("bind", account="jane@corp.example"))
+    assert kept.clients["mimecast"].last_login == SignIn(NOW, True, "signed in")
+    assert kept.clients["mimecast"].sign_ins.last is None
 
 
 def test_a_wrong_secret_is_a_refusal():

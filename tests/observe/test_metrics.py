@@ -2,10 +2,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.net.observer import FailureCause, Trouble
 from gateway.observe.metrics import Metrics
+from gateway.policy.lockout import GuardedAccount
+from gateway.policy.reasons import Reason
 from gateway.relay.load import GatewayLoad
-from tests.observe.ledgers import CORP, DC1, NOW, ledger, settings
+from tests.observe.ledgers import CORP, DC1, NOW, GuardsOf, ledger, settings
 from tests.observe.records import record
 from tests.policy.mapped import OWN_DN, mapped_account, mapped_changes
+from tests.policy.policies import policy
 
 
 def page(kept):
@@ -45,14 +48,84 @@ def test_every_metric_has_the_prefix_a_unit_and_words():
     assert len({family.name for family in families}) == len(families)
 
 
-def test_what_has_not_happened_yet_is_0_where_it_can_be_known_and_absent_elsewhere():
+def test_what_has_not_happened_yet_is_0():
     found = values(ledger())
-    for name in ("sessions_total", "entries_total", "open_sessions", "sync_running"):
+    for name in (
+        "sessions_total",
+        "entries_total",
+        "open_sessions",
+        "sync_running",
+        "sync_last_complete",
+        "sync_last_complete_timestamp_seconds",
+        "sync_last_entries",
+        "sync_account_refused",
+        "sync_account_refused_timestamp_seconds",
+        "sync_sign_in_timestamp_seconds",
+        "own_account_refused",
+    ):
         assert found[f"ldap_gateway_{name}", "mimecast"] == 0
-    assert found["ldap_gateway_sync_runs_total", "mimecast", "yes"] == 0
-    assert found["ldap_gateway_result_shrank_total", "mimecast", "refused"] == 0
-    names = {key[0] for key in found}
-    assert not names & {"ldap_gateway_sync_last_complete_timestamp_seconds", "ldap_gateway_server_up"}
+    for key in (
+        ("sync_runs_total", "mimecast", "yes"),
+        ("result_shrank_total", "mimecast", "refused"),
+        ("operations_total", "mimecast", "bind", "success"),
+        ("own_seconds_count", "mimecast", "search"),
+        ("guarded_accounts", "sync account"),
+    ):
+        assert found[f"ldap_gateway_{key[0]}", *key[1:]] == 0
+    place = ("corp", "dc1.corp.example:636")
+    assert found["ldap_gateway_server_up", *place] == 1
+    assert found["ldap_gateway_server_checks_total", "corp", "no", place[1]] == 0
+    for cause in FailureCause:
+        assert found["ldap_gateway_server_connection_failures_total", "corp", cause.value, place[1]] == 0
+    for trouble in Trouble:
+        assert found["ldap_gateway_server_broken_sessions_total", "corp", trouble.value, place[1]] == 0
+
+
+def test_each_reason_is_counted_from_0_in_one_place():
+    found = values(ledger())
+    for reason in Reason:
+        places = [
+            key
+            for key in found
+            if key[0] in ("ldap_gateway_refusals_total", "ldap_gateway_failures_total") and key[-1] == reason.value
+        ]
+        assert len(places) == 1, reason
+        assert found[places[0]] == 0
+
+
+def test_a_sync_account_that_cannot_sign_in_is_1_until_it_can():
+    kept = ledger()
+    account = {"account": policy().sync_accounts[1], "sync_bind": True}
+    kept.add(record("bind", **account))
+    kept.clock.now += 5
+    kept.add(record("bind", code=49, **account))
+    found = values(kept)
+    assert found["ldap_gateway_sync_account_refused", "mimecast"] == 1
+    assert found["ldap_gateway_own_account_refused", "mimecast"] == 0
+    assert found["ldap_gateway_sync_sign_in_timestamp_seconds", "mimecast"] == NOW
+    assert found["ldap_gateway_sync_account_refused_timestamp_seconds", "mimecast"] == NOW + 5
+    assert "svc-sync" not in page(kept)
+    kept.add(record("bind", **account))
+    found = values(kept)
+    assert found["ldap_gateway_sync_account_refused", "mimecast"] == 0
+    assert found["ldap_gateway_sync_account_refused_timestamp_seconds", "mimecast"] == 0
+
+
+def test_how_many_accounts_are_guarded_is_told_by_kind_and_without_names():
+    kept = ledger()
+    kept.guards = GuardsOf({GuardedAccount("corp", "name:jane"): 60.0, GuardedAccount("corp", "name:svc", True): 90.0})
+    found = values(kept)
+    assert found["ldap_gateway_guarded_accounts", "person"] == 1
+    assert found["ldap_gateway_guarded_accounts", "sync account"] == 1
+    assert found["ldap_gateway_guarded_accounts", "address"] == 0
+    assert "jane" not in page(kept)
+
+
+def test_that_the_files_on_disk_are_not_those_in_force():
+    kept = ledger()
+    assert values(kept)["ldap_gateway_config_differs",] == 0
+    kept.files_changed = lambda: ["/etc/ldap-gateway/gateway.yaml"]
+    assert values(kept)["ldap_gateway_config_differs",] == 1
 
 
 def test_sync_runs_and_shrink_alerts():
@@ -110,9 +183,9 @@ def test_a_server_that_breaks_sessions_is_counted_and_is_doubtful_until_it_is_no
     assert values(kept)[doubtful] == 0
 
 
-def test_a_lockout_store_is_up_or_not_and_absent_where_there_is_none():
+def test_a_lockout_store_is_up_or_not_and_memory_always_is():
     kept, name = ledger(), ("ldap_gateway_lockout_store_up",)
-    assert name not in values(kept)
+    assert values(kept)[name] == 1
     kept.lockout_store_changed("redis://redis:6379/0")
     assert values(kept)[name] == 0
     kept.lockout_store_state(None)
@@ -120,17 +193,18 @@ def test_a_lockout_store_is_up_or_not_and_absent_where_there_is_none():
     kept.lockout_store_state("Connection refused.")
     assert values(kept)[name] == 0
     kept.lockout_store_changed(None)
-    assert name not in values(kept)
+    assert values(kept)[name] == 1
 
 
-def test_a_refused_own_account_is_1_and_a_client_without_one_has_no_such_sample():
+def test_a_refused_own_account_is_1():
     kept = ledger()
     name = "ldap_gateway_own_account_refused"
-    assert not [key for key in values(kept) if key[0] == name]
     kept.serve(settings("mimecast", **mapped_changes(mapped_account("sync"))), ())
     assert values(kept)[name, "mimecast"] == 0
-    kept.add(record("bind", code=52, reason="gateway-account-refused", mapped_to=OWN_DN))
-    assert values(kept)[name, "mimecast"] == 1
+    refused = {"code": 52, "reason": "gateway-account-refused", "mapped_to": OWN_DN}
+    kept.add(record("bind", account="sync", sync_bind=True, **refused))
+    found = values(kept)
+    assert (found[name, "mimecast"], found["ldap_gateway_sync_account_refused", "mimecast"]) == (1, 1)
     assert OWN_DN not in page(kept)
 
 

@@ -4,7 +4,10 @@ from gateway.net.observer import FailureCause, Trouble
 from gateway.net.settings import HealthSettings
 from gateway.observe.audit_health import HANGS_AFTER
 from gateway.observe.readiness import FAILED_FOR, not_ready, notes
-from tests.observe.ledgers import CORP, DC1, DC2, LISTENER, ledger, settings
+from gateway.policy.lockout import GuardedAccount
+from tests.observe.ledgers import CORP, DC1, DC2, LISTENER, GuardsOf, ledger, settings
+from tests.observe.records import record
+from tests.policy.policies import policy
 
 
 def test_before_anybody_has_tried_a_server_it_is_ready():
@@ -97,3 +100,21 @@ def test_an_audit_that_hangs_is_noted_after_a_while():
     assert notes(kept) == []
     kept.clock.now += 1
     assert notes(kept) == ["audit records are not written: standard output: has taken nothing for 10 s"]
+
+
+def test_a_sync_account_that_cannot_sign_in_is_a_note_without_its_name():
+    kept = ledger()
+    account = {"account": policy().sync_accounts[1], "sync_bind": True}
+    kept.add(record("bind", code=49, server_meaning="the password has expired", **account))
+    kept.clock.now += 25 * 60
+    assert notes(kept) == ["client mimecast: a sync account cannot sign in, for 25 min: the password has expired"]
+    assert not_ready(kept) == []
+    kept.add(record("bind", **account))
+    assert notes(kept) == []
+
+
+def test_a_guarded_sync_account_is_a_note():
+    kept = ledger()
+    kept.guards = GuardsOf({GuardedAccount("corp", "name:svc-sync", True): 60.0})
+    (said,) = notes(kept)
+    assert said.startswith("client mimecast: a sync account cannot sign in: too many wrong passwords of this account")

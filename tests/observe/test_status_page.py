@@ -4,7 +4,8 @@ from html.parser import HTMLParser
 import pytest
 
 from gateway.net.observer import FailureCause
-from gateway.observe.ledger import DAY, HOUR, ListenerStatus
+from gateway.observe.ledger import DAY, ListenerStatus
+from gateway.observe.refused_today import HOUR
 from gateway.observe.status_page import status_page
 from tests.observe.busy_ledger import busy_ledger, run
 from tests.observe.ledgers import CORP, DC1, NOW, ledger, settings
@@ -179,7 +180,10 @@ def test_a_refused_own_account_is_told_and_not_named():
     kept = ledger()
     kept.serve(settings("mimecast", **mapped_changes(mapped_account("sync"))), ())
     assert "own account" not in Page(kept).words()
-    kept.add(record("bind", code=52, reason="gateway-account-refused", mapped_to=OWN_DN))
+    refused = {"code": 52, "reason": "gateway-account-refused", "mapped_to": OWN_DN}
+    kept.add(record("bind", account="sync", sync_bind=True, **refused))
+    kept.clock.now += 20 * 60
     said = Page(kept)
-    assert "The directory refuses the gateway's own account" in said.words()
+    assert "A sync account cannot sign in for 20 min: the directory refuses the gateway's own account." in said.words()
+    assert "then send SIGHUP" in said.words()
     assert OWN_DN not in said.source

@@ -1,9 +1,9 @@
 import uuid
 
+from gateway.ldap.kinds import Kind, kind_of
 from gateway.ldap.messages import Attribute, SearchResultEntry
 from gateway.policy.settings import ClientPolicy
 from gateway.probe.census import Census, Mark
-from gateway.ldap.kinds import Kind, kind_of
 
 BASE = "OU=Staff,DC=corp,DC=example"
 ATTRIBUTES = ("objectClass", "objectGUID", "mail", "proxyAddresses", "userAccountControl", "member", "title")

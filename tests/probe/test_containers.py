@@ -4,9 +4,9 @@ import pytest
 from rich.console import Console
 
 from gateway.ldap.dn import parse
+from gateway.ldap.kinds import Kind
 from gateway.probe.container_tree import chosen, drawn_trees, in_order, tree_lines
 from gateway.probe.containers import Tree
-from gateway.ldap.kinds import Kind
 
 ROOT = "DC=corp,DC=example"
 

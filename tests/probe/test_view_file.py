@@ -4,8 +4,8 @@ import stat
 
 import pytest
 
-from gateway.probe.census import Mark, Seen
 from gateway.ldap.kinds import Kind
+from gateway.probe.census import Mark, Seen
 from gateway.probe.preview import View
 from gateway.probe.view_file import UnusableFile, as_csv, as_object, read_people, write_private
 

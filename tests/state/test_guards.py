@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from gateway.policy.lockout import GuardedAccount, LockoutSettings, Verdict
+from gateway.policy.lockout import CountedKind, GuardedAccount, LockoutSettings, Verdict
 from gateway.state.counted_account import Attempt
 from gateway.state.guards import GuardEnd
 from gateway.state.shared_attempts import SharedAttempts
@@ -65,6 +65,23 @@ def test_it_ends_where_somebody_is_released_or_becomes_somebody_else():
     assert watched.clock.getDelayedCalls() == []
 
 
+def test_how_many_are_guarded_and_for_how_long_can_be_asked_at_any_time():
+    watched = Watched()
+    attempts = watched.attempts
+    assert (attempts.guarded().total(), attempts.longest_guard(), attempts.guard_left(ACCOUNTS[0])) == (0, 0, 0)
+    for account in ACCOUNTS:
+        watched.try_(account)
+        watched.try_(account)
+        watched.clock.advance(10)
+    assert attempts.guarded() == {CountedKind.sync: 1, CountedKind.person: 2}
+    assert [attempts.guard_left(account) for account in ACCOUNTS] == [70, 80, 90]
+    assert attempts.longest_guard() == 90
+    attempts.forget(ACCOUNTS[0])
+    assert attempts.guard_left(ACCOUNTS[0]) == 0
+    watched.clock.advance(91)
+    assert (+attempts.guarded(), attempts.longest_guard()) == ({}, 0)
+
+
 VERDICTS = st.sampled_from([*Verdict, Verdict.wrong, None])
 EVENTS = st.lists(st.tuples(st.sampled_from(ACCOUNTS), VERDICTS, st.floats(0, 70)), max_size=60)
 
@@ -79,6 +96,8 @@ def test_what_was_told_is_who_is_refused(events):
             assert (change.account in guarded) == (change.end is not None)
             guarded ^= {change.account}
         watched.changes.clear()
+        assert watched.attempts.guarded().total() == len(guarded)
+        assert bool(watched.attempts.longest_guard()) <= bool(guarded)
         if verdict is None:
             watched.attempts.forget(account)
         else:
