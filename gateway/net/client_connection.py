@@ -177,6 +177,9 @@ class ClientConnection:
         explanation = tls_failure(reason)
         if explanation is not None:
             self._refused(Reason.tls_failed, explanation)
+        elif self._handshake_timer is None and self._session is not None and self._session.awaits_first_request:
+            # Many clients look at the name in the certificate only once TLS is up.
+            self._refused(Reason.left_without_request, REASONS[Reason.left_without_request].meaning)
         self._stop_handshake_timer()
         if self._give_up_verifying is not None:
             self._give_up_verifying()

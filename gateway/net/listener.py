@@ -212,7 +212,7 @@ class ListenerFactory:
             )
 
         def refused(reason: Reason, detail: str) -> None:
-            self._registry.refusals.note(reason, source, f"{label}: {detail}", monotonic())
+            self._registry.refusals.note(reason, source, f"{label}: {detail}", monotonic(), name)
 
         def ended(connection: ClientConnection) -> None:
             self._registry.ended(name, connection)

@@ -1,4 +1,5 @@
-"""Connections that were closed without becoming a session: counted, and logged so that a flood fills no disk."""
+"""Connections that came to nothing, closed by the gateway or left by the client: counted, and logged so that a flood
+fills no disk."""
 
 from __future__ import annotations
 
@@ -25,9 +26,10 @@ class Refusals:
         self._observer = observer
         self._lines: dict[Reason, _Lines] = {}
 
-    def note(self, reason: Reason, address: str, what: str, now: float) -> None:
-        """A connection from this address was closed. what: which one it was, and more of why."""
-        self._observer.connection_refused(reason)
+    def note(self, reason: Reason, address: str, what: str, now: float, client: str = "") -> None:
+        """A connection from this address was closed. what: which one it was, and more of why. client: whose it was, ""
+        where that is not known."""
+        self._observer.connection_refused(reason, client)
         lines = self._lines.get(reason)
         if lines is None or now - lines.since >= QUIET_SECONDS:
             lines = self._lines[reason] = _Lines(now)
@@ -47,8 +49,9 @@ class Refusals:
             return
         setting = REASONS[reason].setting
         log.warn(
-            "{reason}: closed {what}{advice}",
+            "{reason}: {ended} {what}{advice}",
             reason=reason.value,
+            ended="lost" if reason is Reason.left_without_request else "closed",
             what=what,
             advice=f"; see {setting}" if setting else "",
         )

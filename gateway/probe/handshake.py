@@ -60,9 +60,18 @@ class Handshake:
 
 
 async def look(
-    host: str, port: int, server_name: str, patience: float, reactor: Reactor, *, starttls: bool = False
+    host: str,
+    port: int,
+    server_name: str,
+    patience: float,
+    reactor: Reactor,
+    *,
+    starttls: bool = False,
+    unbinds: bool = False,
 ) -> Handshake:
-    """server_name: sent as SNI. patience: seconds for each step. Raises NoConnection and NoHandshake."""
+    """server_name: sent as SNI. patience: seconds for each step. unbinds: the peer is told that nothing follows; a
+    gateway takes a client that leaves without a request for one that does not accept its certificate. Raises
+    NoConnection and NoHandshake."""
     started = reactor.seconds()
     protocol = await _connect(host, port, patience, reactor)
     connected = reactor.seconds()
@@ -72,7 +81,7 @@ async def look(
         await _in_time(protocol.secure(_Unverified(server_name)), patience, reactor)
         shake = Handshake(protocol.chain(), connected - started, reactor.seconds() - connected)
         # RFC 8446 6.1: to a peer whose handshake has not ended yet, a connection that breaks is a client's failed TLS.
-        await protocol.part(patience, reactor)
+        await protocol.part(patience, reactor, unbinds)
     finally:
         protocol.transport.abortConnection()
     return shake
@@ -155,12 +164,14 @@ class _Looking(Protocol):
         self.transport.startTLS(context)
         return self._waiting
 
-    async def part(self, patience: float, reactor: Reactor) -> None:
+    async def part(self, patience: float, reactor: Reactor, unbinds: bool) -> None:
         """Ends the connection as TLS has it, and waits for the peer to do so too: not longer than patience, and
         whatever it says instead."""
         untyped: Any = reactor
         self._waiting = Deferred()
         waiting = self._waiting.addTimeout(patience, untyped)
+        if unbinds:
+            self.transport.write(self._client.unbind())
         self.transport.loseConnection()
         with suppress(error.ConnectionDone, error.ConnectionLost, error.TimeoutError, TimeoutError, SSL.Error):
             await waiting

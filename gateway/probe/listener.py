@@ -40,7 +40,7 @@ async def check_listener(
     starttls = listener.starttls is StartTls.required
     name = "localhost"
     try:
-        shake = await look(host, listener.port, name, _PATIENCE, reactor, starttls=starttls)
+        shake = await look(host, listener.port, name, _PATIENCE, reactor, starttls=starttls, unbinds=True)
     except NoConnection as none:
         if none.refused:
             check_bindable(section, listener)

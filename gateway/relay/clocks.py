@@ -40,6 +40,11 @@ class ClientClocks:
         self._last_active = now
         self._message_since: float | None = None
 
+    @property
+    def first_awaited(self) -> bool:
+        """Whether no whole request has come since the connection began."""
+        return self._first_request_by is not None
+
     def request(self, now: float) -> None:
         """A whole request has come."""
         self._first_request_by = None

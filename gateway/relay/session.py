@@ -118,6 +118,11 @@ class Session:
         return self._operations.busy
 
     @property
+    def awaits_first_request(self) -> bool:
+        """Whether TLS is up, the session goes on, and the client has asked for nothing behind that TLS yet."""
+        return self._tls and not self._closed and self._clocks.first_awaited
+
+    @property
     def binding(self) -> bool:
         """Whether a bind is under way."""
         return self._binding is not None

@@ -12,7 +12,7 @@ class Counting(Observer):
     def __init__(self):
         self.counts = Counter()
 
-    def connection_refused(self, reason):
+    def connection_refused(self, reason, client=""):
         self.counts[reason] += 1
 
 

@@ -88,6 +88,7 @@ def test_its_own_looks_are_no_failures_of_clients(on_reactor, server_certificate
             other.sendall(b"GET / HTTP/1.0\r\n\r\n")
             running.wait_for("tls-failed")
             assert failures() == [1]
+            assert "left-without-request" not in running.log()
 
 
 def test_it_says_what_the_log_has_of_a_look_without_the_required_certificate(on_reactor, server_certificates):
@@ -174,7 +175,7 @@ def test_a_free_port_is_no_place_for_a_service(on_reactor, server_certificates):
 
 
 @pytest.mark.servers
-def test_the_certificate_is_looked_at_and_nothing_is_sent(on_reactor, server_certificates):
+def test_the_certificate_is_looked_at_and_nothing_is_asked(on_reactor, server_certificates):
     with StubServer(server_certificates) as server:
         assert examine(on_reactor, server_certificates, server.port)["serves"].status == "ok"
-        assert server.requests == []
+    assert server.requests == [m.UnbindRequest()]
