@@ -45,6 +45,11 @@ class WholeBuild(build):  # type: ignore[misc]  # setuptools has no types
     def run(self) -> None:
         shutil.rmtree(self.build_lib, ignore_errors=True)
         super().run()
+        # The admin address shows them (gateway/observe/documents.py).
+        for document in (HERE / "docs").glob("*.md"):
+            to = Path(self.build_lib) / "gateway" / "docs" / document.name
+            to.parent.mkdir(exist_ok=True)
+            shutil.copyfile(document, to)
 
 
 class AllOrNothing(build_ext):  # type: ignore[misc]

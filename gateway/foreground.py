@@ -17,6 +17,7 @@ from twisted.logger import Logger, LogLevel
 
 from gateway.compilation import compilation
 from gateway.config.load import Configuration, load_configuration
+from gateway.config.on_disk import FilesOnDisk
 from gateway.config.problems import ConfigurationError
 from gateway.net.descriptors import make_room
 from gateway.net.event_loop import reactor
@@ -57,6 +58,7 @@ def run(config: Path, inherited: tuple[InheritedSocket, ...] = ()) -> int:
     """
     try:
         manager = ServiceManager(os.environ, os.getpid())
+        on_disk = FilesOnDisk(config)
         configuration = load_configuration(config)
         process = _Process(config, configuration.settings, manager, inherited)
         process.start()
@@ -72,7 +74,7 @@ def run(config: Path, inherited: tuple[InheritedSocket, ...] = ()) -> int:
         gc.freeze()
         gc.enable()
     begin_logging()
-    process.started(configuration)
+    process.started(configuration, on_disk)
     reactor.run(installSignalHandlers=False)
     return EXIT_OK
 
@@ -122,7 +124,7 @@ class _Process:
     def start(self) -> None:
         self._gateway.start()
 
-    def started(self, configuration: Configuration) -> None:
+    def started(self, configuration: Configuration, on_disk: FilesOnDisk) -> None:
         for name, action in (
             ("SIGTERM", self._stop),
             ("SIGINT", self._stop),
@@ -140,7 +142,13 @@ class _Process:
         log.info("ready")
         self._manager.ready(self._serving())
         self._show_life()
+        self._watch_files(configuration, on_disk)
         self._write_in_force(configuration)
+
+    def _watch_files(self, configuration: Configuration, on_disk: FilesOnDisk) -> None:
+        """The status page and the metrics say when these differ from what is in force."""
+        on_disk.named_in(configuration.file, configuration.path.parent)
+        self._gateway.ledger.files_changed = on_disk.changed
 
     def _write_in_force(self, configuration: Configuration) -> None:
         """For `check --diff`; without it the gateway does its work as well."""
@@ -197,6 +205,7 @@ class _Process:
     def _load(self) -> str:
         """What has come of it, in words."""
         try:
+            on_disk = FilesOnDisk(self._path)
             configuration = load_configuration(self._path)
             audit = self._audit.prepare(configuration.settings.audit)
             try:
@@ -214,6 +223,7 @@ class _Process:
         self._log_warnings(configuration)
         self._log_listeners()
         log.info("reloaded: new sessions are served by the new configuration")
+        self._watch_files(configuration, on_disk)
         self._write_in_force(configuration)
         return self._serving()
 

@@ -262,3 +262,27 @@ def test_operations_that_do_not_finish_in_time_end_with_an_error(certificates, h
         assert running.process.wait(PATIENCE) == 0
         (record,) = running.audit(operation="search")
         assert (record["reason"], record["code"]) == ("stopping", 52)
+
+
+def test_the_page_says_while_the_file_on_disk_is_not_the_one_in_force(tmp_path, certificates):
+    config = configuration(certificates, unreachable(certificates), CLIENT, admin={"address": "127.0.0.1:0"})
+    with GatewayProcess(tmp_path, config) as running:
+
+        def differs():
+            page = get(running.admin_port, "/")[2]
+            said = "On disk the configuration differs from what is in force" in page
+            assert said == bool(samples(running.admin_port)["ldap_gateway_config_differs",])
+            return said
+
+        assert not differs()
+        changed = config.replace('"attributes"', '"size_limit": 5000, "attributes"')
+        running.config.write_text(changed)
+        assert differs()
+        assert "reload refused" in running.reload(changed.replace("5000", "-5"))
+        assert differs()
+        assert "reloaded" in running.reload(changed)
+        assert not differs()
+        running.config.write_text(config)
+        assert differs()
+        assert "reloaded" in running.reload(config)
+        assert not differs()

@@ -45,6 +45,7 @@ def tree(tmp_path):
     (package / "relay" / "client.py").write_text("ANSWER = 42\n")
     for name in ("__init__.py", "compilation.py", "py.typed"):
         shutil.copyfile(INSTALLED / name, package / name)
+    shutil.copytree(ROOT / "docs", tree / "docs")
     return tree
 
 
@@ -106,6 +107,7 @@ def test_who_wants_no_compilation_gets_none_and_no_warning(tree):
     assert "WARNING" not in ended.stderr
     assert examine(package).said == NOT_COMPILED
     assert extensions(tree) == []
+    assert (package / "docs" / "operations.md").read_text() == (ROOT / "docs" / "operations.md").read_text()
 
 
 def test_a_build_holds_nothing_of_the_build_before(tree):

@@ -181,10 +181,12 @@ class _LedgerCollector(Collector):
             doubtful.add_metric(place, status.doubted is not None)
             # Sessions go to one that nobody has tried yet.
             up.add_metric(place, status.up is not False)
-        discovered = _gauge("discovery_success", "1 if DNS named servers when it was last asked for them.", "directory")
-        for directory, discovery in self._ledger.discoveries.items():
-            if discovery.ended is not None:
-                discovered.add_metric([directory], not discovery.failure)
+        discovered = _gauge(
+            "discovery_success", "0 while DNS does not name a directory's servers where it should, else 1.", "directory"
+        )
+        for directory in dict.fromkeys(client.directory for client in self._ledger.clients.values()):
+            discovery = self._ledger.discoveries.get(directory)
+            discovered.add_metric([directory], discovery is None or not discovery.failure)
         yield from (opened, failed, checks, broken, up, doubtful, discovered)
 
     def _certificates(self) -> Iterator[Metric]:

@@ -45,17 +45,40 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 dt { color: var(--faint); font-size: .8125rem; }
 dd { margin: 0; font-weight: 600; font-variant-numeric: tabular-nums; }
 .problems { margin: .8rem 0 0; padding: .6rem .8rem; border-radius: .6rem; list-style: none; font-size: .9375rem; }
+.host { font-weight: 600; overflow-wrap: anywhere; }
+.remedy { font-size: .9375rem; white-space: normal; }
+.note .remedy { margin-top: .2rem; }
+td .remedy { color: var(--text); font-size: .875rem; }
+.client + .note { margin-top: .8rem; }
+.sign-ins { margin-top: .8rem; }
 .history { margin-top: .9rem; }
-svg { display: block; height: 3rem; max-width: 100%; margin-bottom: .3rem; }
+.chart { display: flex; gap: .5rem; margin-bottom: .3rem; font-size: .75rem; color: var(--faint);
+  font-variant-numeric: tabular-nums; }
+.scale { display: flex; flex-direction: column; justify-content: space-between; align-items: flex-end; height: 48px;
+  line-height: 1; }
+.bars { min-width: 9rem; border-left: 1px solid var(--line); padding-left: 3px; }
+.times { display: flex; justify-content: space-between; gap: .75rem; white-space: nowrap; padding-top: .15rem;
+  border-top: 1px solid var(--line); }
+svg { display: block; max-width: 100%; }
 rect.yes { fill: var(--bar); }
 rect.no { fill: var(--bar-bad); }
 table { border-collapse: collapse; width: 100%; }
 th { text-align: left; color: var(--faint); font-size: .8125rem; font-weight: 400; padding: 0 .5rem .3rem 0; }
 td { padding: .45rem .5rem .45rem 0; border-top: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
+.below td { border-top: 0; padding-top: 0; }
 th:last-child, td:last-child { text-align: right; padding-right: 0; white-space: nowrap;
   font-variant-numeric: tabular-nums; }
+.below td:last-child { text-align: left; white-space: normal; }
+@media (max-width: 32rem) { td:last-child { white-space: normal; } }
 code { font-family: ui-monospace, "Cascadia Mono", "Liberation Mono", Menlo, monospace; font-size: .875em; }
 a { color: inherit; }
+article { background: var(--card); border: 1px solid var(--line); border-radius: .8rem; padding: .5rem 1.1rem 1rem;
+  margin-top: .6rem; }
+article h1, article h2, article h3, article h4 { margin: 1.4rem 0 .3rem; overflow-wrap: anywhere; }
+article :target { color: var(--bad); background: none; }
+pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .875rem;
+  font-family: ui-monospace, "Cascadia Mono", "Liberation Mono", Menlo, monospace; }
+section .remedy:last-child { margin-top: .7rem; }
 footer { display: flex; flex-wrap: wrap; gap: .25rem 1.1rem; padding: .25rem .2rem 0; }
 """
 

@@ -109,10 +109,14 @@ class ReasonDoc:
         """The key with the names of these blocks."""
         return named_setting(self.setting, client, directory)
 
+    def meaning_of(self, client: str, directory: str) -> str:
+        """The meaning with the names of these blocks in the keys that it mentions."""
+        return named_setting(self.meaning, client, directory)
 
-def named_setting(setting: str, client: str, directory: str) -> str:
-    """The key with the names of these blocks in the place of each X."""
-    return setting.replace("clients.X.", f"clients.{client}.").replace("directories.X.", f"directories.{directory}.")
+
+def named_setting(text: str, client: str, directory: str) -> str:
+    """A key, or a text with keys in it, with the names of these blocks in the place of each X."""
+    return text.replace("clients.X.", f"clients.{client}.").replace("directories.X.", f"directories.{directory}.")
 
 
 REASONS: dict[Reason, ReasonDoc] = {

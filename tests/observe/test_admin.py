@@ -1,5 +1,6 @@
 """The admin pages, as a container's health check, a load balancer and Prometheus ask for them."""
 
+import http.client
 import json
 import threading
 from datetime import timedelta
@@ -111,3 +112,45 @@ def test_a_client_that_asks_for_openmetrics_gets_them(tmp_path, certificates):
         assert status == 200
         assert headers["content-type"].startswith(wanted)
         assert text.endswith("# EOF\n")
+
+
+PAGES = ("/", "/docs/operations", "/healthz", "/readyz", "/metrics")
+NO_PAGES = ("/elsewhere", "/docs", "/docs/elsewhere", "/healthz/x")
+
+
+def ask(port, method, path):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        connection.request(method, path)
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+    finally:
+        connection.close()
+
+
+def test_head_options_and_other_methods_are_answered_properly_and_without_a_word_in_the_log(tmp_path, certificates):
+    with StubServer(certificates) as server, gateway(tmp_path, certificates, server) as running:
+        before = len(running.log())
+        for path in (*PAGES, *NO_PAGES):
+            status, headers, body = ask(running.admin_port, "GET", path)
+            assert status == (200 if path in PAGES else 404)
+            assert body
+            asked, alike, nothing = ask(running.admin_port, "HEAD", path)
+            assert (asked, nothing, alike["content-type"]) == (status, b"", headers["content-type"])
+            if path not in ("/", "/metrics"):
+                assert alike["content-length"] == str(len(body))
+            asked, alike, nothing = ask(running.admin_port, "OPTIONS", path)
+            assert (asked, alike["allow"], nothing) == (204, "GET, HEAD, OPTIONS", b"")
+            for method in ("POST", "PUT", "DELETE", "BREW"):
+                asked, alike, said = ask(running.admin_port, method, path)
+                assert (asked, alike["allow"]) == (405, "GET, HEAD, OPTIONS")
+                assert b"can only be read" in said
+        assert running.log()[before:] == ""
+
+
+def test_the_documentation_is_there(tmp_path, certificates):
+    with StubServer(certificates) as server, gateway(tmp_path, certificates, server) as running:
+        status, headers, text = get(running.admin_port, "/docs/operations")
+        assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
+        assert headers["content-security-policy"].startswith("default-src 'none'; ")
+        assert '<h3 id="ldapgatewaydown">LdapGatewayDown</h3>' in text

@@ -1,17 +1,37 @@
 """Debian's Chromium without a window: what a person would see of a page."""
 
+import re
 import shutil
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
 import pytest
 
-# A window is never as narrow as a phone; a frame can be.
-_FRAME = """<iframe id="frame" style="width: {window}px; height: 900px; border: 0" srcdoc="{page}"></iframe><script>
-onload = () => {{ document.documentElement.dataset.width = frame.contentDocument.documentElement.scrollWidth; }};
+# A window is never as narrow as a phone; a frame can be. It is as high as its page, and has the browser's colours.
+_FRAME = """<!DOCTYPE html><meta name="color-scheme" content="light dark"><style>body {{ margin: 0 }}</style>
+<iframe id="frame" style="width: {window}px; height: 900px; border: 0; display: block" srcdoc="{page}"></iframe><script>
+onload = () => {{
+  const page = frame.contentDocument.documentElement, found = document.documentElement.dataset;
+  found.width = page.scrollWidth;
+  found.background = frame.contentWindow.getComputedStyle(frame.contentDocument.body).backgroundColor;
+  frame.style.height = (found.height = page.scrollHeight) + "px";
+}};
 </script>"""
+
+_NARROWEST = 500
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a page was laid out. width, height: in CSS pixels; a width beyond the window's means that a reader has to
+    scroll aside. background: as CSS computes it."""
+
+    width: int
+    height: int
+    background: str
 
 
 class Browser:
@@ -29,13 +49,20 @@ class Browser:
         complaints = [line for line in ended.stderr.splitlines() if "CONSOLE" in line]
         return ended.stdout, complaints
 
-    def width(self, html: str, window: int) -> int:
-        """How wide the page gets in a window of this width, in CSS pixels; more, and a reader has to scroll aside."""
+    def look(self, html: str, window: int, dark: bool = False, picture: Path | None = None) -> Look:
+        """Lays the page out in a window of this width. picture: where a PNG of the whole page goes."""
         with tempfile.TemporaryDirectory() as directory:
             page = Path(directory) / "page.html"
             page.write_text(_FRAME.format(window=window, page=escape(html)))
-            ended = self._run("--dump-dom", "--hide-scrollbars", page.as_uri())
-        return int(ended.stdout.split('data-width="')[1].split('"')[0])
+            # 0 is dark, 1 is light: blink's PreferredColorScheme.
+            colours = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
+            said = self._run("--dump-dom", "--hide-scrollbars", colours, page.as_uri()).stdout
+            found = dict(re.findall(r'data-(width|height|background)="([^"]*)"', said))
+            look = Look(int(found["width"]), int(found["height"]), found["background"])
+            if picture is not None:
+                size = f"--window-size={max(window, _NARROWEST)},{look.height}"
+                self._run(f"--screenshot={picture}", "--hide-scrollbars", colours, size, page.as_uri())
+        return look
 
     def _run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:

@@ -106,7 +106,7 @@ def test_without_its_server_it_is_not_ready_and_with_it_again_it_is(certificates
 @pytest.mark.parametrize("window", [PHONE, DESKTOP])
 def test_a_full_page_fits_its_window(browser, window):
     html = status_page(busy_ledger()).decode()
-    assert browser.width(html, window) == window
+    assert browser.look(html, window).width == window
 
 
 def test_its_style_is_let_through_and_nothing_else(certificates, slapd, start_gateway, browser):
