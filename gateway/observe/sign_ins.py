@@ -160,7 +160,9 @@ class SyncSignIns:
                 why = f"{why}: {record.server_meaning}"
             self._account(record.mapped_to).failed(now, why, REMEDIES[record.reason])
         elif _refuses(record):
-            account.failed(now, self.last.words, _remedy(record))
+            # Of a password that comes again, what it was found to be says more.
+            comes_again = record.reason == Reason.password_known_wrong.value and account.since is not None
+            account.failed(now, account.why if comes_again else self.last.words, _remedy(record))
         self._look()
 
     def searched(self, name: str, guard: Guard) -> None:

@@ -65,6 +65,7 @@ rect.no { fill: var(--bar-bad); }
 table { border-collapse: collapse; width: 100%; }
 th { text-align: left; color: var(--faint); font-size: .8125rem; font-weight: 400; padding: 0 .5rem .3rem 0; }
 td { padding: .45rem .5rem .45rem 0; border-top: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
+td:first-child { width: 60%; }
 .below td { border-top: 0; padding-top: 0; }
 th:last-child, td:last-child { text-align: right; padding-right: 0; white-space: nowrap;
   font-variant-numeric: tabular-nums; }

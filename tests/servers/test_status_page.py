@@ -1,13 +1,17 @@
 """The admin pages of a gateway at work before slapd: in numbers, and as a person sees them in a browser."""
 
 import json
+import os
+import struct
 import time
+from pathlib import Path
 
 import pytest
 
 from gateway.observe.status_page import status_page
 from tests.observe.admin_client import get, samples
 from tests.observe.busy_ledger import busy_ledger
+from tests.observe.page_states import STATES
 from tests.servers import slapd_tree
 from tests.servers.browser import Browser
 from tests.servers.gateway_process import PATIENCE, configuration
@@ -18,6 +22,8 @@ from tests.servers.sync_client import connect, sync
 BASES = [STAFF, GROUPS, CONTACTS]
 ATTRIBUTES = ["mail", "displayName", "sn", "cn", "member", "objectClass"]
 PHONE, DESKTOP = 390, 1280
+# --page of gateway/observe/status_style.py.
+LIGHT, DARK = "rgb(244, 245, 247)", "rgb(16, 20, 26)"
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +113,32 @@ def test_without_its_server_it_is_not_ready_and_with_it_again_it_is(certificates
 def test_a_full_page_fits_its_window(browser, window):
     html = status_page(busy_ledger()).decode()
     assert browser.look(html, window).width == window
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Where the pictures of the page go: whoever changes the page looks at them."""
+    wanted = os.environ.get("LDAP_GATEWAY_PICTURES")
+    if wanted is None:
+        return tmp_path_factory.mktemp("pictures")
+    Path(wanted).mkdir(parents=True, exist_ok=True)
+    return Path(wanted)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(("name", "window"), [("desktop", DESKTOP), ("phone", PHONE)])
+@pytest.mark.parametrize("state", STATES)
+def test_the_page_in_each_state_fits_its_window_and_has_the_readers_colours(
+    browser, pictures, state, name, window, dark
+):
+    html = status_page(STATES[state]()).decode()
+    picture = pictures / f"{state}-{name}-{'dark' if dark else 'light'}.png"
+    look = browser.look(html, window, dark, picture)
+    assert look.width == window
+    assert look.background == (DARK if dark else LIGHT)
+    # PNG 1.2, 11.2.2: width and height stand behind the header of the first chunk.
+    shown = struct.unpack(">II", picture.read_bytes()[16:24])
+    assert shown == (max(window, 500), look.height)
 
 
 def test_its_style_is_let_through_and_nothing_else(certificates, slapd, start_gateway, browser):
