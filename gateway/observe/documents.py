@@ -16,6 +16,12 @@ _PLACES: Final = (Path(__file__).parents[1] / "docs", Path(__file__).parents[2] 
 _NAME: Final = re.compile(r"[a-z][a-z-]*")
 _HEADING: Final = re.compile(r"(#{1,4}) (.+)")
 _FENCE: Final = "```"
+# A line that goes on no line before it: an item, a row of a table, a command.
+_NEW_LINE: Final = re.compile(r"- |\||[0-9]+\. | {4}")
+
+# The level of what is no heading.
+PROSE: Final = 0
+CODE: Final = -1
 _NO_WORD: Final = re.compile(r"[^\w\- ]")
 
 
@@ -37,18 +43,32 @@ def anchor(heading: str) -> str:
 
 
 def pieces(text: str) -> Iterator[tuple[int, str]]:
-    """The text in its order: (level, heading) from 1 to 4, and (0, what stands between headings)."""
-    between: list[str] = []
-    fenced = False
+    """The text in its order: (level, heading) from 1 to 4, (PROSE, what stands between headings) with each paragraph,
+    item and row in one line, and (CODE, what is to stay as it is)."""
+    prose: list[str] = []
+    code: list[str] | None = None
     for line in text.splitlines():
-        fenced ^= line.startswith(_FENCE)
-        heading = None if fenced else _HEADING.fullmatch(line)
-        if heading is None:
-            between.append(line)
-            continue
-        if any(between):
-            yield 0, "\n".join(between).strip("\n")
-        between.clear()
-        yield len(heading[1]), heading[2]
-    if any(between):
-        yield 0, "\n".join(between).strip("\n")
+        heading = _HEADING.fullmatch(line)
+        if line.startswith(_FENCE):
+            if code is None:
+                yield from _prose(prose)
+                code = []
+            else:
+                yield CODE, "\n".join(code)
+                code = None
+        elif code is not None:
+            code.append(line)
+        elif heading is not None:
+            yield from _prose(prose)
+            yield len(heading[1]), heading[2]
+        elif line and prose and prose[-1] and not _NEW_LINE.match(line) and not prose[-1].startswith("|"):
+            prose[-1] = f"{prose[-1]} {line.strip()}"
+        else:
+            prose.append(line)
+    yield from _prose(prose)
+
+
+def _prose(lines: list[str]) -> Iterator[tuple[int, str]]:
+    if any(lines):
+        yield PROSE, "\n".join(lines).strip("\n")
+    lines.clear()

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from twisted.web.template import Tag, flattenString, tags
 
-from gateway.observe.documents import anchor, pieces
+from gateway.observe.documents import CODE, PROSE, anchor, pieces
 from gateway.observe.durations import duration
 from gateway.observe.status_style import STYLE
 
@@ -45,15 +45,17 @@ def whole_page(title: str, body: list[Any], refresh: int = 0) -> bytes:
 
 
 def document_page(text: str) -> bytes:
-    """A document in Markdown, as it is written, with headings that links can lead to."""
+    """A document in Markdown, nearly as it is written, with headings that links can lead to."""
     body: list[Node] = [tags.p(tags.a("back to the status page", href="/"), class_="faint")]
     title = ""
     for level, piece in pieces(text):
-        if level:
+        if level == CODE:
+            body.append(tags.pre(tags.code(piece)))
+        elif level == PROSE:
+            body.append(tags.div(sentence(piece), class_="prose"))
+        else:
             title = title or piece
             body.append(Tag(f"h{level}")(piece, id=anchor(piece)))
-        else:
-            body.append(tags.pre(piece))
     return whole_page(title, [element("article")(body)])
 
 

@@ -77,8 +77,9 @@ article { background: var(--card); border: 1px solid var(--line); border-radius:
   margin-top: .6rem; }
 article h1, article h2, article h3, article h4 { margin: 1.4rem 0 .3rem; overflow-wrap: anywhere; }
 article :target { color: var(--bad); background: none; }
-pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .875rem;
-  font-family: ui-monospace, "Cascadia Mono", "Liberation Mono", Menlo, monospace; }
+.prose { white-space: pre-wrap; overflow-wrap: anywhere; }
+pre { margin: .6rem 0; white-space: pre-wrap; overflow-wrap: anywhere; padding: .6rem .8rem; border-radius: .4rem;
+  background: var(--page); }
 section .remedy:last-child { margin-top: .7rem; }
 footer { display: flex; flex-wrap: wrap; gap: .25rem 1.1rem; padding: .25rem .2rem 0; }
 """
