@@ -11,8 +11,10 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.net.observer import FailureCause, Trouble
+from gateway.observe.documents import anchor, document, pieces
 from gateway.observe.metrics import Metrics
-from tests.observe.busy_ledger import busy_ledger
+from tests.observe.ledgers import NOW, ledger
+from tests.observe.timeline import JOB, Timeline, as_test, written
 
 ROOT = Path(__file__).parents[1]
 MONITORING = ROOT / "docker" / "monitoring"
@@ -49,7 +51,8 @@ def expressions():
 
 
 def shown_samples():
-    text = Metrics(busy_ledger()).page("")[0].decode()
+    """Of a gateway that has just been started: nothing has happened yet that could be counted."""
+    text = Metrics(ledger()).page("")[0].decode()
     return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 
 
@@ -60,8 +63,10 @@ def test_promtool_accepts_the_rules_and_the_example(promtool):
 
 
 def test_the_rules_fire_when_they_should_and_only_then(promtool, tmp_path):
-    tests = tmp_path / "tests.yaml"
-    tests.write_text((ROOT / "tests" / "monitoring_rules.yaml").read_text().replace("ALERTS", str(ALERTS)))
+    # Where each runbook_url leads has a test of its own.
+    short, tests = tmp_path / "alerts.yaml", tmp_path / "tests.yaml"
+    short.write_text(re.sub(r"^ +runbook_url: .*\n", "", ALERTS.read_text(), flags=re.MULTILINE))
+    tests.write_text((ROOT / "tests" / "monitoring_rules.yaml").read_text().replace("ALERTS", str(short)))
     ended = promtool("test", "rules", str(tests))
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
@@ -75,6 +80,25 @@ def test_every_metric_that_is_asked_for_exists():
         asked = re.findall(r"\b(?:ldap_gateway|process)_[a-z_]+\b|\bup\b", pattern.sub("", expression))
         assert asked or pattern.search(expression), expression
         assert set(asked) <= names, expression
+
+
+def test_every_panel_has_something_to_show_of_a_gateway_that_has_just_been_started(promtool, tmp_path):
+    minutes = Timeline(NOW)
+    minutes.lasts(90, Metrics(ledger()).page("")[0].decode())
+    asked = [target["expr"] for panel in panels() for target in panel["targets"]]
+    replaced = {'job="$job"': f'job="{JOB}"', 'instance=~"$instance"': 'instance=~".+"', "$__rate_interval": "5m"}
+    for variable, value in replaced.items():
+        asked = [expression.replace(variable, value) for expression in asked]
+    test = as_test("a gateway that has just been started", minutes, {})
+    test["promql_expr_test"] = [
+        {"expr": f"count({expression}) > bool 0", "eval_time": "80m", "exp_samples": [{"labels": "{}", "value": 1}]}
+        for expression in asked
+    ]
+    assert len(asked) > 20
+    tests = tmp_path / "tests.yaml"
+    tests.write_text(written(str(ALERTS), test))
+    ended = promtool("test", "rules", str(tests))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 def test_every_value_that_is_asked_for_of_a_label_can_occur():
@@ -92,6 +116,15 @@ def test_each_alert_is_in_the_runbook_and_nothing_else():
     headings = [name for line in re.findall(r"^### (.+)$", runbook, re.MULTILINE) for name in line.split(", ")]
     assert headings == alerts
     assert all({"severity"} == rule["labels"].keys() and rule["annotations"]["summary"] for rule in rules())
+
+
+def test_each_runbook_url_leads_to_the_alert_in_the_runbook():
+    text = document("operations")
+    for rule in rules():
+        address, _, target = rule["annotations"]["runbook_url"].partition("#")
+        assert address == "http://127.0.0.1:8389/docs/operations"
+        (heading,) = [piece for level, piece in pieces(text) if level > 0 and anchor(piece) == target]
+        assert rule["alert"] in heading.split(", ")
 
 
 def test_each_cause_of_a_failed_connection_is_in_the_runbook():
