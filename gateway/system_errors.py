@@ -26,6 +26,7 @@ _MEANINGS: Final[Mapping[int, str]] = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the account's share of the disk is used up",
     errno.EFBIG: "the file would be larger than this process may make one",
+    errno.EBADF: "nothing is open under this number",
     errno.EIO: "the disk or the device reports an error: see the kernel's log",
     errno.ESTALE: "the network file system has lost the file",
     errno.EMFILE: "this process has as many files and connections open as it may have: raise LimitNOFILE",

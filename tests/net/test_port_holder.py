@@ -28,6 +28,7 @@ def test_a_listener_of_ipv6_is_named():
         assert port_in_use("::1", port).endswith(f"listens on [::1]:{port}")
 
 
+@pytest.mark.servers
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may act as another user")
 def test_without_the_right_to_see_it_the_command_is_named():
     with socket.create_server(("127.0.0.1", 0)) as listening:

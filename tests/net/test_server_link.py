@@ -53,9 +53,9 @@ def test_a_server_that_cannot_be_verified_is_sent_nothing(certificates, server_c
         (record,) = running.wait_for_audit(operation="bind")
         assert (record["result"], record["reason"]) == ("unavailable", "server-unreachable")
         said = {
-            "wrong CA": "not issued by a CA in ca_file, or has expired",
+            "wrong CA": "its certificate is not issued by a CA in ca_file",
             "wrong name": "does not carry the expected name: see server_name",
-            "expired": "not issued by a CA in ca_file, or has expired",
+            "expired": "its certificate has expired: have it renewed",
         }[flaw]
         for text in (running.log(), record["detail"]):
             assert server.url in text
