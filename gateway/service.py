@@ -24,6 +24,7 @@ from gateway.net.serving import Serving, listener_authorities
 from gateway.net.settings import GatewaySettings, StartTls
 from gateway.net.upkeep import Upkeep
 from gateway.observe.ledger import Ledger, ListenerStatus
+from gateway.observe.record_log import RecordLog
 from gateway.observe.sync_runs import SyncRun
 from gateway.own_accounts import take_new_passwords
 from gateway.policy.reasons import Reason
@@ -68,6 +69,7 @@ class Gateway:
         self._reactor = reactor
         self.ledger = Ledger(run_ended=sync_ended)
         self._audit = audit
+        self._record_log = RecordLog()
         self._counts = SharedCounts(reactor, self.ledger, guard_changed)
         self._control = LockoutControl(self._counts.attempts, lambda: self._settings, monotonic, sizes)
         self._verifier = SecretVerifier(reactor)
@@ -201,6 +203,7 @@ class Gateway:
     def _record(self, record: AuditRecord) -> None:
         self._audit(record)
         self.ledger.add(record)
+        self._record_log.add(record)
 
     def _tell_ledger(self) -> None:
         """What is in force."""

@@ -18,7 +18,6 @@ from gateway.net.connector import NoServer, ServerConnector
 from gateway.net.failures import explain_failure, tls_failure
 from gateway.net.flow import Watch, WriteWindow
 from gateway.net.reactor import Reactor, Timer, Transport
-from gateway.net.record_log import log_record
 from gateway.net.required_certificate import RequiredCertificate
 from gateway.net.secret_verifier import SecretVerifier
 from gateway.net.server_link import ServerLink
@@ -434,7 +433,6 @@ class ClientConnection:
         self._count_work()
         record.own_seconds, self._worked = self._worked, 0.0
         self._audit(record)
-        log_record(self._label, record)
 
     def _connect_server(self, wanted: ConnectServer) -> None:
         opening = self._connector.connect(wanted.instead_of, wanted.others_only)
