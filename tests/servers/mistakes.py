@@ -27,6 +27,7 @@ NOTHING: Final = "–"
 _METRICS: Final = (
     "server_connection_failures_total",
     "own_account_refused",
+    "sync_account_refused",
     "refusals_total",
     "failures_total",
     "operations_total",
@@ -48,6 +49,7 @@ _VARYING: Final = (
     (re.compile(r"\d{4}-\d\d-\d\d"), "2026-11-30"),
     (re.compile(r"session s\d+"), "session s1"),
     (re.compile(r"\b(\d+ min \d+ s|\d+ min|\d+ s)(?=,? because)"), "30 min"),
+    (re.compile(r"\bfor (another )?\d+ (?:ms|s|min|h)(?: \d+ (?:s|min))?\b"), r"for \g<1>30 min"),
     (re.compile(r"\d{3,5} s (ahead|behind)"), r"3600 s \1"),
     (re.compile(r"(client|directory|server|operation)=\"(mimecast|corp|[^\"]*:\d+|dc1[^\"]*|)\",?"), ""),
     (re.compile(r"clients\.mimecast"), "clients.NAME"),
@@ -95,11 +97,13 @@ def of_the_page(port: int) -> list[str]:
     """What the page marks as bad or doubtful, and the refusals."""
     _, _, html = get(port, "/")
     found = re.findall(r'class="(?:pill|note) (?:bad|warn)"[^>]*>(.*?)</(?:span|div)>', html, re.DOTALL)
-    refusals = html.partition("Refusals of the last day")[2].partition("</section>")[0]
+    refusals = html.partition("Refused in the last day")[2].partition("</section>")[0]
     found += [f"refusals: {reason}" for reason in re.findall(r"<code>([a-z-]+)</code>", refusals)]
-    words = [" ".join(re.sub(r"<[^>]+>", " ", each).split()) for each in found]
+    # Links into the documentation are left out.
+    words = [" ".join(re.sub(r"<a .*?</a>|</?code>|(<[^>]+>)", r"\1", each).split()) for each in found]
+    words = [" ".join(re.sub(r"<[^>]+>", " ", each).split()) for each in words]
     # How long a certificate is still valid is no mistake; those of tests are made for a day.
-    return [each for each in words if not re.match(r"\d+ (days|h|min|s)\b", each)]
+    return [each for each in words if not re.match(r"\d+ (days|h|min|s)\b|ready, but see below", each)]
 
 
 def of_the_metrics(port: int) -> list[str]:
