@@ -45,7 +45,7 @@ class WholeBuild(build):  # type: ignore[misc]  # setuptools has no types
     def run(self) -> None:
         shutil.rmtree(self.build_lib, ignore_errors=True)
         super().run()
-        # The admin address shows them (gateway/observe/documents.py).
+        # The admin address shows them (gateway/observe/page/documents.py).
         for document in (HERE / "docs").glob("*.md"):
             to = Path(self.build_lib) / "gateway" / "docs" / document.name
             to.parent.mkdir(exist_ok=True)

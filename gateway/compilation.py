@@ -5,7 +5,8 @@ differ. mypyc makes one shared library of all listed modules, and beside each so
 leads into that library. The library's name carries a digest of the sources that it was made of. So an extension
 that was left over from another build, or a source that somebody has changed since, shows.
 
-This module imports nothing of the gateway: `setup.py` loads it before anything is installed.
+This module imports nothing of the gateway but gateway/host, which stands on the standard library alone: `setup.py`
+loads both before anything is installed.
 """
 
 from __future__ import annotations
@@ -17,39 +18,38 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Final
 
-from gateway.system_errors import system_error
+from gateway.host.system_errors import system_error
 
-# Rooms of which every module is compiled, and what in them is not: no session passes it.
+# Rooms of which every module is compiled.
 _ROOMS: Final = ("ldap", "policy", "relay")
-_INTERPRETED: Final = frozenset({"relay/client.py"})
 # Of other rooms what every session passes.
 _MODULES: Final = (
-    "net/admission.py",
-    "net/choosing.py",
-    "net/client_connection.py",
-    "net/connecting.py",
-    "net/connector.py",
-    "net/flow.py",
-    "net/listener.py",
-    "net/listening.py",
-    "net/rates.py",
-    "net/reading.py",
-    "net/resumption.py",
-    "net/server_link.py",
-    "net/sources.py",
-    "net/stream.py",
-    "net/timers.py",
-    "net/tls_layer.py",
-    "net/turns.py",
-    "net/waiting.py",
-    "observe/audit.py",
-    "observe/audit_line.py",
-    "observe/audit_log.py",
+    "net/listeners/listener.py",
+    "net/listeners/listening.py",
+    "net/servers/choosing.py",
+    "net/servers/connecting.py",
+    "net/servers/connector.py",
+    "net/servers/server_link.py",
+    "net/sessions/admission.py",
+    "net/sessions/driver.py",
+    "net/sessions/places.py",
+    "net/sessions/rates.py",
+    "net/sessions/sources.py",
+    "net/sessions/turns.py",
+    "net/transport/flow.py",
+    "net/transport/reading.py",
+    "net/transport/resumption.py",
+    "net/transport/stream.py",
+    "net/transport/timers.py",
+    "net/transport/tls_layer.py",
+    "observe/audit/line.py",
+    "observe/audit/log.py",
+    "observe/audit/record_line.py",
+    "observe/audit/records.py",
     "observe/counts.py",
     "observe/histogram.py",
     "observe/ledger.py",
     "observe/moment.py",
-    "observe/record_line.py",
     "observe/refused_today.py",
     "observe/sign_ins.py",
     "observe/sync_runs.py",
@@ -85,8 +85,7 @@ def compilation() -> Compilation:
 def compiled_sources(package: Path) -> list[Path]:
     """The sources of the modules that mypyc compiles. package: the directory `gateway`."""
     rooms = {source for room in _ROOMS for source in package.joinpath(room).glob("*.py")}
-    left = {package / name for name in _INTERPRETED}
-    return sorted({source for source in rooms - left if source.name != "__init__.py"} | {package / m for m in _MODULES})
+    return sorted({source for source in rooms if source.name != "__init__.py"} | {package / m for m in _MODULES})
 
 
 def library_name(package: Path) -> str:

@@ -20,7 +20,7 @@ from tests.skips import SKIPS
 from tests.spreading import is_worker, running, spread, watch_programs
 
 if TYPE_CHECKING:
-    from gateway.net.reactor import Reactor
+    from gateway.net.transport.reactor import Reactor
 
 # Before Hypothesis reads which profile the command line names.
 register_profiles()

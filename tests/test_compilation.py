@@ -46,8 +46,8 @@ def test_what_this_process_runs():
 
 
 def test_every_module_of_a_compiled_room_is_listed_but_for_one():
-    assert {"ldap/ber.py", "policy/search.py", "relay/session.py", "net/stream.py"} <= set(NAMES)
-    assert "relay/client.py" not in NAMES
+    assert {"ldap/ber.py", "policy/search.py", "relay/session.py", "net/transport/stream.py"} <= set(NAMES)
+    assert "ask/client.py" not in NAMES
     assert not [name for name in NAMES if name.endswith("__init__.py") or not (PACKAGE / name).is_file()]
 
 
@@ -110,11 +110,11 @@ def test_one_extension_is_of_another_build(package, name):
 
 
 def test_a_module_that_is_compiled_no_more_still_runs_from_its_extension(package):
-    build(package, [*NAMES, "relay/client.py"])
+    build(package, [*NAMES, "ask/client.py"])
     found = examine(package)
     assert not found.compiled
-    assert found.said.startswith("not compiled: gateway.relay.client runs from a file that another build left there;")
-    build(package, ["relay/client.py"])
+    assert found.said.startswith("not compiled: gateway.ask.client runs from a file that another build left there;")
+    build(package, ["ask/client.py"])
     assert examine(package) == found
 
 

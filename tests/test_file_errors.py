@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import gateway
-from gateway.file_errors import unreadable, unwritable
-from gateway.system_errors import errno_meaning, system_error
+from gateway.host.file_errors import unreadable, unwritable
+from gateway.host.system_errors import errno_meaning, system_error
 
 NOBODY = pwd.getpwnam("nobody")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may act as another user")
@@ -108,7 +108,7 @@ def test_an_error_without_words_is_named():
 
 
 # Each says in words what it makes of the text, or gives it to something that does.
-READ_IT = {"gateway/system_errors.py", "gateway/net/failures.py", "gateway/net/connecting.py"}
+READ_IT = {"gateway/host/system_errors.py", "gateway/net/transport/failures.py", "gateway/net/servers/connecting.py"}
 
 
 def test_nothing_else_passes_on_a_text_of_the_system_or_of_the_framework():

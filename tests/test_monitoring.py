@@ -10,9 +10,10 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.net.observer import FailureCause, Trouble
-from gateway.observe.documents import anchor, document, pieces
+from gateway.net.observer import Trouble
+from gateway.net.transport.failures import FailureCause
 from gateway.observe.metrics import Metrics
+from gateway.observe.page.documents import anchor, document, pieces
 from tests.observe.ledgers import NOW, ledger
 from tests.observe.timeline import JOB, Timeline, as_test, written
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.gateway_process import ENVIRONMENT
-from gateway.net.listening import BACKLOG
+from gateway.net.listeners.listening import BACKLOG
 
 UNITS = Path(__file__).parents[1] / "systemd"
 SERVICE, SOCKET = UNITS / "ldap-gateway.service", UNITS / "ldap-gateway.socket"

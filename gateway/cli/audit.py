@@ -16,9 +16,9 @@ import click
 from gateway.cli.options import config_option
 
 if TYPE_CHECKING:
-    from gateway.observe.audit_reading import Damage, Record
-    from gateway.observe.audit_view import Choice
-    from gateway.observe.open_runs import OpenRuns
+    from gateway.observe.audit.open_runs import OpenRuns
+    from gateway.observe.audit.reading import Damage, Record
+    from gateway.observe.audit.view import Choice
 
 # Damaged lines that are named one by one, records that following begins with, rows of a table on a terminal.
 NAMED: Final = 10
@@ -56,8 +56,8 @@ def command(
     Exit status 1 where lines were damaged: they are named on standard error and passed over; 2 where a file cannot be
     read.
     """
-    from gateway.observe.audit_view import Choice
-    from gateway.observe.audit_view import since as since_time
+    from gateway.observe.audit.view import Choice
+    from gateway.observe.audit.view import since as since_time
 
     try:
         first = since_time(since, datetime.now(UTC)) if since is not None else ""
@@ -85,7 +85,7 @@ def command(
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
-        from gateway.file_errors import file_trouble
+        from gateway.host.file_errors import file_trouble
 
         _end(file_trouble(error) if error.filename else f"standard input: {file_trouble(error)}")
     damages.sum_up()
@@ -124,7 +124,7 @@ def _open_runs(config: Path) -> OpenRuns:
     """A configuration that is not there leaves each client its default gap."""
     from gateway.config.audit_file import sync_gaps
     from gateway.config.problems import ConfigurationError
-    from gateway.observe.open_runs import OpenRuns
+    from gateway.observe.audit.open_runs import OpenRuns
 
     try:
         gaps = sync_gaps(config)
@@ -154,7 +154,7 @@ class _Damages:
 
 
 def _chosen(files: Iterable[Path], choice: Choice, damages: _Damages, runs: OpenRuns | None) -> Iterator[Record]:
-    from gateway.observe.audit_reading import in_order, records
+    from gateway.observe.audit.reading import in_order, records
 
     paths = list(files)
     for path in in_order(paths) if len(paths) > 1 else paths:
@@ -170,7 +170,7 @@ def _chosen(files: Iterable[Path], choice: Choice, damages: _Damages, runs: Open
 
 def _following(path: Path, choice: Choice, damages: _Damages) -> Iterator[Record]:
     """The last records, or those since the time that is chosen, and then what comes."""
-    from gateway.observe.audit_following import Following
+    from gateway.observe.audit.following import Following
 
     last: deque[Record] | None = None if choice.since else deque(maxlen=FOLLOWED)
     with closing(Following(path, sleep, from_end=last is not None)) as following:
@@ -188,14 +188,14 @@ def _following(path: Path, choice: Choice, damages: _Damages) -> Iterator[Record
 
 
 def _print_json(found: Iterable[Record], live: bool) -> None:
-    from gateway.observe.audit_line import json_text
+    from gateway.observe.audit.line import json_text
 
     for record in found:
         _print(json_text(record), live)
 
 
 def _print_lines(found: Iterable[Record], live: bool) -> None:
-    from gateway.observe.audit_view import denied, line
+    from gateway.observe.audit.view import denied, line
 
     colours = sys.stdout.isatty()
     for record in found:
@@ -208,7 +208,7 @@ def _print_lines(found: Iterable[Record], live: bool) -> None:
 
 
 def _print_syncs(found: Iterable[Record], live: bool) -> None:
-    from gateway.observe.audit_view import SYNC_COLUMNS, aligned, sync_row
+    from gateway.observe.audit.view import SYNC_COLUMNS, aligned, sync_row
 
     if live or not sys.stdout.isatty():
         _print(aligned(SYNC_COLUMNS), live)

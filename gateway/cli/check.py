@@ -17,7 +17,7 @@ from gateway.compilation import compilation
 if TYPE_CHECKING:
     from gateway.config.difference import Change
     from gateway.config.load import Configuration
-    from gateway.net.settings import DirectorySettings
+    from gateway.net.servers.settings import DirectorySettings
 
 # Where --diff is followed by no file.
 _IN_FORCE = ""

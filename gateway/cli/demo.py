@@ -21,7 +21,7 @@ def command(serve: bool, as_json: bool) -> None:
     status 0 where everything holds, 1 where not.
     """
     # Imported here, so that --help needs no reactor; and the loop first, for ldaptor takes any reactor that is there.
-    import gateway.net.event_loop  # noqa: F401
+    import gateway.net.transport.event_loop  # noqa: F401
     from gateway.demo.lines import JsonReporter, LineReporter
     from gateway.demo.show import Reporter, run
     from gateway.demo.tables import TableReporter

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.ask.printable import printable
 from gateway.cli.options import config_option
 from gateway.cli.password import NO_PASSWORD, password_option, read_password
-from gateway.file_errors import file_trouble
-from gateway.probe.printable import printable
+from gateway.host.file_errors import file_trouble
 
 if TYPE_CHECKING:
-    from gateway.net.settings import ClientSettings, GatewaySettings
-    from gateway.probe.doctor import Examination
-    from gateway.probe.findings import Finding
+    from gateway.ask.findings import Finding
+    from gateway.config.settings import GatewaySettings
+    from gateway.net.sessions.settings import ClientSettings
+    from gateway.tools.doctor.walk import Examination
 
 _COLOURS = {"failed": "red", "warning": "yellow", "ok": "green", "skipped": "bright_black"}
 
@@ -51,11 +52,11 @@ def command(
     mapped one stands for. Exit status 0: all that was looked at is
     well, 1: warnings, 2: something failed.
     """
+    from gateway.ask.findings import Area, Finding, Status, exit_status
+    from gateway.ask.running import Interrupted, run
     from gateway.config.load import load_configuration
     from gateway.config.problems import ConfigurationError
-    from gateway.probe.doctor import Doctor
-    from gateway.probe.findings import Area, Finding, Status, exit_status
-    from gateway.probe.running import Interrupted, run
+    from gateway.tools.doctor.walk import Doctor
 
     findings: list[Finding] = []
     lines = _Lines()
@@ -106,8 +107,8 @@ def _examination(
     name: str | None,
     service_ca: Path | None,
 ) -> Examination:
-    from gateway.probe.chain import read_authorities
-    from gateway.probe.doctor import Examination
+    from gateway.ask.chain import read_authorities
+    from gateway.tools.doctor.walk import Examination
 
     try:
         authorities = read_authorities(service_ca)

@@ -18,7 +18,7 @@ from gateway.ldap.filters import EqualityMatch
 from gateway.policy.mending import KnownNames
 
 if TYPE_CHECKING:
-    from gateway.probe.lookup import LookedUp
+    from gateway.tools.doctor.lookup import LookedUp
 
 
 @click.command(
@@ -74,11 +74,11 @@ def command(
 def _look_up(
     config: Path, directory: str, account: str | None, password_file: Path | None, readings: Sequence[DN]
 ) -> Sequence[LookedUp]:
+    from gateway.ask.own_account import own_account
+    from gateway.ask.running import Interrupted, run
     from gateway.config.load import load_configuration
     from gateway.config.problems import ConfigurationError
-    from gateway.probe.lookup import CannotLookUp, look_up
-    from gateway.probe.own_account import own_account
-    from gateway.probe.running import Interrupted, run
+    from gateway.tools.doctor.lookup import CannotLookUp, look_up
 
     try:
         clients = load_configuration(config).settings.clients

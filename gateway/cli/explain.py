@@ -15,12 +15,13 @@ from click.core import ParameterSource
 from gateway.cli.options import config_option
 
 if TYPE_CHECKING:
+    from gateway.config.settings import GatewaySettings
     from gateway.ldap.messages import Request
-    from gateway.net.settings import ClientSettings, GatewaySettings
+    from gateway.net.sessions.settings import ClientSettings
     from gateway.policy.decision import AccountKind
     from gateway.policy.policy import Policy
     from gateway.policy.reasons import Reason
-    from gateway.probe.records_again import RecordJudge
+    from gateway.tools.explain.records_again import RecordJudge
 
 # RFC 4511 has the first three. Some clients ask for the fourth.
 _SCOPES: Final = ("base", "one", "sub", "children")
@@ -97,8 +98,8 @@ def command(context: click.Context, /, config: Path, record: str | None, as_json
 def _judge_request(settings: GatewaySettings, asked: dict[str, Any], as_json: bool) -> None:
     from gateway.policy.decision import Refuse
     from gateway.policy.policy import Policy
-    from gateway.probe.decision_words import decision_object
-    from gateway.probe.question import NotWellFormed, Question, decide, features, read_control
+    from gateway.tools.explain.decision_words import decision_object
+    from gateway.tools.explain.question import NotWellFormed, Question, decide, features, read_control
 
     client = _client(settings, asked["client"], asked["source"], as_json)
     if asked["before_tls"] and not _has_starttls(settings, client):
@@ -135,7 +136,7 @@ def _request(asked: dict[str, Any]) -> Request:
         SimpleAuthentication,
         UnservedRequest,
     )
-    from gateway.probe.record_question import DEEPEST
+    from gateway.tools.explain.record_question import DEEPEST
 
     name = asked["bind_name"]
     operation = asked["operation"] or ("search" if name is None else "bind")
@@ -162,7 +163,7 @@ def _request(asked: dict[str, Any]) -> Request:
 
 def _bound_as(policy: Policy, who: str | None) -> AccountKind | None:
     from gateway.policy.decision import AccountKind, Refuse
-    from gateway.probe.question import account_kind, usual_kind
+    from gateway.tools.explain.question import account_kind, usual_kind
 
     if who is None:
         return usual_kind(policy.settings)
@@ -177,7 +178,7 @@ def _bound_as(policy: Policy, who: str | None) -> AccountKind | None:
 
 
 def _state(text: str | None) -> Reason | None:
-    from gateway.probe.question import STATES
+    from gateway.tools.explain.question import STATES
 
     if text is not None and text not in STATES:
         _fail(f"--while {text}: no state of the running gateway; there are: {', '.join(STATES)}")
@@ -186,8 +187,8 @@ def _state(text: str | None) -> Reason | None:
 
 def _client(settings: GatewaySettings, name: str | None, source: str | None, as_json: bool) -> ClientSettings:
     """Ends the program where the source is not the client's, as the gateway closes the connection then."""
-    from gateway.probe.decision_words import decision_object
-    from gateway.probe.source_client import clients_of_source, refuse_source
+    from gateway.tools.explain.decision_words import decision_object
+    from gateway.tools.explain.source_client import clients_of_source, refuse_source
 
     clients = {client.policy.name: client for client in settings.clients}
     if name is None and source is None:
@@ -210,7 +211,7 @@ def _client(settings: GatewaySettings, name: str | None, source: str | None, as_
 
 
 def _has_starttls(settings: GatewaySettings, client: ClientSettings) -> bool:
-    from gateway.net.settings import StartTls
+    from gateway.net.sessions.settings import StartTls
 
     return any(
         listener.starttls is StartTls.required
@@ -220,10 +221,10 @@ def _has_starttls(settings: GatewaySettings, client: ClientSettings) -> bool:
 
 
 def _judge_record(settings: GatewaySettings, client: str | None, line: str, as_json: bool) -> None:
-    from gateway.observe.audit_reading import record as read_record
+    from gateway.observe.audit.reading import record as read_record
     from gateway.policy.decision import Refuse
-    from gateway.probe.decision_words import decision_object
-    from gateway.probe.record_question import NotJudged
+    from gateway.tools.explain.decision_words import decision_object
+    from gateway.tools.explain.record_question import NotJudged
 
     record = read_record(line.encode("utf-8", "surrogateescape") + b"\n")
     if isinstance(record, str):
@@ -238,7 +239,7 @@ def _judge_record(settings: GatewaySettings, client: str | None, line: str, as_j
 
 
 def _record_judge(settings: GatewaySettings, client: str | None) -> RecordJudge:
-    from gateway.probe.records_again import RecordJudge
+    from gateway.tools.explain.records_again import RecordJudge
 
     names = [each.policy.name for each in settings.clients]
     if client is not None and client not in names:
@@ -247,8 +248,8 @@ def _record_judge(settings: GatewaySettings, client: str | None) -> RecordJudge:
 
 
 def _judge_records(settings: GatewaySettings, client: str | None, as_json: bool) -> None:
-    from gateway.observe.audit_reading import STANDARD_INPUT, records
-    from gateway.probe.record_question import NotJudged
+    from gateway.observe.audit.reading import STANDARD_INPUT, records
+    from gateway.tools.explain.record_question import NotJudged
 
     judge = _record_judge(settings, client)
     same = changed = damaged = 0
@@ -277,7 +278,7 @@ def _judge_records(settings: GatewaySettings, client: str | None, as_json: bool)
 
 
 def _echo_change(record: dict[str, Any], changes: Sequence[str], as_json: bool) -> None:
-    from gateway.probe.printable import printable
+    from gateway.ask.printable import printable
 
     about = {key: record.get(key) for key in _NAMED if record.get(key) not in (None, "")}
     if as_json:

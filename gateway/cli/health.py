@@ -22,8 +22,8 @@ def command(config: Path, ready: bool, address: str | None) -> None:
 
     Exit status 0: it serves; 1: it does not, or does not answer.
     """
+    from gateway.ask.health_page import ask_health
     from gateway.config.admin import admin_address
-    from gateway.probe.health_page import ask_health
 
     address = address or admin_address(config)
     if address is None:

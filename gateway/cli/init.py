@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from gateway.ask.printable import printable
 from gateway.cli.password import NO_PASSWORD, password_option, read_password
-from gateway.probe.printable import printable
 
 if TYPE_CHECKING:
-    from gateway.probe.containers import Container
+    from gateway.tools.init.containers import Container
 
 Value = TypeVar("Value")
 
@@ -48,8 +48,8 @@ def command(password_file: Path | None, **options: Any) -> None:
     It reads the directory and changes nothing there. The authority of the servers is trusted, and written beside the
     configuration, only after a yes to its fingerprint. Exit status 0: written, 2: nothing was written.
     """
-    from gateway.probe.running import Background
-    from gateway.probe.setup import Said, Setup, SetupError
+    from gateway.ask.running import Background
+    from gateway.tools.init.setup import Said, Setup, SetupError
 
     try:
         with TemporaryDirectory(prefix="ldap-gateway-init-") as work, Background() as background:
@@ -90,7 +90,7 @@ class _Asked:
         return click.confirm(_printable(question))
 
     def password(self, account: str) -> bytes:
-        from gateway.probe.setup import SetupError
+        from gateway.tools.init.setup import SetupError
 
         password = read_password(self._password_file, f"Password of {account}")
         if password is None:
@@ -101,7 +101,7 @@ class _Asked:
         click.echo(_printable(text))
 
     def show(self, trees: Sequence[Container]) -> None:
-        from gateway.probe.container_tree import LEGEND, drawn_trees, in_order, tree_lines
+        from gateway.tools.init.container_tree import LEGEND, drawn_trees, in_order, tree_lines
 
         if sys.stdout.isatty():
             from rich.console import Console
@@ -116,7 +116,7 @@ class _Asked:
             click.echo(LEGEND)
 
     def _must_be_there(self, option: str) -> None:
-        from gateway.probe.setup import SetupError
+        from gateway.tools.init.setup import SetupError
 
         if not sys.stdin.isatty():
             raise SetupError(f"{option} is needed where nobody can be asked")

@@ -136,6 +136,6 @@ def _held(found: CountedNow) -> str:
 
 
 def _printable(text: str) -> str:
-    from gateway.observe.audit_view import printable
+    from gateway.observe.audit.view import printable
 
     return printable(text)

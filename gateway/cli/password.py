@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from gateway.file_errors import unreadable
+from gateway.host.file_errors import unreadable
 
 VARIABLE = "LDAP_GATEWAY_PASSWORD"
 

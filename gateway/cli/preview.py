@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from gateway.ask.printable import printable
 from gateway.cli.options import config_option
 from gateway.cli.password import NO_PASSWORD, password_option, read_password
-from gateway.file_errors import file_trouble, unwritable
-from gateway.probe.printable import printable
+from gateway.host.file_errors import file_trouble, unwritable
 
 if TYPE_CHECKING:
     from gateway.config.load import Configuration
-    from gateway.net.settings import ClientSettings
-    from gateway.probe.comparison import Difference
-    from gateway.probe.preview import Progress, View
+    from gateway.net.sessions.settings import ClientSettings
+    from gateway.tools.preview.comparison import Difference
+    from gateway.tools.preview.preview import Progress, View
 
 
 @click.command(
@@ -53,11 +53,11 @@ def command(
     --json write holds names and addresses: it is as confidential as the directory. Exit status 0: complete, 1:
     complete, and with --compare something would vanish, 2: not complete.
     """
+    from gateway.ask.own_account import own_account, signing_in_as
+    from gateway.ask.running import Interrupted, run
     from gateway.config.load import load_configuration
     from gateway.config.problems import ConfigurationError
-    from gateway.probe import comparison, preview, view_file
-    from gateway.probe.own_account import own_account, signing_in_as
-    from gateway.probe.running import Interrupted, run
+    from gateway.tools.preview import comparison, preview, view_file
 
     try:
         configuration = load_configuration(config)
@@ -145,7 +145,7 @@ def _progress(expected: int) -> Iterator[Progress]:
 
 
 def _write(path: Path | None, text: Callable[[], str]) -> None:
-    from gateway.probe.view_file import write_private
+    from gateway.tools.preview.view_file import write_private
 
     if path is not None:
         try:
@@ -155,12 +155,12 @@ def _write(path: Path | None, text: Callable[[], str]) -> None:
 
 
 def _show(view: View, found: Difference | None) -> None:
-    from gateway.probe import view_words
+    from gateway.tools.preview import view_words
 
     if sys.stdout.isatty():
         from rich.console import Console
 
-        from gateway.probe.view_tables import WIDEST, difference_lists, view_tables
+        from gateway.tools.preview.view_tables import WIDEST, difference_lists, view_tables
 
         console = Console(highlight=False)
         console.width = min(console.width, WIDEST)

@@ -26,7 +26,7 @@ def command(config: Path) -> None:
     # Hardly anything that a start allocates is garbage, and looking for it takes a tenth of the time; it begins once
     # the gateway serves.
     gc.disable()
-    from gateway.net.inherited import InheritedError, inherited_sockets
+    from gateway.net.listeners.inherited import InheritedError, inherited_sockets
 
     try:
         # Before Twisted is imported, which takes these variables of the environment for its own.
@@ -35,6 +35,6 @@ def command(config: Path) -> None:
         click.echo(str(error), err=True)
         sys.exit(2)
     # Imported here, so that --help and the other commands need no reactor.
-    from gateway.foreground import run
+    from gateway.serve.foreground import run
 
     sys.exit(run(config, inherited))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.config.certificates import CertificateProblem, read_certificates
 from gateway.config.source import Location
-from gateway.net.settings import AuditFormat, AuditSettings, SyslogSettings, SyslogTransport
+from gateway.observe.audit.settings import AuditFormat, AuditSettings, SyslogSettings, SyslogTransport
 
 if TYPE_CHECKING:
     from gateway.config import models

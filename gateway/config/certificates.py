@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from gateway.file_errors import unreadable
+from gateway.host.file_errors import unreadable
 
 
 class CertificateProblem(ValueError):

@@ -18,22 +18,18 @@ from gateway.config.lockout_store import lockout_store
 from gateway.config.names import account_problem, dn_problem
 from gateway.config.networks import ListedNetwork, inside_proxies, read_address, read_networks, ties
 from gateway.config.problems import Problem
+from gateway.config.settings import GatewaySettings
 from gateway.config.source import Location, Source
 from gateway.ldap.attribute_types import is_type, split_description
 from gateway.ldap.controls import is_oid
 from gateway.ldap.dn import DN, DNError, has_hex_value, parse
 from gateway.ldap.filter_text import FilterTextError, parse_filter
 from gateway.ldap.messages import START_TLS
-from gateway.net.required_certificate import RequiredCertificate, fold_alt_name
-from gateway.net.settings import (
-    AuditSettings,
-    ClientSettings,
-    DirectorySettings,
-    GatewaySettings,
-    ListenerSettings,
-    StartTls,
-)
-from gateway.net.shared_addresses import shared_addresses, warning_if_shared
+from gateway.net.listeners.shared_addresses import shared_addresses, warning_if_shared
+from gateway.net.servers.settings import DirectorySettings
+from gateway.net.sessions.required_certificate import RequiredCertificate, fold_alt_name
+from gateway.net.sessions.settings import ClientSettings, ListenerSettings, StartTls
+from gateway.observe.audit.settings import AuditSettings
 from gateway.policy.bind_name import read_bind_name
 from gateway.policy.controls import UNDERSTOOD, why_not_understood
 from gateway.policy.lockout import LockoutSettings

@@ -15,7 +15,7 @@ from gateway.config.certificates import CertificateProblem, read_certificates
 from gateway.config.networks import read_address
 from gateway.config.secrets import SecretReader
 from gateway.config.source import Location
-from gateway.net.settings import (
+from gateway.net.servers.settings import (
     ClientCertificate,
     DirectorySettings,
     DiscoverySettings,

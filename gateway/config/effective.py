@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 from pydantic import BaseModel
 
 from gateway.config import models
-from gateway.net.settings import GatewaySettings
+from gateway.config.settings import GatewaySettings
 
 # Values by key; lists, texts, numbers, booleans and None in it, as JSON has them.
 Effective: TypeAlias = dict[str, Any]

@@ -11,9 +11,9 @@ from gateway.config import models
 from gateway.config.compile import Compiler
 from gateway.config.effective import Effective, effective
 from gateway.config.problems import ConfigurationError
+from gateway.config.settings import GatewaySettings
 from gateway.config.source import read_source
 from gateway.config.wrong_values import wrong_values
-from gateway.net.settings import GatewaySettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,9 @@ from gateway.config.admin import ADMIN_ADDRESS
 from gateway.config.networks import read_network
 from gateway.ldap.filters import FilterLimits
 from gateway.ldap.messages import RequestLimits
-from gateway.net.settings import DEFAULT_SYNC_GAP, AuditSettings, ConnectionLimits, HealthSettings, Network
+from gateway.net.servers.settings import HealthSettings
+from gateway.net.sessions.settings import DEFAULT_SYNC_GAP, ConnectionLimits, Network
+from gateway.observe.audit.settings import AuditSettings
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import (
     DEFAULT_CONTROLS,

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from gateway.config.problems import Problem
-from gateway.file_errors import unreadable
-from gateway.net.settings import ClientSettings, Network
+from gateway.host.file_errors import unreadable
+from gateway.net.sessions.settings import ClientSettings, Network
 
 MAX_OCTETS = 1024 * 1024
 
@@ -32,7 +32,7 @@ class ListedNetwork:
 
 
 def read_address(text: str) -> IPv4Address | IPv6Address:
-    """An IPv4-mapped one (RFC 4291 2.5.5.2) is its IPv4 address: that is what peers are compared as (net/sources.py).
+    """An IPv4-mapped one (RFC 4291 2.5.5.2) is its IPv4 address: peers are compared so (net/sessions/sources.py).
     Raises ValueError."""
     found = ip_address(text)
     return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found

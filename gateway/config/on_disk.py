@@ -1,6 +1,6 @@
 """Whether the configuration on disk is still the one in force.
 
-Files of TLS are left out: they are used without a reload (gateway/renewal.py).
+Files of TLS are left out: they are used without a reload (gateway/serve/renewal.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from gateway.config import models
-from gateway.net.watched_files import Stamp, stamp
+from gateway.net.transport.watched_files import Stamp, stamp
 
 _LOADED_BY_ITSELF: Final = "ca_file"
 

@@ -10,7 +10,7 @@ from stat import S_IROTH
 from typing import Final
 
 from gateway.config.source import Location
-from gateway.file_errors import unreadable
+from gateway.host.file_errors import unreadable
 
 # Of a file with a password or with hashes.
 MAX_OCTETS: Final = 4096

@@ -11,7 +11,7 @@ import yaml
 
 from gateway.config.problems import ConfigurationError, Problem
 from gateway.config.yaml_faults import yaml_fault
-from gateway.file_errors import unreadable
+from gateway.host.file_errors import unreadable
 
 MAX_OCTETS = 1024 * 1024
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 
+from gateway.ask.client import RESPONSE_LIMIT, Client, Disconnection, Entry, Reference, SearchDone
 from gateway.ldap import ber, messages
 from gateway.ldap.controls import Control
 from gateway.ldap.dn import DN
@@ -15,16 +16,15 @@ from gateway.ldap.errors import DecodeError
 from gateway.ldap.framing import Framer
 from gateway.ldap.messages import SearchRequest, SearchResultEntry
 from gateway.ldap.results import LDAPResult
-from gateway.net.connector import NoServer, ServerConnector
-from gateway.net.reactor import Reactor
-from gateway.net.server_link import ServerLink
-from gateway.net.settings import DirectorySettings, ServerSettings
-from gateway.relay.client import RESPONSE_LIMIT, Client, Disconnection, Entry, Reference, SearchDone
+from gateway.net.servers.connector import NoServer, ServerConnector
+from gateway.net.servers.server_link import ServerLink
+from gateway.net.servers.settings import DirectorySettings, ServerSettings
+from gateway.net.transport.reactor import Reactor
 
 # Seconds for one answer, everything on loopback; far more than a slow machine needs.
 PATIENCE: Final = 30.0
 
-# Of the one request that relay/client has no word for; its own count from 1 upwards.
+# Of the one request that ask/client has no word for; its own count from 1 upwards.
 _DELETE_ID: Final = 1_000_000
 
 

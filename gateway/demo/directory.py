@@ -23,7 +23,7 @@ from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults, paged_re
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.framing import Framer
 from gateway.ldap.messages import Request, decode_request
-from gateway.net.reactor import Reactor
+from gateway.net.transport.reactor import Reactor
 from gateway.policy.settings import BIT_AND, BIT_OR
 
 with warnings.catch_warnings():

@@ -15,7 +15,7 @@ from gateway.demo.sync import Report
 from gateway.ldap.filter_text import filter_text
 from gateway.ldap.messages import SCOPE_NAMES, SearchRequest
 from gateway.ldap.results import result_name
-from gateway.observe.audit import audit_object
+from gateway.observe.audit.records import audit_object
 from gateway.relay.audit import AuditRecord
 
 

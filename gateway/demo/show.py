@@ -17,10 +17,10 @@ from gateway.config.problems import ConfigurationError
 from gateway.demo.connection import ConnectionFailed
 from gateway.demo.stage import Stage
 from gateway.demo.sync import Report, SimulatedSync
-from gateway.file_errors import file_trouble
+from gateway.host.file_errors import file_trouble
 from gateway.ldap.errors import DecodeError
-from gateway.net.event_loop import reactor
-from gateway.net.listening import StartError, listen_failure
+from gateway.net.listeners.listening import StartError, listen_failure
+from gateway.net.transport.event_loop import reactor
 from gateway.observe.log import begin_logging
 from gateway.relay.audit import AuditRecord
 

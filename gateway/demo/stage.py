@@ -15,9 +15,9 @@ from gateway.demo.configuration import write_configuration
 from gateway.demo.directory import EmbeddedDirectory
 from gateway.demo.people import make_directory
 from gateway.ldap.messages import Request
-from gateway.net.reactor import Reactor
+from gateway.net.transport.reactor import Reactor
 from gateway.relay.audit import AuditRecord
-from gateway.service import Gateway
+from gateway.serve.service import Gateway
 from gateway.state.sizes import SizesInMemory
 
 # Seconds: how long and how often it is looked whether all connections have ended.

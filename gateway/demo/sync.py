@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.ask.client import next_page, page_control
 from gateway.demo.configuration import ATTRIBUTES
 from gateway.demo.connection import ConnectionFailed, SearchAnswer, ServiceConnection
 from gateway.demo.people import (
@@ -31,9 +32,8 @@ from gateway.ldap.messages import (
     UnbindRequest,
 )
 from gateway.ldap.results import LDAPResult, ResultCode
-from gateway.net.reactor import Reactor
+from gateway.net.transport.reactor import Reactor
 from gateway.policy.reasons import Reason
-from gateway.relay.client import next_page, page_control
 
 PAGE_SIZE: Final = 100
 

@@ -4,21 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from gateway.net.settings import DirectorySettings, ServerSettings
+from gateway.net.servers.settings import DirectorySettings, ServerSettings
+from gateway.net.transport.failures import FailureCause
 from gateway.policy.reasons import Reason
-
-
-class FailureCause(StrEnum):
-    """Why a connection to a server or a check of it failed: one closed set of words, for metrics. What to do is in the
-    log's text."""
-
-    name_unknown = "name-unknown"
-    refused = "refused"
-    timeout = "timeout"
-    certificate = "certificate"
-    tls = "tls"
-    no_answer = "no-answer"
-    other = "other"
 
 
 class Trouble(StrEnum):

@@ -13,9 +13,11 @@ from time import time
 from typing import Final, Protocol
 
 from gateway.ldap.results import ResultCode
-from gateway.net.observer import FailureCause, Observer, Trouble
-from gateway.net.settings import DirectorySettings, GatewaySettings, ServerSettings
-from gateway.observe.audit_health import AuditHealth
+from gateway.net.observer import Observer, Trouble
+from gateway.net.servers.settings import DirectorySettings, ServerSettings
+from gateway.net.sessions.settings import ClientSettings
+from gateway.net.transport.failures import FailureCause
+from gateway.observe.audit.health import AuditHealth
 from gateway.observe.counts import OF_CONNECTIONS, ClientCounts, is_refusal, shrank
 from gateway.observe.histogram import Histogram
 from gateway.observe.refused_today import HOUR, Refused, RefusedToday
@@ -141,6 +143,13 @@ class NoGuards:
         return 0.0
 
 
+class Served(Protocol):
+    """The part of a configuration (config.settings.GatewaySettings) that the ledger looks at."""
+
+    @property
+    def clients(self) -> tuple[ClientSettings, ...]: ...
+
+
 class Ledger(Observer):
     """clock: seconds since the epoch. run_ended: takes each sync run that is over.
 
@@ -185,7 +194,7 @@ class Ledger(Observer):
 
     # From the service.
 
-    def serve(self, settings: GatewaySettings, listeners: tuple[ListenerStatus, ...]) -> None:
+    def serve(self, settings: Served, listeners: tuple[ListenerStatus, ...]) -> None:
         """A configuration is in force. What it has in common with the one before keeps its figures."""
         known = self._gone | self.clients
         names = [client.policy.name for client in settings.clients]

@@ -19,7 +19,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from gateway.compilation import compilation
-from gateway.net.observer import FailureCause, Trouble
+from gateway.net.observer import Trouble
+from gateway.net.transport.failures import FailureCause
 from gateway.observe.counts import FAILURES, REFUSALS, USUAL, ClientCounts
 from gateway.observe.histogram import Histogram
 from gateway.observe.ledger import Ledger

@@ -17,7 +17,7 @@ from gateway.ldap.filter_kinds import kind_of_filter
 from gateway.ldap.filters import write_filter
 from gateway.ldap.kinds import Kind
 from gateway.ldap.results import ResultCode, result_name
-from gateway.net.settings import DEFAULT_SYNC_GAP
+from gateway.net.sessions.settings import DEFAULT_SYNC_GAP
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.file_errors import unreadable
+from gateway.host.file_errors import unreadable
 
 FILE_NAME: Final = "in-force.json"
 FORMAT: Final = 1

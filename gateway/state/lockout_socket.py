@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.system_errors import system_error
+from gateway.host.system_errors import system_error
 
 SOCKET_NAME: Final = "lockout.sock"
 # Octets of a path that every kernel takes.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from redis import RedisError
 from redis.exceptions import ConnectionError as NoConnection
 
-from gateway.system_errors import system_error
+from gateway.host.system_errors import system_error
 
 
 def redis_trouble(error: BaseException) -> str:

@@ -12,6 +12,7 @@ from threading import Event, Lock, Thread
 from time import monotonic, time
 from typing import Protocol
 
+from gateway.host.system_errors import system_error
 from gateway.policy.shrink import Remembered, Shape, Sizes
 from gateway.state.recent_shapes import Forgotten, RecentShapes
 from gateway.state.size_database import (
@@ -26,7 +27,6 @@ from gateway.state.size_database import (
 )
 from gateway.state.size_witness import Witness, last_written, note_written
 from gateway.state.state_dir import StateError, check_state_dir
-from gateway.system_errors import system_error
 
 # Shapes per client, those of each account counted. A sync has a handful; a client that makes up filters must not fill
 # memory or disk.

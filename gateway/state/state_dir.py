@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from gateway.file_errors import account_name, owner_and_mode
-from gateway.system_errors import system_error
+from gateway.host.file_errors import account_name, owner_and_mode
+from gateway.host.system_errors import system_error
 
 
 class StateError(Exception):

@@ -17,8 +17,8 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Final
 
+from gateway.host.system_errors import system_error
 from gateway.state.state_dir import StateError, check_state_dir
-from gateway.system_errors import system_error
 
 FILE_NAME: Final = "gateway.lock"
 

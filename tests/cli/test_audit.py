@@ -10,12 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main
-from gateway.net.settings import AuditFormat
-from gateway.observe import audit_reading
-from gateway.observe.audit import audit_object, lost_object, sync_object
-from gateway.observe.audit_line import audit_line
-from gateway.observe.audit_reading import Damage, records
-from gateway.observe.audit_view import Choice, since
+from gateway.observe.audit import reading as audit_reading
+from gateway.observe.audit.line import audit_line
+from gateway.observe.audit.reading import Damage, records
+from gateway.observe.audit.records import audit_object, lost_object, sync_object
+from gateway.observe.audit.settings import AuditFormat
+from gateway.observe.audit.view import Choice, since
 from gateway.observe.sync_runs import SyncRuns
 from gateway.policy.decision import Mended
 from tests.cli.configurations import write_configuration

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.cli.encoding import show_all_characters
-from gateway.observe.audit import audit_object
-from gateway.observe.audit_line import json_text
+from gateway.observe.audit.line import json_text
+from gateway.observe.audit.records import audit_object
 from tests.cli.configurations import write_configuration
 from tests.cli.test_audit import operation, sync
 from tests.examples import examples

@@ -14,15 +14,15 @@ from gateway.ldap import messages as m
 from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults
 from gateway.ldap.filter_text import parse_filter
 from gateway.ldap.results import LDAPResult
-from gateway.observe.audit import audit_object
-from gateway.observe.audit_line import json_text
+from gateway.observe.audit.line import json_text
+from gateway.observe.audit.records import audit_object
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
-from gateway.probe.record_question import NotJudged
-from gateway.probe.records_again import RecordJudge
 from gateway.relay.commands import AdmitAttempt, Audit
 from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
+from gateway.tools.explain.record_question import NotJudged
+from gateway.tools.explain.records_again import RecordJudge
 from tests.cli.configurations import write_configuration
 from tests.examples import examples
 

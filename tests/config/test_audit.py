@@ -4,7 +4,7 @@ import pytest
 
 from gateway.config.audit_file import AuditPlace, audit_place
 from gateway.config.problems import ConfigurationError
-from gateway.net.settings import AuditFormat, AuditSettings, SyslogSettings, SyslogTransport
+from gateway.observe.audit.settings import AuditFormat, AuditSettings, SyslogSettings, SyslogTransport
 from tests.config.certificates import write_pair
 from tests.config.test_load import GOOD, load
 

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.config.problems import ConfigurationError
-from gateway.net.settings import DiscoverySettings, HealthSettings, Order
+from gateway.net.servers.settings import DiscoverySettings, HealthSettings, Order
 from tests.config.test_load import CONTEXTS, GOOD, load
 
 SERVERS = next(line for line in GOOD.splitlines() if "servers:" in line)

@@ -6,7 +6,8 @@ import pytest
 
 from gateway.config.load import load_configuration
 from gateway.config.problems import ConfigurationError
-from gateway.net.settings import ClientCertificate, StartTls
+from gateway.net.servers.settings import ClientCertificate
+from gateway.net.sessions.settings import StartTls
 from gateway.policy.shrink import ShrinkMode, ShrinkSettings
 from tests.config.certificates import write_pair
 

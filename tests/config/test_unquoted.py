@@ -16,8 +16,8 @@ from gateway.config import models
 from gateway.config.load import load_configuration
 from gateway.config.networks import read_network
 from gateway.config.problems import ConfigurationError
-from gateway.net.required_certificate import fold_alt_name
-from gateway.net.sources import SourceTable
+from gateway.net.sessions.required_certificate import fold_alt_name
+from gateway.net.sessions.sources import SourceTable
 from tests.config.test_load import GOOD, load
 
 MARK = "@value@"

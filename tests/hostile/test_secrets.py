@@ -18,12 +18,12 @@ from twisted.logger import Logger, LogPublisher, textFileLogObserver
 from twisted.python.failure import Failure
 
 import gateway
+from gateway.ask.client import Client
 from gateway.ldap import messages as m
 from gateway.ldap.errors import DecodeError
 from gateway.policy.credentials import MappedAccount, OwnPassword, Secret, SecretCheck
 from gateway.policy.decision import AccountKind, BindPlan
 from gateway.relay import commands as c
-from gateway.relay.client import Client
 from gateway.relay.steps import Ask
 from tests.hostile import octets as o
 from tests.hostile.answers import results

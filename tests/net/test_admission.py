@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.net.admission import TRIES, Admission, Place
-from gateway.net.settings import ConnectionLimits
+from gateway.net.sessions.admission import TRIES, Admission, Place
+from gateway.net.sessions.settings import ConnectionLimits
 from gateway.policy.reasons import Reason
 from gateway.policy.source_network import source_network
 from tests.examples import examples

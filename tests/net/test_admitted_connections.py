@@ -7,9 +7,9 @@ from contextlib import ExitStack
 
 import pytest
 
+from gateway.ask.client import Disconnection
 from gateway.ldap.messages import BASE_OBJECT, BindRequest, BindResponse
 from gateway.ldap.results import LDAPResult
-from gateway.relay.client import Disconnection
 from tests.net.test_listener import CLIENT, closed_without_an_octet
 from tests.observe.admin_client import samples
 from tests.servers.gateway_process import GatewayProcess, configuration

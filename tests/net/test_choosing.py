@@ -4,10 +4,10 @@ from collections import Counter
 
 import pytest
 
-from gateway.net.choosing import in_order, listed
-from gateway.net.observer import FailureCause
-from gateway.net.server_state import ServerState
-from gateway.net.settings import Candidate, Order, ServerSettings
+from gateway.net.servers.choosing import in_order, listed
+from gateway.net.servers.server_state import ServerState
+from gateway.net.servers.settings import Candidate, Order, ServerSettings
+from gateway.net.transport.failures import FailureCause
 
 SERVERS = [ServerSettings(f"10.1.2.{i}", 636, f"dc{i}.corp.example") for i in range(1, 5)]
 

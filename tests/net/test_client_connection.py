@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from gateway.ask.client import Disconnection, Entry
 from gateway.ldap.filters import Present
 from gateway.ldap.framing import Framer
 from gateway.ldap.messages import (
@@ -25,7 +26,6 @@ from gateway.ldap.messages import (
     encode,
 )
 from gateway.ldap.results import LDAPResult
-from gateway.relay.client import Disconnection, Entry
 from tests.servers.gateway_process import PATIENCE, GatewayProcess, configuration
 from tests.servers.raw_client import RawClient
 from tests.servers.stub_server import StubServer, accept_binds

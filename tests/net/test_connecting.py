@@ -7,9 +7,9 @@ import pytest
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError, DNSLookupError
 from twisted.python.failure import Failure
 
-from gateway.net.connecting import connect, only_address
-from gateway.net.settings import ServerSettings
-from gateway.net.stream import Stream
+from gateway.net.servers.connecting import connect, only_address
+from gateway.net.servers.settings import ServerSettings
+from gateway.net.transport.stream import Stream
 from tests.net.loop import Loop
 from tests.servers.gateway_process import free_port
 from tests.skips import KernelFeature

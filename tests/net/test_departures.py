@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 from twisted.internet.task import Clock
 
-from gateway.net.departures import Departures
-from gateway.net.sources import SourceTable
+from gateway.net.listeners.departures import Departures
+from gateway.net.sessions.sources import SourceTable
 from gateway.policy.reasons import Reason
 
 

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from gateway.demo.certificates import make_certificates
-from gateway.net.discovery import NotFound, find_servers
-from gateway.net.settings import DiscoverySettings
+from gateway.net.servers.discovery import NotFound, find_servers
+from gateway.net.servers.settings import DiscoverySettings
 from tests.net.bad_dns import BadDns, reply
 from tests.net.dns_server import DnsServer
 from tests.observe.admin_client import samples

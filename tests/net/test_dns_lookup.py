@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.net import dns_lookup
-from gateway.net.discovery import NotFound
-from gateway.net.dns_lookup import LIFETIME, MOST_SERVERS, look_up
-from gateway.net.settings import DiscoverySettings
+from gateway.net.servers import dns_lookup
+from gateway.net.servers.discovery import NotFound
+from gateway.net.servers.dns_lookup import LIFETIME, MOST_SERVERS, look_up
+from gateway.net.servers.settings import DiscoverySettings
 from tests.net.bad_dns import BadDns, reply
 
 DOMAIN = "corp.example"

@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from gateway.net.choosing import in_order
-from gateway.net.connector import ServerConnector
-from gateway.net.doubt import FIRST_DOUBT, LONGEST_DOUBT, REMEMBERED, SLOW_ANSWER, Doubts, Finding
-from gateway.net.observer import FailureCause, Observer
-from gateway.net.server_state import DirectoryState
-from gateway.net.settings import DirectorySettings, Order, ServerSettings
+from gateway.net.observer import Observer
+from gateway.net.servers.choosing import in_order
+from gateway.net.servers.connector import ServerConnector
+from gateway.net.servers.doubt import FIRST_DOUBT, LONGEST_DOUBT, REMEMBERED, SLOW_ANSWER, Doubts, Finding
+from gateway.net.servers.server_state import DirectoryState
+from gateway.net.servers.settings import DirectorySettings, Order, ServerSettings
+from gateway.net.transport.failures import FailureCause
 from gateway.relay.commands import Conduct, Duty, ServerAsked, ServerBehaved
 from tests.examples import examples
 

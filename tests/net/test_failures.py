@@ -22,7 +22,7 @@ from twisted.internet.error import (
 )
 from twisted.python.failure import Failure
 
-from gateway.net.failures import explain_failure, failure_cause, tls_failure
+from gateway.net.transport.failures import explain_failure, failure_cause, tls_failure
 from tests.observe.admin_client import samples
 from tests.servers.gateway_process import GatewayProcess, configuration, free_port
 from tests.servers.raw_client import RawClient

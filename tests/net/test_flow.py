@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from gateway.net.flow import LOOKS, Watch, WriteWindow
-from gateway.net.stream import Stream
+from gateway.net.transport.flow import LOOKS, Watch, WriteWindow
+from gateway.net.transport.stream import Stream
 from tests.net.loop import Loop, connected_sockets
 
 WINDOW, PATIENCE, ROOM = 1_000_000, 60, 65_536

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.net.heap import MANY, PAUSE, Heap, give_back
+from gateway.net.transport.heap import MANY, PAUSE, Heap, give_back
 
 
 def looks(*times):

@@ -8,8 +8,8 @@ from contextlib import suppress
 import pytest
 
 from gateway.demo.certificates import CertificateFiles
-from gateway.net.settings import ListenerSettings
-from gateway.net.tls import ListenerTls
+from gateway.net.sessions.client_tls import ListenerTls
+from gateway.net.sessions.settings import ListenerSettings
 
 
 @pytest.fixture

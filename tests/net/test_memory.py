@@ -10,16 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from gateway.ask.client import BindResult, Client
 from gateway.ldap.filters import EqualityMatch, Or
 from gateway.ldap.messages import WHOLE_SUBTREE, BindRequest, BindResponse, LDAPMessage, SearchRequest, encode
 from gateway.ldap.results import LDAPResult
-from gateway.net.heap import give_back
-from gateway.net.required_certificate import RequiredCertificate
-from gateway.net.settings import DirectorySettings, ListenerSettings, ServerSettings
-from gateway.net.tls import ListenerTls, ServerTrust
-from gateway.net.tls_layer import TlsLayer
-from gateway.net.tls_policy import client_context
-from gateway.relay.client import BindResult, Client
+from gateway.net.servers.settings import DirectorySettings, ServerSettings
+from gateway.net.servers.trust import ServerTrust
+from gateway.net.sessions.client_tls import ListenerTls
+from gateway.net.sessions.required_certificate import RequiredCertificate
+from gateway.net.sessions.settings import ListenerSettings
+from gateway.net.transport.heap import give_back
+from gateway.net.transport.tls_layer import TlsLayer
+from gateway.net.transport.tls_policy import client_context
 from tests.net.client_certificates import Authority, name_of
 from tests.observe.admin_client import samples
 from tests.servers.gateway_process import PATIENCE, GatewayProcess, configuration

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.net.port_holder import port_in_use
+from gateway.net.listeners.port_holder import port_in_use
 
 
 @pytest.mark.parametrize("host, wanted", [("127.0.0.1", "127.0.0.1"), ("127.0.0.1", "::"), ("0.0.0.0", "127.0.0.1")])
@@ -33,7 +33,7 @@ def test_a_listener_of_ipv6_is_named():
 def test_without_the_right_to_see_it_the_command_is_named():
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        asked = f"from gateway.net.port_holder import port_in_use; print(port_in_use('127.0.0.1', {port}))"
+        asked = f"from gateway.net.listeners.port_holder import port_in_use; print(port_in_use('127.0.0.1', {port}))"
         said = subprocess.run(
             [sys.executable, "-c", f"import os; from gateway.net import port_holder; os.setuid(65534); {asked}"],
             capture_output=True,

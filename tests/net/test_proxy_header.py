@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.net.proxy_header import (
+from gateway.net.listeners.proxy_header import (
     LONGEST_V1,
     LONGEST_V2,
     V1_BEGINS,

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.net.rates import BURST, REMEMBERED, RequestRates, SessionRates, TokenBuckets
-from gateway.net.settings import ConnectionLimits
+from gateway.net.sessions.rates import BURST, REMEMBERED, RequestRates, SessionRates, TokenBuckets
+from gateway.net.sessions.settings import ConnectionLimits
 from gateway.policy.reasons import Reason
 
 

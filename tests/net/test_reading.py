@@ -3,7 +3,7 @@
 import pytest
 from twisted.internet.task import Clock
 
-from gateway.net.reading import Reading
+from gateway.net.transport.reading import Reading
 
 
 class Transport:

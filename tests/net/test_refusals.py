@@ -3,8 +3,8 @@ from collections import Counter
 import pytest
 from twisted.logger import formatEvent
 
+from gateway.net.listeners.refusals import NAMED, QUIET_SECONDS, Refusals
 from gateway.net.observer import Observer
-from gateway.net.refusals import NAMED, QUIET_SECONDS, Refusals
 from gateway.policy.reasons import Reason
 
 

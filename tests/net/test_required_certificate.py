@@ -13,7 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway.ldap.dn import parse
 from gateway.ldap.messages import BASE_OBJECT
-from gateway.net.required_certificate import RequiredCertificate, alternative_names, fold_alt_name
+from gateway.net.sessions.required_certificate import RequiredCertificate, alternative_names, fold_alt_name
 from tests.net.client_certificates import Authority, name_of
 from tests.net.test_listener import CLIENT
 from tests.servers.gateway_process import GatewayProcess, configuration

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.demo.certificates import make_certificates
-from gateway.net.resumption import LONGEST, READ_EVERY, READING_LEAKS, ServerTls
-from gateway.net.settings import DirectorySettings, ServerSettings
-from gateway.net.tls import ServerTrust
-from gateway.net.tls_layer import TlsLayer
+from gateway.net.servers.settings import DirectorySettings, ServerSettings
+from gateway.net.servers.trust import ServerTrust
+from gateway.net.transport.resumption import LONGEST, READ_EVERY, READING_LEAKS, ServerTls
+from gateway.net.transport.tls_layer import TlsLayer
 from tests.config.certificates import write_pair
 from tests.servers.gateway_process import GatewayProcess, configuration
 from tests.servers.raw_client import RawClient

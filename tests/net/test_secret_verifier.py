@@ -8,8 +8,8 @@ from queue import Empty, Queue
 import pytest
 from argon2 import PasswordHasher
 
-from gateway.net import secret_verifier
-from gateway.net.secret_verifier import SecretVerifier
+from gateway.net.sessions import secret_verifier
+from gateway.net.sessions.secret_verifier import SecretVerifier
 from gateway.policy.credentials import Secret, SecretCheck, SecretVerdict
 
 CHEAP = PasswordHasher(1, 8, 1)

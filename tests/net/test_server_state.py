@@ -2,9 +2,9 @@
 
 import pytest
 
-from gateway.net.observer import FailureCause
-from gateway.net.server_state import FIRST_RETRY, JITTER, LONGEST_RETRY, SLOW_ATTEMPT, DirectoryState
-from gateway.net.settings import ServerSettings
+from gateway.net.servers.server_state import FIRST_RETRY, JITTER, LONGEST_RETRY, SLOW_ATTEMPT, DirectoryState
+from gateway.net.servers.settings import ServerSettings
+from gateway.net.transport.failures import FailureCause
 
 DC1 = ServerSettings("10.1.2.3", 636, "dc1.corp.example")
 DC2 = ServerSettings("10.1.2.4", 636, "dc2.corp.example")

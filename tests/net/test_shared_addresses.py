@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from gateway.net.shared_addresses import SharedSources, shared_addresses, warning_if_shared
+from gateway.net.listeners.shared_addresses import SharedSources, shared_addresses, warning_if_shared
 
 HEADER = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
 

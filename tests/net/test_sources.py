@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.net.sources import SourceTable
+from gateway.net.sessions.sources import SourceTable
 
 TABLE = SourceTable(
     [

@@ -10,11 +10,11 @@ from twisted.internet.task import Clock
 from gateway.ldap import messages as m
 from gateway.ldap.framing import Framer
 from gateway.ldap.results import LDAPResult, ResultCode
-from gateway.net.choosing import listed
-from gateway.net.observer import FailureCause
-from gateway.net.server_state import DirectoryState
-from gateway.net.settings import DirectorySettings, Order, ServerSettings
-from gateway.net.spares import FIRST_WAIT, LATELY, LONGEST_WAIT, MAXIMUM_AGE, SpareLinks
+from gateway.net.servers.choosing import listed
+from gateway.net.servers.server_state import DirectoryState
+from gateway.net.servers.settings import DirectorySettings, Order, ServerSettings
+from gateway.net.servers.spares import FIRST_WAIT, LATELY, LONGEST_WAIT, MAXIMUM_AGE, SpareLinks
+from gateway.net.transport.failures import FailureCause
 from tests.servers.gateway_process import PATIENCE, GatewayProcess, configuration
 from tests.servers.raw_client import RawClient
 from tests.servers.stub_server import StubServer

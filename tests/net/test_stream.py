@@ -10,9 +10,11 @@ import pytest
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 
-from gateway.net.settings import DirectorySettings, ListenerSettings, ServerSettings
-from gateway.net.stream import Stream
-from gateway.net.tls import ListenerTls, ServerTrust
+from gateway.net.servers.settings import DirectorySettings, ServerSettings
+from gateway.net.servers.trust import ServerTrust
+from gateway.net.sessions.client_tls import ListenerTls
+from gateway.net.sessions.settings import ListenerSettings
+from gateway.net.transport.stream import Stream
 from tests.net.loop import Loop, connected_sockets
 
 LARGE = bytes(range(256)) * 40_000

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.error import AlreadyCalled, AlreadyCancelled
 
-from gateway.net.timers import Timers
+from gateway.net.transport.timers import Timers
 from tests.examples import examples
 from tests.net.loop import Loop
 

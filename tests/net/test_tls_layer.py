@@ -11,12 +11,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL
 from twisted.python.failure import Failure
 
-from gateway.net.failures import explain_failure, failure_cause
-from gateway.net.observer import FailureCause
-from gateway.net.settings import DirectorySettings, ListenerSettings, ServerSettings
-from gateway.net.tls import ListenerTls, ServerTrust
-from gateway.net.tls_layer import TlsLayer
-from gateway.net.tls_policy import client_context, server_context
+from gateway.net.servers.settings import DirectorySettings, ServerSettings
+from gateway.net.servers.trust import ServerTrust
+from gateway.net.sessions.client_tls import ListenerTls
+from gateway.net.sessions.settings import ListenerSettings
+from gateway.net.transport.failures import FailureCause, explain_failure, failure_cause
+from gateway.net.transport.tls_layer import TlsLayer
+from gateway.net.transport.tls_policy import client_context, server_context
 from tests.net.client_certificates import Authority, name_of
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.net.turns import FREE, OCTET, SHARE, Turn, Turns
+from gateway.net.sessions.turns import FREE, OCTET, SHARE, Turn, Turns
 
 
 class Loop:

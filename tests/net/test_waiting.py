@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.net.waiting import Queue, Waiting
+from gateway.net.sessions.places import Queue, Waiting
 
 STEPS = st.lists(st.tuples(st.sampled_from(["add", "remove"]), st.sampled_from("abcd"), st.integers(0, 30)))
 

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from gateway.net.observer import FailureCause, Trouble
-from gateway.net.settings import DiscoverySettings
+from gateway.net.observer import Trouble
+from gateway.net.servers.settings import DiscoverySettings
+from gateway.net.transport.failures import FailureCause
 from gateway.observe.ledger import DAY, Ledger, ListenerStatus
 from gateway.observe.refused_today import HOUR
 from gateway.policy.reasons import Reason

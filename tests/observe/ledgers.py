@@ -6,7 +6,9 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-from gateway.net.settings import ClientSettings, DirectorySettings, GatewaySettings, ServerSettings
+from gateway.config.settings import GatewaySettings
+from gateway.net.servers.settings import DirectorySettings, ServerSettings
+from gateway.net.sessions.settings import ClientSettings
 from gateway.observe.ledger import Ledger, ListenerStatus
 from gateway.observe.sync_runs import SyncRun
 from gateway.policy.lockout import CountedKind, GuardedAccount

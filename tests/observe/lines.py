@@ -4,8 +4,8 @@ import json
 import threading
 from collections import deque
 
-from gateway.observe.audit_line import AuditLine, Severity
-from gateway.observe.audit_output import Output
+from gateway.observe.audit.line import AuditLine, Severity
+from gateway.observe.audit.output import Output
 
 PATIENCE = 30
 

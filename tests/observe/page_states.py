@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from gateway.ldap.filter_text import parse_filter
-from gateway.net.observer import FailureCause
-from gateway.net.settings import HealthSettings
+from gateway.net.servers.settings import HealthSettings
+from gateway.net.transport.failures import FailureCause
 from gateway.observe.ledger import DAY, Ledger, ListenerStatus
 from gateway.observe.refused_today import HOUR
 from gateway.policy.lockout import GuardedAccount

@@ -36,7 +36,7 @@ def parse(message: bytes) -> dict[str, str | int]:
 
 
 class SyslogServer:
-    """transport: as in gateway.net.settings. place: a path for unix. certificates: of demo.certificates, for tls.
+    """transport: as in observe.audit.settings. place: a path for unix. certificates: of demo.certificates, for tls.
 
     messages: everything that came, over all times that it was there.
     """

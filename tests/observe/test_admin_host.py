@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.testing import StringTransport
 
-from gateway.observe.admin import admin_site
-from gateway.observe.admin_host import is_own_host
+from gateway.observe.page.admin import admin_site
+from gateway.observe.page.admin_host import is_own_host
 from tests.observe.ledgers import ledger
 
 OWN = ["localhost", "LocalHost", "localhost.", "127.0.0.1", "127.8.9.10", "[::1]", "[0:0::1]", "[::ffff:127.0.0.1]"]

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.ldap.filter_text import parse_filter
-from gateway.observe.audit import audit_object, lost_object, sync_object
+from gateway.observe.audit.records import audit_object, lost_object, sync_object
 from gateway.observe.sync_runs import SyncRuns
 from gateway.policy.decision import Mended
 from gateway.relay.audit import AuditRecord

@@ -1,10 +1,10 @@
 import pytest
 
-from gateway.observe import audit_following
-from gateway.observe.audit import lost_object
-from gateway.observe.audit_following import LOOK_PAUSE, STILL, Following
-from gateway.observe.audit_line import json_text
-from gateway.observe.audit_reading import Damage
+from gateway.observe.audit import following as audit_following
+from gateway.observe.audit.following import LOOK_PAUSE, STILL, Following
+from gateway.observe.audit.line import json_text
+from gateway.observe.audit.reading import Damage
+from gateway.observe.audit.records import lost_object
 
 
 class Over(Exception):

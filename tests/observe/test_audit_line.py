@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.net.settings import AuditFormat
-from gateway.observe.audit import audit_object, lost_object
-from gateway.observe.audit_line import Severity, audit_line, json_text, plain_text
+from gateway.observe.audit.line import Severity, audit_line, json_text, plain_text
+from gateway.observe.audit.records import audit_object, lost_object
+from gateway.observe.audit.settings import AuditFormat
 from tests.observe.records import record
 
 NOW = 1_700_000_000.5

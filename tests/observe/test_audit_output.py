@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.observe.audit_output import FileOutput
+from gateway.observe.audit.output import FileOutput
 from tests.observe.lines import PATIENCE, line, numbers
 
 

@@ -7,9 +7,9 @@ import time
 import pytest
 from twisted.logger import LogLevel
 
-from gateway.observe.audit_line import AuditLine, Severity
-from gateway.observe.audit_output import RecordTooLong
-from gateway.observe.audit_writer import AuditWriter
+from gateway.observe.audit.line import AuditLine, Severity
+from gateway.observe.audit.output import RecordTooLong
+from gateway.observe.audit.writer import AuditWriter
 from tests.observe.lines import PATIENCE, Taking, line, numbers
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.observe.documents import CODE, PROSE, anchor, document, pieces
-from gateway.observe.status_parts import document_page
+from gateway.observe.page.documents import CODE, PROSE, anchor, document, pieces
+from gateway.observe.page.status_parts import document_page
 
 TEXT = """\
 # Title

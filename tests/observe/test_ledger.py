@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.net.observer import FailureCause
-from gateway.net.settings import DirectorySettings, DiscoverySettings
+from gateway.net.servers.settings import DirectorySettings, DiscoverySettings
+from gateway.net.transport.failures import FailureCause
 from gateway.observe.ledger import KEPT_ALERTS, KEPT_RUNS, DiscoveryStatus
 from gateway.observe.readiness import not_ready
 from gateway.observe.refused_today import HOUR, Refused

@@ -1,6 +1,7 @@
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.net.observer import FailureCause, Trouble
+from gateway.net.observer import Trouble
+from gateway.net.transport.failures import FailureCause
 from gateway.observe.metrics import Metrics
 from gateway.policy.lockout import GuardedAccount
 from gateway.policy.reasons import Reason

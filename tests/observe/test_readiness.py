@@ -1,8 +1,9 @@
 from dataclasses import replace
 
-from gateway.net.observer import FailureCause, Trouble
-from gateway.net.settings import HealthSettings
-from gateway.observe.audit_health import HANGS_AFTER
+from gateway.net.observer import Trouble
+from gateway.net.servers.settings import HealthSettings
+from gateway.net.transport.failures import FailureCause
+from gateway.observe.audit.health import HANGS_AFTER
 from gateway.observe.readiness import FAILED_FOR, not_ready, notes
 from gateway.policy.lockout import GuardedAccount
 from tests.observe.ledgers import CORP, DC1, DC2, LISTENER, GuardsOf, ledger, settings

@@ -9,10 +9,10 @@ from gateway.ldap import messages as m
 from gateway.ldap.filter_text import parse_filter
 from gateway.ldap.filters import ExtensibleMatch, Or, Present
 from gateway.ldap.results import ResultCode
-from gateway.net.settings import AuditFormat
-from gateway.observe.audit import audit_object, guard_object
-from gateway.observe.audit_line import MOST_OCTETS, audit_line, json_text
-from gateway.observe.record_line import record_line, search_text
+from gateway.observe.audit.line import MOST_OCTETS, audit_line, json_text
+from gateway.observe.audit.record_line import record_line, search_text
+from gateway.observe.audit.records import audit_object, guard_object
+from gateway.observe.audit.settings import AuditFormat
 from gateway.policy.decision import Mended
 from gateway.policy.lockout import GuardedAccount
 from gateway.policy.reasons import Reason

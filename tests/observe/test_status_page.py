@@ -5,12 +5,13 @@ from socket import gethostname
 import pytest
 
 from gateway.ldap.filter_text import parse_filter
-from gateway.net.observer import FailureCause, Trouble
-from gateway.observe import remedies
-from gateway.observe.documents import anchor, document, pieces
+from gateway.net.observer import Trouble
+from gateway.net.transport.failures import FailureCause
 from gateway.observe.ledger import DAY, ListenerStatus
+from gateway.observe.page import remedies
+from gateway.observe.page.documents import anchor, document, pieces
+from gateway.observe.page.status_page import status_page
 from gateway.observe.refused_today import HOUR
-from gateway.observe.status_page import status_page
 from gateway.policy.lockout import GuardedAccount
 from tests.observe.busy_ledger import busy_ledger, run
 from tests.observe.ledgers import CORP, DC1, NOW, GuardsOf, ledger, settings

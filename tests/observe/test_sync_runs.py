@@ -5,7 +5,7 @@ import pytest
 from gateway.ldap.filter_text import parse_filter
 from gateway.ldap.filters import EqualityMatch
 from gateway.ldap.kinds import Kind
-from gateway.net.settings import DEFAULT_SYNC_GAP
+from gateway.net.sessions.settings import DEFAULT_SYNC_GAP
 from gateway.observe.sync_runs import SyncRuns
 from tests.observe.records import record
 

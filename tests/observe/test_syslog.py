@@ -7,11 +7,11 @@ import pytest
 from twisted.logger import LogLevel
 
 from gateway.demo.certificates import LOOPBACK_NAMES, make_certificates
-from gateway.net.settings import AuditSettings, SyslogSettings, SyslogTransport
-from gateway.observe.audit_line import AuditLine, Severity
-from gateway.observe.audit_log import AuditError, AuditLog
-from gateway.observe.audit_output import RecordTooLong
-from gateway.observe.syslog import SyslogHeader, syslog_output
+from gateway.observe.audit.line import AuditLine, Severity
+from gateway.observe.audit.log import AuditError, AuditLog
+from gateway.observe.audit.output import RecordTooLong
+from gateway.observe.audit.settings import AuditSettings, SyslogSettings, SyslogTransport
+from gateway.observe.audit.syslog import SyslogHeader, syslog_output
 from tests.observe.records import record
 from tests.observe.syslog_server import PATIENCE, SyslogServer, parse
 

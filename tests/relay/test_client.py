@@ -6,6 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.ask.client import (
+    BindResult,
+    Client,
+    ClientStateError,
+    Disconnection,
+    Entry,
+    ExtendedResult,
+    Reference,
+    SearchDone,
+    next_page,
+    page_control,
+)
 from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults, paged_results
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.filters import Present
@@ -32,18 +44,6 @@ from gateway.ldap.messages import (
     encode,
 )
 from gateway.ldap.results import LDAPResult, ResultCode
-from gateway.relay.client import (
-    BindResult,
-    Client,
-    ClientStateError,
-    Disconnection,
-    Entry,
-    ExtendedResult,
-    Reference,
-    SearchDone,
-    next_page,
-    page_control,
-)
 
 SEARCH = SearchRequest("DC=demo,DC=example", 2, Present("objectClass"), ("mail",))
 SUCCESS = LDAPResult(ResultCode.success)

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from gateway.ldap import messages as m
 from gateway.ldap.filters import And, EqualityMatch
-from gateway.net.rates import BURST, RequestRates, SessionRates
-from gateway.net.settings import ConnectionLimits
+from gateway.net.sessions.rates import BURST, RequestRates, SessionRates
+from gateway.net.sessions.settings import ConnectionLimits
 from gateway.policy.reasons import Reason
 from tests.relay.harness import Harness, bind, done
 

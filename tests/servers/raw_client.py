@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol, Self
 
+from gateway.ask.client import BindResult, Client, Disconnection, Entry, Event, SearchDone
 from gateway.ldap.controls import Control
 from gateway.ldap.filter_text import parse_filter
 from gateway.ldap.messages import WHOLE_SUBTREE, SearchRequest
 from gateway.ldap.results import LDAPResult
-from gateway.relay.client import BindResult, Client, Disconnection, Entry, Event, SearchDone
 
 PATIENCE = 60
 

@@ -16,7 +16,7 @@ import pytest
 from gateway.ldap import messages as m
 from gateway.ldap.messages import BASE_OBJECT
 from gateway.ldap.results import LDAPResult
-from gateway.observe.audit import audit_object, guard_object, lost_object, sync_object
+from gateway.observe.audit.records import audit_object, guard_object, lost_object, sync_object
 from gateway.observe.sync_runs import SyncRun
 from gateway.policy.decision import Mended
 from gateway.policy.lockout import GuardedAccount

@@ -4,7 +4,7 @@ from functools import cache
 
 import pytest
 
-from gateway.relay.client import page_control
+from gateway.ask.client import page_control
 from tests.servers import slapd_tree
 from tests.servers.gateway_process import configuration
 from tests.servers.slapd import Slapd

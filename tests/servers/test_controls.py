@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from gateway.ask.client import Entry, Reference, SearchDone, page_control
 from gateway.ldap import messages as m
 from gateway.ldap.controls import (
     DOMAIN_SCOPE,
@@ -16,7 +17,6 @@ from gateway.ldap.framing import Framer
 from gateway.ldap.password_policy import password_policy_answer
 from gateway.ldap.sorting import SortKey, sort_control, sort_result
 from gateway.policy.controls import UNDERSTOOD
-from gateway.relay.client import Entry, Reference, SearchDone, page_control
 from tests.servers import slapd_tree, test_samba
 from tests.servers.gateway_process import configuration
 from tests.servers.slapd import Slapd

@@ -9,7 +9,7 @@ import pytest
 from gateway.demo.certificates import make_certificates
 from gateway.ldap import messages as m
 from gateway.ldap.results import LDAPResult
-from gateway.net.doubt import SLOW_ANSWER
+from gateway.net.servers.doubt import SLOW_ANSWER
 from tests.observe.admin_client import get, samples
 from tests.servers.gateway_process import PATIENCE, configuration
 from tests.servers.raw_client import RawClient

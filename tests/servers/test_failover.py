@@ -8,8 +8,8 @@ import time
 
 import pytest
 
+from gateway.ask.client import Disconnection
 from gateway.ldap.results import ResultCode
-from gateway.relay.client import Disconnection
 from tests.servers import slapd_tree
 from tests.servers.gateway_process import configuration
 from tests.servers.raw_client import RawClient

@@ -2,10 +2,10 @@
 
 import pytest
 
+from gateway.ask.client import Entry, SearchDone
 from gateway.ldap.controls import PAGED_RESULTS, PagedResults, paged_results
 from gateway.ldap.filter_text import parse_filter
 from gateway.ldap.messages import WHOLE_SUBTREE, SearchRequest
-from gateway.relay.client import Entry, SearchDone
 from tests.servers import test_samba, test_slapd
 from tests.servers.sync_client import connect
 

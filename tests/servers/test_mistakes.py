@@ -293,7 +293,7 @@ def unreadable_key(made):
         (directory / "state").mkdir()
         config = made.config({"ca_file": str(made.certificates.ca_file)})
         # Nobody may not read where Python's own modules lie: they are all imported before.
-        rooms = "gateway.cli.check, gateway.cli.doctor, gateway.probe.doctor, gateway.probe.running"
+        rooms = "gateway.cli.check, gateway.cli.doctor, gateway.tools.doctor.walk, gateway.ask.running"
         load = f"gateway.config.load.load_configuration(pathlib.Path({str(directory / 'gateway.yaml')!r}))"
         prelude = f"import os, pathlib, gateway.config.load, {rooms}; {load}; os.setgroups([]); "
         return made.refuse(config, f"{prelude}os.setgid(65534); os.setuid(65534)")

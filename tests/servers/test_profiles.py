@@ -13,7 +13,7 @@ import ldap3
 import pytest
 import yaml
 
-from gateway.relay.client import page_control
+from gateway.ask.client import page_control
 from tests.config.certificates import write_pair
 from tests.servers import profile_trees
 from tests.servers.domino_like import DominoLike

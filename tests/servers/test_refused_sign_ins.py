@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from gateway.relay.client import BindResult
+from gateway.ask.client import BindResult
 from tests.servers.gateway_process import configuration
 from tests.servers.raw_client import RawClient
 from tests.servers.samba_domain import USER_PASSWORD

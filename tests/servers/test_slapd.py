@@ -6,7 +6,7 @@ from pathlib import Path
 import ldap3
 import pytest
 
-from gateway.relay.client import Disconnection, Entry, page_control
+from gateway.ask.client import Disconnection, Entry, page_control
 from tests.servers import slapd_tree
 from tests.servers.gateway_process import PATIENCE, configuration
 from tests.servers.ldapsearch import ldapsearch

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.observe.status_page import status_page
+from gateway.observe.page.status_page import status_page
 from tests.observe.admin_client import get, samples
 from tests.observe.busy_ledger import busy_ledger
 from tests.observe.page_states import STATES
@@ -22,7 +22,7 @@ from tests.servers.sync_client import connect, sync
 BASES = [STAFF, GROUPS, CONTACTS]
 ATTRIBUTES = ["mail", "displayName", "sn", "cn", "member", "objectClass"]
 PHONE, DESKTOP = 390, 1280
-# --page of gateway/observe/status_style.py.
+# --page of gateway/observe/page/status_style.py.
 LIGHT, DARK = "rgb(244, 245, 247)", "rgb(16, 20, 26)"
 
 

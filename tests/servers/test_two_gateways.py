@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from gateway.ask.client import Disconnection, Entry
 from gateway.ldap.messages import BASE_OBJECT
-from gateway.relay.client import Disconnection, Entry
 from tests.servers import slapd_tree
 from tests.servers.gateway_process import PATIENCE, configuration
 from tests.servers.haproxy import CONFIGURATION, HAProxy, haproxy_program

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gateway.ask.client import Disconnection, Entry, Event, Reference, SearchDone, next_page, page_control
 from gateway.ldap.results import LDAPResult
-from gateway.relay.client import Disconnection, Entry, Event, Reference, SearchDone, next_page, page_control
 from tests.servers.ldapsearch import ldapsearch
 from tests.servers.raw_client import RawClient
 

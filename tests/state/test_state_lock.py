@@ -10,10 +10,10 @@ from contextlib import closing
 
 import pytest
 
+from gateway.host.system_errors import errno_meaning
 from gateway.state import state_lock as module
 from gateway.state.state_dir import StateError
 from gateway.state.state_lock import FILE_NAME, StateInUse, StateLock
-from gateway.system_errors import errno_meaning
 
 PATIENCE = 30
 HOLDER = """

@@ -1,0 +1,67 @@
+"""Sessions of clients that have left the configuration: a reload lets them work for a while, then they end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from twisted.logger import Logger
+
+from gateway.net.listeners.listener import ListenerState, SessionRegistry
+from gateway.net.sessions.driver import ClientConnection
+from gateway.net.transport.reactor import Reactor, Timer
+from gateway.policy.reasons import Reason
+
+log = Logger()
+
+
+class Departures:
+    def __init__(self, registry: SessionRegistry, reactor: Reactor) -> None:
+        self._registry = registry
+        self._reactor = reactor
+        self._timers: dict[ClientConnection, Timer] = {}
+
+    def apply(self, states: Sequence[ListenerState], patience: float) -> None:
+        """Gives each session whose source belongs to its client at no listener any more this many seconds.
+
+        states: of the listeners in force. A client or source that a later reload brings back keeps its sessions.
+        """
+        leaving: Counter[str] = Counter()
+        waiting, self._timers = self._timers, {}
+        for connection, (client, source) in self._registry.open.items():
+            timer = waiting.pop(connection, None)
+            if _is_listed(states, client, source):
+                if timer is not None:
+                    timer.cancel()
+                continue
+            leaving[client] += 1
+            self._timers[connection] = timer or self._reactor.callLater(patience, self._end, connection)
+        # Of sessions that have ended by themselves.
+        _cancel(waiting)
+        for client, count in leaving.items():
+            log.warn(
+                "client {client}: open sessions that the configuration has no place for any more: {count}; they end "
+                "within {patience:g} seconds (drain_timeout)",
+                client=client,
+                count=count,
+                patience=patience,
+            )
+
+    def stop(self) -> None:
+        waiting, self._timers = self._timers, {}
+        _cancel(waiting)
+
+    def _end(self, connection: ClientConnection) -> None:
+        del self._timers[connection]
+        if connection in self._registry.open:
+            connection.abort(Reason.client_removed, "this client is no longer served from this address")
+
+
+def _cancel(timers: dict[ClientConnection, Timer]) -> None:
+    for timer in timers.values():
+        timer.cancel()
+
+
+def _is_listed(states: Sequence[ListenerState], client: str, source: str) -> bool:
+    found = (state.clients.find(source) for state in states)
+    return any(served is not None and served.policy.settings.name == client for served in found)

@@ -1,0 +1,86 @@
+"""What the gateway does for its directories besides sessions, while a configuration is in force."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from gateway.net.servers.connector import ServerConnector
+from gateway.net.servers.discovery import Discovery
+from gateway.net.servers.health import HealthChecks, Question
+from gateway.net.servers.server_state import DirectoryState
+from gateway.net.servers.settings import HealthSettings
+from gateway.net.servers.spares import SpareLinks
+from gateway.net.transport.reactor import Reactor
+
+
+class Upkeep:
+    """question: makes what a health check asks a server."""
+
+    def __init__(self, question: Callable[[HealthSettings, Reactor], Question], reactor: Reactor) -> None:
+        self._question = question
+        self._reactor = reactor
+        self._states: dict[str, DirectoryState] = {}
+        self._kept: list[_Directory] = []
+
+    def state(self, directory: str) -> DirectoryState:
+        """What is known of the directory of this name, over reloads."""
+        return self._states.setdefault(directory, DirectoryState(self._reactor.seconds))
+
+    def apply(self, connectors: Mapping[str, ServerConnector]) -> None:
+        """Looks after these directories, by name, and no other any more."""
+        self.stop()
+        self._states = {name: self.state(name) for name in connectors}
+        for name, connector in connectors.items():
+            health = connector.directory.health
+            question = None if health is None else self._question(health, self._reactor)
+            self._kept.append(_Directory(connector, self._states[name], question, self._reactor))
+
+    def stop(self) -> None:
+        for each in self._kept:
+            each.stop()
+        self._kept.clear()
+
+
+class _Directory:
+    def __init__(
+        self, connector: ServerConnector, state: DirectoryState, question: Question | None, reactor: Reactor
+    ) -> None:
+        self._connector = connector
+        self._state = state
+        self._checks = HealthChecks(connector, question, reactor)
+        self._spares = connector.spares = SpareLinks(connector, state, reactor)
+        self._discovery = _discovery(connector, reactor)
+        connector.changed = self._changed
+        self._look()
+        self._spares.begin()
+        if self._discovery is not None:
+            self._discovery.begin()
+
+    def stop(self) -> None:
+        if self._discovery is not None:
+            self._discovery.stop()
+        # Sessions of the old configuration may still use it.
+        self._connector.in_force = False
+        self._connector.spares = None
+        self._connector.changed = _nothing
+        self._checks.stop()
+        self._spares.stop()
+
+    def _changed(self) -> None:
+        """Its servers are others, or what they are trusted by."""
+        self._spares.drop()
+        self._look()
+
+    def _look(self) -> None:
+        self._state.keep(self._connector.keys())
+        self._connector.tell_forgotten()
+        self._checks.look()
+
+
+def _discovery(connector: ServerConnector, reactor: Reactor) -> Discovery | None:
+    settings = connector.directory.discover
+    return None if settings is None else Discovery(settings, connector.found, connector.not_found, reactor)
+
+
+def _nothing() -> None:
+    """Nobody looks after the servers of a configuration that is not in force any more."""
