@@ -102,7 +102,8 @@ def test_the_hooks_before_a_commit_are_commands_of_ci_and_download_nothing():
     assert repository["repo"] == "local"
     assert {hook["language"] for hook in repository["hooks"]} == {"system"}
     entries = [hook["entry"] for hook in repository["hooks"]]
-    assert entries == [".venv/bin/ruff check .", ".venv/bin/ruff format --check .", ".venv/bin/mypy", ".ci/shellcheck"]
+    style = [".venv/bin/ruff check .", ".venv/bin/ruff format --check ."]
+    assert entries == [*style, ".venv/bin/mypy", ".venv/bin/lint-imports --no-cache", ".ci/shellcheck"]
     assert set(entries) <= set((ROOT / ".ci" / "run").read_text().splitlines())
 
 
