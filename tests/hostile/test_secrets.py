@@ -134,7 +134,7 @@ def test_a_failure_shows_no_password_however_much_it_is_asked_for(detail):
 def test_twisted_keeps_no_local_variables_for_tracebacks():
     """With its debugging it would, and `verbose` would show the octets that a session was given."""
     assert defer.getDebugging() is False
-    asked = "from gateway import service; from twisted.internet import defer; print(defer.getDebugging())"
+    asked = "from gateway.serve import service; from twisted.internet import defer; print(defer.getDebugging())"
     ended = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=60, check=True)
     assert ended.stdout.strip() == "False"
 

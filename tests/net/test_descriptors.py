@@ -24,7 +24,7 @@ pytestmark = pytest.mark.servers
 
 SCRIPT = """
 import resource, sys
-from gateway.net.descriptors import make_room
+from gateway.net.transport.descriptors import make_room
 soft, hard, sessions = map(int, sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 print(make_room(sessions))

@@ -66,7 +66,7 @@ LIMITED = """
 import resource, sys
 from collections import deque
 from pathlib import Path
-from gateway.observe.audit_output import FileOutput
+from gateway.observe.audit.output import FileOutput
 from tests.observe.lines import line
 
 path = Path(sys.argv[1])

@@ -19,9 +19,9 @@ PATIENCE = 30
 HOLDER = """
 import sys
 from pathlib import Path
-from gateway.system_errors import errno_meaning
+from gateway.host.system_errors import errno_meaning
 from gateway.state.state_lock import StateLock
-from gateway.system_errors import errno_meaning
+from gateway.host.system_errors import errno_meaning
 lock = StateLock(Path(sys.argv[1]), 0, print)
 print("held", flush=True)
 sys.stdin.read()
