@@ -50,6 +50,8 @@ from tests.relay.harness import Harness, bind
 MARK = "Passw" + "0rd"
 GATEWAY = [sys.executable, "-c", "import sys; print('Passw' + '0rd' if 'print' in sys.argv else '')", "-m", "gateway"]
 
+pytestmark = pytest.mark.servers
+
 def test_before():
     pass
 """

@@ -39,12 +39,14 @@ def tree(tmp_path):
         shutil.copyfile(ROOT / name, tree / name)
     # As long as the rooms are empty, only the modules of other rooms are listed.
     for source in [*compiled_sources(package), *(package / room / "one.py" for room in ("ldap", "policy", "relay"))]:
-        source.parent.mkdir(exist_ok=True)
-        source.with_name("__init__.py").touch()
+        source.parent.mkdir(parents=True, exist_ok=True)
+        for room in source.relative_to(package).parents:
+            (package / room / "__init__.py").touch()
         source.write_text("def next_number(number: int) -> int:\n    return number + 1\n")
-    (package / "relay" / "client.py").write_text("ANSWER = 42\n")
     for name in ("__init__.py", "compilation.py", "py.typed"):
         shutil.copyfile(INSTALLED / name, package / name)
+    # What gateway/compilation.py imports; it is not compiled.
+    shutil.copytree(INSTALLED / "host", package / "host")
     shutil.copytree(ROOT / "docs", tree / "docs")
     return tree
 

@@ -12,6 +12,8 @@ from tests.observe.admin_client import samples
 from tests.servers.gateway_process import PATIENCE, GatewayProcess, configuration
 from tests.servers.raw_client import RawClient
 
+pytestmark = pytest.mark.servers
+
 REASON = "left-without-request"
 VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 

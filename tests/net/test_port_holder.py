@@ -35,7 +35,11 @@ def test_without_the_right_to_see_it_the_command_is_named():
         port = listening.getsockname()[1]
         asked = f"from gateway.net.listeners.port_holder import port_in_use; print(port_in_use('127.0.0.1', {port}))"
         said = subprocess.run(
-            [sys.executable, "-c", f"import os; from gateway.net.listeners import port_holder; os.setuid(65534); {asked}"],
+            [
+                sys.executable,
+                "-c",
+                f"import os; from gateway.net.listeners import port_holder; os.setuid(65534); {asked}",
+            ],
             capture_output=True,
             text=True,
             timeout=60,

@@ -160,7 +160,7 @@ def test_a_disk_that_is_full_stops_no_search_and_is_told(certificates, text, tmp
         found = samples(running.admin_port)
         assert (found["ldap_gateway_audit_up",], found["ldap_gateway_audit_records_lost_total",]) == (0, 0)
         assert found["ldap_gateway_audit_waiting_bytes",] > 5000
-        assert why in get(running.admin_port, "/")[2]
+        assert f"A{why[1:]}." in get(running.admin_port, "/")[2]
         assert running.log().count("audit: /dev/full: the disk is full") == 1
         running.terminate()
         assert running.process.wait(PATIENCE) == 0
