@@ -13,14 +13,7 @@ from gateway.ldap import messages
 from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults, paged_results
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.framing import Framer
-from gateway.ldap.messages import (
-    BindRequest,
-    ExtendedRequest,
-    LDAPMessage,
-    Request,
-    SearchRequest,
-    SearchResultEntry,
-)
+from gateway.ldap.messages import BindRequest, ExtendedRequest, LDAPMessage, Request, SearchRequest, SearchResultEntry
 from gateway.ldap.results import LDAPResult, ResultCode
 
 # Octets of one response, header included: the same as a session takes from a server by default.

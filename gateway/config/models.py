@@ -14,7 +14,8 @@ from gateway.config.networks import read_network
 from gateway.ldap.filters import FilterLimits
 from gateway.ldap.messages import RequestLimits
 from gateway.net.servers.settings import HealthSettings
-from gateway.net.sessions.settings import DEFAULT_SYNC_GAP, ConnectionLimits, Network
+from gateway.net.sessions.settings import DEFAULT_SYNC_GAP, ConnectionLimits
+from gateway.net.sessions.sources import Network
 from gateway.observe.audit.settings import AuditSettings
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import (

@@ -10,7 +10,8 @@ from typing import Final
 
 from gateway.config.problems import Problem
 from gateway.host.file_errors import unreadable
-from gateway.net.sessions.settings import ClientSettings, Network
+from gateway.net.sessions.settings import ClientSettings
+from gateway.net.sessions.sources import Network
 
 MAX_OCTETS = 1024 * 1024
 

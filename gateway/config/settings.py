@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway.net.sessions.settings import (
-    ClientSettings,
-    ConnectionLimits,
-    ListenerSettings,
-    Network,
-)
+from gateway.net.sessions.settings import ClientSettings, ConnectionLimits, ListenerSettings
+from gateway.net.sessions.sources import Network
 from gateway.observe.audit.settings import AuditSettings
 from gateway.relay.settings import SessionLimits
 from gateway.state.attempts import MAX_ACCOUNTS

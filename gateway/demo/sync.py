@@ -24,13 +24,7 @@ from gateway.demo.proof import Claim, complete, sealed
 from gateway.demo.stage import Place, Stage
 from gateway.demo.steps import Expected, Happened, Part, Step
 from gateway.ldap.filter_text import parse_filter
-from gateway.ldap.messages import (
-    BASE_OBJECT,
-    WHOLE_SUBTREE,
-    SearchRequest,
-    SearchResultEntry,
-    UnbindRequest,
-)
+from gateway.ldap.messages import BASE_OBJECT, WHOLE_SUBTREE, SearchRequest, SearchResultEntry, UnbindRequest
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.net.transport.reactor import Reactor
 from gateway.policy.reasons import Reason

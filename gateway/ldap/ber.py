@@ -8,13 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gateway.ldap.errors import (
-    PROTOCOL_ERROR,
-    DecodeError,
-    EncodeError,
-    ValueFault,
-    beyond_limit,
-)
+from gateway.ldap.errors import PROTOCOL_ERROR, DecodeError, EncodeError, ValueFault, beyond_limit
 
 if TYPE_CHECKING:
     from mypy_extensions import i64

@@ -13,13 +13,7 @@ from typing import Final, TypeAlias, final
 from gateway.ldap import ber
 from gateway.ldap.attribute_lists import read_attributes, write_attributes
 from gateway.ldap.controls import Control, read_controls, write_controls
-from gateway.ldap.errors import (
-    INVALID_DN_SYNTAX,
-    DecodeError,
-    RequestFault,
-    ValueFault,
-    beyond_limit,
-)
+from gateway.ldap.errors import INVALID_DN_SYNTAX, DecodeError, RequestFault, ValueFault, beyond_limit
 from gateway.ldap.filters import Filter, FilterLimits, FilterReader, Present, write_filter
 from gateway.ldap.results import LDAPResult, ResultCode
 

@@ -6,14 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 from gateway.ldap.filters import Filter
-from gateway.ldap.messages import (
-    SCOPE_NAMES,
-    BindRequest,
-    ExtendedRequest,
-    Request,
-    SearchRequest,
-    UnservedRequest,
-)
+from gateway.ldap.messages import SCOPE_NAMES, BindRequest, ExtendedRequest, Request, SearchRequest, UnservedRequest
 from gateway.policy.decision import Mended
 
 

@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from gateway.ldap.dn import DN, DNError, parse
-from gateway.ldap.messages import (
-    WHO_AM_I,
-    BindResponse,
-    ExtendedRequest,
-    ExtendedResponse,
-)
+from gateway.ldap.messages import WHO_AM_I, BindResponse, ExtendedRequest, ExtendedResponse
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy import login
 from gateway.policy.attempts import attempt_of_source, attempts_of_accounts, refuse_attempt

@@ -22,18 +22,7 @@ from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.binding import begin_attempt, refused_attempt, refused_bind
 from gateway.relay.results import REFUSED, relayed_bind
-from gateway.relay.steps import (
-    Account,
-    Answer,
-    Ask,
-    BeginAttempt,
-    EndAttempt,
-    Outcome,
-    Step,
-    Steps,
-    Tried,
-    TrySecret,
-)
+from gateway.relay.steps import Account, Answer, Ask, BeginAttempt, EndAttempt, Outcome, Step, Steps, Tried, TrySecret
 
 _ATTEMPTS: Final = {
     SecretVerdict.right: Verdict.right,

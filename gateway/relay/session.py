@@ -14,13 +14,7 @@ from gateway.ldap import messages
 from gateway.ldap.controls import Control
 from gateway.ldap.errors import DecodeError, RequestFault
 from gateway.ldap.framing import Framer
-from gateway.ldap.messages import (
-    AbandonRequest,
-    BindRequest,
-    LDAPMessage,
-    Request,
-    UnbindRequest,
-)
+from gateway.ldap.messages import AbandonRequest, BindRequest, LDAPMessage, Request, UnbindRequest
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.asked import Asked
 from gateway.policy.bind import offered_secret

@@ -11,8 +11,8 @@ from gateway.net.observer import Observer
 from gateway.net.servers.connector import ServerConnector
 from gateway.net.servers.server_state import DirectoryState
 from gateway.net.sessions.client_tls import ListenerTls
-from gateway.net.sessions.settings import ClientSettings, Network
-from gateway.net.sessions.sources import SourceTable
+from gateway.net.sessions.settings import ClientSettings
+from gateway.net.sessions.sources import Network, SourceTable
 from gateway.net.transport.reactor import Reactor
 from gateway.policy.policy import Policy
 from gateway.relay.paging import ServerFacts

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from gateway.demo.certificates import make_certificates
-from gateway.net.servers.discovery import NotFound, find_servers
+from gateway.net.servers.discovery import find_servers
+from gateway.net.servers.found_servers import NotFound
 from gateway.net.servers.settings import DiscoverySettings
 from tests.net.bad_dns import BadDns, reply
 from tests.net.dns_server import DnsServer

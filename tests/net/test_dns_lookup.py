@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.net.servers import dns_lookup
-from gateway.net.servers.discovery import NotFound
 from gateway.net.servers.dns_lookup import LIFETIME, MOST_SERVERS, look_up
+from gateway.net.servers.found_servers import NotFound
 from gateway.net.servers.settings import DiscoverySettings
 from tests.net.bad_dns import BadDns, reply
 

@@ -6,13 +6,7 @@ import pytest
 
 from gateway.ask.client import Entry, Reference, SearchDone, page_control
 from gateway.ldap import messages as m
-from gateway.ldap.controls import (
-    DOMAIN_SCOPE,
-    MANAGE_DSA_IT,
-    PASSWORD_POLICY,
-    SORT_RESULT,
-    Control,
-)
+from gateway.ldap.controls import DOMAIN_SCOPE, MANAGE_DSA_IT, PASSWORD_POLICY, SORT_RESULT, Control
 from gateway.ldap.framing import Framer
 from gateway.ldap.password_policy import password_policy_answer
 from gateway.ldap.sorting import SortKey, sort_control, sort_result

@@ -11,14 +11,7 @@ import time
 import pytest
 
 from gateway.ldap.framing import Framer
-from gateway.ldap.messages import (
-    BindRequest,
-    BindResponse,
-    LDAPMessage,
-    SimpleAuthentication,
-    decode_response,
-    encode,
-)
+from gateway.ldap.messages import BindRequest, BindResponse, LDAPMessage, SimpleAuthentication, decode_response, encode
 from gateway.ldap.results import LDAPResult
 from gateway.state.lockout_socket import SOCKET_NAME
 from tests.servers.gateway_process import PATIENCE, ROOT, configuration

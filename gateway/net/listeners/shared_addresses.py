@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import TypeAlias
 
-from gateway.net.sessions.settings import Network
+from gateway.net.sessions.sources import Network
 
 Address: TypeAlias = IPv4Address | IPv6Address
 

@@ -13,8 +13,9 @@ from twisted.python.failure import Failure
 from gateway.net.observer import Observer, Trouble
 from gateway.net.servers.choosing import in_order, listed
 from gateway.net.servers.connecting import open_link
-from gateway.net.servers.discovery import Found, NotFound, find_servers
+from gateway.net.servers.discovery import find_servers
 from gateway.net.servers.doubt import Doubt, Finding, trouble
+from gateway.net.servers.found_servers import Found, NotFound
 from gateway.net.servers.server_link import ServerLink
 from gateway.net.servers.server_state import SLOW_ATTEMPT, DirectoryState, ServerState, Trial
 from gateway.net.servers.settings import Candidate, DirectorySettings, DiscoverySettings, ServerSettings

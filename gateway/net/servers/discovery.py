@@ -7,7 +7,6 @@ carry that name, so that whoever can forge answers can do no more than name serv
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import uniform
 from typing import Final
 
@@ -15,7 +14,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.net.servers.settings import Candidate, DirectorySettings, DiscoverySettings, ServerSettings
+from gateway.net.servers.found_servers import Found, NotFound
+from gateway.net.servers.settings import DirectorySettings, DiscoverySettings, ServerSettings
 from gateway.net.transport.daemon_thread import in_daemon_thread
 from gateway.net.transport.reactor import Reactor, Timer
 
@@ -26,35 +26,6 @@ SHORTEST: Final = 5.0
 LONGEST: Final = 3600.0
 FIRST_RETRY: Final = 2.0
 LONGEST_RETRY: Final = 60.0
-
-
-class NotFound(Exception):
-    """An error that says why DNS names no server that can be used."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The servers that DNS names. ttl: seconds for which DNS says that this holds. outside: names that were left out
-    because they lie in none of the configured domains. unusable: names that were left out because they are no host
-    names, escaped. surplus: how many were left out because there are too many."""
-
-    candidates: tuple[Candidate, ...]
-    ttl: float
-    outside: tuple[str, ...] = ()
-    unusable: tuple[str, ...] = ()
-    surplus: int = 0
-
-    @property
-    def left_out(self) -> str:
-        """What was left out and why, for a reader; "" where nothing was."""
-        said = []
-        if self.outside:
-            said.append(f"{', '.join(self.outside)} (not in discover.domain or server_domains)")
-        if self.unusable:
-            said.append(f"{', '.join(self.unusable)} (no host name)")
-        if self.surplus:
-            said.append(f"{self.surplus} more servers than a directory may have")
-        return "; ".join(said)
 
 
 async def find_servers(settings: DiscoverySettings, reactor: Reactor) -> Found:

@@ -23,7 +23,7 @@ import dns.resolver
 import dns.rrset
 
 from gateway.host.system_errors import system_error
-from gateway.net.servers.discovery import Found, NotFound
+from gateway.net.servers.found_servers import Found, NotFound
 from gateway.net.servers.settings import Candidate, DiscoverySettings, ServerSettings
 
 # Seconds for a whole lookup, the servers' addresses included.

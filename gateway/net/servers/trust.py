@@ -7,11 +7,7 @@ from hashlib import sha256
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from gateway.net.servers.settings import DirectorySettings, ServerSettings
-from gateway.net.transport.certificates import (
-    CertificatePair,
-    der,
-    read_certificates,
-)
+from gateway.net.transport.certificates import CertificatePair, der, read_certificates
 from gateway.net.transport.resumption import ServerTls
 from gateway.net.transport.tls_policy import client_context
 

@@ -6,11 +6,7 @@ import ssl
 
 from gateway.net.sessions.required_certificate import RequiredCertificate
 from gateway.net.sessions.settings import ListenerSettings
-from gateway.net.transport.certificates import (
-    CertificatePair,
-    der,
-    read_certificates,
-)
+from gateway.net.transport.certificates import CertificatePair, der, read_certificates
 from gateway.net.transport.tls_layer import TlsLayer
 from gateway.net.transport.tls_policy import server_context
 

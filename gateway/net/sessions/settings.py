@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
-from gateway.net.servers.settings import (
-    DirectorySettings,
-)
+from gateway.net.servers.settings import DirectorySettings
 from gateway.net.sessions.required_certificate import RequiredCertificate
+from gateway.net.sessions.sources import Network
 from gateway.policy.settings import ClientPolicy
 
-Network: TypeAlias = IPv4Network | IPv6Network
 # Services page through their searches without a pause, and sync hours apart.
 DEFAULT_SYNC_GAP: Final = 600.0
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING, Generic, TypeVar
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Generic, TypeAlias, TypeVar
 
-if TYPE_CHECKING:
-    from gateway.net.sessions.settings import Network
+Network: TypeAlias = IPv4Network | IPv6Network
 
 Client = TypeVar("Client")
 

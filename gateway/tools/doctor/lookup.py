@@ -12,7 +12,8 @@ from gateway.ldap.dn import DN
 from gateway.ldap.filters import Present
 from gateway.ldap.messages import BASE_OBJECT, NO_ATTRIBUTES, SearchRequest
 from gateway.ldap.results import ResultCode
-from gateway.net.servers.discovery import NotFound, known_servers
+from gateway.net.servers.discovery import known_servers
+from gateway.net.servers.found_servers import NotFound
 from gateway.net.servers.settings import DirectorySettings
 from gateway.net.transport.reactor import Reactor
 from gateway.tools.doctor.bases import nearest

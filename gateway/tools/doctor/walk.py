@@ -21,7 +21,8 @@ from gateway.ask.root_dse import RootDse
 from gateway.config.settings import GatewaySettings
 from gateway.ldap.dn import DN
 from gateway.ldap.results import ResultCode
-from gateway.net.servers.discovery import NotFound, find_servers
+from gateway.net.servers.discovery import find_servers
+from gateway.net.servers.found_servers import NotFound
 from gateway.net.servers.settings import DirectorySettings, ServerSettings
 from gateway.net.sessions.settings import ClientSettings, ListenerSettings
 from gateway.net.transport.reactor import Reactor
