@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 _KEPT = Path(sys.prefix) / "bench-compiled"
-_SOURCES = ("gateway", "pyproject.toml", "setup.py", "README.md", "LICENSE")
+_SOURCES = ("gateway", "docs", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 
 
 def compiled_gateway() -> Path:

@@ -10,7 +10,7 @@ import gateway
 from gateway.compilation import compiled_sources
 
 PACKAGE = Path(gateway.__file__).parent
-SOURCES = sorted(path for room in ("ldap", "policy", "relay", "net") for path in (PACKAGE / room).glob("*.py"))
+SOURCES = sorted(path for room in ("ldap", "policy", "relay", "net") for path in (PACKAGE / room).rglob("*.py"))
 COMPILED = compiled_sources(PACKAGE)
 
 
@@ -59,3 +59,17 @@ def test_a_class_has_no_base_of_another_package(source):
     """Where that package is not there when the gateway is compiled, such a class would have no place for attributes of
     its own: SystemError, once somebody looks for one."""
     assert foreign_bases(source) == []
+
+
+def test_every_log_says_of_which_module_it_is():
+    """Twisted asks the caller's frame for that, and compiled code has none: without a name it says importlib."""
+    loggers = [
+        f"{path.relative_to(PACKAGE.parent)}:{node.lineno}"
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "Logger"
+        and [ast.unparse(each) for each in node.args] != ["__name__"]
+    ]
+    assert loggers == []

@@ -16,7 +16,7 @@ from gateway.net.servers.server_link import ServerLink
 from gateway.net.servers.settings import HealthSettings
 from gateway.net.transport.reactor import Reactor
 
-log = Logger()
+log = Logger(__name__)
 
 _ROOT_DSE: Final = SearchRequest("", BASE_OBJECT, Present("objectClass"), ("objectClass",))
 

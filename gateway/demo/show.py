@@ -24,7 +24,7 @@ from gateway.net.transport.event_loop import reactor
 from gateway.observe.log import begin_logging
 from gateway.relay.audit import AuditRecord
 
-log = Logger()
+log = Logger(__name__)
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1

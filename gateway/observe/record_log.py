@@ -13,7 +13,7 @@ from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
 from gateway.state.lockout_socket import release_command
 
-log = Logger()
+log = Logger(__name__)
 
 # The same is said once in so many seconds, so that who repeats a wrong password fills no disk.
 QUIET_SECONDS: Final = 60.0

@@ -35,7 +35,7 @@ from gateway.state.sizes import SizeMemory, SizesInMemory, SizesOnDisk
 from gateway.state.state_dir import StateError
 from gateway.state.state_lock import StateInUse, StateLock
 
-log = Logger()
+log = Logger(__name__)
 
 EXIT_OK = 0
 EXIT_CONFIGURATION = 2

@@ -26,7 +26,7 @@ from gateway.state.lockout_socket import MOST_OCTETS, PATIENCE, SOCKET_NAME, Cou
 from gateway.state.shared_attempts import SharedAttempts
 from gateway.state.sizes import SizeMemory
 
-log = Logger()
+log = Logger(__name__)
 
 # Accounts that are listed: each takes some microseconds of the reactor's thread.
 MOST_LISTED: Final = 1_000

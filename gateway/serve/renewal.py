@@ -17,7 +17,7 @@ from gateway.config.certificates import PairMismatch, check_pair, read_certifica
 from gateway.host.file_errors import file_trouble
 from gateway.net.transport.watched_files import Stamp, stamp
 
-log = Logger()
+log = Logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

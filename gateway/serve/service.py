@@ -36,7 +36,7 @@ from gateway.serve.shared_counts import SharedCounts
 from gateway.state.guards import GuardChange
 from gateway.state.sizes import SizeMemory
 
-log = Logger()
+log = Logger(__name__)
 
 # How often a stopping gateway looks whether its sessions have ended, in seconds.
 DRAIN_STEP = 0.05

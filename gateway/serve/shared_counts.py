@@ -20,7 +20,7 @@ from gateway.state.lockout_socket import release_command
 from gateway.state.redis_settings import RedisSettings
 from gateway.state.shared_attempts import SharedAttempts
 
-log = Logger()
+log = Logger(__name__)
 
 # Seconds between two lines of the log that say the same.
 QUIET_SECONDS: Final = 60.0

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from gateway.host.system_errors import system_error
 
-log = Logger()
+log = Logger(__name__)
 
 # systemd reads at once; the event loop does not wait longer for one that does not, in seconds.
 PATIENCE: Final = 0.5

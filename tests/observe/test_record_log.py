@@ -45,7 +45,7 @@ def test_other_accounts_clients_and_causes_have_lines_of_their_own(said):
         log.add(record(**OLD | {"account": "other@corp.example"}))
         log.add(record(**OLD | {"client": "another"}))
         log.add(record(**OLD | {"reason": Reason.secret_wrong}))
-        log.add(record(**OLD | {"reason": None, "server": "ldaps://dc1", "server_meaning": "the account is disabled"}))
+        log.add(record(**OLD | {"reason": "", "server": "ldaps://dc1", "server_meaning": "the account is disabled"}))
     assert len(lines(said)) == 5
 
 
@@ -60,7 +60,7 @@ def test_what_stops_every_sync_is_an_alert(said, reason):
 def test_a_person_who_mistypes_is_in_the_audit_alone(said):
     log = RecordLog()
     log.add(record(operation="bind", account="jane@corp.example", server_meaning="wrong password"))
-    log.add(record(**OLD | {"reason": None}))
+    log.add(record(**OLD | {"reason": ""}))
     log.add(record(operation="search"))
     assert lines(said) == []
 

@@ -12,7 +12,7 @@ from gateway.net.sessions.driver import ClientConnection
 from gateway.net.transport.reactor import Reactor, Timer
 from gateway.policy.reasons import Reason
 
-log = Logger()
+log = Logger(__name__)
 
 
 class Departures:

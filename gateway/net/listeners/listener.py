@@ -39,7 +39,7 @@ from gateway.relay.settings import SessionLimits
 from gateway.state.attempts import Attempts
 from gateway.state.sizes import SizeMemory
 
-log = Logger()
+log = Logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from gateway.net.observer import Observer
 from gateway.policy.reasons import REASONS, Reason
 from gateway.policy.source_network import source_network
 
-log = Logger()
+log = Logger(__name__)
 
 # One address of each source (policy.source_network) is named in so many seconds for each reason, and no more addresses
 # than that: a day's flood from ever new ones writes some 70 MB.

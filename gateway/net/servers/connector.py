@@ -26,7 +26,7 @@ from gateway.net.transport.reactor import Reactor
 from gateway.net.transport.resumption import ServerTls
 from gateway.relay.commands import ServerAsked, ServerBehaved
 
-log = Logger()
+log = Logger(__name__)
 
 T = TypeVar("T")
 

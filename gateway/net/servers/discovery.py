@@ -19,7 +19,7 @@ from gateway.net.servers.settings import DirectorySettings, DiscoverySettings, S
 from gateway.net.transport.daemon_thread import in_daemon_thread
 from gateway.net.transport.reactor import Reactor, Timer
 
-log = Logger()
+log = Logger(__name__)
 
 # Seconds between two lookups, whatever the TTL says, and after a failed one.
 SHORTEST: Final = 5.0

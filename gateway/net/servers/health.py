@@ -17,7 +17,7 @@ from gateway.net.servers.server_state import FIRST_RETRY, JITTER, ServerState
 from gateway.net.transport.failures import FailureCause, explain_failure, failure_cause
 from gateway.net.transport.reactor import Reactor, Timer
 
-log = Logger()
+log = Logger(__name__)
 
 # What is asked of a server over a link of its own; raises NoAnswer. It need not close the link. Returns whether a bind
 # was accepted, and something answered behind it, as sessions need it.

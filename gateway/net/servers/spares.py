@@ -19,7 +19,7 @@ from gateway.net.servers.server_state import DirectoryState, ServerState
 from gateway.net.servers.settings import Candidate, DirectorySettings
 from gateway.net.transport.reactor import Reactor, Timer
 
-log = Logger()
+log = Logger(__name__)
 
 # Seconds: spares are kept while there was a session lately, and each for so long; AD closes a connection that has sent
 # nothing for 120 s.

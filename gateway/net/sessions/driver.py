@@ -51,7 +51,7 @@ from gateway.state.attempts import Attempts
 from gateway.state.counted_account import Attempt
 from gateway.state.sizes import SizeMemory
 
-log = Logger()
+log = Logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from gateway.net.transport.reactor import Reactor
 from gateway.policy.credentials import SecretCheck, SecretVerdict
 
-log = Logger()
+log = Logger(__name__)
 
 # Verifying has no more than this much of the processors, and of memory that many times what one hash needs.
 THREADS: Final = 2

@@ -21,7 +21,7 @@ from gateway.net.transport.reactor import Reactor, Timer
 from gateway.net.transport.stream import Stream
 from gateway.net.transport.timers import Timers
 
-log = Logger()
+log = Logger(__name__)
 
 
 class EventLoop(EPollReactor):

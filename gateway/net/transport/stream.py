@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from gateway.net.transport.reactor import Reactor
 from gateway.net.transport.tls_layer import TlsLayer
 
-log = Logger()
+log = Logger(__name__)
 
 # Octets of one read.
 _READ: Final = 65_536

@@ -14,7 +14,7 @@ from typing import Any, Final
 from twisted.internet.error import AlreadyCalled, AlreadyCancelled
 from twisted.logger import Logger
 
-log = Logger()
+log = Logger(__name__)
 
 # So many that were given up may wait on; more only where they are less than half of all.
 _FEW: Final = 50
