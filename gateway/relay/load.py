@@ -7,6 +7,7 @@ was measured. Entries on their way are not in it: limits of their own bound them
 
 from __future__ import annotations
 
+from sys import getsizeof
 from typing import Final
 
 from gateway.ldap.filters import count_elements
@@ -19,12 +20,13 @@ from gateway.relay.settings import SessionLimits
 ALWAYS: Final = 65_536
 
 # Octets of an operation without its request, for one octet of the request (a name that was put right is kept in both
-# forms), of one filter or substring, of the name of an attribute asked for, of what is counted of one listed attribute,
-# of one more base that a wider search is answered from, and of what is told of a name that was put right.
+# forms), of one filter or substring, of the name of an attribute asked for, besides the name itself, of what is counted
+# of one listed attribute, of one more base that a wider search is answered from, and of what is told of a name that was
+# put right, besides its two forms.
 _OPERATION: Final = 6_000
 _OCTET: Final = 2
 _ELEMENT: Final = 250
-_NAME: Final = 80
+_NAME: Final = 70
 _COUNTED: Final = 80
 _PART: Final = 200
 _MENDED: Final = 400
@@ -81,9 +83,15 @@ class SessionLoad:
         weight = self._per_operation + _OCTET * octets
         if isinstance(request, SearchRequest):
             weight += _ELEMENT * count_elements(request.filter) + _NAME * len(request.attributes)
+            # One character beyond U+FFFF makes each character of its text take four octets. The base is held as it came
+            # and as it is sent.
+            weight += 2 * getsizeof(request.base) + sum(map(getsizeof, request.attributes))
         return weight
 
 
 def weight_of_plan(plan: SearchPlan) -> int:
     """What an operation holds in addition for what became of its request."""
-    return _PART * (len(plan.parts) - 1) + _MENDED * len(plan.mended)
+    weight = _PART * (len(plan.parts) - 1)
+    for name in plan.mended:
+        weight += _MENDED + getsizeof(name.received) + getsizeof(name.meant)
+    return weight

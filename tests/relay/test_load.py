@@ -18,6 +18,8 @@ from tests.relay.harness import BASE, OK, Harness, bind, done, search
 DEFAULTS = SessionLimits()
 MANY = SessionLimits(operations=10_000, waiting=1 << 40, waiting_in_all=1 << 40)
 LISTED = ("mail", "displayName", "member", "objectClass")
+# A character that makes each of its text take four octets, and one of its own message.
+WIDE = "\U0001f600"
 
 
 def asking(wanted, *attributes, base=BASE):
@@ -45,6 +47,16 @@ KINDS = {
     "names to mend": lambda n: asking(
         Or(tuple(EqualityMatch("member", f"CN=a, b {n} {i},{BASE}".encode()) for i in range(100)))
     ),
+    "wide names to mend": lambda n: asking(
+        Or(tuple(EqualityMatch("member", f"CN={WIDE}a, b {n} {i}{'x' * 100},{BASE}".encode()) for i in range(60)))
+    ),
+    "wide names": lambda n: asking(Present("objectClass"), *(f"{WIDE}{n}-{i}{'a' * 240}" for i in range(500))),
+    "names with options": lambda n: asking(Present("objectClass"), *(f"mail;a{i}" for i in range(500))),
+    "clauses with options": lambda n: asking(
+        Or(tuple(EqualityMatch(f"mail;x{n}-{i}", b"%d-%d" % (n, i)) for i in range(1999)))
+    ),
+    "a wide base": lambda n: asking(Present("objectClass"), base=f"CN={WIDE}{n}{'a' * 8000},{BASE}"),
+    "a wide base to mend": lambda n: asking(Present("objectClass"), base=f"CN={WIDE}a, b{n}{'a' * 900},{BASE}"),
     "above": lambda n: asking(Present("objectClass"), base="DC=corp,DC=example"),
 }
 
