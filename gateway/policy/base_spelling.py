@@ -32,15 +32,32 @@ BaseSpellings: TypeAlias = tuple[BaseSpelling, ...]
 
 
 def usable(spellings: BaseSpellings, policy: ClientPolicy) -> BaseSpellings:
-    """Those of a server's spellings by which this client may be given entries: of its base DNs, and not excluded."""
+    """Those of a server's spellings by which this client may be given entries: of its base DNs, and excluded in neither
+    spelling. Both are looked at, because loose comparison is not transitive: a Roman numeral is loosely a number and
+    loosely letters, and these two are not the same."""
     return tuple(
         [
             each
             for each in spellings
             if any(each.configured.same(base) for base in policy.base_dns)
-            and not any(each.theirs.is_inside_loosely(excluded) for excluded in policy.excluded_base_dns)
+            and not any(
+                name.is_inside_loosely(excluded)
+                for excluded in policy.excluded_base_dns
+                for name in (each.configured, each.theirs)
+            )
         ]
     )
+
+
+def excluded_there(spellings: BaseSpellings, policy: ClientPolicy) -> tuple[DN, ...]:
+    """The client's exclusions below its bases once more, as the server spells these bases."""
+    found = []
+    for each in spellings:
+        for excluded in policy.excluded_base_dns:
+            below = len(excluded.rdns) - len(each.configured.rdns)
+            if below > 0 and each.configured.same_loosely(DN(excluded.rdns[below:])):
+                found.append(DN(excluded.rdns[:below] + each.theirs.rdns))
+    return tuple(found)
 
 
 def shown_apart(configured: DN, theirs: DN) -> tuple[str, str]:

@@ -190,10 +190,14 @@ class BindJudge:
             return ()
         return tuple([base for base in self._policy.login_base_dns if dn.is_inside_loosely(base)])
 
-    def person_may_login_below(self, text: str, theirs: DN) -> bool:
-        """Whether the entry that the server bound is inside one of login_bases_to_read, which the server spells so."""
+    def person_may_login_below(self, text: str, base: DN, theirs: DN) -> bool:
+        """Whether the entry that the server bound is inside this one of login_bases_to_read, which the server spells
+        as theirs, and is excluded under neither of the two."""
         dn = self._person(text)
-        return dn is not None and dn.is_inside(theirs)
+        if dn is None or not dn.is_inside(theirs):
+            return False
+        below = len(dn.rdns) - len(theirs.rdns)
+        return not self._is_excluded(dn) and not self._is_excluded(DN(dn.rdns[:below] + base.rdns))
 
     def _person(self, text: str) -> DN | None:
         """The name of an entry that may be a person's: no sync account and none of the gateway's."""

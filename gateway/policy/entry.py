@@ -8,6 +8,7 @@ from gateway.ldap.attribute_types import TypeSet
 from gateway.ldap.dn import DN, MAX_RDNS, DNError, parse
 from gateway.ldap.entries import EACH_BY_ITSELF, HIDDEN, LOOSE, SEEN
 from gateway.ldap.errors import DecodeError
+from gateway.policy.base_spelling import BaseSpellings, excluded_there
 from gateway.policy.settings import ClientPolicy
 
 
@@ -29,14 +30,16 @@ def _parsed(text: str) -> DN:
 
 
 class EntryJudge:
-    """Judges the entries of one client's searches. spelled: allowed bases once more, as the server spells them."""
+    """Judges the entries of one client's searches. spelled: allowed bases that the server spells otherwise, as far as
+    the client may use them."""
 
-    def __init__(self, policy: ClientPolicy, spelled: tuple[DN, ...] = ()) -> None:
+    def __init__(self, policy: ClientPolicy, spelled: BaseSpellings = ()) -> None:
         self._policy = policy
         self._attributes = TypeSet(policy.attributes)
-        self._bases = (*policy.base_dns, *spelled)
+        self._bases = (*policy.base_dns, *[each.theirs for each in spelled])
+        self._excluded = (*policy.excluded_base_dns, *excluded_there(spelled, policy))
         # Below these each entry is judged by itself: it may be a configured base.
-        configured = (*self._bases, *policy.excluded_base_dns)
+        configured = (*self._bases, *self._excluded)
         self._above = tuple([base.parent() for base in configured if base.rdns])
 
     def judge_dn(self, text: str) -> int:
@@ -91,7 +94,7 @@ class EntryJudge:
         return self._is_excluded(name)
 
     def _is_excluded(self, name: DN) -> bool:
-        return any(name.is_inside_loosely(base) for base in self._policy.excluded_base_dns)
+        return any(name.is_inside_loosely(base) for base in self._excluded)
 
     @property
     def attribute_names(self) -> tuple[str, ...]:

@@ -44,8 +44,8 @@ class Policy:
         """The way of the entries of a server that spells base DNs so; entry_filter where it does not matter."""
         found = self._spelled.get(spellings)
         if found is None:
-            theirs = tuple([each.theirs for each in usable(spellings, self.settings)])
-            found = _entry_filter(EntryJudge(self.settings, theirs)) if theirs else self.entry_filter
+            mine = usable(spellings, self.settings)
+            found = _entry_filter(EntryJudge(self.settings, mine)) if mine else self.entry_filter
             if len(self._spelled) >= _REMEMBERED_SPELLINGS:
                 self._spelled.clear()
             self._spelled[spellings] = found

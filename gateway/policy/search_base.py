@@ -129,7 +129,8 @@ class BaseJudge:
         for each in spellings:
             if base.is_inside(each.theirs):
                 below = len(base.rdns) - len(each.theirs.rdns)
-                return _search_base(DN(base.rdns[:below] + each.configured.rdns))
+                sent = DN(base.rdns[:below] + each.configured.rdns)
+                return None if self._is_excluded(sent) else _search_base(sent)
         return None
 
     def around(self, text: str) -> tuple[DN, ...]:

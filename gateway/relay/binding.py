@@ -151,7 +151,7 @@ def _may_login_by_spelling(policy: Policy, dn: str) -> Generator[Step, Answer, b
     """Whether a person who is in a login base by loose comparison alone is in it by the server's own spelling of it."""
     for base in policy.bind.login_bases_to_read(dn):
         theirs = yield from read_base(base)
-        if theirs is not None and policy.bind.person_may_login_below(dn, theirs):
+        if theirs is not None and policy.bind.person_may_login_below(dn, base, theirs):
             return True
     return False
 

@@ -200,6 +200,35 @@ def test_a_spelling_that_is_excluded_permits_nothing():
     assert whole(asking, f"CN=a,{stored}")[1] == 50
 
 
+# Loosely the first is the second, and the first is the third, and the second is not the third.
+ROMAN, LETTERS, DIGIT = (f"OU=Team {number},{SUFFIX}" for number in ("\u2161", "II", "2"))
+
+
+def test_an_exclusion_in_a_third_spelling_of_the_base_holds_in_the_servers_spelling():
+    """Written as the configured base is excluded, though not as the server's spelling of it."""
+    hidden = f"OU=Board,{LETTERS}"
+    entries = [person("a", LETTERS), person("secret", hidden), person("b", LETTERS)]
+    directory = Spelling({ROMAN: entries, f"OU=Board,{ROMAN}": entries[1:2]}, {ROMAN: LETTERS})
+    asking = client(directory, ROMAN, excluded_base_dns=(parse(f"OU=Board,{DIGIT}"),))
+    for size in (None, 1):
+        assert whole(asking, ROMAN, size) == ([entries[0].dn, entries[2].dn], 0)
+    searched = list(directory.searched)
+    assert whole(asking, hidden)[1] == 50
+    assert whole(asking, f"CN=secret,{hidden}")[1] == 50
+    assert directory.searched == searched
+
+
+def test_a_base_that_is_excluded_as_it_is_configured_is_not_opened_by_what_another_client_was_told():
+    facts = ServerFacts()
+    facts.bases.note("ldaps://dc1", parse(ROMAN), parse(LETTERS))
+    names = {ROMAN: LETTERS, OTHER: OTHER}
+    directory = Spelling({ROMAN: [person("a", LETTERS)], OTHER: [person("b", LETTERS)]}, names)
+    asking = client(directory, ROMAN, OTHER, facts=facts, excluded_base_dns=(parse(DIGIT),))
+    assert whole(asking, LETTERS)[1] == 50
+    assert whole(asking, OTHER) == ([], 0)
+    assert directory.searched == [OTHER]
+
+
 def test_another_clients_spelling_permits_nothing():
     """What is known of a server is shared by the clients of its directory."""
     facts = ServerFacts()

@@ -65,6 +65,16 @@ def test_who_may_not_sign_in_may_not_by_another_spelling(changes, dn):
     assert sign_in(Spelt(dns=(dn,)), **changes).code == 49
 
 
+@pytest.mark.parametrize("excluded", ["OU=Team 2", "OU=Board,OU=Team 2"])
+def test_an_exclusion_in_a_third_spelling_of_the_base_holds_as_well(excluded, monkeypatch):
+    """The Roman numeral is loosely the number and loosely the letters, and these two are not the same."""
+    monkeypatch.setattr(f"{__name__}.CONFIGURED", f"OU=Team \u2161,{SUFFIX}")
+    stored = f"OU=Team II,{SUFFIX}"
+    person = Spelt(dns=(f"CN=jane,OU=Board,{stored}",), base=stored)
+    assert sign_in(person).code == 0
+    assert sign_in(person, excluded_base_dns=(parse(f"{excluded},{SUFFIX}"),)).code == 49
+
+
 def test_a_person_in_the_configured_spelling_costs_no_further_read():
     class Unread(Spelt):
         def answers(self, request):
