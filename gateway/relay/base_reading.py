@@ -1,5 +1,5 @@
 """How servers spell the base DNs of the configuration: read from the server itself where it matters, and remembered for
-all sessions.
+all sessions of an account.
 
 It matters where an entry comes whose name is inside the base of its search by loose comparison alone: the client may
 have it if the server calls the base itself so. A base that is all ASCII costs no read before that. For any other one it
@@ -9,6 +9,7 @@ is likely enough that the server composes its characters otherwise, so such a ba
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import TypeAlias
 
 from gateway.ldap.dn import DN, DNError, parse
 from gateway.ldap.filters import Present
@@ -38,48 +39,53 @@ def read_base(base: DN) -> Generator[Step, Answer, DN | None]:
     return theirs if theirs.same_loosely(base) else None
 
 
+# The URL of a server, and the account that it answered. Accounts have different rights: one that may not see a base is
+# told that there is none, which means nothing for the searches of others.
+Reader: TypeAlias = tuple[str, str]
+
+
 class KnownBases:
-    """What a directory's servers answered to reads of configured bases. server: a URL."""
+    """What a directory's servers answered to reads of configured bases."""
 
     def __init__(self) -> None:
-        # By the server and the configured base; None where the server has nothing to tell.
-        self._read: dict[str, dict[str, BaseSpelling | None]] = {}
-        self._spellings: dict[str, BaseSpellings] = {}
+        # By the configured base; None where the server has nothing to tell.
+        self._read: dict[Reader, dict[str, BaseSpelling | None]] = {}
+        self._spellings: dict[Reader, BaseSpellings] = {}
 
-    def spellings(self, server: str) -> BaseSpellings:
+    def spellings(self, reader: Reader) -> BaseSpellings:
         """The bases that the server spells otherwise than the configuration."""
-        return self._spellings.get(server, ())
+        return self._spellings.get(reader, ())
 
-    def was_read(self, server: str, base: DN) -> bool:
-        return str(base) in self._read.get(server, ())
+    def was_read(self, reader: Reader, base: DN) -> bool:
+        return str(base) in self._read.get(reader, ())
 
-    def note(self, server: str, base: DN, theirs: DN | None) -> None:
+    def note(self, reader: Reader, base: DN, theirs: DN | None) -> None:
         """What a read has answered, in place of what an earlier one has."""
         spelling = None if theirs is None or theirs.same(base) else BaseSpelling(base, theirs)
-        read = self._read.setdefault(server, {})
+        read = self._read.setdefault(reader, {})
         read[str(base)] = spelling
-        self._spellings[server] = tuple([each for each in read.values() if each is not None])
+        self._spellings[reader] = tuple([each for each in read.values() if each is not None])
 
-    def contradicted(self, server: str, base: str) -> None:
+    def contradicted(self, reader: Reader, base: str) -> None:
         """The server says that there is no such base: however it spelled it, that holds no longer."""
-        read = self._read.get(server)
+        read = self._read.get(reader)
         if read is not None and read.get(base) is not None:
             del read[base]
-            self._spellings[server] = tuple([each for each in read.values() if each is not None])
+            self._spellings[reader] = tuple([each for each in read.values() if each is not None])
 
 
 class BaseReader:
     """Reads the bases that one search lies in, at the server of its session. learnt: what the audit is told of it."""
 
-    def __init__(self, known: KnownBases, server: str) -> None:
+    def __init__(self, known: KnownBases, reader: Reader) -> None:
         self._known = known
-        self._server = server
+        self._reader = reader
         self.learnt: tuple[str, ...] = ()
 
     def read_first(self, bases: tuple[DN, ...]) -> Generator[Step, Answer, None]:
         """Reads those that have other characters in them than ASCII's, unless that was done before."""
         for base in bases:
-            if not str(base).isascii() and not self._known.was_read(self._server, base):
+            if not str(base).isascii() and not self._known.was_read(self._reader, base):
                 yield from self._read(base)
 
     def read_anew(self, bases: tuple[DN, ...], stray: DN) -> Generator[Step, Answer, bool]:
@@ -92,7 +98,7 @@ class BaseReader:
 
     def _read(self, base: DN) -> Generator[Step, Answer, DN | None]:
         theirs = yield from read_base(base)
-        self._known.note(self._server, base, theirs)
+        self._known.note(self._reader, base, theirs)
         if theirs is not None and not theirs.same(base):
             self.learnt += (said_apart(base, theirs),)
         return theirs

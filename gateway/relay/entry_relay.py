@@ -9,6 +9,7 @@ from gateway.ldap.entry_stream import EntryStream
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.messages import LDAPMessage
 from gateway.ldap.results import LDAPResult, ResultCode
+from gateway.policy.base_spelling import BaseSpellings
 from gateway.policy.decision import Refuse
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import REASONS, Reason
@@ -29,11 +30,11 @@ class EntryRelay:
         self._output = output
         self.filter = policy.entry_filter
         self._bases = bases
-        self._spellings = bases.spellings("")
+        self._spellings: BaseSpellings = ()
 
     def stream(self, operation: Operation, step: Stream) -> EntryStream:
         """What is known of the entries of a request that is being sent to the server in the operation's record."""
-        spellings = self._bases.spellings(operation.record.server)
+        spellings = self._bases.spellings((operation.record.server, operation.record.account))
         if spellings is not self._spellings:
             self._spellings = spellings
             self.filter = self._policy.entry_filter_of(spellings)

@@ -108,7 +108,7 @@ def page_response(cookie: bytes) -> Control:
 
 class ServerFacts:
     """What was learnt of a directory's servers, by URL: whether they are an Active Directory, which controls they
-    support, and how they spell configured bases. Shared by sessions."""
+    support, and how they spell configured bases for whom. Shared by sessions."""
 
     def __init__(self) -> None:
         self.bases = KnownBases()

@@ -156,7 +156,7 @@ class _RunningSearch:
         # What enforce would refuse at this server.
         self._reported: tuple[Reason, ...] = ()
         self._allowed = policy.search.bases
-        self._bases = BaseReader(context.facts.bases, context.server)
+        self._bases = BaseReader(context.facts.bases, (context.server, context.account))
 
     def steps(self) -> Steps:
         outcome = yield from self._steps()
@@ -398,7 +398,8 @@ class _RunningSearch:
     def _ended(self, answer: Streamed) -> Outcome:
         """A part that did not end in success ends the whole search."""
         if answer.result.code == ResultCode.noSuchObject:
-            self._context.facts.bases.contradicted(self._context.server, self._base())
+            reader = (self._context.server, self._context.account)
+            self._context.facts.bases.contradicted(reader, self._base())
         if self._plan.narrowed and answer.result.code == ResultCode.noSuchObject:
             base = self._base()
             text = f"{Reason.narrowed_base_missing}: {base} does not exist in the directory; the result is not complete"

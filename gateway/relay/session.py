@@ -386,7 +386,7 @@ class Session:
             obstacle,
             self._pace,
             fault,
-            spellings=self._bases.spellings(self._exchange.server),
+            spellings=self._bases.spellings((self._exchange.server, name)),
         )
         return self.policy.decide(asked)
 

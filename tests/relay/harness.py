@@ -112,8 +112,8 @@ class Harness:
         self.now += seconds
         self.do(self.session.tick(self.now))
 
-    def bound(self) -> Self:
-        self.send(bind("svc-sync@corp.example"))
+    def bound(self, account: str = "svc-sync@corp.example") -> Self:
+        self.send(bind(account))
         self.connected()
         self.answer(1, m.BindResponse(OK))
         self.to_client.clear()

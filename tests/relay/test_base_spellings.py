@@ -22,6 +22,7 @@ SUFFIX = "DC=corp,DC=example"
 COMPOSED, DECOMPOSED = f"OU=Z\u00fcrich,{SUFFIX}", f"OU=Zu\u0308rich,{SUFFIX}"
 PLAIN, BROKEN = f"OU=Head Office,{SUFFIX}", f"OU=Head\u00a0Office,{SUFFIX}"
 OTHER = f"OU=Other,{SUFFIX}"
+READER = ("ldaps://dc1", "svc-sync@corp.example")
 NO_EXCLUSIONS = {"excluded_base_dns": (), "shrink": ShrinkSettings(mode=ShrinkMode.off)}
 
 
@@ -52,7 +53,7 @@ class Spelling(Directory):
         return super().answer(message)
 
 
-def client(directory, *bases, facts=None, **changes):
+def client(directory, *bases, facts=None, account=READER[1], **changes):
     made = Client(directory, **{"base_dns": tuple(map(parse, bases)), **NO_EXCLUSIONS, **changes})
     if facts is not None:
         # As another session of the same directory.
@@ -61,7 +62,7 @@ def client(directory, *bases, facts=None, **changes):
             "s2", "198.51.100.1", made.session.policy, made.session._limits, facts, made.now, tls=True
         )
         made.facts = facts
-        made.bound()
+        made.bound(account)
     return made
 
 
@@ -173,7 +174,7 @@ def test_a_spelling_that_an_answer_contradicts_is_dropped():
     assert whole(asking, COMPOSED)[1] == 0
     del directory.entries[COMPOSED]
     assert whole(asking, COMPOSED) == ([], 32)
-    assert asking.facts.bases.spellings("ldaps://dc1") == ()
+    assert asking.facts.bases.spellings(READER) == ()
 
 
 def test_an_exclusion_holds_in_the_servers_spelling():
@@ -196,7 +197,7 @@ def test_a_spelling_that_is_excluded_permits_nothing():
     asking = client(directory, configured, excluded_base_dns=(parse(f"OU=Team 2,{SUFFIX}"),))
     for _ in range(2):
         assert whole(asking, configured) == ([f"CN=b,{configured}"], 0)
-        asking.facts.bases.note("ldaps://dc1", parse(configured), parse(stored))
+        asking.facts.bases.note(READER, parse(configured), parse(stored))
     assert whole(asking, f"CN=a,{stored}")[1] == 50
 
 
@@ -220,7 +221,7 @@ def test_an_exclusion_in_a_third_spelling_of_the_base_holds_in_the_servers_spell
 
 def test_a_base_that_is_excluded_as_it_is_configured_is_not_opened_by_what_another_client_was_told():
     facts = ServerFacts()
-    facts.bases.note("ldaps://dc1", parse(ROMAN), parse(LETTERS))
+    facts.bases.note(READER, parse(ROMAN), parse(LETTERS))
     names = {ROMAN: LETTERS, OTHER: OTHER}
     directory = Spelling({ROMAN: [person("a", LETTERS)], OTHER: [person("b", LETTERS)]}, names)
     asking = client(directory, ROMAN, OTHER, facts=facts, excluded_base_dns=(parse(DIGIT),))
@@ -232,7 +233,7 @@ def test_a_base_that_is_excluded_as_it_is_configured_is_not_opened_by_what_anoth
 def test_another_clients_spelling_permits_nothing():
     """What is known of a server is shared by the clients of its directory."""
     facts = ServerFacts()
-    facts.bases.note("ldaps://dc1", parse(COMPOSED), parse(DECOMPOSED))
+    facts.bases.note(READER, parse(COMPOSED), parse(DECOMPOSED))
     directory = Spelling({OTHER: [person("a", OTHER), person("b", DECOMPOSED)]}, {OTHER: OTHER})
     asking = client(directory, OTHER, facts=facts)
     assert whole(asking, OTHER) == ([f"CN=a,{OTHER}"], 0)
@@ -304,15 +305,31 @@ def test_in_the_middle_of_a_paged_search_a_page_is_not_asked_for_twice():
     assert whole(asking, PLAIN, 2) == ([each.dn for each in directory.entries[PLAIN]], 0)
 
 
+def test_an_account_that_may_not_see_the_base_disturbs_no_sync_of_another_one():
+    """It is told noSuchObject, in the middle of the other one's pages."""
+    entries = [person(name, BROKEN) for name in NAMES]
+    asking = client(Spelling({PLAIN: entries}, {PLAIN: BROKEN}), PLAIN)
+    seen, cookie = asking.ask(search(PLAIN), 10, (2, b""))
+    other = "svc-other@corp.example"
+    blind = client(Spelling({}, {}), PLAIN, facts=asking.facts, account=other, sync_accounts=(READER[1], other))
+    assert whole(blind, PLAIN) == ([], 32)
+    pages = [seen]
+    while cookie:
+        seen, cookie = asking.ask(search(PLAIN), 10 + len(pages), (2, cookie))
+        pages.append(seen)
+    assert [each.dn for page in pages for each in entries_of(page)] == [each.dn for each in entries]
+    assert code_of(seen) == 0
+
+
 def test_what_was_carried_is_not_lost_where_the_spelling_has_changed_meanwhile():
     entries = [person(name, BROKEN) for name in NAMES]
     directory = Spelling({PLAIN: entries}, {PLAIN: BROKEN}, pages=False)
     asking = client(directory, PLAIN, excluded_base_dns=(parse(f"OU=x,{PLAIN}"),))
     seen, cookie = asking.ask(search(PLAIN), 10, (2, b""))
     assert len(entries_of(seen)) == 2 and cookie
-    asking.facts.bases.note("ldaps://dc1", parse(PLAIN), None)
+    asking.facts.bases.note(READER, parse(PLAIN), None)
     asking.ask(search(PLAIN), 11)
-    asking.facts.bases.note("ldaps://dc1", parse(PLAIN), None)
+    asking.facts.bases.note(READER, parse(PLAIN), None)
     asking.session._exchange._entries.filter = asking.session.policy.entry_filter
     seen, cookie = asking.ask(search(PLAIN), 12, (2, cookie))
     assert (len(entries_of(seen)), code_of(seen), cookie) == (0, 52, b"")
