@@ -3,10 +3,11 @@ test's."""
 
 from functools import partial
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.net.sessions.turns import FREE, OCTET, SHARE, Turn, Turns
+from gateway.net.sessions.turns import FREE, OCTET, PATIENCE, SHARE, Turn, Turns
 
 
 class Loop:
@@ -139,6 +140,43 @@ def test_however_many_have_just_connected_with_a_dear_request_a_small_one_is_nex
     # One of the others has gone before it at most.
     assert other.work == []
     assert sum(len(session.handled) for session in crowd) <= 1
+
+
+@pytest.mark.parametrize("request_", [SHARE / 2, 10 * SHARE])
+@pytest.mark.parametrize("worked", [0, 5])
+def test_many_who_work_little_keep_nobody_away_for_ever(worked, request_):
+    """Twenty sessions of which each works as little as if it had just connected take all the time that there is."""
+    loop, (busy, *crowd) = sessions(21)
+    while loop.now < worked:
+        busy.receive(SHARE)
+        loop.iterate()
+    begun = loop.now
+    busy.receive(*[request_] * 10)
+    while busy.work and loop.now < begun + 60:
+        for session in crowd:
+            if not session.work:
+                session.receive(SHARE / 20)
+        # The others have every second turn at least.
+        handled = sum(len(session.handled) for session in crowd)
+        loop.iterate()
+        loop.iterate()
+        assert sum(len(session.handled) for session in crowd) > handled
+    assert busy.work == []
+    assert loop.now - begun <= 10 * (2 * PATIENCE + request_)
+
+
+def test_of_those_who_wait_no_more_little_is_kept():
+    loop, (busy, other, *crowd) = sessions(22)
+    turns = busy.turn._turns
+    busy.receive(*[SHARE] * 2000)
+    for _ in range(2000):
+        for session in (other, *crowd):
+            if not session.work:
+                session.receive(SHARE / 20)
+        loop.now += PATIENCE
+        loop.iterate()
+    assert len(busy.handled) > 500
+    assert len(turns._order) < 150
 
 
 def test_an_event_without_a_request_is_no_work():

@@ -4,7 +4,7 @@ whoever has worked least and asks for least comes next, so that nobody waits for
 from __future__ import annotations
 
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from time import monotonic
 from typing import Final
 
@@ -20,6 +20,11 @@ FREE: Final = 0.1
 # search a fifth of it. Only the order of those who wait follows from it: a session that has just connected has worked
 # nothing yet, and twenty of these with a dear request each would otherwise come before everybody else's next search.
 OCTET: Final = 0.000_005
+# Seconds after which whoever has waited longest comes first in every second turn of the loop: behind those who have
+# worked less it would wait for ever, as long as enough of these come.
+PATIENCE: Final = 0.2
+# Numbers of those who wait no more that are kept, beside as many as there are of others.
+_STALE: Final = 64
 _NOT_BEGUN: Final = -1.0
 
 
@@ -33,9 +38,13 @@ class Turns:
         self._used = 0.0
         # The share is used up, or somebody waits; then the next turn of the loop is planned.
         self._planned = False
-        # By the work of which they are behind, and with a number each: those alike come in the order of their coming.
-        self._waiting: list[tuple[float, int, Turn]] = []
+        # By the number of its coming, and with the time of that.
+        self._waiting: dict[int, tuple[float, Turn]] = {}
+        # The same numbers by the work of which they are behind, and some of those who wait no more.
+        self._order: list[tuple[float, int]] = []
         self._number = 0
+        # This turn of the loop began with whoever had waited longest.
+        self._by_patience = False
 
     def has_left(self, seconds: float) -> bool:
         """Whether more may be done by a session that has worked for so long and not told yet."""
@@ -48,7 +57,8 @@ class Turns:
 
     def wait(self, turn: Turn, behind: float) -> None:
         """The turn is to go on, once nobody is before it. behind: seconds of work, done and to be done."""
-        heappush(self._waiting, (behind, self._number, turn))
+        self._waiting[self._number] = self.clock(), turn
+        heappush(self._order, (behind, self._number))
         self._number += 1
         self._plan()
 
@@ -61,11 +71,26 @@ class Turns:
     def _next(self) -> None:
         self._planned = False
         self._used = 0.0
-        while self._waiting and self._used < SHARE:
-            turn = heappop(self._waiting)[2]
-            turn.resume()
+        self._by_patience = not self._by_patience and self._resume_longest()
+        while self._order and self._used < SHARE:
+            waiting = self._waiting.pop(heappop(self._order)[1], None)
+            if waiting is not None:
+                waiting[1].resume()
         if self._waiting:
             self._plan()
+
+    def _resume_longest(self) -> bool:
+        """Lets whoever has waited longest go on, if that is too long; whether it was."""
+        for number, (since, turn) in self._waiting.items():
+            if self.clock() - since < PATIENCE:
+                break
+            del self._waiting[number]
+            if len(self._order) > 2 * len(self._waiting) + _STALE:
+                self._order = [each for each in self._order if each[1] in self._waiting]
+                heapify(self._order)
+            turn.resume()
+            return True
+        return False
 
 
 class Turn:
