@@ -21,8 +21,8 @@ ALWAYS: Final = 65_536
 
 # Octets of an operation without its request, for one octet of the request (a name that was put right is kept in both
 # forms), of one filter or substring, of the name of an attribute asked for, besides the name itself, of what is counted
-# of one listed attribute, of one more base that a wider search is answered from, and of what is told of a name that was
-# put right, besides its two forms.
+# of one listed attribute, of one more base that a wider search is answered from, besides its name, and of what is told
+# of a name that was put right, besides its two forms.
 _OPERATION: Final = 6_000
 _OCTET: Final = 2
 _ELEMENT: Final = 250
@@ -91,7 +91,9 @@ class SessionLoad:
 
 def weight_of_plan(plan: SearchPlan) -> int:
     """What an operation holds in addition for what became of its request."""
-    weight = _PART * (len(plan.parts) - 1)
+    weight = 0
+    for part in plan.parts[1:]:
+        weight += _PART + getsizeof(part.base)
     for name in plan.mended:
         weight += _MENDED + getsizeof(name.received) + getsizeof(name.meant)
     return weight

@@ -20,6 +20,7 @@ MANY = SessionLimits(operations=10_000, waiting=1 << 40, waiting_in_all=1 << 40)
 LISTED = ("mail", "displayName", "member", "objectClass")
 # A character that makes each of its text take four octets, and one of its own message.
 WIDE = "\U0001f600"
+MANY_BASES = tuple(parse(f"OU=Base {'x' * 200}{i},DC=corp,DC=example") for i in range(100))
 
 
 def asking(wanted, *attributes, base=BASE):
@@ -62,7 +63,18 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("changes", [{}, {"attributes": (*LISTED, *(f"listed{i}" for i in range(200)))}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"attributes": (*LISTED, *(f"listed{i}" for i in range(200)))},
+        {
+            "base_dns": (parse(BASE), *MANY_BASES),
+            "excluded_base_dns": (),
+        },
+    ],
+    ids=["usual", "many attributes", "many bases"],
+)
 def test_an_operation_holds_no_more_than_is_counted_of_it(kind, changes):
     h = Harness(limits=MANY, **changes).bound()
     messages = [octets(KINDS[kind](number), 100 + number) for number in range(21)]
