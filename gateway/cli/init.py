@@ -119,7 +119,7 @@ class _Asked:
         from gateway.tools.init.setup import SetupError
 
         if not sys.stdin.isatty():
-            raise SetupError(f"{option} is needed where nobody can be asked")
+            raise SetupError(f"{option} is needed: there is no terminal to ask on")
 
 
 def _printable(text: str) -> str:

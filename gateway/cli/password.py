@@ -21,15 +21,22 @@ password_option = click.option(
 )
 
 
+class UnusablePasswordFile(click.ClickException):
+    """The file of --password-file cannot be read or is empty. It ends the program with 2, because 1 means something
+    else to each of these commands, such as that entries would vanish."""
+
+    exit_code = 2
+
+
 def read_password(file: Path | None, prompt: str) -> bytes | None:
-    """None where none was given. Raises click.ClickException for a file that cannot be read or is empty."""
+    """None where none was given. Raises UnusablePasswordFile."""
     if file is not None:
         try:
             password = file.read_bytes().rstrip(b"\r\n")
         except OSError as error:
-            raise click.ClickException(f"{file}: {unreadable(file, error)}") from None
+            raise UnusablePasswordFile(f"--password-file {file}: {unreadable(file, error)}") from None
         if not password:
-            raise click.ClickException(f"{file}: it is empty")
+            raise UnusablePasswordFile(f"--password-file {file}: it is empty")
         return password
     found = os.environb.get(VARIABLE.encode())
     if found:

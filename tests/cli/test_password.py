@@ -6,12 +6,11 @@ import pty
 import subprocess
 import sys
 
-import click
 import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main
-from gateway.cli.password import VARIABLE, read_password
+from gateway.cli.password import VARIABLE, UnusablePasswordFile, read_password
 
 PASSWORD = "pÄss wörd \\1"
 
@@ -31,8 +30,10 @@ def test_a_file_is_taken_without_its_last_line_end(tmp_path):
 def test_a_file_without_a_password_is_an_error(tmp_path, octets, said):
     if octets is not None:
         (tmp_path / "password").write_bytes(octets)
-    with pytest.raises(click.ClickException, match=said):
+    with pytest.raises(UnusablePasswordFile, match=said) as raised:
         read_password(tmp_path / "password", "?")
+    # 1 would say that a preview was complete.
+    assert raised.value.exit_code == 2
 
 
 def test_the_variable_is_second_to_the_file(tmp_path, monkeypatch):

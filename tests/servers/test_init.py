@@ -274,7 +274,7 @@ def test_force_costs_nothing_where_the_new_files_cannot_be_placed(flags, home):
     "changes, words",
     [
         ({"fingerprint": "00" * 32}, "shows another authority"),
-        ({"fingerprint": None}, "--ca-file or --fingerprint is needed where nobody can be asked"),
+        ({"fingerprint": None}, "--ca-file or --fingerprint is needed: there is no terminal to ask on"),
         ({"account": None}, "--account is needed"),
         ({"account": "somebody"}, "--account: a DN, name@domain"),
         ({"source": None}, "--source is needed"),

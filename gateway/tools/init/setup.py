@@ -24,7 +24,7 @@ from gateway.config.load import load_configuration
 from gateway.config.names import account_problem
 from gateway.config.networks import read_network
 from gateway.config.problems import ConfigurationError
-from gateway.demo.certificates import make_certificates
+from gateway.demo.certificates import LOOPBACK_NAMES, make_certificates
 from gateway.host.file_errors import unwritable
 from gateway.ldap.dn import DN, parse
 from gateway.net.servers.settings import DirectorySettings, ServerSettings
@@ -106,7 +106,7 @@ class Setup:
     def run(self, work: Path) -> tuple[Path, ...]:
         """The files that were written, the configuration first. work: a directory for the authority until all is
         known. Raises SetupError."""
-        self._keep(self._said.output)
+        self._keep(self._said.output, "give another --output")
         directory = self._directory(work / "ca.pem")
         account = self._answer("--account", self._said.account, "Sync account (name@domain or DN)", _account)
         found = self._look(directory, account)
@@ -187,7 +187,7 @@ class Setup:
             raise SetupError(f"{server.url}: {error}: {error.advice}") from None
 
     def _trust(self, server: ServerSettings, shake: Handshake, trusted: Path) -> None:
-        self._keep(self._own_ca_file)
+        self._keep(self._own_ca_file, "if it is the right authority, give it with --ca-file")
         try:
             authority = trust.authority_of(shake.chain, datetime.now(UTC))
         except trust.NothingToTrust as error:
@@ -271,7 +271,7 @@ class Setup:
 
     def _test_pair(self, name: str) -> _Pair:
         for path in self._test_files:
-            self._keep(path)
+            self._keep(path, "to use that pair, give --certificate and --private-key")
         certificate, key, _ = self._test_files
         return _Pair(certificate, key, name)
 
@@ -287,10 +287,10 @@ class Setup:
     def _own_ca_file(self) -> Path:
         return self._home / f"{DIRECTORY}-ca.pem"
 
-    def _keep(self, path: Path) -> None:
-        """What is there already is not overwritten."""
+    def _keep(self, path: Path, way_out: str) -> None:
+        """What is there already is not overwritten. way_out: what to do in place of that."""
         if path.exists() and not self._said.force:
-            raise SetupError(f"{path} is there already: give another --output, or --force to overwrite it")
+            raise SetupError(f"{path} is there already: {way_out}, or give --force to overwrite it")
 
     def _written(self, path: Path) -> str:
         """As it stands in the configuration: relative to it where it lies beside or below it."""
@@ -303,7 +303,10 @@ class Setup:
         try:
             if pair.test_name:
                 _remember(before, *self._test_files)
-                make_certificates(self._home, _TEST_PAIR, (pair.test_name,), _TEST_PAIR_VALID)
+                # Some clients, such as ldapsearch, look for this host's own name where they are told localhost, so
+                # that only the address is left to try the gateway by.
+                its_names = LOOPBACK_NAMES if pair.test_name in LOOPBACK_NAMES else (pair.test_name,)
+                make_certificates(self._home, _TEST_PAIR, its_names, _TEST_PAIR_VALID)
             if self._said.ca_file is None:
                 _remember(before, self._own_ca_file)
                 self._own_ca_file.write_bytes(trusted.read_bytes())
@@ -388,7 +391,10 @@ def _container(text: str, containers: Sequence[Container]) -> DN:
         return meant[0]
     if meant:
         raise SetupError(f"--base: {text} may be {' or '.join(map(str, meant))}")
-    raise SetupError(f"--base: {text or 'the root'}: no container of that name has people, groups or contacts in it")
+    raise SetupError(
+        f"--base: {text or 'the root'}: no container of that name has people, groups or contacts in it; "
+        "without --base, and on a terminal, `init` shows those that have some"
+    )
 
 
 def _problem(text: str) -> str:
