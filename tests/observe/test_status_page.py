@@ -87,8 +87,9 @@ def test_a_gateway_that_has_seen_a_good_deal():
         "mimecast base-not-allowed 17 2 h 40 min ago the base DN is not inside an allowed one; "
         "see clients.mimecast.base_dns",
         "1 × result-shrank : the result lost more than clients.signatures.shrink_guard permits",
-        "A sync account cannot sign in for 2 h 40 min: the directory refuses the gateway's own account: the account is "
-        "disabled. Put the account right in the directory, or its password into password_file , then send SIGHUP.",
+        "A sync account has not been able to sign in for 2 h 40 min: the directory refuses the gateway's own account: "
+        "the account is disabled. Put the account right in the directory, or its password into "
+        "password_file , then send SIGHUP.",
         "signatures entries: 310, last time 4,012; entries with mail: 302, last time 3,990",
         "values of mail: 77, last time 99 passed: only reported",
     ):
@@ -208,7 +209,10 @@ def test_a_refused_own_account_is_told_and_not_named():
     kept.add(record("bind", account="sync", sync_bind=True, **refused))
     kept.clock.now += 20 * 60
     said = Page(kept)
-    assert "A sync account cannot sign in for 20 min: the directory refuses the gateway's own account." in said.words()
+    assert (
+        "A sync account has not been able to sign in for 20 min: the directory refuses the gateway's own account."
+        in said.words()
+    )
     assert "then send SIGHUP" in said.words()
     assert OWN_DN not in said.source
 
@@ -272,8 +276,8 @@ def test_a_sync_account_that_is_refused_is_on_the_card_with_reason_remedy_and_si
     page = Page(kept)
     assert "mimecast directory corp; 0 open sessions cannot sign in" in page.words()
     assert (
-        "A sync account cannot sign in for 20 min: the password has expired. Set a new one; a sync account's password "
-        "should never expire. read more"
+        "A sync account has not been able to sign in for 20 min: the password has expired. Set a new one; a sync "
+        "account's password should never expire. read more"
     ) in page.words()
     assert "ready, but see below" in page.words()
     assert "svc-sync" not in page.source
@@ -292,7 +296,7 @@ def test_how_many_are_guarded_and_for_how_long_without_names():
         "A sync account cannot sign in: too many wrong passwords of this account; nothing is sent to a server for a "
         in (page.words())
     )
-    assert "(for another 28 min)" in page.words()
+    assert "(the guard ends in 28 min)" in page.words()
     assert "jane" not in page.source
 
 
