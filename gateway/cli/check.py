@@ -107,8 +107,9 @@ def _notes(configuration: Configuration) -> list[str]:
     from gateway.ldap.supertypes import listed_open_supertypes
 
     return [
-        f"client {client.policy.name}: {name} is a supertype: it stands for {', '.join(missing)} as well, which are "
-        "not listed. Filters on it are refused (filter-supertype) unless the server is an Active Directory"
+        f"client {client.policy.name}: Active Directory needs nothing here. In any other directory {name} is a "
+        f"supertype: a filter on it also searches {', '.join(missing)}. These are not listed, so the gateway "
+        "refuses such a filter (filter-supertype)"
         for client in configuration.settings.clients
         for name, missing in listed_open_supertypes(
             (*client.policy.attributes, *client.policy.filter_attributes)

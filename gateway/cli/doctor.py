@@ -70,7 +70,16 @@ def command(
         configuration = load_configuration(config)
     except ConfigurationError as error:
         for problem in error.problems:
-            say(Finding(Area.configuration, str(config), "loads", Status.failed, str(problem), "correct the file"))
+            say(
+                Finding(
+                    Area.configuration,
+                    str(config),
+                    "loads",
+                    Status.failed,
+                    str(problem),
+                    "correct that, then run doctor again",
+                )
+            )
     else:
         say(Finding(Area.configuration, str(config), "loads", Status.ok, "with all that it names"))
         for warning in configuration.warnings:

@@ -173,7 +173,7 @@ def _bound_as(policy: Policy, who: str | None) -> AccountKind | None:
         return AccountKind(who)
     kind = account_kind(policy, who)
     if isinstance(kind, Refuse):
-        _fail(f"--as {who}: nobody signs in so ({kind.reason}); --bind says more")
+        _fail(f"--as {who}: nobody can sign in by this name ({kind.reason}); `--bind {who}` says why")
     return kind
 
 
@@ -228,7 +228,9 @@ def _judge_record(settings: GatewaySettings, client: str | None, line: str, as_j
 
     record = read_record(line.encode("utf-8", "surrogateescape") + b"\n")
     if isinstance(record, str):
-        _fail(f"--record: {record}")
+        _fail(
+            f"--record: {record}; a line of the audit is expected, or - for lines from standard input, as in `< FILE`"
+        )
     try:
         judged = _record_judge(settings, client).judge(record)
     except NotJudged as error:
@@ -298,7 +300,7 @@ def _show(said: dict[str, Any], as_json: bool) -> None:
         shown = value
         if isinstance(value, list):
             # DNs have commas of their own.
-            shown = ", ".join(f'"{item}"' if key == "base" else item for item in value)
+            shown = ", ".join(f'"{item}"' if key == "base" else item for item in value) or "-"
         click.echo(f"{key + ':':<12} {shown}")
     for name in mended:
         click.echo(f"{'received:':<12} {name['where']} {name['received']}")

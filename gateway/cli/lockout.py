@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from gateway.cli.options import config_option
+from gateway.cli.options import config_advice, config_option
 
 if TYPE_CHECKING:
     from gateway.state.lockout_socket import CountedNow
@@ -107,7 +107,9 @@ def _asked(config: Path, request: dict[str, str]) -> dict[str, Any]:
         if state_dir is None:
             _end(f"{config}: without state_dir the running gateway cannot be asked; set it and restart the gateway")
         return ask(state_dir, request)
-    except (ConfigurationError, NoGateway) as error:
+    except ConfigurationError as error:
+        _end(f"{error}{config_advice(config)}")
+    except NoGateway as error:
         _end(str(error))
 
 

@@ -18,3 +18,8 @@ config_option = click.option(
     show_envvar=True,
     help="The configuration file.",
 )
+
+
+def config_advice(config: Path) -> str:
+    """What to do where the default configuration is taken and there is none, "" for any other."""
+    return "" if config != DEFAULT_CONFIG or config.exists() else "; name the gateway's configuration with --config"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from gateway.cli.options import config_option
+from gateway.cli.options import config_advice, config_option
 
 if TYPE_CHECKING:
     from gateway.state.size_database import SizeDatabase, StoredShape
@@ -135,7 +135,7 @@ def _opened(config: Path) -> Iterator[tuple[list[str], SizeDatabase | None, Path
     try:
         settings = load_configuration(config).settings
     except ConfigurationError as error:
-        _end(str(error))
+        _end(f"{error}{config_advice(config)}")
     clients = [client.policy.name for client in settings.clients]
     if settings.state_dir is None:
         _end(

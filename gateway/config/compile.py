@@ -89,7 +89,11 @@ class Compiler:
         if state_dir is None:
             self._warn_of_forgetting(clients)
         elif not _is_directory(state_dir):
-            self._warning(("state_dir",), f"{state_dir}: no such directory; it must exist when the gateway starts")
+            self._warning(
+                ("state_dir",),
+                f"{state_dir}: no such directory; make it before the gateway starts, owned by the account that it "
+                "runs as",
+            )
         return GatewaySettings(
             listeners=listeners,
             clients=clients,
@@ -184,8 +188,9 @@ class Compiler:
         bases = self._dns((*at, "base_dns"), client.base_dns)
         excluded = self._dns((*at, "excluded_base_dns"), client.excluded_base_dns)
         logins = self._dns((*at, "login_base_dns"), client.login_base_dns)
-        self._check_inside((*at, "base_dns"), bases, contexts, "the directory's naming_contexts")
-        self._check_inside((*at, "login_base_dns"), logins, contexts, "the directory's naming_contexts")
+        whole = f"directories.{client.directory}.naming_contexts ({'; '.join(map(str, contexts))})"
+        self._check_inside((*at, "base_dns"), bases, contexts, whole)
+        self._check_inside((*at, "login_base_dns"), logins, contexts, whole)
         self._check_inside((*at, "excluded_base_dns"), excluded, (*bases, *logins), "any allowed base")
         self._check_leaves_something(at, excluded, (*bases, *logins))
         if client.login_domains and not client.login_base_dns:

@@ -255,7 +255,7 @@ REASONS: dict[Reason, ReasonDoc] = {
         "this one was not put right",
         "limits.mending_per_source or limits.mending_per_account",
     ),
-    Reason.request_malformed: ReasonDoc("a value in the request is none that LDAP permits there; detail names it"),
+    Reason.request_malformed: ReasonDoc("the request has a value that LDAP does not permit there; detail names it"),
     Reason.request_too_large: ReasonDoc("the request has more than is permitted; detail names the limit", "limits"),
     Reason.message_malformed: ReasonDoc("what came is not LDAP as RFC 4511 has it, or is beyond a limit", "limits"),
     Reason.message_timeout: ReasonDoc("a message was begun and not finished in time", "limits.message"),

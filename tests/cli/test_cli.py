@@ -46,3 +46,14 @@ def test_an_unknown_command_is_a_usage_error():
     result = CliRunner().invoke(main, ["serve"])
     assert result.exit_code == 2
     assert "No such command 'serve'" in result.output
+
+
+@pytest.mark.parametrize("command", [("lockout", "list"), ("lockout", "release", "svc"), ("shrink", "list")])
+def test_a_command_of_a_remedy_says_which_option_names_the_configuration(command, tmp_path, monkeypatch):
+    """The remedies in the log and on the page name no configuration, since the gateway's own may have another path."""
+    missing = tmp_path / "gateway.yaml"
+    asked = [*command, "--config", str(missing)]
+    said = f"{missing}: cannot be read: there is no such file"
+    assert CliRunner().invoke(main, asked).output == f"{said}\n"
+    monkeypatch.setattr("gateway.cli.options.DEFAULT_CONFIG", missing)
+    assert CliRunner().invoke(main, asked).output == f"{said}; name the gateway's configuration with --config\n"

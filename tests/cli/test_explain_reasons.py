@@ -306,7 +306,7 @@ def test_a_source_says_whose_client_it_is(paths):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--as", "svc@other.example"], "nobody signs in so (account-spelling-not-listed)"),
+        (["--as", "svc@other.example"], "nobody can sign in by this name (account-spelling-not-listed)"),
         (["--before-tls"], "no listener of client mimecast has starttls: required"),
         (["--while", "idle"], "no state of the running gateway; there are: stopping"),
         (["--control", "1.2.3=yes"], "OID=critical"),

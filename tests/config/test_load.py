@@ -71,7 +71,12 @@ def test_a_good_file_becomes_settings(tmp_path):
         ("svc@corp.example", "Sync Service", 14, "a DN, name@domain or DOMAIN"),
         ("svc@corp.example", '"CN=#0c03737663,DC=corp,DC=example"', 14, "write its values as text"),
         ("OU=Staff,DC", "OU=Sales, EMEA,DC", 15, "unescaped"),
-        ("OU=Staff,DC=corp,DC=example", "OU=Staff,DC=other", 15, "not inside the directory's naming_contexts"),
+        (
+            "OU=Staff,DC=corp,DC=example",
+            "OU=Staff,DC=other",
+            15,
+            "not inside directories.corp.naming_contexts (DC=corp,DC=example)",
+        ),
         ("[mail, cn]", '["*"]', 16, "there is no wildcard"),
         ("[mail, cn]", '["mail;binary"]', 16, "without options"),
         ("[mail, cn]", "[]", 16, "at least 1"),

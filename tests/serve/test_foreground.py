@@ -67,12 +67,13 @@ def test_a_port_in_use(certificates, tmp_path):
         text = configuration(certificates, unreachable(certificates), CLIENT)
         status, said = run(tmp_path / "gateway.yaml", text.replace("127.0.0.1:0", address))
         assert status == 2
+        remedy = "end that program, or choose another port"
         here = f"process {os.getpid()} ({Path('/proc/self/comm').read_text().strip()}) listens on {address}"
-        assert said == f"listener {address}: another program has this port: {here}\n"
+        assert said == f"listener {address}: another program has this port: {here}; {remedy}\n"
         text = configuration(certificates, unreachable(certificates), CLIENT, admin={"address": address})
         status, said = run(tmp_path / "gateway.yaml", text)
         assert status == 2
-        assert said == f"admin.address {address}: another program has this port: {here}\n"
+        assert said == f"admin.address {address}: another program has this port: {here}; {remedy}\n"
 
 
 def test_an_address_that_is_not_ours(certificates, tmp_path):

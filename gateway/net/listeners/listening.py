@@ -128,7 +128,7 @@ def listen_failure(error: CannotListenError, host: str, port: int) -> str:
             "net.ipv4.ip_unprivileged_port_start"
         )
     if number == EADDRINUSE:
-        return port_in_use(host, port)
+        return f"{port_in_use(host, port)}; end that program, or choose another port"
     return system_error(cause) if isinstance(cause, OSError) else "the system lets nobody listen there"
 
 

@@ -40,7 +40,11 @@ def check_usual_searches(section: Section, settings: ClientPolicy) -> None:
         if isinstance(decision, Refuse):
             setting = decision.setting_of(settings.name, settings.directory)
             detail = f" ({decision.detail})" if decision.detail else ""
-            section.warning(f"filter for {what}", f"{text} is refused: {decision.reason}{detail}", f"see {setting}")
+            section.warning(
+                f"filter for {what}",
+                f"{text} is refused: {decision.reason}{detail}",
+                f"where the service uses this filter, allow it by {setting}",
+            )
         elif isinstance(decision, SearchPlan):
             passed += 1
             held_back |= set(decision.held_back)
