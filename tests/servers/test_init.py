@@ -12,6 +12,8 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from gateway.ask.chain import carries_name
+from gateway.config.certificates import read_certificates
 from gateway.config.load import load_configuration
 from tests.servers import slapd_tree as tree
 from tests.servers.domino_like import DominoLike
@@ -246,11 +248,16 @@ def test_ctrl_c_leaves_nothing(home, slapd):
 
 
 def test_nothing_is_overwritten(flags, home, slapd):
-    for name in ("gateway.yaml", "corp-ca.pem", "gateway.key"):
+    remedies = {
+        "gateway.yaml": "give another --output",
+        "corp-ca.pem": "give it with --ca-file",
+        "gateway.key": "give --certificate and --private-key",
+    }
+    for name, remedy in remedies.items():
         (home / name).write_text("mine")
         ended = gateway(*flags())
         assert ended.returncode == 2
-        assert f"{name} is there already" in ended.stderr
+        assert f"{name} is there already" in ended.stderr and remedy in ended.stderr
         assert (home / name).read_text() == "mine"
         assert sorted(path.name for path in home.iterdir()) == sorted([name, "password"])
         (home / name).unlink()
@@ -312,6 +319,12 @@ def configured(slapd, tmp_path_factory):
     )
     assert ended.returncode == 0, ended.stderr
     return ["--directory", "corp", "-c", home / "gateway.yaml", "--password-file", home / "password"]
+
+
+def test_a_test_pair_for_localhost_is_also_for_the_address(configured):
+    """ldapsearch looks for this host's own name in place of localhost, so that the address is what it can be given."""
+    made = read_certificates(configured[3].parent / "gateway.pem")[0]
+    assert carries_name(made, "localhost") and carries_name(made, "127.0.0.1")
 
 
 @pytest.mark.parametrize("typed", ["OU=Sales, EMEA", "OU=R+D", "OU=#Ops", 'OU=The "A" Team', "OU=Back\\slash"])
