@@ -49,7 +49,7 @@ _VARYING: Final = (
     (re.compile(r"\d{4}-\d\d-\d\d"), "2026-11-30"),
     (re.compile(r"session s\d+"), "session s1"),
     (re.compile(r"\b(\d+ min \d+ s|\d+ min|\d+ s)(?=,? because)"), "30 min"),
-    (re.compile(r"\bfor (another )?\d+ (?:ms|s|min|h)(?: \d+ (?:s|min))?\b"), r"for \g<1>30 min"),
+    (re.compile(r"\b(for (?:another )?|ends in )\d+ (?:ms|s|min|h)(?: \d+ (?:s|min))?\b"), r"\g<1>30 min"),
     (re.compile(r"\d{3,5} s (ahead|behind)"), r"3600 s \1"),
     (re.compile(r"(client|directory|server|operation)=\"(mimecast|corp|[^\"]*:\d+|dc1[^\"]*|)\",?"), ""),
     (re.compile(r"clients\.mimecast"), "clients.NAME"),
