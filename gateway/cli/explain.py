@@ -173,7 +173,7 @@ def _bound_as(policy: Policy, who: str | None) -> AccountKind | None:
         return AccountKind(who)
     kind = account_kind(policy, who)
     if isinstance(kind, Refuse):
-        _fail(f"--as {who}: nobody can sign in by this name ({kind.reason}); `--bind {who}` says why")
+        _fail(f"--as {who}: nobody can sign in by this name ({kind.reason}); --bind with this name says why")
     return kind
 
 

@@ -87,14 +87,14 @@ def _no_server(trouble: Trouble) -> str:
 
 
 def _refused_account(account: RefusedAccount, now: float) -> Tag:
-    since = (
+    trouble = (
         "cannot sign in"
         if account.since is None
         else f"has not been able to sign in for {duration(now - account.since)}"
     )
     left = f" (the guard ends in {duration(account.guarded_for)})" if account.guarded_for else ""
     link = remedies.OWN_ACCOUNT if account.own else remedies.SIGN_IN
-    return note("bad", f"A sync account {since}: {account.why}{left}.", account.remedy, link)
+    return note("bad", f"A sync account {trouble}: {account.why}{left}.", account.remedy, link)
 
 
 def _missing_sync(ledger: Ledger, client: ClientStatus, running: SyncRun | None, now: float) -> Node:
