@@ -5,7 +5,6 @@ import os
 import random
 import signal
 import statistics
-import sys
 import threading
 import time
 from collections import Counter
@@ -20,7 +19,7 @@ from bench.measure import MB, Figure, resident
 from bench.requests import PagedRead
 from bench.servers import Server, windows_like
 from bench.soak import MOST_KEPT
-from bench.wire import Connection, drive, trust
+from bench.wire import Connection, drive, signed_in, trust
 from tests.servers.faulty_path import HANDSHAKE, FaultyPath
 from tests.servers.redis_server import PASSWORD, RedisServer
 from tests.servers.windows import people
@@ -105,13 +104,8 @@ class World:
         self._threads.append(thread)
 
     def _signed_in(self, receive_buffer: int | None = None) -> Connection:
-        connection = Connection(self._target.port, self._trust, receive_buffer=receive_buffer)
-        try:
-            connection.bind(self._server.sync_name, self._server.sync_password)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        name, password = self._server.sync_name, self._server.sync_password
+        return signed_in(self._target.port, self._trust, name, password, receive_buffer=receive_buffer)
 
     def _sync(self) -> None:
         with self._signed_in() as connection:
@@ -140,7 +134,6 @@ class World:
 
     def _disturb_a_path(self) -> None:
         path = random.choice(self._paths)
-        path.after, path.kind = 0, "none"
         path.kind, path.after = random.choice(_TROUBLES)
         self._over.wait(_FLAPPED / 3)
         path.after, path.kind = 0, "none"
@@ -170,7 +163,6 @@ def endure(minutes: float, code: Path) -> Iterator[Figure]:
             world.end()
     if world.counts["short syncs"]:
         raise RuntimeError(f"{world.counts['short syncs']} syncs ended as successes and were not whole")
-    print(", ".join(f"{count:,} {what}" for what, count in sorted(world.counts.items())), file=sys.stderr, flush=True)
     yield _figure(minutes, samples, world.counts)
 
 

@@ -16,7 +16,7 @@ from bench.gateway_process import Running, gateway
 from bench.measure import MB, Figure, Sample, cpu_seconds, resident
 from bench.requests import PagedRead
 from bench.servers import Server, slapd
-from bench.wire import Connection, drive, trust
+from bench.wire import Connection, drive, signed_in, trust
 from tests.servers.windows import people
 
 PAGE = 500
@@ -153,13 +153,7 @@ class _Sync:
         until = time.monotonic() + self._PATIENCE
         while True:
             try:
-                connection = Connection(self._port, self._context)
-                try:
-                    connection.bind(self._server.sync_name, self._server.sync_password)
-                except BaseException:
-                    connection.close()
-                    raise
-                return connection
+                return signed_in(self._port, self._context, self._server.sync_name, self._server.sync_password)
             except OSError:
                 self.refused += 1
                 if time.monotonic() > until:

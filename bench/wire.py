@@ -179,6 +179,19 @@ class Connection:
         return data
 
 
+def signed_in(
+    port: int, context: ssl.SSLContext, name: str, password: str, *, receive_buffer: int | None = None
+) -> Connection:
+    """A new connection that has bound. Raises as Connection; nothing is left open then."""
+    connection = Connection(port, context, receive_buffer=receive_buffer)
+    try:
+        connection.bind(name, password)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def successful(message: bytes) -> bytes:
     if result_code(message) != 0:
         raise RuntimeError(f"the answer is no success: {decode_response(message).operation}")

@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.ldap.results import ResultCode, result_name
 from gateway.observe.histogram import Histogram
+from gateway.policy.reason_kinds import KINDS, Kind
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
 
@@ -55,20 +56,10 @@ FAILURES: Final = frozenset(
         Reason.result_shrank,
     }
 )
-OF_CONNECTIONS: Final = frozenset(
-    {
-        Reason.source_not_listed,
-        Reason.proxy_header_malformed,
-        Reason.proxy_header_timeout,
-        Reason.tls_failed,
-        Reason.client_certificate_not_listed,
-        Reason.tls_handshake_timeout,
-        Reason.left_without_request,
-        Reason.too_many_sessions,
-        Reason.too_many_sessions_of_source,
-        Reason.displaced,
-    }
-)
+# A connection that is displaced has a session, and no bind has succeeded on it.
+OF_CONNECTIONS: Final = frozenset([reason for reason, kind in KINDS.items() if kind is Kind.connection]) | {
+    Reason.displaced
+}
 REFUSALS: Final = frozenset(Reason) - FAILURES - OF_CONNECTIONS
 
 # What every client does. The others are counted from the first on.
