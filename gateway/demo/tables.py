@@ -111,7 +111,7 @@ def fold(line: str, width: int) -> list[str]:
 
 
 def widths(narrowest: list[int], shares: list[int], width: int) -> list[int] | None:
-    """Of columns side by side, none narrower than it may be; None where they do not fit. shares: of what is left."""
+    """Widths of columns side by side, each at least its narrowest; None where they do not fit. shares: of the rest."""
     left = width - _GAP * (len(narrowest) - 1) - sum(narrowest)
     if left < 0:
         return None

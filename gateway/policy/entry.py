@@ -51,7 +51,7 @@ class EntryJudge:
         return self._judge(_parsed(text))
 
     def judge_below(self, text: str) -> int:
-        """The same of all entries directly below this DN; EACH_BY_ITSELF where it depends on the entry.
+        """The verdict on all entries directly below this DN; EACH_BY_ITSELF where it depends on the entry.
 
         Raises DecodeError for what the DN of no entry can end with.
         """

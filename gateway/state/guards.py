@@ -101,7 +101,7 @@ class Guards:
         return 0.0 if found is None else found.guard_left(self._clock())
 
     def longest(self) -> float:
-        """The same of the guard that ends last; 0 where there is none."""
+        """Seconds until the guard that lasts longest ends if nothing happens meanwhile; 0 where there is none."""
         return max(0.0, max(self._guarded.values()) - self._clock()) if self._guarded else 0.0
 
     def gone(self, account: GuardedAccount) -> None:

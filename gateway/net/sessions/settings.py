@@ -41,7 +41,7 @@ class ListenerSettings:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """Of connections over all listeners; times in seconds.
+    """Limits of connections over all listeners; times in seconds.
 
     sessions, sessions_per_source: open at once. handshakes: connections whose TLS is not up yet; more than one source
     may have, so that no single one takes all of them. tls_handshake: for TLS to come up. proxy_header: for the header

@@ -87,7 +87,7 @@ def explain_failure(failure: Failure) -> str:
 
 
 def explain_error(error: BaseException) -> str:
-    """As explain_failure; also for connections that are Python's own and not Twisted's."""
+    """The words of explain_failure, also for connections that are Python's own and not Twisted's."""
     if isinstance(error, ssl.SSLError):
         return _explain_tls(error, _TO_SERVERS)
     if isinstance(error, DNSLookupError):

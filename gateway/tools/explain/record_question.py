@@ -170,7 +170,7 @@ def _search(record: dict[str, Any]) -> SearchRequest:
 
 
 def _controls(record: dict[str, Any], reason: Reason | None, policy: Policy) -> tuple[Control, ...]:
-    """As far as the reason tells of a control that was refused; a record has none."""
+    """The control that was refused, as far as the reason tells of it; a record has none."""
     if reason is Reason.paging_not_supported:
         return (PagedResults(policy.settings.page_size).to_control(critical=True),)
     if reason is Reason.cookie_not_valid:
