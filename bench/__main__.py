@@ -3,14 +3,14 @@
 import argparse
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from bench import compare, endurance, fairness, profiling, soak, start
 from bench.compiled import ROOT, compiled_gateway
-from bench.measure import machine
+from bench.measure import Figure, machine
 
 
 def main() -> None:
@@ -47,26 +47,25 @@ def main() -> None:
         elif given.command == "profile":
             code = ROOT if given.uncompiled else compiled_gateway()
             profiling.profile(_chosen(parser, given.only, profiling.WORK), given.entries, code)
-        elif given.command == "soak":
-            code = ROOT if given.uncompiled else compiled_gateway()
-            print(machine("not compiled" if given.uncompiled else "compiled"), flush=True)
-            for figure in soak.soak(_chosen(parser, given.only, soak.ATTACKS), given.entries, code):
-                print(f"\n{figure.markdown()}")
-        elif given.command == "fairness":
-            code = ROOT if given.uncompiled else compiled_gateway()
-            print(machine("not compiled" if given.uncompiled else "compiled"), flush=True)
-            for figure in fairness.fairness(_chosen(parser, given.only, fairness.INPUTS), code):
-                print(f"\n{figure.markdown()}")
-        elif given.command == "endure":
-            code = ROOT if given.uncompiled else compiled_gateway()
-            print(machine("not compiled" if given.uncompiled else "compiled"), flush=True)
-            for figure in endurance.endure(given.minutes, code):
-                print(f"\n{figure.markdown()}")
-        else:
+        elif given.command == "start":
             print(f"{machine('not compiled')}\n\n{start.measure().markdown()}")
+        else:
+            code = ROOT if given.uncompiled else compiled_gateway()
+            print(machine("not compiled" if given.uncompiled else "compiled"), flush=True)
+            for figure in _figures(parser, given, code):
+                print(f"\n{figure.markdown()}")
     except pytest.skip.Exception as missing:
         # What the tests' servers say where a program of theirs is not installed.
         sys.exit(str(missing))
+
+
+def _figures(parser: argparse.ArgumentParser, given: argparse.Namespace, code: Path) -> Iterator[Figure]:
+    """The tables of a command that measures one gateway under a load, as they come."""
+    if given.command == "endure":
+        return endurance.endure(given.minutes, code)
+    if given.command == "soak":
+        return soak.soak(_chosen(parser, given.only, soak.ATTACKS), given.entries, code)
+    return fairness.fairness(_chosen(parser, given.only, fairness.INPUTS), code)
 
 
 def _chosen(parser: argparse.ArgumentParser, text: str | None, known: Iterable[str]) -> list[str]:
