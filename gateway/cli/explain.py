@@ -136,6 +136,7 @@ def _request(asked: dict[str, Any]) -> Request:
         SimpleAuthentication,
         UnservedRequest,
     )
+    from gateway.tools.explain.question import sign_in
     from gateway.tools.explain.record_question import DEEPEST
 
     name = asked["bind_name"]
@@ -145,9 +146,9 @@ def _request(asked: dict[str, Any]) -> Request:
     if operation == "bind":
         if asked["sasl"] is not None:
             return BindRequest(asked["ldap_version"], name or "", SaslAuthentication(asked["sasl"]))
-        # Any password does: what is judged is the name.
-        password = b"x" if name and not asked["no_password"] else b""
-        return BindRequest(asked["ldap_version"], name or "", SimpleAuthentication(password))
+        if asked["no_password"]:
+            return BindRequest(asked["ldap_version"], name or "", SimpleAuthentication(b""))
+        return sign_in(name or "", asked["ldap_version"])
     if asked["sasl"] is not None or asked["no_password"] or asked["ldap_version"] != 3:
         _fail("--sasl, --no-password and --ldap-version are of a bind: --bind says of whom")
     if operation in UNSERVED_TAGS:
@@ -216,7 +217,7 @@ def _has_starttls(settings: GatewaySettings, client: ClientSettings) -> bool:
     return any(
         listener.starttls is StartTls.required
         for index, listener in enumerate(settings.listeners)
-        if not client.listeners or index in client.listeners
+        if client.listens_at(index)
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from gateway.observe import remedies
 from gateway.observe.durations import duration
 from gateway.observe.ledger import Ledger
-from gateway.observe.page import remedies
 
 # Seconds that a session's failed attempt counts where servers are not checked. After that the next client is let in to
 # try: were the gateway not ready until a server answers, a load balancer would send nobody who could find out.
@@ -15,7 +15,7 @@ FAILED_FOR: Final = 30.0
 
 class Trouble(NamedTuple):
     """Something that is wrong. text: what. remedy: what to do, whole sentences. link: where the documentation says
-    more (gateway/observe/page/remedies.py). Each may be empty but the text."""
+    more (gateway/observe/remedies.py). Each may be empty but the text."""
 
     text: str
     remedy: str = ""

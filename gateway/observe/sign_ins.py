@@ -155,7 +155,7 @@ class SyncSignIns:
         elif record.reason in _OWN:
             # The secret that came from outside was right.
             account.works()
-            why = f"{REASONS[Reason(record.reason)].meaning}"
+            why = REASONS[Reason(record.reason)].meaning
             if record.server_meaning:
                 why = f"{why}: {record.server_meaning}"
             self._account(record.mapped_to).failed(now, why, REMEDIES[record.reason])

@@ -62,16 +62,19 @@ class KnownBases:
     def note(self, reader: Reader, base: DN, theirs: DN | None) -> None:
         """What a read has answered, in place of what an earlier one has."""
         spelling = None if theirs is None or theirs.same(base) else BaseSpelling(base, theirs)
-        read = self._read.setdefault(reader, {})
-        read[str(base)] = spelling
-        self._spellings[reader] = tuple([each for each in read.values() if each is not None])
+        self._read.setdefault(reader, {})[str(base)] = spelling
+        self._take_stock(reader)
 
     def contradicted(self, reader: Reader, base: str) -> None:
         """The server says that there is no such base: however it spelled it, that holds no longer."""
         read = self._read.get(reader)
         if read is not None and read.get(base) is not None:
             del read[base]
-            self._spellings[reader] = tuple([each for each in read.values() if each is not None])
+            self._take_stock(reader)
+
+    def _take_stock(self, reader: Reader) -> None:
+        """Makes its spellings anew, of all that was read: they are asked for with every request."""
+        self._spellings[reader] = tuple([each for each in self._read[reader].values() if each is not None])
 
 
 class BaseReader:

@@ -11,7 +11,6 @@ from gateway.net.observer import Observer
 from gateway.net.servers.connector import ServerConnector
 from gateway.net.servers.server_state import DirectoryState
 from gateway.net.sessions.client_tls import ListenerTls
-from gateway.net.sessions.settings import ClientSettings
 from gateway.net.sessions.sources import Network, SourceTable
 from gateway.net.transport.reactor import Reactor
 from gateway.policy.policy import Policy
@@ -45,7 +44,7 @@ class Serving:
         tls = ListenerTls(listener)
         clients: list[tuple[Network, ServedClient]] = []
         for client, policy in zip(settings.clients, self._policies, strict=True):
-            if not _listens(client, index):
+            if not client.listens_at(index):
                 continue
             directory = client.directory.name
             required = client.certificate
@@ -58,9 +57,5 @@ class Serving:
 def listener_authorities(settings: GatewaySettings, index: int) -> Iterator[Path]:
     """The CA files of the certificates that clients must show at the listener of this index."""
     for client in settings.clients:
-        if client.certificate is not None and _listens(client, index):
+        if client.certificate is not None and client.listens_at(index):
             yield client.certificate.ca_file
-
-
-def _listens(client: ClientSettings, index: int) -> bool:
-    return not client.listeners or index in client.listeners

@@ -7,8 +7,8 @@ import pytest
 from gateway.ldap.filter_text import parse_filter
 from gateway.net.observer import Trouble
 from gateway.net.transport.failures import FailureCause
+from gateway.observe import remedies
 from gateway.observe.ledger import DAY, ListenerStatus
-from gateway.observe.page import remedies
 from gateway.observe.page.documents import anchor, document, pieces
 from gateway.observe.page.status_page import status_page
 from gateway.observe.refused_today import HOUR

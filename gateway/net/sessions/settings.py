@@ -72,3 +72,7 @@ class ClientSettings:
     listeners: frozenset[int] = field(default_factory=frozenset)
     sync_gap: float = DEFAULT_SYNC_GAP
     certificate: RequiredCertificate | None = None
+
+    def listens_at(self, index: int) -> bool:
+        """Whether its sources may connect to the listener of this index."""
+        return not self.listeners or index in self.listeners

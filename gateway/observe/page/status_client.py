@@ -8,9 +8,9 @@ from typing import Any, Final
 from twisted.web.template import Tag, tags
 
 from gateway.ldap.kinds import Kind
+from gateway.observe import remedies
 from gateway.observe.durations import duration
 from gateway.observe.ledger import DAY, ClientStatus, Ledger
-from gateway.observe.page import remedies
 from gateway.observe.page.status_parts import (
     Node,
     ago,

@@ -15,9 +15,9 @@ from typing import Final
 from twisted.web.template import Tag, tags
 
 from gateway.compilation import compilation
+from gateway.observe import remedies
 from gateway.observe.durations import duration
 from gateway.observe.ledger import DAY, DiscoveryStatus, Ledger, ServerStatus
-from gateway.observe.page import remedies
 from gateway.observe.page.status_client import client_card
 from gateway.observe.page.status_parts import (
     Node,

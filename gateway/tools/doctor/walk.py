@@ -81,7 +81,7 @@ class Doctor:
     async def examine(self) -> None:
         """Whatever is found becomes a finding; nothing is raised for it."""
         for index, listener in enumerate(self._asked.settings.listeners):
-            clients = [each for each in self._asked.clients if not each.listeners or index in each.listeners]
+            clients = [each for each in self._asked.clients if each.listens_at(index)]
             if clients:
                 await self._listener(listener, clients)
         usable: dict[str, list[ServerSettings]] = {}

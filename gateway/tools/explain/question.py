@@ -48,7 +48,7 @@ from gateway.relay.settings import SessionLimits
 STATES: Final = tuple(reason for reason, kind in KINDS.items() if kind is Kind.state)
 
 # Stands for a password; what is judged is never the password.
-_ANY_PASSWORD: Final = b"x"
+ANY_PASSWORD: Final = b"x"
 
 # What Active Directory has in its supportedControl (MS-ADTS 3.1.1.3.4.1) of the controls that the gateway understands.
 ACTIVE_DIRECTORY_CONTROLS: Final = frozenset({PAGED_RESULTS, SORT, DOMAIN_SCOPE})
@@ -155,9 +155,9 @@ def _unread(request: UnservedRequest) -> bytes:
     return ber.element(request.tag, b"")
 
 
-def sign_in(name: str) -> BindRequest:
+def sign_in(name: str, version: int = 3) -> BindRequest:
     """A bind with some password, without one where there is no name: that is an anonymous bind."""
-    return BindRequest(3, name, SimpleAuthentication(_ANY_PASSWORD if name else b""))
+    return BindRequest(version, name, SimpleAuthentication(ANY_PASSWORD if name else b""))
 
 
 def account_kind(policy: Policy, name: str) -> AccountKind | Refuse:

@@ -30,7 +30,7 @@ from gateway.policy.reason_kinds import KINDS, Kind
 from gateway.policy.reasons import Reason
 from gateway.policy.settings import ClientPolicy
 from gateway.tools.explain.decision_words import setting_words
-from gateway.tools.explain.question import Question, account_kind, sign_in
+from gateway.tools.explain.question import ANY_PASSWORD, Question, account_kind, sign_in
 
 # As deep as any configuration permits, and one more, so that the limit is what refuses it.
 DEEPEST: Final = 101
@@ -148,13 +148,13 @@ def _bind(record: dict[str, Any], reason: Reason | None) -> BindRequest:
     received = [_text(name, "received") for name in _mended(record) if name.get("where") == "name"]
     name = received[0] if received else _text(record, "account")
     if reason is Reason.version_not_3:
-        return BindRequest(2, name, SimpleAuthentication(b"x"))
+        return BindRequest(2, name, SimpleAuthentication(ANY_PASSWORD))
     if reason is Reason.sasl_not_allowed:
         return BindRequest(3, name, SaslAuthentication("EXTERNAL"))
     if reason is Reason.empty_password:
         return BindRequest(3, name, SimpleAuthentication(b""))
     if reason is Reason.bind_name_form_not_allowed:
-        return BindRequest(3, name, SimpleAuthentication(b"x"))
+        return BindRequest(3, name, SimpleAuthentication(ANY_PASSWORD))
     return sign_in(name)
 
 

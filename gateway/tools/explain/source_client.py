@@ -19,10 +19,7 @@ def clients_of_source(settings: GatewaySettings, address: str) -> tuple[ClientSe
     found: dict[str, ClientSettings] = {}
     for index in range(len(settings.listeners)):
         table = SourceTable(
-            (network, client)
-            for client in settings.clients
-            if not client.listeners or index in client.listeners
-            for network in client.sources
+            (network, client) for client in settings.clients if client.listens_at(index) for network in client.sources
         )
         client = table.find(address)
         if client is not None:
