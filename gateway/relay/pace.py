@@ -40,9 +40,9 @@ class Pace:
         return reason
 
     def take(self, characters: int) -> bool:
-        """As gateway.policy.mending.Budget."""
+        """Whether so many characters of a name may be put right now; they are counted then (mending.Budget)."""
         return self._rates is None or self._rates.may_mend(self._account, characters, self._now)
 
     def setting(self) -> str:
-        """As gateway.policy.mending.Budget."""
+        """The limit that this budget has (mending.Budget)."""
         return mending_setting(bool(self._account))

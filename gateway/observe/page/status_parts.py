@@ -60,7 +60,7 @@ def document_page(text: str) -> bytes:
 
 
 def element(name: str, attributes: Mapping[str, str] | None = None) -> Tag:
-    """One that tags does not know, of SVG for the most part."""
+    """An element that twisted.web.template.tags does not know, of SVG for the most part."""
     return Tag(name)(**(attributes or {}))
 
 
