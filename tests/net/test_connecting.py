@@ -96,8 +96,8 @@ def test_that_an_address_refuses_is_known_at_once(host):
 
 @pytest.mark.parametrize("kind", ["refuses", "is silent"])
 def test_the_next_address_of_a_name_is_tried(kind):
-    with socket.create_server(("127.0.0.2", 0)) as listening:
-        port = listening.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.2", port)) as listening:
         silent = full(port) if kind == "is silent" else ()
         stream = outcome(ServerSettings("dc.corp.example", port, "dc.corp.example", ("127.0.0.1", "127.0.0.2")))
         accepted, _ = listening.accept()

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from gateway.demo.certificates import CertificateFiles
-
-PATIENCE = 30
+from tests.servers.gateway_process import PATIENCE, free_port
 
 # RFC 5424 6: PRI, version, timestamp, hostname, app-name, procid, msgid, structured data, message.
 _MESSAGE = re.compile(
@@ -52,7 +51,7 @@ class SyslogServer:
             self._tls.load_cert_chain(certificates.certificate, certificates.private_key)
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
-        self._port = 0
+        self._port = free_port()
         self.come()
 
     def __enter__(self) -> Self:
@@ -75,8 +74,6 @@ class SyslogServer:
             listening.bind(("127.0.0.1", self._port))
         else:
             listening = socket.create_server(("127.0.0.1", self._port))
-        if self._place is None:
-            self._port = listening.getsockname()[1]
         self._open.append(listening)
         stream = self.transport in ("tcp", "tls")
         if not stream:

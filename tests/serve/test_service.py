@@ -65,14 +65,13 @@ def with_listeners(config, *addresses):
 
 @pytest.mark.servers
 def test_a_reload_that_cannot_open_an_address_changes_nothing(certificates, config, gateway):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        free_port = free.getsockname()[1]
+    port = free_port()
     with RawClient(gateway.port, certificates.ca_file) as before, socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
-        said = gateway.reload(with_listeners(config, f"127.0.0.1:{free_port}", address))
+        said = gateway.reload(with_listeners(config, f"127.0.0.1:{port}", address))
         assert f"listener {address}: another program" in said
         assert "reload refused: the configuration from before stays in force" in said
-        assert not is_open(free_port)
+        assert not is_open(port)
         assert read_root_dse(before) == 0
     with RawClient(gateway.port, certificates.ca_file) as later:
         assert read_root_dse(later) == 0

@@ -22,6 +22,9 @@ ROOT = Path(__file__).parents[2]
 # Seconds for anything that a healthy gateway does at once; a loaded machine gets that long before a test fails.
 PATIENCE = 30
 
+# What free_port has given out: sockets that hold the ports' names.
+_CLAIMED: list[socket.socket] = []
+
 
 class GatewayProcess:
     """directory: for its files, gateway.yaml, log and audit. config: the text of gateway.yaml, whose listeners may
@@ -178,12 +181,20 @@ def _matching(text: str, wanted: Mapping[str, object]) -> list[dict[str, Any]]:
 
 
 def free_port() -> int:
-    """Of loopback; nobody listens there until somebody else takes it. Systems give none of these to clients."""
+    """A port of 127.0.0.1 where nobody listens and that no other call of this function gets while this process lives.
+
+    The system gives a port of this range to nobody who asks for any port, so what a test leaves closed stays closed.
+    """
     while True:
         port = random.randint(20_000, 32_000)
+        # A name in the abstract namespace belongs to one process of the machine and ends with it.
+        claim = socket.socket(socket.AF_UNIX)
         with socket.socket() as found, contextlib.suppress(OSError):
+            claim.bind(f"\0ldap-gateway-test-port-{port}")
             found.bind(("127.0.0.1", port))
+            _CLAIMED.append(claim)
             return port
+        claim.close()
 
 
 def configuration(

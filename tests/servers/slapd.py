@@ -16,6 +16,7 @@ import pytest
 
 from gateway.demo.certificates import make_certificates
 from tests.servers import slapd_tree
+from tests.servers.gateway_process import free_port
 
 SCHEMAS = Path("/etc/ldap/schema")
 MODULES = Path("/usr/lib/ldap")
@@ -147,23 +148,18 @@ class Slapd:
 
     def start(self) -> None:
         """Starts it, or starts it again on the ports that it had: port for LDAPS, plain_port for LDAP and StartTLS."""
-        first = self.port == 0
-        for attempt in range(5):
-            if first:
-                self.port, self.plain_port = _free_ports(2)
-            urls = f"{self.url} ldap://127.0.0.1:{self.plain_port}"
-            output = self.directory / "output"
-            with output.open("w") as file:
-                self.process = subprocess.Popen(
-                    [self._slapd, "-h", urls, "-f", self._configuration, "-d", "0"],
-                    stdin=subprocess.DEVNULL,
-                    stdout=file,
-                    stderr=file,
-                )
-            if self._wait_until_it_listens():
-                return
-            # Another program may have taken a port in the meantime.
-            assert attempt < 4, output.read_text()
+        if self.port == 0:
+            self.port, self.plain_port = free_port(), free_port()
+        urls = f"{self.url} ldap://127.0.0.1:{self.plain_port}"
+        output = self.directory / "output"
+        with output.open("w") as file:
+            self.process = subprocess.Popen(
+                [self._slapd, "-h", urls, "-f", self._configuration, "-d", "0"],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+            )
+        assert self._wait_until_it_listens(), output.read_text()
 
     def freeze(self) -> None:
         """From here on it does nothing, until it is thawed or killed."""
@@ -206,14 +202,3 @@ def write_ldif(file: Path, entries: Entries) -> None:
                 octets = value.encode() if isinstance(value, str) else value
                 ldif.write(f"{name}:: {base64.b64encode(octets).decode()}\n")
             ldif.write("\n")
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
