@@ -25,18 +25,15 @@ from gateway.policy.password_digest import password_digest
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.base_reading import read_base
+from gateway.relay.questions import AdmitAttempt, Admitted, AttemptEnded, JoinAccounts
 from gateway.relay.results import REFUSED, relayed_bind, relayed_sign_in
 from gateway.relay.steps import (
     Account,
-    Admitted,
     Answer,
     Ask,
-    BeginAttempt,
-    EndAttempt,
     Found,
     Look,
     Outcome,
-    SamePerson,
     Step,
     Steps,
 )
@@ -44,11 +41,11 @@ from gateway.relay.steps import (
 
 def begin_attempt(
     account: GuardedAccount, settings: LockoutSettings, password: Secret, identity: str = ""
-) -> BeginAttempt:
-    """The step that asks whether the account may try this password, which is known again where it has proved wrong: a
+) -> AdmitAttempt:
+    """The question whether the account may try this password, which is known again where it has proved wrong: a
     service repeats an old one for ever. What a person mistypes is not kept."""
     digest = password_digest(account, password.reveal()) if account.sync else b""
-    return BeginAttempt(account, settings, digest, identity)
+    return AdmitAttempt(account, settings, digest, identity)
 
 
 def refused_attempt(answer: Answer, account: GuardedAccount) -> Outcome | None:
@@ -71,7 +68,7 @@ def bind_steps(policy: Policy, plan: BindPlan, source: str) -> Steps:
     guard = policy.settings.lockout
     address = attempt_of_source(policy.settings, plan, source)
     if address is not None:
-        refused = refused_attempt((yield BeginAttempt(address, guard.of_sources())), address)
+        refused = refused_attempt((yield AdmitAttempt(address, guard.of_sources())), address)
         if refused is not None:
             return refused
     accounts = attempts_of_accounts(policy.settings, plan)
@@ -92,9 +89,9 @@ def bind_steps(policy: Policy, plan: BindPlan, source: str) -> Steps:
         outcome = _bound(policy, plan, answer.result)
         found = verdict(answer.result)
     for account in accounts:
-        yield EndAttempt(account, found, entry)
+        yield AttemptEnded(account, found, entry)
     if address is not None:
-        yield EndAttempt(address, of_source(found))
+        yield AttemptEnded(address, of_source(found))
     return outcome
 
 
@@ -138,7 +135,7 @@ def _signed_in(policy: Policy, plan: BindPlan, said: LDAPResult, accounts: tuple
         # The entry is the person, whatever names sign in as it. Of two that a name may mean it is not known which one
         # is this person's.
         if len(accounts) == 1 and person is not None:
-            yield SamePerson(accounts[0], person)
+            yield JoinAccounts(accounts[0], person)
         if dn is None:
             return Outcome(REFUSED, reason=Reason.login_identity_unknown), ""
         entry = _strict(dn)

@@ -12,25 +12,13 @@ from gateway.ldap import messages
 from gateway.ldap.errors import DecodeError, MessageTooLarge
 from gateway.ldap.messages import AbandonRequest, BindRequest, BindResponse, LDAPMessage, UnbindRequest
 from gateway.ldap.results import LDAPResult, ResultCode, result_name
-from gateway.policy.credentials import SecretCheck, SecretVerdict
 from gateway.policy.decision import AncestorPlan, Refuse, SearchPlan
-from gateway.policy.lockout import AttemptRefused, GuardedAccount, Verdict
+from gateway.policy.lockout import Verdict
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import REASONS, Reason
-from gateway.policy.shrink import Remembered, Shape
 from gateway.relay.aside import Room
 from gateway.relay.bind_answer import bind_answer
-from gateway.relay.commands import (
-    AdmitAttempt,
-    AttemptEnded,
-    CloseServer,
-    ConnectServer,
-    JoinAccounts,
-    RecallSizes,
-    SendToServer,
-    StoreSizes,
-    VerifySecret,
-)
+from gateway.relay.commands import CloseServer, ConnectServer, PoseQuestion, SendToServer
 from gateway.relay.entry_relay import EntryRelay, undecodable
 from gateway.relay.load import SessionLoad, weight_of_plan
 from gateway.relay.operation import Operation
@@ -38,28 +26,22 @@ from gateway.relay.operations import Operations
 from gateway.relay.output import Output
 from gateway.relay.owner import Owner
 from gateway.relay.paging import PagedSearches, ServerFacts
+from gateway.relay.questions import AdmitAttempt, Admitted, AttemptEnded, Notice, Question, Reply, StoreSizes
 from gateway.relay.searching import SearchContext, ancestor_steps, search_steps
 from gateway.relay.server_clock import ServerClock
 from gateway.relay.settings import SessionLimits
 from gateway.relay.steps import (
-    Admitted,
     Answer,
     Ask,
     AwaitTurn,
-    BeginAttempt,
     Deliver,
-    EndAttempt,
     Outcome,
-    ReadSizes,
     Ready,
     Resume,
-    SamePerson,
     ServerStep,
     Steps,
     Stream,
     Streamed,
-    Tried,
-    TrySecret,
 )
 from gateway.relay.upstream import Upstream
 from gateway.relay.witness import Witness
@@ -117,8 +99,8 @@ class Exchange:
                 self._answer_client(operation, operation.withheld)
                 continue
             reason, code = Reason.search_timeout, ResultCode.timeLimitExceeded
-            if isinstance(operation.step, BeginAttempt):
-                reason, code = Reason.too_many_attempts, ResultCode.busy
+            if isinstance(operation.step, Question) and operation.step.late is not None:
+                reason, code = operation.step.late, ResultCode.busy
             self._fail(operation, reason, code, REASONS[reason].meaning, "")
 
     # The server connection.
@@ -280,30 +262,37 @@ class Exchange:
                     return
                 outcome = operation.resume(answer)
                 continue
-            if isinstance(step, EndAttempt | SamePerson):
-                self._take_at_once(operation, step)
+            if isinstance(step, ServerStep):
+                self._ask_server(operation, step)
+            elif isinstance(step, AwaitTurn):
+                self._turns.append(operation)
+            elif isinstance(step, Notice):
+                self._output.command(step)
+                if isinstance(step, AttemptEnded):
+                    operation.attempts.remove(step.account)
                 outcome = operation.resume(Ready())
                 continue
-            if isinstance(step, AwaitTurn):
-                self._turns.append(operation)
-            elif isinstance(step, ReadSizes):
-                self._output.command(RecallSizes(step.shape))
-            elif isinstance(step, BeginAttempt):
-                operation.ends_by = self.now + self._limits.bind
-                self._output.command(AdmitAttempt(step.account, step.settings, step.digest, step.identity))
-            elif isinstance(step, TrySecret):
-                self._output.command(VerifySecret(step.check))
             elif step is not None:
-                self._ask_server(operation, step)
+                self._pose(operation, step)
             return
         self.finish(operation, outcome)
 
-    def _take_at_once(self, operation: Operation, step: EndAttempt | SamePerson) -> None:
-        if isinstance(step, EndAttempt):
-            operation.attempts.remove(step.account)
-            self._output.command(AttemptEnded(step.account, step.verdict, step.entry))
-        else:
-            self._output.command(JoinAccounts(step.alias, step.account))
+    def _pose(self, operation: Operation, question: Question) -> None:
+        if question.late is not None:
+            operation.ends_by = self.now + self._limits.bind
+        self._output.command(PoseQuestion(self.operations.pose(operation, question), question))
+
+    def answered(self, key: int, reply: Reply) -> None:
+        """The reply to the question of this key."""
+        operation, question = self.operations.replied(key)
+        if operation.step is question:
+            if question.late is not None:
+                operation.ends_by = None
+            if isinstance(question, AdmitAttempt) and isinstance(reply, Admitted) and reply.refusal is None:
+                operation.attempts.append(question.account)
+            self._proceed(operation, operation.resume(reply))
+        elif (notice := question.unwanted(reply)) is not None:
+            self._output.command(notice)
 
     def go_on(self) -> None:
         """Begins what waits, and gives the turn; not as soon as an operation ends, because others may end with it."""
@@ -448,31 +437,6 @@ class Exchange:
     def tries_password(self) -> bool:
         """Whether a server has been sent a bind and not answered it."""
         return any(_tries_password(operation) for operation in self.open.values())
-
-    def admit(self, account: GuardedAccount, refusal: AttemptRefused | None) -> None:
-        """What AdmitAttempt asked for. refusal: None where the attempt is admitted."""
-        for operation in list(self.open.values()):
-            if isinstance(operation.step, BeginAttempt) and operation.step.account is account:
-                operation.ends_by = None
-                if refusal is None:
-                    operation.attempts.append(account)
-                self._proceed(operation, operation.resume(Admitted(refusal)))
-                return
-        if refusal is None:
-            # Nobody waits for it any more.
-            self._output.command(AttemptEnded(account, Verdict.neither))
-
-    def verified(self, check: SecretCheck, verdict: SecretVerdict) -> None:
-        """What VerifySecret asked for."""
-        for operation in list(self.open.values()):
-            if isinstance(operation.step, TrySecret) and operation.step.check is check:
-                self._proceed(operation, operation.resume(Tried(verdict)))
-
-    def recall(self, shape: Shape, remembered: Remembered) -> None:
-        """What RecallSizes asked for."""
-        for operation in list(self.open.values()):
-            if isinstance(operation.step, ReadSizes) and operation.step.shape is shape:
-                self._proceed(operation, operation.resume(remembered))
 
     def supersede(self) -> None:
         """RFC 4511 4.2.1: what is open ends before a bind begins, and pages of the server with it."""

@@ -21,8 +21,9 @@ from gateway.policy.lockout import Verdict, of_source, verdict
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.binding import begin_attempt, refused_attempt, refused_bind
+from gateway.relay.questions import AdmitAttempt, AttemptEnded, Verified, VerifySecret
 from gateway.relay.results import REFUSED, relayed_bind
-from gateway.relay.steps import Account, Answer, Ask, BeginAttempt, EndAttempt, Outcome, Step, Steps, Tried, TrySecret
+from gateway.relay.steps import Account, Answer, Ask, Outcome, Step, Steps
 
 _ATTEMPTS: Final = {
     SecretVerdict.right: Verdict.right,
@@ -44,7 +45,7 @@ def mapped_bind_steps(policy: Policy, plan: BindPlan, mapped: MappedBind, source
     guard = policy.settings.lockout
     address = attempt_of_source(policy.settings, plan, source)
     if address is not None:
-        refused = refused_attempt((yield BeginAttempt(address, guard.of_sources())), address)
+        refused = refused_attempt((yield AdmitAttempt(address, guard.of_sources())), address)
         if refused is not None:
             return (yield from _refused_in_time(mapped, refused))
     accounts = attempts_of_accounts(policy.settings, plan)
@@ -54,9 +55,9 @@ def mapped_bind_steps(policy: Policy, plan: BindPlan, mapped: MappedBind, source
             return (yield from _refused_in_time(mapped, refused))
     tried = yield from _tried(mapped.check)
     for account in accounts:
-        yield EndAttempt(account, _ATTEMPTS[tried])
+        yield AttemptEnded(account, _ATTEMPTS[tried])
     if address is not None:
-        yield EndAttempt(address, of_source(_ATTEMPTS[tried]))
+        yield AttemptEnded(address, of_source(_ATTEMPTS[tried]))
     if tried is SecretVerdict.undecided:
         return refused_bind(refuse_unverified())
     if tried is not SecretVerdict.right:
@@ -83,13 +84,13 @@ def _own_bind(policy: Policy, plan: BindPlan, mapped: MappedBind) -> Steps:
             return refused
     if mapped.account.password.replaced:
         if own is not None:
-            yield EndAttempt(own, Verdict.neither)
+            yield AttemptEnded(own, Verdict.neither)
         return refused_bind(refuse_own_account(Reason.gateway_account_replaced))
     response = yield Ask(plan.request)
     if not isinstance(response, BindResponse):
         raise TypeError("a bind was answered by something else")
     if own is not None:
-        yield EndAttempt(own, verdict(response.result))
+        yield AttemptEnded(own, verdict(response.result))
     if response.result.code == ResultCode.success:
         return Outcome(LDAPResult(ResultCode.success), account=Account(plan.kind, plan.account))
     if response.result.code in (ResultCode.busy, ResultCode.unavailable):
@@ -99,5 +100,5 @@ def _own_bind(policy: Policy, plan: BindPlan, mapped: MappedBind) -> Steps:
 
 
 def _tried(check: SecretCheck) -> Generator[Step, Answer, SecretVerdict]:
-    answer = yield TrySecret(check)
-    return answer.verdict if isinstance(answer, Tried) else SecretVerdict.undecided
+    answer = yield VerifySecret(check)
+    return answer.verdict if isinstance(answer, Verified) else SecretVerdict.undecided

@@ -11,6 +11,7 @@ from typing import Final, final
 
 from gateway.relay.load import SessionLoad
 from gateway.relay.operation import Operation
+from gateway.relay.questions import Question
 from gateway.relay.steps import Steps
 
 # What the audit says of an operation that ended in another way than by beginning.
@@ -40,6 +41,9 @@ class Operations:
         self._load = load
         # By the client's message ID, in the order of their requests.
         self._waiting: dict[int, _Waiting] = {}
+        # Questions of operations that have no reply so far, by their keys.
+        self._posed: dict[int, tuple[Operation, Question]] = {}
+        self._last_key = 0
 
     @property
     def busy(self) -> bool:
@@ -93,6 +97,16 @@ class Operations:
         elif self.open.pop(message_id, None) is None:
             return
         self._load.remove(operation.weight)
+
+    def pose(self, operation: Operation, question: Question) -> int:
+        """The key under which replied gives the operation and its question back."""
+        self._last_key += 1
+        self._posed[self._last_key] = operation, question
+        return self._last_key
+
+    def replied(self, key: int) -> tuple[Operation, Question]:
+        """The question of this key, which has its reply now, and whose it was. The operation may have ended."""
+        return self._posed.pop(key)
 
     def ends_by(self) -> float | None:
         """When the first of them must have ended, or what is withheld of it is answered; None for never."""

@@ -24,6 +24,7 @@ from gateway.relay.aside import PutAside, Room
 from gateway.relay.base_reading import BaseReader, said_apart
 from gateway.relay.features import features
 from gateway.relay.paging import PagedSearches, Search, ServerFacts, next_cookie, page_response
+from gateway.relay.questions import Recalled, RecallSizes
 from gateway.relay.ranges import EntryChanged, RangedEntry, has_range
 from gateway.relay.results import relayed
 from gateway.relay.steps import (
@@ -33,7 +34,6 @@ from gateway.relay.steps import (
     Found,
     Look,
     Outcome,
-    ReadSizes,
     Resume,
     Step,
     Steps,
@@ -297,10 +297,10 @@ class _RunningSearch:
         shape = self._policy.shapes.of(first.asked, self._context.account, first.controls)
         if shape is None:
             return outcome
-        remembered = yield ReadSizes(shape)
-        if not isinstance(remembered, Remembered):
+        recalled = yield RecallSizes(shape)
+        if not isinstance(recalled, Recalled):
             raise TypeError("sizes were answered by something else")
-        return self._compared(outcome, shape, remembered)
+        return self._compared(outcome, shape, recalled.remembered)
 
     def _must_page(self) -> bool | None:
         """Whether the gateway pages what the client wants in one: the server would stop before the end. None where

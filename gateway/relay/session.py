@@ -18,7 +18,7 @@ from gateway.ldap.messages import AbandonRequest, BindRequest, LDAPMessage, Requ
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.asked import Asked
 from gateway.policy.bind import offered_secret
-from gateway.policy.credentials import SecretCheck, SecretVerdict
+from gateway.policy.credentials import SecretCheck
 from gateway.policy.decision import (
     AccountKind,
     AncestorPlan,
@@ -30,11 +30,9 @@ from gateway.policy.decision import (
     StartTlsPlan,
     SubschemaPlan,
 )
-from gateway.policy.lockout import AttemptRefused, GuardedAccount
 from gateway.policy.operations import refuse_fault
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
-from gateway.policy.shrink import Remembered, Shape
 from gateway.relay.audit import AuditRecord, describe
 from gateway.relay.binding import bind_steps
 from gateway.relay.clocks import ClientClocks
@@ -47,6 +45,7 @@ from gateway.relay.output import Output
 from gateway.relay.own_reads import root_dse_steps, subschema_steps
 from gateway.relay.pace import Pace, Rates
 from gateway.relay.paging import ServerFacts
+from gateway.relay.questions import Reply
 from gateway.relay.settings import SessionLimits
 from gateway.relay.steps import Account, Outcome
 
@@ -221,24 +220,10 @@ class Session:
         self._exchange.release()
         return []
 
-    def attempt_admitted(self, account: GuardedAccount, refusal: AttemptRefused | None, now: float) -> list[Command]:
-        """What AdmitAttempt asked for. refusal: None where the attempt is admitted."""
+    def answered(self, key: int, reply: Reply, now: float) -> list[Command]:
+        """The reply to the question that a PoseQuestion of this key asked."""
         self._at(now)
-        self._exchange.admit(account, refusal)
-        self._pull()
-        return self._flush()
-
-    def secret_verified(self, check: SecretCheck, verdict: SecretVerdict, now: float) -> list[Command]:
-        """What VerifySecret asked for."""
-        self._at(now)
-        self._exchange.verified(check, verdict)
-        self._pull()
-        return self._flush()
-
-    def sizes_recalled(self, shape: Shape, remembered: Remembered, now: float) -> list[Command]:
-        """What RecallSizes asked for."""
-        self._at(now)
-        self._exchange.recall(shape, remembered)
+        self._exchange.answered(key, reply)
         self._pull()
         return self._flush()
 

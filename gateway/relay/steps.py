@@ -1,4 +1,5 @@
-"""The upstream requests that an operation makes, one after another, and their answers.
+"""The steps that an operation takes, one after another, and their answers: requests to the server, what goes to the
+client, questions to whoever holds the session and notices to it (gateway/relay/questions.py).
 
 An operation is a generator: it yields a step, is sent that step's answer, and returns an Outcome. A step
 that fails ends the whole operation, so a generator sees only answers that belong to what it asked.
@@ -22,12 +23,11 @@ from gateway.ldap.messages import (
     SearchResultEntry,
 )
 from gateway.ldap.results import LDAPResult
-from gateway.policy.credentials import SecretCheck, SecretVerdict
 from gateway.policy.decision import AccountKind
-from gateway.policy.lockout import AttemptRefused, GuardedAccount, LockoutSettings, Verdict
 from gateway.policy.reasons import Reason
-from gateway.policy.shrink import Remembered, Shape, Sizes
+from gateway.policy.shrink import Shape, Sizes
 from gateway.relay.aside import PutAside
+from gateway.relay.questions import Notice, Question, Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,52 +139,6 @@ class AwaitTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class BeginAttempt:
-    """May this account try a password? Admitted comes back, perhaps after attempts that are under way. digest: of the
-    password where it is to be known again; identity: the name strictly (state.attempts.Attempts.begin)."""
-
-    account: GuardedAccount
-    settings: LockoutSettings
-    digest: bytes = field(default=b"", repr=False)
-    identity: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class EndAttempt:
-    """How an admitted attempt went; Ready comes back. entry: of the person who was found, "" for nobody."""
-
-    account: GuardedAccount
-    verdict: Verdict
-    entry: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class TrySecret:
-    """Does a secret fit one of its hashes? Tried comes back."""
-
-    check: SecretCheck
-
-
-@dataclass(frozen=True, slots=True)
-class SamePerson:
-    """Two names were shown to be one person's; Ready comes back."""
-
-    alias: GuardedAccount
-    account: GuardedAccount
-
-
-@final
-@dataclass(init=False, slots=True, unsafe_hash=True)
-class ReadSizes:
-    """What the last complete search of this shape gave; Remembered comes back."""
-
-    shape: Final[Shape]
-
-    def __init__(self, shape: Shape) -> None:
-        self.shape = shape
-
-
-@dataclass(frozen=True, slots=True)
 class Found:
     """entries: the first ones, at most Look.maximum. count: how many there were."""
 
@@ -228,20 +182,8 @@ class Streamed:
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
-    """Whether a password may be tried. refusal: why not, None where it may."""
-
-    refusal: AttemptRefused | None
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    verdict: SecretVerdict
-
-
-@dataclass(frozen=True, slots=True)
 class Ready:
-    """To a step that no server answers: it is done."""
+    """The answer to a step that nobody answers: it is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,8 +239,6 @@ class Outcome:
 
 
 ServerStep: TypeAlias = Ask | Look | Stream
-Step: TypeAlias = (
-    ServerStep | Resume | Deliver | AwaitTurn | ReadSizes | BeginAttempt | EndAttempt | SamePerson | TrySecret
-)
-Answer: TypeAlias = BindResponse | ExtendedResponse | Found | Streamed | Ready | Remembered | Admitted | Tried
+Step: TypeAlias = ServerStep | Resume | Deliver | AwaitTurn | Question | Notice
+Answer: TypeAlias = BindResponse | ExtendedResponse | Found | Streamed | Ready | Reply
 Steps: TypeAlias = Generator[Step, Answer, Outcome]

@@ -1,4 +1,4 @@
-"""What a session sees of how its servers do their work, told as commands to whoever chooses among servers.
+"""What a session sees of how its servers do their work, told to whoever chooses among servers.
 
 Only what happens behind a connection whose TLS came up is told here; that one cannot be connected to is learned where
 it is tried.
@@ -12,9 +12,9 @@ from typing import Final
 from gateway.ldap.messages import BindRequest, BindResponse
 from gateway.ldap.results import ResultCode
 from gateway.policy.reasons import Reason
-from gateway.relay.commands import Conduct, Duty, ServerAsked, ServerBehaved
 from gateway.relay.operation import Operation
 from gateway.relay.output import Output
+from gateway.relay.questions import Conduct, Duty, ServerAsked, ServerBehaved
 from gateway.relay.steps import Answer, Ask
 from gateway.relay.upstream import Upstream
 

@@ -18,8 +18,9 @@ from gateway.observe.audit.line import json_text
 from gateway.observe.audit.records import audit_object
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
-from gateway.relay.commands import AdmitAttempt, Audit
+from gateway.relay.commands import Audit, PoseQuestion
 from gateway.relay.paging import ServerFacts
+from gateway.relay.questions import Admitted
 from gateway.relay.session import Session
 from gateway.tools.explain.record_question import NotJudged
 from gateway.tools.explain.records_again import RecordJudge
@@ -69,8 +70,8 @@ class Recorded:
 
     def do(self, commands):
         for command in commands:
-            if isinstance(command, AdmitAttempt):
-                self.do(self.session.attempt_admitted(command.account, None, self.now))
+            if isinstance(command, PoseQuestion):
+                self.do(self.session.answered(command.key, Admitted(None), self.now))
             elif isinstance(command, Audit):
                 self.lines.append(json_text(audit_object(command.record, False, 1_700_000_000 + self.now)))
 

@@ -15,7 +15,7 @@ from gateway.net.servers.doubt import FIRST_DOUBT, LONGEST_DOUBT, REMEMBERED, SL
 from gateway.net.servers.server_state import DirectoryState
 from gateway.net.servers.settings import DirectorySettings, Order, ServerSettings
 from gateway.net.transport.failures import FailureCause
-from gateway.relay.commands import Conduct, Duty, ServerAsked, ServerBehaved
+from gateway.relay.questions import Conduct, Duty, ServerAsked, ServerBehaved
 from tests.examples import examples
 
 ANSWERED, GIVEN_UP, SILENT, CLOSED, FAILED = Conduct

@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from gateway.policy.lockout import AttemptRefused, GuardedAccount
-from gateway.relay.commands import AdmitAttempt, AttemptEnded
+from gateway.relay.questions import AdmitAttempt, Admitted, AttemptEnded, Reply
 from gateway.state.attempts import Attempts
 from gateway.state.counted_account import Attempt
 
-Told = Callable[[GuardedAccount, AttemptRefused | None], None]
+Answered = Callable[[int, Reply], None]
 
 
 class CountedAttempts:
-    """A session's attempts that are under way. told: passes the guard's answer on to the session."""
+    """A session's attempts that are under way. answered: passes the guard's reply on to the session."""
 
-    def __init__(self, attempts: Attempts, told: Told) -> None:
+    def __init__(self, attempts: Attempts, answered: Answered) -> None:
         self._attempts = attempts
-        self._told = told
+        self._answered = answered
         self._under_way: list[tuple[GuardedAccount, Attempt]] = []
 
-    def begin(self, command: AdmitAttempt) -> None:
-        admitted = partial(self._admitted, command.account)
-        self._attempts.begin(command.account, command.settings, admitted, command.digest, command.identity)
+    def begin(self, key: int, question: AdmitAttempt) -> None:
+        def said(answer: Attempt | AttemptRefused) -> None:
+            if isinstance(answer, Attempt):
+                self._under_way.append((question.account, answer))
+            self._answered(key, Admitted(answer if isinstance(answer, AttemptRefused) else None))
 
-    def end(self, command: AttemptEnded) -> None:
+        self._attempts.begin(question.account, question.settings, said, question.digest, question.identity)
+
+    def end(self, notice: AttemptEnded) -> None:
         # The account is the very one that the session began the attempt with.
-        under_way = next(place for place in self._under_way if place[0] is command.account)
+        under_way = next(place for place in self._under_way if place[0] is notice.account)
         self._under_way.remove(under_way)
-        self._attempts.end(under_way[1], command.verdict, command.entry)
-
-    def _admitted(self, account: GuardedAccount, answer: Attempt | AttemptRefused) -> None:
-        if isinstance(answer, Attempt):
-            self._under_way.append((account, answer))
-        self._told(account, answer if isinstance(answer, AttemptRefused) else None)
+        self._attempts.end(under_way[1], notice.verdict, notice.entry)

@@ -12,6 +12,7 @@ from gateway.policy.lockout import AttemptRefused, GuardRefusal
 from gateway.policy.policy import Policy
 from gateway.policy.shrink import Remembered, Shape
 from gateway.relay import commands as c
+from gateway.relay import questions as q
 from gateway.relay.audit import AuditRecord
 from gateway.relay.load import GatewayLoad
 from gateway.relay.pace import Rates
@@ -62,7 +63,7 @@ class Harness:
         self.other: list[type[c.Command]] = []
         self.audit: list[AuditRecord] = []
         self.sizes: dict[Shape, Remembered] = {}
-        self.verifying: list[SecretCheck] = []
+        self.verifying: list[tuple[int, SecretCheck]] = []
         self.guarded: set[str] = set()
         self.attempts: list[tuple[str, str]] = []
         self.joined: list[tuple[str, str]] = []
@@ -76,22 +77,28 @@ class Harness:
             elif isinstance(command, c.Audit):
                 self.audit.append(command.record)
                 EMITTED.note("audit record", repr(command.record))
-            elif isinstance(command, c.StoreSizes):
+            elif isinstance(command, c.PoseQuestion):
+                self.pose(command.key, command.question)
+            elif isinstance(command, q.StoreSizes):
                 self.sizes[command.shape] = Remembered(command.sizes)
-            elif isinstance(command, c.RecallSizes):
-                remembered = self.sizes.get(command.shape, Remembered(None))
-                self.do(self.session.sizes_recalled(command.shape, remembered, self.now))
-            elif isinstance(command, c.AdmitAttempt):
-                refused = AttemptRefused(GuardRefusal.guarded, 60) if command.account.name in self.guarded else None
-                self.do(self.session.attempt_admitted(command.account, refused, self.now))
-            elif isinstance(command, c.AttemptEnded):
+            elif isinstance(command, q.AttemptEnded):
                 self.attempts.append((command.account.name, command.verdict.value))
-            elif isinstance(command, c.VerifySecret):
-                self.verifying.append(command.check)
-            elif isinstance(command, c.JoinAccounts):
+            elif isinstance(command, q.JoinAccounts):
                 self.joined.append((command.alias.name, command.account.name))
             else:
                 self.other.append(type(command))
+
+    def pose(self, key: int, question: q.Question) -> None:
+        if isinstance(question, q.RecallSizes):
+            self.reply(key, q.Recalled(self.sizes.get(question.shape, Remembered(None))))
+        elif isinstance(question, q.AdmitAttempt):
+            refused = AttemptRefused(GuardRefusal.guarded, 60) if question.account.name in self.guarded else None
+            self.reply(key, q.Admitted(refused))
+        elif isinstance(question, q.VerifySecret):
+            self.verifying.append((key, question.check))
+
+    def reply(self, key: int, reply: q.Reply) -> None:
+        self.do(self.session.answered(key, reply, self.now))
 
     def send(self, *requests: m.Operation, start: int = 1) -> None:
         data = b"".join(m.encode(m.LDAPMessage(start + i, r)) for i, r in enumerate(requests))
@@ -106,7 +113,8 @@ class Harness:
 
     def verified(self, verdict: SecretVerdict) -> None:
         """Of the secret that came first."""
-        self.do(self.session.secret_verified(self.verifying.pop(0), verdict, self.now))
+        key, _ = self.verifying.pop(0)
+        self.reply(key, q.Verified(verdict))
 
     def tick(self, seconds: float) -> None:
         self.now += seconds

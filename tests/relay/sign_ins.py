@@ -11,9 +11,9 @@ from typing import Any
 
 from gateway.ldap import messages as m
 from gateway.ldap.results import LDAPResult
-from gateway.policy.lockout import AttemptRefused, GuardedAccount
 from gateway.policy.policy import Policy
 from gateway.relay import commands as c
+from gateway.relay import questions as q
 from gateway.relay.audit import AuditRecord
 from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
@@ -99,7 +99,7 @@ class World:
         self._events: list[tuple[float, int, int, Callable[[], list[c.Command]]]] = []
         self._connection = 0
         self._name = ""
-        self._counted = CountedAttempts(self.attempts, self._admitted)
+        self._counted = CountedAttempts(self.attempts, self._answered)
 
     # The session's commands.
 
@@ -117,17 +117,18 @@ class World:
                 self._connection += 1
             elif isinstance(command, c.Audit):
                 self.audit.append(command.record)
-            elif isinstance(command, c.AdmitAttempt):
-                self._counted.begin(command)
-            elif isinstance(command, c.AttemptEnded):
+            elif isinstance(command, c.PoseQuestion):
+                if isinstance(command.question, q.AdmitAttempt):
+                    self._counted.begin(command.key, command.question)
+            elif isinstance(command, q.AttemptEnded):
                 self._counted.end(command)
-            elif isinstance(command, c.JoinAccounts):
+            elif isinstance(command, q.JoinAccounts):
                 self.attempts.join(command.alias, command.account)
             elif isinstance(command, c.CloseClient):
                 self.seen.append((round(self.now - self.start, 6), b"closed"))
 
-    def _admitted(self, account: GuardedAccount, refusal: AttemptRefused | None) -> None:
-        self.do(self.session.attempt_admitted(account, refusal, self.now))
+    def _answered(self, key: int, reply: q.Reply) -> None:
+        self.do(self.session.answered(key, reply, self.now))
 
     def _later(self, seconds: float, event: Callable[[], list[c.Command]]) -> None:
         self._events.append((self.now + seconds, len(self._events), self._connection, event))

@@ -36,7 +36,7 @@ def test_the_server_is_asked_once_the_secret_proved_right_and_with_nothing_of_th
     h = harness()
     h.send(bind("mimecast-sync", OUTER))
     assert (h.other, h.to_server, h.to_client) == ([], [], [])
-    assert h.verifying[0].secret == Secret(OUTER)
+    assert h.verifying[0][1].secret == Secret(OUTER)
     h.verified(RIGHT)
     h.connected()
     assert [x.operation for x in h.to_server] == [bind(OWN_DN, OWN_PASSWORD)]
@@ -64,7 +64,7 @@ def test_a_refused_name_takes_the_time_of_a_wrong_secret_and_gets_its_answer(nam
     h = harness()
     h.send(bind(name, OUTER))
     assert h.to_client == []
-    assert h.verifying[0].hashes == ("decoy 1", "decoy 2")
+    assert h.verifying[0][1].hashes == ("decoy 1", "decoy 2")
     # Whatever the verdict: it is no account.
     h.verified(RIGHT)
     assert h.to_client[0].operation.result == LDAPResult(49)
@@ -76,7 +76,7 @@ def test_a_guarded_account_takes_the_time_of_a_wrong_secret_as_well():
     h = harness()
     h.guarded.add(OUTER_ACCOUNT)
     h.send(bind("mimecast-sync", OUTER))
-    assert h.verifying[0].hashes == ("decoy 1", "decoy 2")
+    assert h.verifying[0][1].hashes == ("decoy 1", "decoy 2")
     h.verified(RIGHT)
     assert h.to_client[0].operation.result == LDAPResult(49)
     assert (h.to_server, h.audit[-1].reason) == ([], Reason.account_guarded)
@@ -211,7 +211,7 @@ def test_where_sources_are_counted_a_wrong_secret_counts_for_its_source():
     assert h.attempts == [(OUTER_ACCOUNT, "wrong"), ("address:198.51.100.1/32", "wrong")]
     h.guarded.add("address:198.51.100.1/32")
     h.send(bind("mimecast-sync", OUTER), start=2)
-    assert h.verifying[-1].hashes == ("decoy 1", "decoy 2")
+    assert h.verifying[-1][1].hashes == ("decoy 1", "decoy 2")
     h.verified(RIGHT)
     assert h.results() == [(1, 49), (2, 49)]
     assert h.audit[-1].reason == Reason.source_guarded

@@ -294,6 +294,14 @@ class Life:
         for piece in pieces:
             self.h.do(self.h.session.server_data(piece, self.h.now))
 
+    def connect(self):
+        """Opens the connection to the server that the session waits for, if it waits for one."""
+        last = [kind for kind in self.h.other if kind in (c.ConnectServer, c.CloseServer)][-1:]
+        if last == [c.ConnectServer] and not self.h.session._exchange._upstream.connected:
+            # Message IDs begin anew: what went over the connection before this one is no longer owed an answer.
+            self.sent_before = len(self.h.to_server)
+            self.h.connected()
+
     def step(self, what, number):
         h = self.h
         if what == "look up":
@@ -314,10 +322,7 @@ class Life:
             h.do(h.session.client_data(data, h.now))
         elif what == "bind":
             self.request(bind("svc-sync@corp.example" if number == 0 else "CN=nobody,DC=elsewhere"))
-            if c.ConnectServer in h.other[-1:]:
-                # Message IDs begin anew: what went over the connection before this one is no longer owed an answer.
-                self.sent_before = len(h.to_server)
-                h.connected()
+            self.connect()
         elif what.startswith("answer"):
             outstanding = self.outstanding()
             if outstanding:
@@ -349,6 +354,8 @@ class Life:
         h.turn(1_000_000)
         if how == "answer all":
             for _ in range(10_000):
+                # A bind that was not read before may want a connection.
+                self.connect()
                 if not (outstanding := self.outstanding()):
                     break
                 self.answer(outstanding[0])

@@ -9,6 +9,7 @@ from gateway.ldap.dn import escape_value, parse
 from gateway.ldap.results import LDAPResult
 from gateway.policy.lockout import LockoutSettings
 from gateway.relay import commands as c
+from gateway.relay import questions as q
 from gateway.state.attempts import AttemptsInMemory
 from tests.examples import examples
 from tests.policy.policies import compiled
@@ -28,21 +29,19 @@ class Guarded(Harness):
 
     def __init__(self, attempts, **changes):
         super().__init__(compiled=compiled(lockout=LockoutSettings(failures=FAILURES), **changes))
-        self.counted = CountedAttempts(attempts, self._admitted)
+        self.counted = CountedAttempts(attempts, self.reply)
 
     def do(self, commands):
         for command in commands:
-            if isinstance(command, c.AdmitAttempt):
-                self.counted.begin(command)
-            elif isinstance(command, c.AttemptEnded):
+            if isinstance(command, q.AttemptEnded):
                 self.counted.end(command)
             elif isinstance(command, c.ConnectServer):
                 self.connected()
             else:
                 super().do([command])
 
-    def _admitted(self, account, refusal):
-        self.do(self.session.attempt_admitted(account, refusal, self.now))
+    def pose(self, key, question):
+        self.counted.begin(key, question)
 
     def guess(self, name):
         """Whether it reached the server."""

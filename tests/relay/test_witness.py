@@ -5,14 +5,14 @@ import pytest
 from gateway.ldap import messages as m
 from gateway.ldap.results import LDAPResult
 from gateway.policy.reasons import Reason
-from gateway.relay import commands as c
+from gateway.relay import questions as q
 from gateway.relay.settings import SessionLimits
 from gateway.relay.witness import CLOSES_AT_ONCE
 from tests.relay.harness import BASE, OK, Harness, bind, done, entry, search
 
 PERSON = "jane@corp.example"
-BIND, SERVICE = c.Duty.bind, c.Duty.service
-ANSWERED, GIVEN_UP, SILENT, CLOSED, FAILED = c.Conduct
+BIND, SERVICE = q.Duty.bind, q.Duty.service
+ANSWERED, GIVEN_UP, SILENT, CLOSED, FAILED = q.Conduct
 
 
 class Watched(Harness):
@@ -26,10 +26,10 @@ class Watched(Harness):
 
     def do(self, commands):
         for command in commands:
-            if isinstance(command, c.ServerAsked):
+            if isinstance(command, q.ServerAsked):
                 self.waiting.append((command.server, command.duty, command.since))
                 self.told.append((command.duty, None))
-            elif isinstance(command, c.ServerBehaved):
+            elif isinstance(command, q.ServerBehaved):
                 awaited = (command.server, command.duty, command.since)
                 if awaited in self.waiting:
                     self.waiting.remove(awaited)

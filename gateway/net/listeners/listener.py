@@ -23,6 +23,7 @@ from gateway.net.sessions.driver import ClientConnection, ConnectionSettings
 from gateway.net.sessions.rates import RequestRates, SessionRates
 from gateway.net.sessions.required_certificate import RequiredCertificate
 from gateway.net.sessions.secret_verifier import SecretVerifier
+from gateway.net.sessions.services import SessionServices
 from gateway.net.sessions.settings import ConnectionLimits, ListenerSettings, StartTls
 from gateway.net.sessions.sources import SourceTable, parse_source
 from gateway.net.sessions.turns import Turns
@@ -126,8 +127,10 @@ class ListenerFactory:
         self.state = state
         self.closed = False
         self._registry = registry
-        self._turns = turns
         self._reactor = reactor
+        self._services = SessionServices(
+            registry.audit, registry.sizes, registry.attempts, registry.verifier, turns, reactor
+        )
 
     def doStart(self) -> None:
         """The listener is open."""
@@ -231,15 +234,10 @@ class ListenerFactory:
                 state.limits.search,
                 state.limits.write_window,
             ),
-            self._registry.audit,
-            self._registry.sizes,
-            self._registry.attempts,
-            self._registry.verifier,
+            self._services,
             refused,
             place,
             ended,
-            self._turns,
-            self._reactor,
             label,
         )
 

@@ -24,7 +24,7 @@ from gateway.net.servers.trust import ServerTrust
 from gateway.net.transport.failures import FailureCause, explain_failure, failure_cause
 from gateway.net.transport.reactor import Reactor
 from gateway.net.transport.resumption import ServerTls
-from gateway.relay.commands import ServerAsked, ServerBehaved
+from gateway.relay.questions import ServerAsked, ServerBehaved
 
 log = Logger(__name__)
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from gateway.net.observer import Trouble
 from gateway.net.transport.reactor import Timer
-from gateway.relay.commands import Conduct, Duty
+from gateway.relay.questions import Conduct, Duty
 
 # Seconds that a server stays doubtful: the first time, and at most. Each time without a success in between takes twice
 # as long as the one before, since after each a sign-in has to find out whether the server works.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from time import monotonic
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -17,39 +16,30 @@ from gateway.host.system_errors import system_error
 from gateway.net.servers.connector import NoServer, ServerConnector
 from gateway.net.servers.server_link import ServerLink
 from gateway.net.sessions.admission import Place
+from gateway.net.sessions.answering import SessionAnswers
 from gateway.net.sessions.client_tls import ListenerTls
 from gateway.net.sessions.required_certificate import RequiredCertificate
-from gateway.net.sessions.secret_verifier import SecretVerifier
-from gateway.net.sessions.turns import Turn, Turns
+from gateway.net.sessions.services import SessionServices
+from gateway.net.sessions.turns import Turn
 from gateway.net.transport.failures import explain_failure, tls_failure
 from gateway.net.transport.flow import Watch, WriteWindow
-from gateway.net.transport.reactor import Reactor, Timer, Transport
+from gateway.net.transport.reactor import Timer, Transport
 from gateway.net.transport.tls_layer import TlsLayer
-from gateway.policy.credentials import SecretCheck, SecretVerdict
-from gateway.policy.lockout import AttemptRefused, GuardedAccount, Verdict
 from gateway.policy.reasons import REASONS, Reason
 from gateway.relay.audit import AuditRecord
 from gateway.relay.commands import (
-    AdmitAttempt,
-    AttemptEnded,
     Audit,
     CloseClient,
     CloseServer,
     Command,
     ConnectServer,
-    RecallSizes,
+    PoseQuestion,
     SendToClient,
     SendToServer,
-    ServerAsked,
-    ServerBehaved,
     StartTls,
-    StoreSizes,
-    VerifySecret,
 )
+from gateway.relay.questions import Reply
 from gateway.relay.session import Session
-from gateway.state.attempts import Attempts
-from gateway.state.counted_account import Attempt
-from gateway.state.sizes import SizeMemory
 
 log = Logger(__name__)
 
@@ -85,25 +75,18 @@ class ClientConnection:
         session: Callable[[Callable[[], bool]], Session],
         connector: ServerConnector,
         settings: ConnectionSettings,
-        audit: Callable[[AuditRecord], None],
-        sizes: SizeMemory,
-        attempts: Attempts,
-        verifier: SecretVerifier,
+        services: SessionServices,
         refused: Callable[[Reason, str], None],
         place: Place,
         ended: Callable[[ClientConnection], None],
-        turns: Turns,
-        reactor: Reactor,
         label: str,
     ) -> None:
         self._new_session = session
-        self._turn = Turn(turns, self._go_on)
+        self._turn = Turn(services.turns, self._go_on)
         self._connector = connector
         self._settings = settings
-        self._audit = audit
-        self._sizes = sizes
-        self._attempts = attempts
-        self._verifier = verifier
+        self._audit = services.audit
+        self._answers = SessionAnswers(services, connector.heard)
         self._refused = refused
         self._place = place
         place.displace = self._displaced
@@ -111,7 +94,7 @@ class ClientConnection:
         self._binding = False
         self._has_bound = False
         self._ended = ended
-        self._reactor = reactor
+        self._reactor = services.reactor
         self._label = label
         self._session: Session | None = None
         # The client's connection is. A bind that a server has been sent goes on without it.
@@ -120,9 +103,6 @@ class ClientConnection:
         self._link: ServerLink | None = None
         self._to_server: WriteWindow | None = None
         self._connecting: Deferred[None] | None = None
-        self._give_up_verifying: Callable[[], None] | None = None
-        # Each with the account that the session knows it by.
-        self._under_way: list[tuple[GuardedAccount, Attempt]] = []
         # Of the session; due on its clock, in seconds.
         self._timer: Timer | None = None
         self._timer_due = 0.0
@@ -180,8 +160,7 @@ class ClientConnection:
             # Many clients look at the name in the certificate only once TLS is up.
             self._refused(Reason.left_without_request, REASONS[Reason.left_without_request].meaning)
         self._stop_handshake_timer()
-        if self._give_up_verifying is not None:
-            self._give_up_verifying()
+        self._answers.client_gone()
         # The transport may be gone already, TLS and all: what the session still says of it is not passed on.
         to_client, self._to_client = self._to_client, None
         if to_client is not None:
@@ -197,6 +176,7 @@ class ClientConnection:
     def _end(self) -> None:
         """The client has gone, and nothing of the session is under way any more."""
         self._session = None
+        self._answers.end()
         self._close_server()
         timer, self._timer = self._timer, None
         if timer is not None and timer.active():
@@ -343,13 +323,8 @@ class ClientConnection:
             if isinstance(command, Audit):
                 records.append(command.record)
                 continue
-            if isinstance(command, ServerAsked | ServerBehaved):
-                self._connector.heard(command)
-                continue
-            if isinstance(command, RecallSizes):
-                if self._session is not None:
-                    remembered = self._sizes.read(command.shape)
-                    waiting.extend(self._session.sizes_recalled(command.shape, remembered, monotonic()))
+            if isinstance(command, PoseQuestion):
+                waiting.extend(self._pose(command))
                 continue
             self._pass_on(to_client, to_server, records)
             if isinstance(command, ConnectServer):
@@ -361,20 +336,8 @@ class ClientConnection:
                 self._begin_tls()
             elif isinstance(command, CloseClient):
                 self._close_client()
-            elif isinstance(command, StoreSizes):
-                self._sizes.store(command.shape, command.sizes)
-            elif isinstance(command, AdmitAttempt):
-                waiting.extend(self._begin_attempt(command))
-            elif isinstance(command, AttemptEnded):
-                self._end_attempt(command)
-            elif isinstance(command, VerifySecret):
-                found = self._verifier.verify(command.check, partial(self._verified, command.check))
-                if not isinstance(found, SecretVerdict):
-                    self._give_up_verifying = found
-                elif self._session is not None:
-                    waiting.extend(self._session.secret_verified(command.check, found, monotonic()))
             else:
-                self._attempts.join(command.alias, command.account)
+                self._answers.tell(command)
         self._pass_on(to_client, to_server, records)
 
     def _pass_on(self, to_client: list[bytes], to_server: list[bytes], records: list[AuditRecord]) -> None:
@@ -390,44 +353,23 @@ class ClientConnection:
             self._audited(record)
         records.clear()
 
-    def _begin_attempt(self, command: AdmitAttempt) -> list[Command]:
-        """What follows where the guard answers at once. It is for the caller to execute: a client may send hundreds of
+    def _pose(self, posed: PoseQuestion) -> list[Command]:
+        """What follows where the reply comes at once. It is for the caller to execute: a client may send hundreds of
         binds in one piece, each of which is refused at once and makes room for the next one."""
         asking, at_once = True, list[Command]()
 
-        def answered(answer: Attempt | AttemptRefused) -> None:
+        def answered(reply: Reply) -> None:
+            session = self._session
+            if session is None:
+                return
             if asking:
-                at_once.extend(self._heard(command.account, answer, monotonic()))
+                at_once.extend(session.answered(posed.key, reply, monotonic()))
             else:
-                self._run(self._heard(command.account, answer, self._event()))
+                self._run(session.answered(posed.key, reply, self._event()))
 
-        beside = [attempt for _, attempt in self._under_way]
-        self._attempts.begin(command.account, command.settings, answered, command.digest, command.identity, beside)
+        self._answers.pose(posed.question, answered)
         asking = False
         return at_once
-
-    def _heard(self, account: GuardedAccount, answer: Attempt | AttemptRefused, now: float) -> list[Command]:
-        """Passes the guard's answer on to the session."""
-        session = self._session
-        if isinstance(answer, AttemptRefused):
-            return [] if session is None else session.attempt_admitted(account, answer, now)
-        if session is None:
-            self._attempts.end(answer, Verdict.neither)
-            return []
-        self._under_way.append((account, answer))
-        return session.attempt_admitted(account, None, now)
-
-    def _end_attempt(self, ended: AttemptEnded) -> None:
-        for place, (known, attempt) in enumerate(self._under_way):
-            # Two attempts of a session may be of one account, and each has a value of its own for it.
-            if known is ended.account:
-                del self._under_way[place]
-                self._attempts.end(attempt, ended.verdict, ended.entry)
-                return
-
-    def _verified(self, check: SecretCheck, verdict: SecretVerdict) -> None:
-        if self._session is not None:
-            self._run(self._session.secret_verified(check, verdict, self._event()))
 
     def _audited(self, record: AuditRecord) -> None:
         self._count_work()

@@ -14,6 +14,7 @@ from gateway.net.servers.server_link import LinkOwner
 from gateway.net.sessions.admission import Admission
 from gateway.net.sessions.driver import ClientConnection, ConnectionSettings
 from gateway.net.sessions.secret_verifier import SecretVerifier
+from gateway.net.sessions.services import SessionServices
 from gateway.net.sessions.settings import ClientSettings
 from gateway.net.sessions.turns import Turns
 from gateway.net.transport.reactor import Reactor, Transport
@@ -65,16 +66,18 @@ class _SessionLink:
             ServerConnector(client.directory, reactor),
             # Within the process there is no TLS to wait for.
             ConnectionSettings(None, None, False, *3 * (limits.write_stall,), limits.write_window),
-            audit,
-            SizesInMemory(),
-            AttemptsInMemory(monotonic),
-            SecretVerifier(reactor),
+            SessionServices(
+                audit,
+                SizesInMemory(),
+                AttemptsInMemory(monotonic),
+                SecretVerifier(reactor),
+                Turns(reactor),
+                reactor,
+            ),
             lambda reason, detail: None,
             # Of no service's connections, so that nobody takes it.
             Admission().admit("preview", limits.bind),
             lambda connection: None,
-            Turns(reactor),
-            reactor,
             name,
         )
         to_session = _End(reactor, self._session.dataReceived, self.close)
