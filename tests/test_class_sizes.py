@@ -18,10 +18,6 @@ LARGER = {
     "net/servers/server_link.ServerLink": (10, 13, 4),
     "net/sessions/driver.ClientConnection": (41, 28, 8),
     "net/transport/stream.Stream": (23, 13, 3),
-    "relay/exchange.Exchange": (48, 17, 7),
-    "relay/operation.Operation": (10, 18, 4),
-    "relay/searching._RunningSearch": (23, 10, 4),
-    "relay/session.Session": (49, 23, 11),
 }
 
 

@@ -116,8 +116,8 @@ class EntryRelay:
         data = messages.encode(LDAPMessage(operation.message_id, messages.SearchResultReference(uris)))
         record.octets += len(data)
         self._output.pieces.append(data)
-        if operation.stream is not None:
-            operation.stream.referred = True
+        if operation.awaited is not None and operation.awaited.stream is not None:
+            operation.awaited.stream.referred = True
 
     def _over_octet_limit(self) -> Refuse:
         text = f"its entries have more than {self._policy.settings.octet_limit} octets"

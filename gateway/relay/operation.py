@@ -6,7 +6,6 @@ from typing import Final, TypeGuard
 
 from gateway.ldap import messages
 from gateway.ldap.controls import Control
-from gateway.ldap.entry_stream import EntryStream
 from gateway.ldap.messages import (
     BASE_OBJECT,
     BindRequest,
@@ -27,6 +26,7 @@ from gateway.policy.decision import Refuse
 from gateway.policy.lockout import GuardedAccount
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
+from gateway.relay.awaited import Awaited
 from gateway.relay.steps import Answer, Ask, Found, Look, Outcome, Step, Steps, Streamed
 
 # Of an answer to a look-up that cannot be read, or is none to it.
@@ -35,54 +35,50 @@ _UNUSABLE: Final = LDAPResult(ResultCode.other)
 
 class Operation:
     """weight: octets that it holds, estimated (gateway/relay/load.py). step: what is done now, None before the
-    beginning and behind the end. upstream_id: under which message ID the server was asked, None until it was. asked_at:
-    when, on the session's clock; waits_since: the same on the clock of the server's time. ends_by: when it must have
-    ended, or when what is withheld is answered; None for never. withheld: how a refused bind ended, while its answer
-    waits. stream: of a Stream's entries, from its request on. attempts: the account whose password is being tried, and
-    the address that it comes from where these are counted. bind_controls: of the server's answer to a bind that was
-    sent with controls. sent_again: a bind that went to a second server; first_answer: what the first one said of it,
-    None for nothing."""
+    beginning and behind the end. awaited: the answer that the server owes its step, None where none is awaited.
+    ends_by: when it must have ended, or when what is withheld is answered; None for never. withheld: how a refused bind
+    ended, while its answer waits. attempts: the account whose password is being tried, and the address that it comes
+    from where these are counted. bind_controls: of the server's answer to a bind that was sent with controls.
+    sent_again: a bind that went to a second server; first_answer: what the first one said of it, None for nothing."""
 
     __slots__ = (
-        "_found",
-        "_received",
         "_steps",
-        "asked_at",
         "attempts",
+        "awaited",
         "bind_controls",
         "ends_by",
         "first_answer",
-        "message_id",
         "record",
         "request",
         "sent_again",
         "step",
-        "stream",
-        "upstream_id",
-        "waits_since",
         "weight",
         "withheld",
     )
 
-    def __init__(self, message_id: int, request: Request, record: AuditRecord, weight: int = 0) -> None:
-        self.message_id = message_id
+    def __init__(self, request: Request, record: AuditRecord, weight: int = 0) -> None:
         self.request = request
         self.record = record
         self.weight = weight
         self.step: Step | None = None
-        self.stream: EntryStream | None = None
-        self.upstream_id: int | None = None
-        self.asked_at = 0.0
+        self.awaited: Awaited | None = None
         self.ends_by: float | None = None
-        self.waits_since = 0.0
         self.attempts: list[GuardedAccount] = []
         self.bind_controls: tuple[Control, ...] = ()
         self.sent_again = False
         self.first_answer: BindResponse | None = None
         self.withheld: Outcome | None = None
         self._steps: Steps | None = None
-        self._found: list[SearchResultEntry] = []
-        self._received = 0
+
+    @property
+    def message_id(self) -> int:
+        """The client's."""
+        return self.record.message_id
+
+    @property
+    def tries_password(self) -> bool:
+        """Whether a server has been sent a password for it and not answered."""
+        return bool(self.attempts) and self.awaited is not None
 
     def begin(self, steps: Steps) -> Outcome | None:
         """Runs to the first step; returns the outcome where there is none."""
@@ -97,9 +93,6 @@ class Operation:
         """Gives the step its answer and runs to the next one; returns the outcome where there is none."""
         if self._steps is None:
             raise RuntimeError("an operation that has not begun got an answer")
-        self._found = []
-        self._received = 0
-        self.stream = None
         try:
             self.step = self._steps.send(answer)
         except StopIteration as end:
@@ -124,7 +117,9 @@ class Operation:
         """What a message of the server means for the step: its answer, None while more is to come, or a Refuse
         where it does not belong to the request. Entries of a Stream do not come here."""
         received = response.operation
-        step = self.step
+        step, awaited = self.step, self.awaited
+        if awaited is None:
+            raise RuntimeError("an operation got an answer that it does not await")
         if isinstance(received, IntermediateResponse):
             # RFC 4511 4.13: only in answer to a control or an extended request that asks for them.
             return None
@@ -136,16 +131,16 @@ class Operation:
             if step.request.base == "" and step.request.scope == BASE_OBJECT and received.dn != "":
                 # RFC 4512 5.1: whoever reads the root DSE is not told of another entry.
                 return self._misplaced(received)
-            self._received += 1
-            if len(self._found) < step.maximum:
-                self._found.append(received)
+            awaited.received += 1
+            if len(awaited.found) < step.maximum:
+                awaited.found.append(received)
             return None
         if not isinstance(received, SearchResultDone) and not _refuses_search(received):
             return self._misplaced(received)
         self._note(received.result)
         if isinstance(step, Look):
-            return Found(received.result, tuple(self._found), self._received)
-        stream = self.stream
+            return Found(received.result, tuple(awaited.found), awaited.received)
+        stream = awaited.stream
         if stream is None:
             return Streamed(received.result, response.controls)
         taken = stream.passed - stream.carried

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gateway.relay.commands import Command, SendToClient
+from gateway.policy.reasons import Reason
+from gateway.relay.audit import AuditRecord
+from gateway.relay.commands import Audit, Command, SendToClient
 
 
 class Output:
@@ -15,6 +17,14 @@ class Output:
     def command(self, command: Command) -> None:
         self._join()
         self._commands.append(command)
+
+    def audit(self, record: AuditRecord, decision: str, reason: Reason | None, code: int | None, now: float) -> None:
+        """Completes a record: nothing is added to it behind this. code: what the client was told, None for nothing."""
+        record.decision = decision
+        record.reason = reason.value if reason is not None else ""
+        record.code = code
+        record.seconds = now - record.started
+        self.command(Audit(record))
 
     def take(self) -> list[Command]:
         """Everything since the last time."""

@@ -10,7 +10,7 @@ from gateway.ldap.controls import SORT, Control, PagedResults
 from gateway.ldap.dn import DN
 from gateway.ldap.entry_stream import Tally
 from gateway.ldap.errors import DecodeError
-from gateway.ldap.messages import BASE_OBJECT, SearchResultEntry, decode_response
+from gateway.ldap.messages import BASE_OBJECT
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.at_server import Features
 from gateway.policy.decision import AncestorPlan, Refuse, SearchPlan
@@ -19,14 +19,17 @@ from gateway.policy.policy import Policy
 from gateway.policy.reasons import REASONS, Reason
 from gateway.policy.search_refusal import refuse_search
 from gateway.policy.settings import Paging
-from gateway.policy.shrink import AttributeSize, Loss, Remembered, Shape, ShrinkMode, Sizes, losses
+from gateway.policy.shrink import ShrinkMode
 from gateway.relay.aside import PutAside, Room
 from gateway.relay.base_reading import BaseReader, said_apart
 from gateway.relay.features import features
+from gateway.relay.made_whole import deliver_whole
 from gateway.relay.paging import PagedSearches, Search, ServerFacts, next_cookie, page_response
 from gateway.relay.questions import Recalled, RecallSizes
-from gateway.relay.ranges import EntryChanged, RangedEntry, has_range
+from gateway.relay.ranges import has_range
 from gateway.relay.results import relayed
+from gateway.relay.search_failed import SearchFailed
+from gateway.relay.shrinking import compared
 from gateway.relay.steps import (
     Answer,
     AwaitTurn,
@@ -67,15 +70,6 @@ class SearchContext:
         self.server = server
         self.account = account
         self.weight = weight
-
-
-class _Failed(Exception):
-    """Ends the operation with an error of the gateway's own."""
-
-    def __init__(self, reason: Reason, code: int, text: str, detail: str = "") -> None:
-        super().__init__(reason.value)
-        result = LDAPResult(code, "", f"{reason}: {text}; the result is not complete")
-        self.outcome = Outcome(result, reason=reason, detail=detail)
 
 
 def search_steps(policy: Policy, plan: SearchPlan, context: SearchContext) -> Steps:
@@ -181,7 +175,7 @@ class _RunningSearch:
             outcome = yield from (self._page_of_the_visible() if self._fills_pages() else self._as_it_comes())
             kept = outcome.more
             return outcome
-        except _Failed as failed:
+        except SearchFailed as failed:
             return failed.outcome
         finally:
             self._aside.clear()
@@ -215,7 +209,7 @@ class _RunningSearch:
             if search.cookie and plan.page is None and not by_gateway:
                 # There is more, and asking once more without pages would give the same again.
                 text = "the directory sent a page of a result that nobody wanted in pages"
-                raise _Failed(Reason.server_wrong_response, ResultCode.unavailable, text)
+                raise SearchFailed(Reason.server_wrong_response, ResultCode.unavailable, text)
             if not search.cookie:
                 search.part += 1
             if plan.page is None or search.part == len(plan.parts):
@@ -258,13 +252,13 @@ class _RunningSearch:
         """The base DN of the current part."""
         return self._plan.parts[self._search.part].base
 
-    def _spelled_otherwise(self, stray: DN) -> _Failed:
+    def _spelled_otherwise(self, stray: DN) -> SearchFailed:
         """The end of a search at an entry of this name. The audit gets both spellings of the base, and not the name."""
         configured = self._allowed.around(self._base())[0]
         theirs = DN(stray.rdns[len(stray.rdns) - len(configured.rdns) :])
         reason = Reason.base_spelled_otherwise
         text = REASONS[reason].meaning
-        return _Failed(reason, ResultCode.unavailable, text, said_apart(configured, theirs))
+        return SearchFailed(reason, ResultCode.unavailable, text, said_apart(configured, theirs))
 
     def _taken(
         self, answer: Answer, left: int = 0, by_gateway: bool = False, room: int | None = None
@@ -284,7 +278,8 @@ class _RunningSearch:
             if answer.stray is not None:
                 raise self._spelled_otherwise(answer.stray)
         if self._aside.messages and answer.result.code in (ResultCode.success, ResultCode.sizeLimitExceeded):
-            yield from self._deliver_aside()
+            most = self._context.room.limit
+            yield from deliver_whole(self._policy, self._aside, most, self._search.tally)
         return answer
 
     def _whole(self, controls: tuple[Control, ...]) -> Steps:
@@ -300,7 +295,7 @@ class _RunningSearch:
         recalled = yield RecallSizes(shape)
         if not isinstance(recalled, Recalled):
             raise TypeError("sizes were answered by something else")
-        return self._compared(outcome, shape, recalled.remembered)
+        return compared(self._policy, self._search.tally, outcome, shape, recalled.remembered)
 
     def _must_page(self) -> bool | None:
         """Whether the gateway pages what the client wants in one: the server would stop before the end. None where
@@ -361,39 +356,7 @@ class _RunningSearch:
         except DecodeError as error:
             detail = str(error)
         text = "the directory sent an answer that cannot be read"
-        raise _Failed(Reason.server_undecodable, ResultCode.unavailable, text, detail)
-
-    def _deliver_aside(self) -> Generator[Step, Answer, None]:
-        """Reads what is missing of the entries that were put aside, and sends them whole."""
-        while self._aside.messages:
-            try:
-                entry = decode_response(self._aside.messages.popleft()).operation
-                if not isinstance(entry, SearchResultEntry):
-                    raise TypeError("something else than an entry was put aside")
-                ranged = RangedEntry(entry, self._policy.entries.permits_attribute)
-            except DecodeError as error:
-                text = "the directory sent an entry that cannot be read"
-                raise _Failed(Reason.server_undecodable, ResultCode.unavailable, text, str(error)) from None
-            while (request := ranged.next_request()) is not None:
-                answer = yield Look(request, maximum=1)
-                if not self._aside.grow(self._add(ranged, answer)):
-                    text = f"entries with ranged attributes need more than {self._context.room.limit} octets"
-                    raise _Failed(Reason.expanded_entry_too_large, ResultCode.adminLimitExceeded, text)
-            whole = ranged.whole()
-            for attribute in whole.attributes:
-                self._search.tally.count(self._policy.entries.attribute_number(attribute.type), len(attribute.values))
-            self._search.tally.sent += 1
-            yield Deliver(whole, self._search.tally)
-        self._aside.clear()
-
-    def _add(self, ranged: RangedEntry, answer: Answer) -> int:
-        """The octets of the values that an answer added."""
-        if isinstance(answer, Found) and answer.result.code == ResultCode.success and answer.count == 1:
-            try:
-                return ranged.add(answer.entries[0])
-            except EntryChanged:
-                pass
-        raise _Failed(Reason.entry_changed, ResultCode.unavailable, REASONS[Reason.entry_changed].meaning)
+        raise SearchFailed(Reason.server_undecodable, ResultCode.unavailable, text, detail)
 
     def _ended(self, answer: Streamed) -> Outcome:
         """A part that did not end in success ends the whole search."""
@@ -418,33 +381,6 @@ class _RunningSearch:
         critical = ", ".join(control.oid for control in self._controls if control.critical)
         return f"critical controls: {critical}" if critical else ""
 
-    def _compared(self, outcome: Outcome, shape: Shape, remembered: Remembered) -> Outcome:
-        """Everything was sent; it is a success unless it shrank."""
-        settings = self._policy.settings.shrink
-        if remembered.sizes is None and self._search.tally.sent < settings.minimum:
-            # Nothing to compare with, and nothing worth keeping.
-            return outcome
-        now = self._sizes()
-        lost: tuple[Loss, ...] = ()
-        if remembered.sizes is not None and not remembered.accepted:
-            lost = losses(remembered.sizes, now, settings)
-        detail = "; ".join(map(str, lost))
-        if lost and settings.mode is ShrinkMode.enforce:
-            text = f"{Reason.result_shrank}: the result is much smaller than last time; if that is meant, accept it"
-            result = LDAPResult(ResultCode.unwillingToPerform, "", text)
-            return Outcome(result, reason=Reason.result_shrank, detail=detail)
-        reported = (Reason.result_shrank,) if lost else ()
-        return replace(outcome, detail=detail, reported=reported, sizes=(shape, now))
-
-    def _sizes(self) -> Sizes:
-        tally = self._search.tally
-        names = self._policy.entries.attribute_names
-        sizes = (
-            AttributeSize(name, counted.entries, counted.values)
-            for name, counted in zip(names, tally.attributes, strict=True)
-        )
-        return Sizes(tally.sent, tuple(sizes))
-
     def _success(self, controls: tuple[Control, ...], cookie: bytes) -> Outcome:
         page = () if self._plan.page is None else (page_response(cookie),)
         return Outcome(LDAPResult(ResultCode.success), (*page, *self._others(controls)), more=bool(cookie))
@@ -458,4 +394,4 @@ class _RunningSearch:
         except DecodeError as error:
             detail = str(error)
         text = "the directory sent an answer that cannot be read"
-        raise _Failed(Reason.server_undecodable, ResultCode.unavailable, text, detail)
+        raise SearchFailed(Reason.server_undecodable, ResultCode.unavailable, text, detail)

@@ -40,11 +40,12 @@ class Witness:
     def asked(self, operation: Operation) -> None:
         """A step of it was sent to the server."""
         self._conduct = Conduct.given_up
-        if isinstance(operation.request, BindRequest):
+        awaited = operation.awaited
+        if awaited is not None and isinstance(operation.request, BindRequest):
             step = operation.step
             binds = isinstance(step, Ask) and isinstance(step.request, BindRequest)
             duty = Duty.bind if binds else Duty.service
-            self._awaited = ServerAsked(operation.record.server, duty, operation.asked_at)
+            self._awaited = ServerAsked(operation.record.server, duty, awaited.since)
             self._output.command(self._awaited)
 
     def ended(self, operation: Operation) -> None:
@@ -84,7 +85,7 @@ class Witness:
             # While a bind runs nothing else is open.
             self._conduct = _conduct_at_bind(reason, self._awaited.duty, kept=upstream.patience is not None)
             return
-        searches = [operation for operation in operations if operation.upstream_id is not None]
+        searches = [operation for operation in operations if operation.awaited is not None]
         if upstream.bound_at is None or upstream.served or any(_has_come(search) for search in searches):
             return
         at_once = reason is Reason.server_lost and now - upstream.bound_at <= CLOSES_AT_ONCE
@@ -107,4 +108,5 @@ def _conduct_at_bind(reason: Reason, duty: Duty, *, kept: bool) -> Conduct:
 
 def _has_come(operation: Operation) -> bool:
     """Whether the server has sent entries for it."""
-    return operation.stream is not None and operation.stream.received > 0
+    stream = None if operation.awaited is None else operation.awaited.stream
+    return stream is not None and stream.received > 0

@@ -22,6 +22,7 @@ from gateway.relay.commands import Audit, PoseQuestion
 from gateway.relay.paging import ServerFacts
 from gateway.relay.questions import Admitted
 from gateway.relay.session import Session
+from gateway.relay.standing import Peer
 from gateway.tools.explain.record_question import NotJudged
 from gateway.tools.explain.records_again import RecordJudge
 from tests.cli.configurations import write_configuration
@@ -50,7 +51,7 @@ class Recorded:
         facts.is_active_directory["ldaps://dc1"] = False
         self.lines = []
         self.session = Session(
-            "s1", "198.51.100.7", Policy(client.policy), loaded.limits, facts, 0.0, tls=tls, needs_tls=not tls
+            Peer("s1", "198.51.100.7", tls=tls, needs_tls=not tls), Policy(client.policy), loaded.limits, facts, 0.0
         )
         self.now = 0.0
         self.number = 0

@@ -38,7 +38,7 @@ class Served(Harness):
             elif isinstance(command, c.SendToServer):
                 check_forwarded(command.data)
             elif isinstance(command, c.StartTls):
-                assert self.session._client.buffered() == 0, "plain octets that would count as sent through TLS"
+                assert self.session.client.buffered() == 0, "plain octets that would count as sent through TLS"
             elif isinstance(command, c.CloseClient):
                 self.over = True
         self._doing += 1
@@ -86,5 +86,5 @@ class Served(Harness):
                 assert self.to_client[-1].message_id == 0
                 return Verdict(results, len(self.forwarded), "notice", notices[0])
             return Verdict(results, len(self.forwarded), "closed")
-        waits = self.session._client.buffered() > 0
+        waits = self.session.client.buffered() > 0
         return Verdict(results, len(self.forwarded), "waits" if waits else "open")

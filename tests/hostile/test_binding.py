@@ -75,7 +75,7 @@ def test_while_the_sync_account_binds(octets, verdict):
     served.do(served.session.server_data(octets, served.now))
     assert served.verdict() == verdict
     if verdict.results != ((1, 0),):
-        assert served.session._account is None
+        assert served.session.standing.account is None
     if verdict.end == "open" and verdict.results not in ((), ((1, 0),)):
         served.to_client.clear()
         served.send(search(), start=2)
@@ -118,7 +118,7 @@ def test_a_person_whom_the_server_cannot_name_is_not_signed_in(octets):
     if not served.results():
         served.tick(30)
     assert [code for number, code in served.results() if number == 1] in ([49], [52])
-    assert served.session._account is None
+    assert served.session.standing.account is None
     # The server has accepted the bind, so the connection is somebody's.
     assert c.CloseServer in served.other
 

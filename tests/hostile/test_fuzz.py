@@ -142,11 +142,11 @@ class Eventful(Served):
         elif kind == "serve":
             self.serve()
         elif kind == "hold":
-            self.do(session.server_held(self.now))
-            session.client_held(self.now)
+            session.server.clock.hold(self.now)
+            session.client.clocks.hold(self.now)
         elif kind == "release":
-            self.do(session.server_released(self.now))
-            session.client_released(self.now)
+            session.server.clock.release(self.now)
+            session.client.clocks.release(self.now)
         elif kind == "stop":
             self.do(session.stop(self.now))
         elif kind == "abort":

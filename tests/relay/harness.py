@@ -19,6 +19,7 @@ from gateway.relay.pace import Rates
 from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
 from gateway.relay.settings import SessionLimits
+from gateway.relay.standing import Peer
 from tests.emitted import EMITTED
 from tests.policy.policies import policy
 
@@ -44,19 +45,17 @@ class Harness:
         **changes: Any,
     ) -> None:
         self.now = 100.0
+        self.limits = limits or SessionLimits(refusal_floor=0)
         self.facts = ServerFacts()
         self.facts.is_active_directory["ldaps://dc1"] = False
         self.session = Session(
-            "s1",
-            "198.51.100.1",
+            Peer("s1", "198.51.100.1", tls=tls, needs_tls=needs_tls),
             compiled or Policy(policy(**changes)),
-            limits or SessionLimits(refusal_floor=0),
+            self.limits,
             self.facts,
             self.now,
-            tls=tls,
-            needs_tls=needs_tls,
             rates=rates,
-            load=load,
+            in_all=load,
         )
         self.to_client: list[m.LDAPMessage] = []
         self.to_server: list[m.LDAPMessage] = []

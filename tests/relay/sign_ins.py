@@ -18,6 +18,7 @@ from gateway.relay.audit import AuditRecord
 from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
 from gateway.relay.settings import SessionLimits
+from gateway.relay.standing import Peer
 from gateway.state.attempts import Attempts, AttemptsInMemory
 from tests.policy.policies import policy
 from tests.relay.counted_attempts import CountedAttempts
@@ -91,7 +92,7 @@ class World:
         limits = SessionLimits(refusal_floor=floor)
         facts = ServerFacts()
         facts.is_active_directory["ldaps://dc1"] = False
-        self.session = Session("s1", "198.51.100.1", Policy(policy(**changes)), limits, facts, start, tls=True)
+        self.session = Session(Peer("s1", "198.51.100.1"), Policy(policy(**changes)), limits, facts, start)
         self.seen: list[tuple[float, bytes]] = []
         self.audit: list[AuditRecord] = []
         self.asked: list[tuple[str, bytes]] = []

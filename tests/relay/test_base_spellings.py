@@ -13,6 +13,7 @@ from gateway.policy.reasons import Reason
 from gateway.policy.settings import Paging
 from gateway.policy.shrink import ShrinkMode, ShrinkSettings
 from gateway.relay.paging import ServerFacts
+from gateway.relay.standing import Peer
 from tests.examples import examples
 from tests.relay.harness import Harness, done, search
 from tests.relay.test_hidden_entries import Client, Directory, code_of, entries_of
@@ -58,9 +59,7 @@ def client(directory, *bases, facts=None, account=READER[1], **changes):
     if facts is not None:
         # As another session of the same directory.
         facts.is_active_directory.update(made.facts.is_active_directory)
-        made.session = type(made.session)(
-            "s2", "198.51.100.1", made.session.policy, made.session._limits, facts, made.now, tls=True
-        )
+        made.session = type(made.session)(Peer("s2", "198.51.100.1"), made.session.policy, made.limits, facts, made.now)
         made.facts = facts
         made.bound(account)
     return made
@@ -113,7 +112,7 @@ def test_a_base_beyond_ascii_is_read_once_for_each_server():
         assert whole(asking, COMPOSED) == ([f"CN=a,{COMPOSED}"], 0)
     assert directory.reads == [COMPOSED]
     other = client(directory, COMPOSED, facts=asking.facts)
-    other.session._exchange._upstream.url = "ldaps://dc2"
+    other.session.server._upstream.url = "ldaps://dc2"
     other.facts.is_active_directory["ldaps://dc2"] = False
     assert whole(other, COMPOSED) == ([f"CN=a,{COMPOSED}"], 0)
     assert directory.reads == [COMPOSED, COMPOSED]
@@ -286,7 +285,7 @@ def test_a_client_may_begin_where_the_server_said_that_an_entry_is():
     assert directory.searched[-1] == f"CN=a,{PLAIN}"
     # Neither at another server, nor for a name that only looks alike.
     assert whole(asking, f"CN=a,OU=Head\u2003Office,{SUFFIX}")[1] == 50
-    asking.session._exchange._upstream.url = "ldaps://dc2"
+    asking.session.server._upstream.url = "ldaps://dc2"
     assert whole(asking, f"CN=a,{BROKEN}")[1] == 50
 
 
@@ -330,7 +329,7 @@ def test_what_was_carried_is_not_lost_where_the_spelling_has_changed_meanwhile()
     asking.facts.bases.note(READER, parse(PLAIN), None)
     asking.ask(search(PLAIN), 11)
     asking.facts.bases.note(READER, parse(PLAIN), None)
-    asking.session._exchange._entries.filter = asking.session.policy.entry_filter
+    asking.session.operations._entries.filter = asking.session.policy.entry_filter
     seen, cookie = asking.ask(search(PLAIN), 12, (2, cookie))
     assert (len(entries_of(seen)), code_of(seen), cookie) == (0, 52, b"")
 

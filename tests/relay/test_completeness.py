@@ -346,9 +346,9 @@ class CompleteOrFailed(RuleBasedStateMachine):
     @rule(seconds=st.integers(1, 140), held=st.booleans())
     def time_passes(self, seconds, held):
         if held:
-            self.h.do(self.h.session.server_held(self.h.now))
+            self.h.session.server.clock.hold(self.h.now)
         self.h.tick(seconds)
-        self.h.do(self.h.session.server_released(self.h.now))
+        self.h.session.server.clock.release(self.h.now)
         self.look()
 
     @invariant()

@@ -143,10 +143,10 @@ def test_the_time_for_a_message_stands_still_while_the_gateway_itself_reads_noth
     data = octets(search(), search(), start=5)
     h.do(h.session.client_data(data[:-1], h.now))
     h.tick(20)
-    h.session.client_held(h.now)
+    h.session.client.clocks.hold(h.now)
     h.tick(100)
     assert not h.session.closed
-    h.session.client_released(h.now)
+    h.session.client.clocks.release(h.now)
     h.tick(9)
     assert not h.session.closed
     h.tick(1)

@@ -80,7 +80,7 @@ def test_an_operation_holds_no_more_than_is_counted_of_it(kind, changes):
     messages = [octets(KINDS[kind](number), 100 + number) for number in range(21)]
     # What is remembered of a request for all is remembered then.
     h.do(h.session.client_data(messages.pop(), h.now))
-    before = h.session._load.octets
+    before = h.session.load.octets
     assert before > 0
     gc.collect()
     tracemalloc.start()
@@ -91,8 +91,8 @@ def test_an_operation_holds_no_more_than_is_counted_of_it(kind, changes):
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert len(h.session._operations.open) == 21
-    assert held <= h.session._load.octets - before
+    assert len(h.session.operations.places.open) == 21
+    assert held <= h.session.load.octets - before
 
 
 def test_a_hundred_large_searches_hold_what_a_session_may_and_are_read_no_further():
@@ -100,14 +100,14 @@ def test_a_hundred_large_searches_hold_what_a_session_may_and_are_read_no_furthe
     h = Harness(limits=DEFAULTS).bound()
     for number in range(100):
         h.do(h.session.client_data(octets(large(number), 100 + number), h.now))
-        if not h.session.reads_client:
+        if not h.session.client.reads:
             break
-    one = h.session._load.weight(len(octets(large(1), 100)), large(1))
-    assert 0 < h.session._load.octets - DEFAULTS.waiting <= one
+    one = h.session.load.weight(len(octets(large(1), 100)), large(1))
+    assert 0 < h.session.load.octets - DEFAULTS.waiting <= one
     taken = len(h.to_server)
-    assert 0 < taken == len(h.session._operations.open) < 10
+    assert 0 < taken == len(h.session.operations.places.open) < 10
     # As much as that is read on, so that the end of the connection is seen; nothing of it is taken.
-    assert h.session._client.buffered() > 0
+    assert h.session.client.buffered() > 0
     h.answer(h.to_server[0].message_id, done())
     assert len(h.to_server) == taken + 1
 
@@ -118,7 +118,7 @@ def test_all_of_them_are_answered_in_the_end_and_in_their_order():
     ahead = [octets(large(number), 100 + number) for number in range(30)]
     answered = 0
     while answered < 30:
-        while ahead and h.session.reads_client:
+        while ahead and h.session.client.reads:
             h.do(h.session.client_data(ahead.pop(0), h.now))
         h.answer(h.to_server[answered].message_id, done())
         answered += 1
@@ -131,7 +131,7 @@ def test_two_hundred_and_fifty_look_ups_at_once_wait_and_none_is_busy():
     h = Harness(limits=DEFAULTS, load=load).bound()
     h.send(*[KINDS["look-up"](number) for number in range(250)], start=100)
     assert (len(h.to_server), load.waiting) == (100, 150)
-    assert h.session.reads_client
+    assert h.session.client.reads
     for number in range(250):
         h.answer(h.to_server[number].message_id, done())
     assert h.results() == [(100 + number, 0) for number in range(250)]
@@ -144,7 +144,7 @@ def fill(load, limits):
         h = Harness(limits=limits, load=load).bound()
         sessions.append(h)
         for number in range(100):
-            if h.session.reads_client:
+            if h.session.client.reads:
                 h.do(h.session.client_data(octets(large(number), 100 + number), h.now))
         # Where that is too much, there may be room for something small.
         while h.results() and h.results()[-1][0] < 1000:
@@ -180,7 +180,7 @@ def test_whatever_others_hold_a_session_may_sign_in_and_look_something_up():
     # But not more than a little.
     h.send(*[KINDS["look-up"](number) for number in range(10)], start=20)
     assert {code for _, code in h.results()} == {51}
-    assert h.session._load.octets <= ALWAYS
+    assert h.session.load.octets <= ALWAYS
 
 
 def paged(h, message_id, request, cookie=b""):
@@ -208,13 +208,13 @@ def test_searches_between_two_pages_count_and_the_oldest_goes_where_they_are_too
     cookies = [first_page(h, 100 + number, large(number)) for number in range(6)]
     # Half of what a session may hold, so that it is read on.
     assert 0 < load.octets <= DEFAULTS.waiting // 2
-    assert h.session.reads_client
+    assert h.session.client.reads
     kept = load.octets
     paged(h, 200, large(0), cookies[0])
     assert h.audit[-1].reason == "cookie-not-valid"
     assert load.octets == kept
     paged(h, 201, large(5), cookies[5])
-    assert len(h.session._operations.open) == 1
+    assert len(h.session.operations.places.open) == 1
     # The cookie is used up; what it stood for is held by the operation. Its message is longer by the cookie.
     assert kept <= load.octets < kept + 100
     h.do(h.session.client_lost(h.now))
@@ -225,11 +225,11 @@ def test_a_paged_search_that_holds_more_than_all_may_together_is_kept_all_the_sa
     limits = SessionLimits(waiting=ALWAYS)
     h = Harness(limits=limits, **UNHIDDEN).bound()
     cookie = first_page(h, 100, large(1))
-    assert h.session._load.full
+    assert h.session.load.full
     # Nothing is open that could end, so reading goes on.
-    assert h.session.reads_client
+    assert h.session.client.reads
     paged(h, 101, large(1), cookie)
-    assert len(h.session._operations.open) == 1 and not h.session._load.octets < ALWAYS
+    assert len(h.session.operations.places.open) == 1 and not h.session.load.octets < ALWAYS
 
 
 def test_a_bind_gives_up_what_is_between_two_pages():
@@ -257,7 +257,7 @@ def test_a_search_over_many_bases_holds_a_little_for_each():
     bases = tuple(parse(f"OU=Base {i},DC=corp,DC=example") for i in range(100))
     h = Harness(base_dns=bases, limits=MANY, **UNHIDDEN).bound()
     h.send(KINDS["above"](1), start=10)
-    over_all = h.session._load.octets
+    over_all = h.session.load.octets
     h.send(asking(Present("objectClass"), base=str(bases[0])), start=11)
-    over_one = h.session._load.octets - over_all
+    over_one = h.session.load.octets - over_all
     assert over_all > over_one + 10_000

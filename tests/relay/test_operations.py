@@ -11,7 +11,7 @@ from gateway.ldap.filters import EqualityMatch, Present
 from gateway.policy.reasons import Reason
 from gateway.relay import commands as c
 from gateway.relay.load import GatewayLoad
-from gateway.relay.operations import NOT_BEGUN
+from gateway.relay.open_operations import NOT_BEGUN
 from gateway.relay.settings import SessionLimits
 from tests.examples import examples
 from tests.relay.harness import BASE, OK, Harness, bind, done, search
@@ -75,7 +75,7 @@ def test_operations_beyond_the_limit_wait_and_begin_in_the_order_of_their_reques
 def test_a_request_that_comes_while_others_wait_goes_behind_them():
     h = crowded(waiting=1)
     # In one piece with the answer that makes room: what has waited comes first.
-    h.session._client.feed(m.encode(m.LDAPMessage(14, look_up(14))))
+    h.session.client.feed(m.encode(m.LDAPMessage(14, look_up(14))))
     end(h, 10)
     assert begun(h) == [10, 11, 12, 13]
     end(h, 11)
@@ -218,7 +218,7 @@ def test_starttls_is_refused_while_one_waits():
     h = Harness(tls=False, limits=SessionLimits(operations=1)).bound()
     h.send(look_up(10), look_up(11), start=10)
     # In one piece with the end of the only open one: the other has not begun yet.
-    h.session._client.feed(m.encode(m.LDAPMessage(12, m.ExtendedRequest(m.START_TLS))))
+    h.session.client.feed(m.encode(m.LDAPMessage(12, m.ExtendedRequest(m.START_TLS))))
     end(h, 10)
     assert h.results() == [(10, 0), (12, 1)]
     assert c.StartTls not in h.other
@@ -278,7 +278,7 @@ class Life:
         return [x for x in self.h.to_server[self.sent_before :] if self._upstream_owner(x.message_id)]
 
     def _upstream_owner(self, message_id):
-        upstream = self.h.session._exchange._upstream
+        upstream = self.h.session.server._upstream
         return upstream is not None and upstream.owner(message_id) is not None
 
     def answer(self, message, in_pieces=False):
@@ -297,7 +297,7 @@ class Life:
     def connect(self):
         """Opens the connection to the server that the session waits for, if it waits for one."""
         last = [kind for kind in self.h.other if kind in (c.ConnectServer, c.CloseServer)][-1:]
-        if last == [c.ConnectServer] and not self.h.session._exchange._upstream.connected:
+        if last == [c.ConnectServer] and not self.h.session.server._upstream.connected:
             # Message IDs begin anew: what went over the connection before this one is no longer owed an answer.
             self.sent_before = len(self.h.to_server)
             self.h.connected()
@@ -332,22 +332,22 @@ class Life:
         elif what == "turn":
             h.turn(number if number else 1_000_000)
         elif what == "hold":
-            h.do(h.session.server_held(h.now))
+            h.session.server.clock.hold(h.now)
         elif what == "release":
-            h.do(h.session.server_released(h.now))
+            h.session.server.clock.release(h.now)
         elif what == "stop":
             h.do(h.session.stop(h.now))
         self.check()
 
     def check(self):
-        operations = self.h.session._operations
+        operations = self.h.session.operations.places
         assert len(operations.open) <= self.operations
         assert self.load.waiting == len(operations.all()) - len(operations.open) >= 0
         # Whatever waits, waits for open ones.
         assert not self.load.waiting or len(operations.open) == self.operations
-        kept = self.h.session._exchange._paged._open.values()
+        kept = self.h.session.server.paged._open.values()
         held = sum(one.weight for one in operations.all()) + sum(one.weight for one in kept)
-        assert self.load.octets == self.h.session._load.octets == held >= 0
+        assert self.load.octets == self.h.session.load.octets == held >= 0
 
     def end(self, how):
         h = self.h
@@ -361,8 +361,8 @@ class Life:
                 self.answer(outstanding[0])
                 self.check()
             if not h.session.closed:
-                assert not h.session.busy and not h.session.waits_for_turn()
-                assert h.session._client.buffered() == 0
+                assert not h.session.busy and not h.session.client.waits_for_turn()
+                assert h.session.client.buffered() == 0
         if how == "unbind" and not h.session.closed:
             self.last_id += 1
             h.do(h.session.client_data(m.encode(m.LDAPMessage(self.last_id, m.UnbindRequest())), h.now))

@@ -49,9 +49,9 @@ class ByMoon(Harness):
         self.posed = []
         self.bound()
         for number, question in enumerate(questions, 10):
-            operation = Operation(number, search(), AuditRecord("s1", "mimecast", "", "search", number, self.now))
-            self.session._exchange.begin(operation, by_moon(question))
-        self.do(self.session.go_on(self.now))
+            operation = Operation(search(), AuditRecord("s1", "mimecast", "", "search", number, self.now))
+            self.session.operations.begin(operation, by_moon(question))
+        self.do(self.session.turn_comes(self.now))
 
     def pose(self, key, question):
         if isinstance(question, AskMoon):

@@ -9,7 +9,7 @@ from gateway.ldap.filters import Present
 from gateway.ldap.results import LDAPResult
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.reasons import REASONS, Reason
-from gateway.relay.session import PIPELINED_OCTETS
+from gateway.relay.from_client import PIPELINED_OCTETS
 from tests.examples import examples
 from tests.relay.harness import bind, search, split
 from tests.relay.sign_ins import PASSWORD, REFUSED, WRONG, Person, Times, World, sub_code
@@ -190,9 +190,9 @@ def test_what_comes_meanwhile_waits_for_it():
 
 def test_no_more_is_read_than_for_any_other_bind():
     made = waiting()
-    assert made.session.reads_client
+    assert made.session.client.reads
     made.do(made.session.client_data(b"0" * PIPELINED_OCTETS, made.now))
-    assert not made.session.reads_client
+    assert not made.session.client.reads
 
 
 @pytest.mark.parametrize(

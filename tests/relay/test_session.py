@@ -279,7 +279,8 @@ def test_it_tells_of_binds_under_way_and_whether_one_that_needs_an_account_ever_
     h = Harness(allow_anonymous=True)
 
     def told():
-        return h.session.binds, h.session.binding, h.session.has_bound
+        standing = h.session.standing
+        return standing.binds, standing.binding is not None, standing.has_bound
 
     assert told() == (0, False, False)
     h.send(m.BindRequest(3, "", m.SimpleAuthentication(b"")))
@@ -453,9 +454,9 @@ def test_the_clocks():
 def test_the_servers_clock_stands_while_its_reading_is_paused():
     h = Harness().bound()
     h.send(search(), start=5)
-    h.do(h.session.server_held(h.now))
+    h.session.server.clock.hold(h.now)
     h.tick(1000)
-    h.do(h.session.server_released(h.now))
+    h.session.server.clock.release(h.now)
     h.tick(149)
     assert h.results() == []
     h.tick(2)
@@ -472,15 +473,15 @@ def test_the_time_of_the_server_is_told_apart():
     assert (h.audit[0].seconds, h.audit[0].server_seconds) == (3.5, 0.5)
     h.send(search(), start=2)
     h.now += 1
-    h.do(h.session.server_held(h.now))
+    h.session.server.clock.hold(h.now)
     h.now += 20
-    h.do(h.session.server_released(h.now))
+    h.session.server.clock.release(h.now)
     h.now += 2
     h.answer(2, done())
     assert (h.audit[1].seconds, h.audit[1].server_seconds) == (23, 3)
     h.send(search(), start=3)
     h.now += 4
-    h.do(h.session.server_held(h.now))
+    h.session.server.clock.hold(h.now)
     h.now += 5
     h.do(h.session.server_lost("gone", h.now))
     assert (h.audit[2].seconds, h.audit[2].server_seconds) == (9, 4)

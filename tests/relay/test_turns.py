@@ -5,7 +5,7 @@ import pytest
 from gateway.ldap import messages as m
 from gateway.ldap.filters import Present
 from gateway.relay import commands as c
-from gateway.relay.session import PIPELINED_OCTETS
+from gateway.relay.from_client import PIPELINED_OCTETS
 from tests.relay.harness import Harness, bind
 
 ROOT_DSE = m.SearchRequest("", m.BASE_OBJECT, Present("objectClass"))
@@ -17,7 +17,7 @@ class Halting(Harness):
     def __init__(self, permitted, **settings):
         self.permitted = permitted
         super().__init__(**settings)
-        self.session._goes_on = self.goes_on
+        self.session.client.goes_on = self.goes_on
 
     def goes_on(self):
         self.permitted -= 1
@@ -25,19 +25,19 @@ class Halting(Harness):
 
     def turn(self, permitted):
         self.permitted = permitted
-        self.do(self.session.go_on(self.now))
+        self.do(self.session.turn_comes(self.now))
 
 
 def test_only_what_may_be_handled_is_and_the_rest_in_its_order():
     h = Halting(2)
     h.send(*[ROOT_DSE] * 7)
     assert h.results() == [(1, 0), (2, 0)]
-    assert h.session.waits_for_turn()
+    assert h.session.client.waits_for_turn()
     h.turn(3)
     assert h.results()[2:] == [(3, 0), (4, 0), (5, 0)]
     h.turn(9)
     assert [number for number, _ in h.results()] == [1, 2, 3, 4, 5, 6, 7]
-    assert not h.session.waits_for_turn()
+    assert not h.session.client.waits_for_turn()
 
 
 def test_what_comes_while_it_waits_stays_behind():
@@ -69,7 +69,7 @@ def test_a_request_behind_a_bind_waits_for_its_end_and_for_the_turn():
     h.permitted = 0
     h.answer(1, m.BindResponse(m.LDAPResult(0)))
     assert h.results() == [(1, 0)]
-    assert h.session.waits_for_turn()
+    assert h.session.client.waits_for_turn()
     h.turn(1)
     assert h.results() == [(1, 0), (2, 0)]
 
@@ -79,18 +79,18 @@ def test_a_client_is_not_read_while_enough_of_it_waits_for_the_turn():
     request = m.encode(m.LDAPMessage(1, ROOT_DSE))
     fitting = PIPELINED_OCTETS // len(request)
     h.do(h.session.client_data(request * fitting, h.now))
-    assert h.session.reads_client
+    assert h.session.client.reads
     h.do(h.session.client_data(request, h.now))
-    assert not h.session.reads_client
+    assert not h.session.client.reads
     h.turn(5)
-    assert h.session.reads_client
+    assert h.session.client.reads
 
 
 def test_half_a_message_waits_for_no_turn():
     h = Halting(1)
     request = m.encode(m.LDAPMessage(1, ROOT_DSE))
     h.do(h.session.client_data(request[:-1], h.now))
-    assert not h.session.waits_for_turn()
+    assert not h.session.client.waits_for_turn()
     h.permitted = 0
     h.do(h.session.client_data(request[-1:], h.now))
     h.turn(1)
@@ -112,8 +112,8 @@ def test_a_session_that_has_ended_waits_for_no_turn():
     h = Halting(1)
     h.send(m.UnbindRequest(), ROOT_DSE)
     assert h.session.closed
-    assert not h.session.waits_for_turn()
+    assert not h.session.client.waits_for_turn()
     other = Halting(0)
     other.send(ROOT_DSE)
     other.do(other.session.client_lost(other.now))
-    assert not other.session.waits_for_turn()
+    assert not other.session.client.waits_for_turn()

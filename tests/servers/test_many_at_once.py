@@ -20,7 +20,7 @@ from gateway.ldap.messages import (
     decode_response,
     encode,
 )
-from gateway.relay.operations import NOT_BEGUN
+from gateway.relay.open_operations import NOT_BEGUN
 from tests.observe.admin_client import samples
 from tests.servers.gateway_process import PATIENCE, configuration
 from tests.servers.slapd_tree import STAFF, SYNC_ACCOUNT, SYNC_PASSWORD

@@ -37,6 +37,7 @@ from gateway.relay.load import GatewayLoad
 from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
 from gateway.relay.settings import SessionLimits
+from gateway.relay.standing import Peer
 from gateway.state.attempts import Attempts
 from gateway.state.sizes import SizeMemory
 
@@ -202,17 +203,14 @@ class ListenerFactory:
 
         def session(goes_on: Callable[[], bool]) -> Session:
             return Session(
-                session_id,
-                source,
+                Peer(session_id, source, tls=encrypted, needs_tls=not encrypted),
                 client.policy,
                 state.limits,
                 client.facts,
                 monotonic(),
-                tls=encrypted,
-                needs_tls=not encrypted,
                 rates=rates,
                 goes_on=goes_on,
-                load=self._registry.load,
+                in_all=self._registry.load,
             )
 
         def refused(reason: Reason, detail: str) -> None:

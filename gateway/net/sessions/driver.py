@@ -40,6 +40,7 @@ from gateway.relay.commands import (
 )
 from gateway.relay.questions import Reply
 from gateway.relay.session import Session
+from gateway.relay.standing import Standing
 
 log = Logger(__name__)
 
@@ -156,7 +157,7 @@ class ClientConnection:
         explanation = tls_failure(reason)
         if explanation is not None:
             self._refused(Reason.tls_failed, explanation)
-        elif self._handshake_timer is None and self._session is not None and self._session.awaits_first_request:
+        elif self._handshake_timer is None and self._session is not None and self._session.client.awaits_first_request:
             # Many clients look at the name in the certificate only once TLS is up.
             self._refused(Reason.left_without_request, REASONS[Reason.left_without_request].meaning)
         self._stop_handshake_timer()
@@ -271,7 +272,7 @@ class ClientConnection:
     def _go_on(self) -> None:
         """The session's turn has come again."""
         if self._session is not None:
-            self._run(self._session.go_on(self._event()))
+            self._run(self._session.turn_comes(self._event()))
 
     def _event(self) -> float:
         """The time of an event that the session is now told of."""
@@ -287,23 +288,24 @@ class ClientConnection:
     def _run(self, commands: list[Command]) -> None:
         self._execute(commands)
         self._count_work()
-        self._turn.end(self._working_since, 0 if self._session is None else self._session.waits_for_turn())
+        self._turn.end(self._working_since, 0 if self._session is None else self._session.client.waits_for_turn())
         if self._session is not None:
             if self._lost and not self._session.busy:
                 self._end()
                 return
             if not self._has_bound:
-                self._tell_place(self._session)
+                self._tell_place(self._session.standing)
             self._arm()
             self._apply_flow(self._session)
 
-    def _tell_place(self, session: Session) -> None:
-        if session.has_bound or not session.binding:
-            if self._binding or session.has_bound:
-                self._place.bind_ended(session.has_bound, monotonic())
+    def _tell_place(self, standing: Standing) -> None:
+        binding, has_bound = standing.binding is not None, standing.has_bound
+        if has_bound or not binding:
+            if self._binding or has_bound:
+                self._place.bind_ended(has_bound, monotonic())
         else:
-            self._place.bind_begun(session.binds, monotonic())
-        self._binding, self._has_bound = session.binding, session.has_bound
+            self._place.bind_begun(standing.binds, monotonic())
+        self._binding, self._has_bound = binding, has_bound
 
     def _execute(self, commands: list[Command]) -> None:
         # A command may be answered at once; what follows from the answer comes behind what was to be done before.
@@ -446,7 +448,7 @@ class ClientConnection:
             return
         client_full = self._to_client is not None and self._to_client.full
         server_full = self._to_server is not None and self._to_server.full
-        hold_client = client_full or server_full or not session.reads_client
+        hold_client = client_full or server_full or not session.client.reads
         if hold_client != self._client_held:
             self._hold_client(session, hold_client)
         if client_full != self._server_held and self._link is not None:
@@ -456,20 +458,20 @@ class ClientConnection:
         self._client_held = hold
         if hold:
             self.transport.pauseProducing()
-            session.client_held(monotonic())
+            session.client.clocks.hold(monotonic())
         else:
             self.transport.resumeProducing()
-            session.client_released(monotonic())
+            session.client.clocks.release(monotonic())
             self._arm()
 
     def _hold_server(self, session: Session, link: ServerLink, hold: bool) -> None:
         self._server_held = hold
         if hold:
             link.reading.hold()
-            session.server_held(monotonic())
+            session.server.clock.hold(monotonic())
         else:
             link.reading.release()
-            session.server_released(monotonic())
+            session.server.clock.release(monotonic())
             self._arm()
 
     def _stalled(self) -> None:

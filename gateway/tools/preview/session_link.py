@@ -24,6 +24,7 @@ from gateway.relay.audit import AuditRecord
 from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
 from gateway.relay.settings import SessionLimits
+from gateway.relay.standing import Peer
 from gateway.state.attempts import AttemptsInMemory
 from gateway.state.sizes import SizesInMemory
 
@@ -54,13 +55,11 @@ class _SessionLink:
         self._owner: LinkOwner | None = None
         self._session = ClientConnection(
             lambda goes_on: Session(
-                "preview",
-                "preview",
+                Peer("preview", "preview"),
                 Policy(client.policy),
                 limits,
                 ServerFacts(),
                 monotonic(),
-                tls=True,
                 goes_on=goes_on,
             ),
             ServerConnector(client.directory, reactor),
