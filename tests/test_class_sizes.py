@@ -16,7 +16,6 @@ LARGER = {
     "net/listeners/listener.SessionRegistry": (4, 14, 5),
     "net/servers/connector.ServerConnector": (26, 13, 4),
     "net/servers/server_link.ServerLink": (10, 13, 4),
-    "net/sessions/driver.ClientConnection": (41, 28, 8),
     "net/transport/stream.Stream": (23, 13, 3),
 }
 

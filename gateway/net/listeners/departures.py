@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from twisted.logger import Logger
 
 from gateway.net.listeners.listener import ListenerState, SessionRegistry
-from gateway.net.sessions.driver import ClientConnection
+from gateway.net.sessions.driver import SessionDriver
 from gateway.net.transport.reactor import Reactor, Timer
 from gateway.policy.reasons import Reason
 
@@ -19,7 +19,7 @@ class Departures:
     def __init__(self, registry: SessionRegistry, reactor: Reactor) -> None:
         self._registry = registry
         self._reactor = reactor
-        self._timers: dict[ClientConnection, Timer] = {}
+        self._timers: dict[SessionDriver, Timer] = {}
 
     def apply(self, states: Sequence[ListenerState], patience: float) -> None:
         """Gives each session whose source belongs to its client at no listener any more this many seconds.
@@ -51,13 +51,13 @@ class Departures:
         waiting, self._timers = self._timers, {}
         _cancel(waiting)
 
-    def _end(self, connection: ClientConnection) -> None:
+    def _end(self, connection: SessionDriver) -> None:
         del self._timers[connection]
         if connection in self._registry.open:
             connection.abort(Reason.client_removed, "this client is no longer served from this address")
 
 
-def _cancel(timers: dict[ClientConnection, Timer]) -> None:
+def _cancel(timers: dict[SessionDriver, Timer]) -> None:
     for timer in timers.values():
         timer.cancel()
 

@@ -19,7 +19,8 @@ from gateway.net.observer import Observer
 from gateway.net.servers.connector import ServerConnector
 from gateway.net.sessions.admission import Admission, Place
 from gateway.net.sessions.client_tls import ListenerTls
-from gateway.net.sessions.driver import ClientConnection, ConnectionSettings
+from gateway.net.sessions.connection_settings import ConnectionSettings
+from gateway.net.sessions.driver import SessionDriver
 from gateway.net.sessions.rates import RequestRates, SessionRates
 from gateway.net.sessions.required_certificate import RequiredCertificate
 from gateway.net.sessions.secret_verifier import SecretVerifier
@@ -94,7 +95,7 @@ class SessionRegistry:
         self.attempts = attempts
         self.verifier = verifier
         self.observer = observer
-        self.open: dict[ClientConnection, tuple[str, str]] = {}
+        self.open: dict[SessionDriver, tuple[str, str]] = {}
         self.load = GatewayLoad()
         self.admission = Admission()
         self.refusals = Refusals(observer)
@@ -107,11 +108,11 @@ class SessionRegistry:
     def next_id(self) -> str:
         return f"s{next(self._numbers)}"
 
-    def begun(self, client: str, source: str, connection: ClientConnection) -> None:
+    def begun(self, client: str, source: str, connection: SessionDriver) -> None:
         self.open[connection] = client, source
         self.observer.session_opened(client)
 
-    def ended(self, client: str, connection: ClientConnection) -> None:
+    def ended(self, client: str, connection: SessionDriver) -> None:
         self.open.pop(connection, None)
         self.ended_sessions += 1
         self.observer.session_ended(client)
@@ -171,7 +172,7 @@ class ListenerFactory:
         place: Place,
         proxy: IPv4Address | IPv6Address | None,
         named: IPv4Address | IPv6Address,
-    ) -> ClientConnection | None:
+    ) -> SessionDriver | None:
         """proxy: who connected for the source, None where the source itself did."""
         # A reload may have come since a proxy connected.
         state = self.state
@@ -195,7 +196,7 @@ class ListenerFactory:
         self._registry.begun(client.policy.settings.name, host, connection)
         return connection
 
-    def _connection(self, state: ListenerState, place: Place, client: ServedClient, source: str) -> ClientConnection:
+    def _connection(self, state: ListenerState, place: Place, client: ServedClient, source: str) -> SessionDriver:
         session_id = self._registry.next_id()
         encrypted = state.settings.starttls is StartTls.off
         name = client.policy.settings.name
@@ -216,11 +217,11 @@ class ListenerFactory:
         def refused(reason: Reason, detail: str) -> None:
             self._registry.refusals.note(reason, source, f"{label}: {detail}", monotonic(), name)
 
-        def ended(connection: ClientConnection) -> None:
+        def ended(connection: SessionDriver) -> None:
             self._registry.ended(name, connection)
 
         label = f"session {session_id} of client {name} from {source}"
-        return ClientConnection(
+        return SessionDriver(
             session,
             client.connector,
             ConnectionSettings(

@@ -10,14 +10,14 @@ from twisted.python.failure import Failure
 
 from gateway.net.listeners.proxy_header import ProxyHeaderError, ProxyHeaderReader
 from gateway.net.sessions.admission import Place
-from gateway.net.sessions.driver import ClientConnection
+from gateway.net.sessions.driver import SessionDriver
 from gateway.net.transport.reactor import Reactor, Timer
 from gateway.net.transport.stream import Stream
 from gateway.net.transport.tls_layer import TlsLayer
 from gateway.policy.reasons import Reason
 
 # Takes the source that the header names; None where it may not have a session.
-Serve: TypeAlias = Callable[[IPv4Address | IPv6Address], ClientConnection | None]
+Serve: TypeAlias = Callable[[IPv4Address | IPv6Address], SessionDriver | None]
 
 
 class ProxiedConnection:

@@ -12,7 +12,8 @@ from gateway.ask.connection import Connection
 from gateway.net.servers.connector import ServerConnector
 from gateway.net.servers.server_link import LinkOwner
 from gateway.net.sessions.admission import Admission
-from gateway.net.sessions.driver import ClientConnection, ConnectionSettings
+from gateway.net.sessions.connection_settings import ConnectionSettings
+from gateway.net.sessions.driver import SessionDriver
 from gateway.net.sessions.secret_verifier import SecretVerifier
 from gateway.net.sessions.services import SessionServices
 from gateway.net.sessions.settings import ClientSettings
@@ -53,7 +54,7 @@ class _SessionLink:
     ) -> None:
         name = f"preview of client {client.policy.name}"
         self._owner: LinkOwner | None = None
-        self._session = ClientConnection(
+        self._session = SessionDriver(
             lambda goes_on: Session(
                 Peer("preview", "preview"),
                 Policy(client.policy),
