@@ -166,5 +166,11 @@ def test_each_step_of_adding_something_can_be_seen_at_its_example(title, example
 
 
 def test_there_is_an_example_of_everything_that_is_added():
-    assert {title for title, _, _ in EXAMPLES} == {"Add a setting", "Add a reason", "Add a command"}
+    assert {title for title, _, _ in EXAMPLES} == {
+        "Add a setting",
+        "Add a reason",
+        "Add a question",
+        "Add a control",
+        "Add a command",
+    }
     assert all(len([file for other, _, file in EXAMPLES if other == title]) >= 4 for title, _, _ in EXAMPLES)
