@@ -27,10 +27,13 @@ _INTERPRETED: Final = {"relay/questions.py": "other rooms and tests add kinds of
 _MODULES: Final = (
     "net/listeners/listener.py",
     "net/listeners/listening.py",
+    "net/servers/candidates.py",
     "net/servers/choosing.py",
     "net/servers/connecting.py",
     "net/servers/connector.py",
+    "net/servers/ldaps.py",
     "net/servers/server_link.py",
+    "net/servers/way.py",
     "net/sessions/admission.py",
     "net/sessions/answering.py",
     "net/sessions/back_pressure.py",

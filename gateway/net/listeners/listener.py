@@ -17,6 +17,7 @@ from gateway.net.listeners.refusals import Refusals
 from gateway.net.listeners.shared_addresses import SharedSources, shared_addresses
 from gateway.net.observer import Observer
 from gateway.net.servers.connector import ServerConnector
+from gateway.net.servers.way import Whom
 from gateway.net.sessions.admission import Admission, Place
 from gateway.net.sessions.client_tls import ListenerTls
 from gateway.net.sessions.connection_settings import ConnectionSettings
@@ -215,12 +216,12 @@ class ListenerFactory:
             )
 
         def refused(reason: Reason, detail: str) -> None:
-            self._registry.refusals.note(reason, source, f"{label}: {detail}", monotonic(), name)
+            self._registry.refusals.note(reason, source, f"{whom}: {detail}", monotonic(), name)
 
         def ended(connection: SessionDriver) -> None:
             self._registry.ended(name, connection)
 
-        label = f"session {session_id} of client {name} from {source}"
+        whom = Whom(name, session_id, source)
         return SessionDriver(
             session,
             client.connector,
@@ -237,7 +238,7 @@ class ListenerFactory:
             refused,
             place,
             ended,
-            label,
+            whom,
         )
 
     def _warn_if_shared(self, source: IPv4Address | IPv6Address) -> None:

@@ -1,4 +1,4 @@
-"""The way to a server: its name resolved, its addresses tried, a stream to the first that answers."""
+"""A TCP connection to a server: its name resolved, its addresses tried, a stream to the first that answers."""
 
 from __future__ import annotations
 
@@ -19,10 +19,8 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gateway.net.servers.server_link import ServerLink
 from gateway.net.servers.settings import ServerSettings
 from gateway.net.transport.reactor import Reactor, Timer
-from gateway.net.transport.resumption import ServerTls
 from gateway.net.transport.stream import Stream
 
 # Seconds after which the next address of a name is tried as well (RFC 8305 5: 0.01 to 2).
@@ -30,22 +28,6 @@ NEXT_ADDRESS: Final = 0.1
 
 # Has a stream until somebody takes that over.
 _NOBODY: Any = Protocol()
-
-
-def open_link(server: ServerSettings, tls: ServerTls, patience: float, reactor: Reactor) -> Deferred[ServerLink]:
-    """A link whose TLS is up and verified. patience: seconds. Fails with what failures explains; may be cancelled."""
-    until = reactor.seconds() + patience
-
-    def secure(stream: Stream) -> Deferred[ServerLink]:
-        try:
-            link = ServerLink(server, tls, stream, reactor)
-        except BaseException:
-            stream.abortConnection()
-            raise
-        untyped: Any = reactor
-        return link.secured.addTimeout(max(0.0, until - reactor.seconds()), untyped)
-
-    return connect(server, patience, reactor).addCallback(secure)
 
 
 def connect(server: ServerSettings, patience: float, reactor: Reactor) -> Deferred[Stream]:

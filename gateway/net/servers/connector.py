@@ -11,19 +11,18 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.net.observer import Observer, Trouble
-from gateway.net.servers.choosing import in_order, listed
-from gateway.net.servers.connecting import open_link
-from gateway.net.servers.discovery import find_servers
+from gateway.net.servers.candidates import Candidates, ListedCandidates, NoCandidates
+from gateway.net.servers.choosing import in_order
+from gateway.net.servers.discovered import DiscoveredCandidates
 from gateway.net.servers.doubt import Doubt, Finding, trouble
-from gateway.net.servers.found_servers import Found, NotFound
+from gateway.net.servers.ldaps import LdapsWay
 from gateway.net.servers.server_link import ServerLink
 from gateway.net.servers.server_state import SLOW_ATTEMPT, DirectoryState, ServerState, Trial
-from gateway.net.servers.settings import Candidate, DirectorySettings, DiscoverySettings, ServerSettings
+from gateway.net.servers.settings import Candidate, DirectorySettings, ServerSettings
 from gateway.net.servers.spares import SpareLinks
-from gateway.net.servers.trust import ServerTrust
+from gateway.net.servers.way import Way, Whom
 from gateway.net.transport.failures import FailureCause, explain_failure, failure_cause
 from gateway.net.transport.reactor import Reactor
-from gateway.net.transport.resumption import ServerTls
 from gateway.relay.questions import ServerAsked, ServerBehaved
 
 log = Logger(__name__)
@@ -48,6 +47,8 @@ class OtherFailed(Exception):
 
 class ServerConnector:
     """Opens links to a directory's servers. state: what is known of these; one of its own where nobody else uses it.
+    way: how they are reached; by LDAPS where it is None. candidates: where they come from; as the directory says where
+    it is None.
 
     Raises OSError or ValueError for unusable certificate files.
     """
@@ -58,114 +59,62 @@ class ServerConnector:
         reactor: Reactor,
         observer: Observer | None = None,
         state: DirectoryState | None = None,
+        way: Way | None = None,
+        candidates: Candidates | None = None,
     ) -> None:
         self.directory = directory
         self._reactor = reactor
         self.observer = observer or Observer()
         self._state = state or DirectoryState(reactor.seconds)
-        self._candidates = listed(directory.servers, directory.order)
-        if directory.discover is not None and directory.discover in self._state.found:
-            self._candidates = self._state.found[directory.discover]
-        # False after a reload: what sessions of before it find out in DNS is theirs alone.
+        self.way: Way = way or LdapsWay(directory, reactor)
+        self.candidates = candidates or candidates_of(directory, self._state, self.observer, reactor)
+        # False after a reload: whoever still uses it tells nobody of a directory that cannot be reached.
         self.in_force = True
         self.spares: SpareLinks | None = None
-        self._lost_dns = ""
-        # The lookup that sessions wait for, and why the last one has named no servers.
-        self._lookup: Trial | None = None
-        self._not_named = ""
         self.changed: Callable[[], None] = lambda: None
-        self._trust: ServerTrust
-        self._tls: dict[ServerSettings, ServerTls]
-        self.renew_tls()
 
     def renew_tls(self) -> None:
         """Later connections use the CA file and the client certificate as they are now. Raises as the constructor, and
         then nothing changes."""
-        trust = ServerTrust(self.directory)
-        discover = self.directory.discover
-        # Those that DNS will name get theirs later, by the same files: what is wrong with these shows now.
-        named = () if discover is None else (ServerSettings(discover.domains[0], discover.port, discover.domains[0]),)
-        servers = (*(candidate.server for candidate in self._candidates), *named)
-        self._tls = {server: trust.of(server) for server in servers}
-        self._trust = trust
+        self.way.renew()
         self.changed()
-
-    def found(self, found: Found) -> None:
-        """These are the servers from now on. Sessions stay where they are."""
-        discover = self.directory.discover
-        if discover is None:
-            return
-        if not self.in_force:
-            self._candidates = found.candidates
-            return
-        if self._lost_dns:
-            name = self.directory.name
-            log.info("directory {name}: {service} is answered again", name=name, service=discover.service)
-        self._lost_dns = ""
-        self.observer.discovery_ended(self.directory, "")
-        if found.candidates == self._candidates:
-            return
-        self._candidates = found.candidates
-        self._state.found = {discover: found.candidates}
-        servers = tuple(candidate.server for candidate in found.candidates)
-        log.info(
-            "directory {name}: {service} names {servers}",
-            name=self.directory.name,
-            service=discover.service,
-            servers=", ".join(server.url for server in servers),
-        )
-        if found.left_out:
-            log.warn(
-                "directory {name}: {service} also names servers that were left out: {left_out}",
-                name=self.directory.name,
-                service=discover.service,
-                left_out=found.left_out,
-            )
-        self.observer.servers_found(self.directory, servers)
-        self.changed()
-
-    def not_found(self, why: str) -> None:
-        """DNS names no servers; the last ones that it named stay."""
-        if not self.in_force:
-            return
-        self.observer.discovery_ended(self.directory, why)
-        if why == self._lost_dns:
-            return
-        self._lost_dns = why
-        so = "the servers that it named before stay in use" if self._candidates else "no server is known"
-        log.error("directory {name}: {why}; {so}", name=self.directory.name, why=why, so=so)
 
     @property
     def servers(self) -> list[tuple[Candidate, ServerState]]:
-        return [(candidate, self.state_of(candidate.server)) for candidate in self._candidates]
+        return self._known(None)
+
+    def _known(self, whom: Whom | None) -> list[tuple[Candidate, ServerState]]:
+        return [(candidate, self.state_of(candidate.server)) for candidate in self.candidates.known(whom)]
 
     def keys(self) -> set[tuple[ServerSettings, str]]:
         """The keys under which the states of its servers are kept."""
-        return {(candidate.server, self._trust.fingerprint) for candidate in self._candidates}
+        return {(candidate.server, self.way.fingerprint) for candidate in self.candidates.known(None)}
 
     def state_of(self, server: ServerSettings) -> ServerState:
-        return self._state.server(server, self._trust.fingerprint)
+        return self._state.server(server, self.way.fingerprint)
 
-    def connect(self, instead_of: str = "", others_only: bool = False) -> Deferred[ServerLink]:
+    def connect(
+        self, whom: Whom | None = None, instead_of: str = "", others_only: bool = False
+    ) -> Deferred[ServerLink]:
         """A link to the best server that can be had. Fails with NoServer; may be cancelled.
 
-        instead_of: the URL of a server that failed behind a connection; it is tried last of its equals, or, with
-        others_only, not at all.
+        whom: the session that it is for; None for that of a tool, which is no client's. instead_of: the URL of a server
+        that failed behind a connection; it is tried last of its equals, or, with others_only, not at all.
         """
-        return Deferred.fromCoroutine(self._connect(instead_of, others_only))
+        return Deferred.fromCoroutine(self._connect(whom, instead_of, others_only))
 
-    async def _connect(self, instead_of: str, others_only: bool) -> ServerLink:
-        link = await self._best(instead_of, others_only)
+    async def _connect(self, whom: Whom | None, instead_of: str, others_only: bool) -> ServerLink:
+        link = await self._best(whom, instead_of, others_only)
         if self.spares is not None:
             self.spares.used()
         return link
 
-    async def _best(self, instead_of: str, others_only: bool) -> ServerLink:
+    async def _best(self, whom: Whom | None, instead_of: str, others_only: bool) -> ServerLink:
         until = self._reactor.seconds() + self.directory.connect_patience
         failures: list[str] = []
-        if self.directory.discover is not None and not self._candidates:
-            await self._first_lookup(self.directory.discover, self.directory.connect_patience)
-        for candidate, state in in_order(self.servers, self.directory.order, instead_of):
+        if not self.candidates.known(whom):
+            await self._wait(whom)
+        for candidate, state in in_order(self._known(whom), self.directory.order, instead_of):
             server = candidate.server
             if server.url == instead_of:
                 state.suspect()
@@ -181,7 +130,7 @@ class ServerConnector:
                 failures.append(f"{server.url}: not tried, the others took connect_patience")
                 continue
             try:
-                return await self._session_link(server, state, min(left, self.directory.connect_timeout))
+                return await self._session_link(whom, state, min(left, self.directory.connect_timeout))
             except CancelledError:
                 raise
             except OtherFailed:
@@ -192,45 +141,18 @@ class ServerConnector:
             self.observer.directory_failed(self.directory)
         raise NoServer("; ".join(failures) or "the directory has no other server")
 
-    async def _first_lookup(self, discover: DiscoverySettings, patience: float) -> None:
-        """Waits until DNS has named servers, for patience seconds at most. All who wait share one lookup, which goes on
-        when one of them leaves. Raises NoServer."""
-        untyped: Any = self._reactor
-        begun = self._lookup
-        lookup = begun or Trial()
-        answered = lookup.wait().addTimeout(patience, untyped)
-        if begun is None:
-            self._lookup = lookup
-            Deferred.fromCoroutine(self._look_up(discover, lookup))
-        why = f"{discover.service}: no answer within connect_patience"
+    async def _wait(self, whom: Whom | None) -> None:
         try:
-            await answered
-            why = self._not_named
-        except TimeoutError:
-            pass
-        if not self._candidates:
+            await self.candidates.wait(whom, self.directory.connect_patience)
+        except NoCandidates as error:
             if self.in_force:
                 self.observer.directory_failed(self.directory)
-            raise NoServer(why)
+            raise NoServer(str(error)) from None
 
-    async def _look_up(self, discover: DiscoverySettings, lookup: Trial) -> None:
-        try:
-            self.found(await find_servers(discover, self._reactor))
-        except NotFound as error:
-            self._not_named = str(error)
-            self.not_found(self._not_named)
-        except Exception:  # noqa: BLE001 - those who wait are told, and the next sign-in asks again
-            log.failure("the servers that DNS names cannot be used", Failure())
-            self._not_named = f"{discover.service}: the servers that it names cannot be used"
-            self.not_found(self._not_named)
-        finally:
-            self._lookup = None
-            lookup.end()
-
-    async def _session_link(self, server: ServerSettings, state: ServerState, patience: float) -> ServerLink:
+    async def _session_link(self, whom: Whom | None, state: ServerState, patience: float) -> ServerLink:
         state.load.sessions += 1
         try:
-            link = await self.alone(state, lambda: self._tried(server, state, patience), patience)
+            link = await self.alone(state, lambda: self._tried(whom, state, patience), patience)
         except BaseException:
             state.load.sessions -= 1
             raise
@@ -239,7 +161,7 @@ class ServerConnector:
 
     def open_spare(self, state: ServerState) -> Deferred[ServerLink]:
         """A link that no session has; the state learns of how it went."""
-        return Deferred.fromCoroutine(self._tried(state.server, state, self.directory.connect_timeout))
+        return Deferred.fromCoroutine(self._tried(None, state, self.directory.connect_timeout))
 
     async def alone(self, state: ServerState, attempt: Callable[[], Coroutine[Any, Any, T]], patience: float) -> T:
         """Makes the attempt; where the server is down and somebody tries it already, only if that one does not fail.
@@ -269,11 +191,11 @@ class ServerConnector:
             state.trial = None
             trial.end()
 
-    async def _tried(self, server: ServerSettings, state: ServerState, patience: float) -> ServerLink:
+    async def _tried(self, whom: Whom | None, state: ServerState, patience: float) -> ServerLink:
         """A link; the state learns of how that went."""
         began = state.attempt_began()
         try:
-            link = await self.open(server, patience)
+            link = await self.open(state.server, whom, patience)
         except CancelledError:
             # Whoever asked has left, perhaps because it took so long.
             if self._reactor.seconds() - began > SLOW_ATTEMPT:
@@ -294,10 +216,10 @@ class ServerConnector:
             self.tell_up(state)
         return link
 
-    async def open(self, server: ServerSettings, patience: float) -> ServerLink:
-        """A link to this very server, counted and nothing else. patience: seconds. Raises as open_link."""
+    async def open(self, server: ServerSettings, whom: Whom | None, patience: float) -> ServerLink:
+        """A link to this very server, counted and nothing else. Raises as the way does."""
         try:
-            link = await open_link(server, self._context(server), patience, self._reactor)
+            link = await self.way.open(server, whom, patience)
         except CancelledError:
             raise
         except Exception:
@@ -305,12 +227,6 @@ class ServerConnector:
             raise
         self.observer.server_connected(self.directory, server, link.certificate_expires)
         return link
-
-    def _context(self, server: ServerSettings) -> ServerTls:
-        context = self._tls.get(server)
-        if context is None:
-            context = self._tls[server] = self._trust.of(server)
-        return context
 
     def heard(self, news: ServerAsked | ServerBehaved) -> None:
         """What a session has seen of a server behind its connection."""
@@ -412,6 +328,15 @@ class ServerConnector:
             return
         self.observer.server_rose(self.directory, state.server)
         log.info("directory {name}: {url} is up again", name=self.directory.name, url=state.server.url)
+
+
+def candidates_of(
+    directory: DirectorySettings, state: DirectoryState, observer: Observer, reactor: Reactor
+) -> Candidates:
+    """Those that the configuration lists, or that DNS names."""
+    if directory.discover is None:
+        return ListedCandidates(directory)
+    return DiscoveredCandidates(directory, directory.discover, state, observer, reactor)
 
 
 def _leave(state: ServerState) -> None:

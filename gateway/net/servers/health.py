@@ -84,7 +84,7 @@ class HealthChecks:
             connector.tell_down(state)
 
     async def _ask(self, state: ServerState) -> bool:
-        link = await self._connector.open(state.server, self._connector.directory.connect_timeout)
+        link = await self._connector.open(state.server, None, self._connector.directory.connect_timeout)
         try:
             return False if self._question is None else await self._question(link)
         finally:

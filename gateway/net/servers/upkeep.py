@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from gateway.net.servers.connector import ServerConnector
-from gateway.net.servers.discovery import Discovery
 from gateway.net.servers.health import HealthChecks, Question
 from gateway.net.servers.server_state import DirectoryState
 from gateway.net.servers.settings import HealthSettings
@@ -42,44 +41,46 @@ class Upkeep:
 
 
 class _Directory:
+    """The upkeep of one directory: its candidates as they change, and where its way permits, checks and spares."""
+
     def __init__(
         self, connector: ServerConnector, state: DirectoryState, question: Question | None, reactor: Reactor
     ) -> None:
         self._connector = connector
         self._state = state
-        self._checks = HealthChecks(connector, question, reactor)
-        self._spares = connector.spares = SpareLinks(connector, state, reactor)
-        self._discovery = _discovery(connector, reactor)
+        self._checks: HealthChecks | None = None
+        self._spares: SpareLinks | None = None
+        if connector.way.opens_ahead:
+            self._checks = HealthChecks(connector, question, reactor)
+            self._spares = connector.spares = SpareLinks(connector, state, reactor)
         connector.changed = self._changed
         self._look()
-        self._spares.begin()
-        if self._discovery is not None:
-            self._discovery.begin()
+        if self._spares is not None:
+            self._spares.begin()
+        connector.candidates.begin(self._changed)
 
     def stop(self) -> None:
-        if self._discovery is not None:
-            self._discovery.stop()
+        self._connector.candidates.stop()
         # Sessions of the old configuration may still use it.
         self._connector.in_force = False
         self._connector.spares = None
         self._connector.changed = _nothing
-        self._checks.stop()
-        self._spares.stop()
+        if self._checks is not None:
+            self._checks.stop()
+        if self._spares is not None:
+            self._spares.stop()
 
     def _changed(self) -> None:
         """Its servers are others, or what they are trusted by."""
-        self._spares.drop()
+        if self._spares is not None:
+            self._spares.drop()
         self._look()
 
     def _look(self) -> None:
         self._state.keep(self._connector.keys())
         self._connector.tell_forgotten()
-        self._checks.look()
-
-
-def _discovery(connector: ServerConnector, reactor: Reactor) -> Discovery | None:
-    settings = connector.directory.discover
-    return None if settings is None else Discovery(settings, connector.found, connector.not_found, reactor)
+        if self._checks is not None:
+            self._checks.look()
 
 
 def _nothing() -> None:

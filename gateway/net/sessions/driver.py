@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from gateway.net.servers.connector import ServerConnector
 from gateway.net.servers.server_link import ServerLink
+from gateway.net.servers.way import Whom
 from gateway.net.sessions.admission import Place
 from gateway.net.sessions.answering import SessionAnswers
 from gateway.net.sessions.back_pressure import apply_back_pressure
@@ -43,7 +44,8 @@ class SessionDriver:
 
     session: makes the session, which asks what it is given whether it may handle one more request now. place: among
     all connections; it learns how TLS and binds go. refused: is told why the connection was closed before it had a
-    session, or without one that had bound. ended: called once, at the end.
+    session, or without one that had bound. ended: called once, at the end. whom: the
+    session, as servers and the log know it.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class SessionDriver:
         refused: Callable[[Reason, str], None],
         place: Place,
         ended: Callable[[SessionDriver], None],
-        label: str,
+        whom: Whom,
     ) -> None:
         reactor = services.reactor
 
@@ -68,14 +70,14 @@ class SessionDriver:
         self._new_session = session
         self._work = Work(self._turn)
         self._client = ClientSide(settings, refused, new_window, reactor)
-        self._server = ServerSide(connector, new_window, self._server_opened)
+        self._server = ServerSide(connector, whom, new_window, self._server_opened)
         self._answers = answers = SessionAnswers(services, connector.heard)
         self._runner = CommandRunner(self._client, self._server, answers, self._work, services.audit, self._replied)
         self._deadline = Deadline(reactor, self._deadline_comes)
         self._place = PlaceTold(place)
         place.displace = partial(self._client.displaced, self.abort)
         self._ended = ended
-        self._label = label
+        self._whom = whom
 
     # From the client's transport.
 
@@ -182,7 +184,7 @@ class SessionDriver:
         if session is None:
             return
         text = "a peer takes none of what waits for it"
-        log.warn("{label}: {text}; session ended", label=self._label, text=text)
+        log.warn("{label}: {text}; session ended", label=str(self._whom), text=text)
         self._runner.run(session, session.abort(Reason.write_stalled, text, self._work.begin()))
         # What was just written waits behind what the peer does not take.
         self._client.transport.abortConnection()

@@ -9,6 +9,7 @@ from twisted.python.failure import Failure
 
 from gateway.net.servers.connector import NoServer, ServerConnector
 from gateway.net.servers.server_link import LinkOwner, ServerLink
+from gateway.net.servers.way import Whom
 from gateway.net.sessions.client_side import NewWindow
 from gateway.net.transport.failures import explain_failure
 from gateway.net.transport.flow import WriteWindow
@@ -18,15 +19,20 @@ from gateway.relay.commands import ConnectServer
 class ServerSide:
     """The connection to a server, as the session's driver uses it: at most one at a time.
 
-    opened: is given a connection that connect asked for, or None and why there is none, for the audit. held: reading
-    from it pauses.
+    whom: the session. opened: is given a connection that connect asked for, or None and why there is none, for the
+    audit. held: reading from it pauses.
     """
 
     def __init__(
-        self, connector: ServerConnector, new_window: NewWindow, opened: Callable[[ServerLink | None, str], None]
+        self,
+        connector: ServerConnector,
+        whom: Whom,
+        new_window: NewWindow,
+        opened: Callable[[ServerLink | None, str], None],
     ) -> None:
         self.held = False
         self._connector = connector
+        self._whom = whom
         self._new_window = new_window
         self._opened = opened
         self._link: ServerLink | None = None
@@ -35,7 +41,7 @@ class ServerSide:
 
     def connect(self, wanted: ConnectServer) -> None:
         """Calls opened, once, at once or later; not where close comes first."""
-        opening = self._connector.connect(wanted.instead_of, wanted.others_only)
+        opening = self._connector.connect(self._whom, wanted.instead_of, wanted.others_only)
         connecting: Deferred[None] = opening.addCallbacks(self._connected, self._not_connected)
         if self._link is None and not connecting.called:
             self._connecting = connecting

@@ -11,6 +11,7 @@ from typing import Any, Final
 from gateway.ask.connection import Connection
 from gateway.net.servers.connector import ServerConnector
 from gateway.net.servers.server_link import LinkOwner
+from gateway.net.servers.way import Whom
 from gateway.net.sessions.admission import Admission
 from gateway.net.sessions.connection_settings import ConnectionSettings
 from gateway.net.sessions.driver import SessionDriver
@@ -52,7 +53,6 @@ class _SessionLink:
     def __init__(
         self, client: ClientSettings, limits: SessionLimits, reactor: Reactor, audit: Callable[[AuditRecord], None]
     ) -> None:
-        name = f"preview of client {client.policy.name}"
         self._owner: LinkOwner | None = None
         self._session = SessionDriver(
             lambda goes_on: Session(
@@ -78,7 +78,7 @@ class _SessionLink:
             # Of no service's connections, so that nobody takes it.
             Admission().admit("preview", limits.bind),
             lambda connection: None,
-            name,
+            Whom(client.policy.name, "preview", "preview"),
         )
         to_session = _End(reactor, self._session.dataReceived, self.close)
         self._to_tool = _End(reactor, self._arrived, self._lost)
