@@ -19,7 +19,12 @@ from gateway.policy.shrink import Remembered, Shape, Sizes
 
 
 class Notice:
-    """Something that the holder is told, and that has no reply."""
+    """Something that the holder is told, and that has no reply.
+
+    quiet: nothing follows from it at once, for nobody. What a peer is to be sent needs not go before it.
+    """
+
+    quiet: ClassVar[bool] = False
 
 
 class Reply:
@@ -145,6 +150,8 @@ class ServerAsked(Notice):
     """The beginning of a step of a bind for which the session waits. server: the URL of its server. since: now, on the
     session's clock."""
 
+    quiet: ClassVar[bool] = True
+
     server: str
     duty: Duty
     since: float
@@ -154,6 +161,8 @@ class ServerAsked(Notice):
 class ServerBehaved(Notice):
     """How a server did its duty. server: its URL. since: as ServerAsked had it; of a search when the bind before it was
     accepted."""
+
+    quiet: ClassVar[bool] = True
 
     server: str
     duty: Duty

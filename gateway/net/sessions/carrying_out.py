@@ -22,7 +22,7 @@ from gateway.relay.commands import (
     SendToServer,
     StartTls,
 )
-from gateway.relay.questions import Reply
+from gateway.relay.questions import Notice, Reply
 from gateway.relay.session import Session
 
 
@@ -68,6 +68,9 @@ class CommandRunner:
                 continue
             if isinstance(command, PoseQuestion):
                 waiting.extend(self._pose(session, command))
+                continue
+            if isinstance(command, Notice) and command.quiet:
+                self._answers.tell(command)
                 continue
             self._pass_on(to_client, to_server, records)
             if isinstance(command, ConnectServer):
