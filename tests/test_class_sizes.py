@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 GATEWAY = Path(__file__).parents[1] / "gateway"
-ROOMS = ("net", "relay")
+ROOMS = ("link", "net", "relay")
 METHODS, ATTRIBUTES, PARAMETERS = 20, 12, 8
 
 # Classes that are larger: (methods, attributes, parameters of the constructor). A figure may only fall; a class that
