@@ -5,8 +5,7 @@ Both ends speak frames on a line, and on a berth until a session takes it; what 
 
 The peer has shown a pinned key before its first frame is read, and is trusted no further than that. So the reader takes
 only what it can name: a type that is listed here, the keys of that type with values of their kinds and within bounds.
-Keys that it does not know are ignored, so that a later version may add some; all else is a FrameError. A body is small
-(_MOST_OCTETS), and flat (_MOST_NESTING), so that nothing in it is worth an attack on the parser.
+Keys that it does not know are ignored, so that a later version may add some; all else is a FrameError.
 """
 
 from __future__ import annotations
@@ -16,18 +15,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import IntEnum, StrEnum
-from math import isinf
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, TypeAlias
+
+from gateway.link.strict_json import JsonError, kind_of, read_object
 
 # Octets of a body. A STATE with a digest for each of 30 lists needs 2,500.
 _MOST_OCTETS: Final = 4_096
 _HEADER: Final = 4
-# Octets of a string in UTF-8, names of keys included.
-_MOST_STRING: Final = 255
-# STATE has an object in an object; unknown keys may have two levels more.
-_MOST_NESTING: Final = 4
-# Digits of a number: enough for any that a double holds exactly (2**53).
-_MOST_DIGITS: Final = 16
 
 MOST_PARKED: Final = 64
 # Of connections and servers: far above what one gateway has, and far below what arithmetic minds.
@@ -36,9 +30,7 @@ MOST_NUMBER: Final = 2**31 - 1
 _LATEST: Final = 2**53
 
 _HEXADECIMAL: Final = re.compile("[0-9a-f]{32}")
-# What matters for nesting: brackets, and where a string begins and ends.
-_BRACKETS: Final = re.compile(r'\\.|["\[\]{}]', re.DOTALL)
-# The tag of an LDAPMessage (RFC 4511 4.2): nothing else that is likely to come begins like this.
+# The tag of an LDAPMessage (RFC 4511 4.1.1): nothing else that is likely to come begins like this.
 _LDAP: Final = 0x30
 
 
@@ -245,6 +237,11 @@ class FrameReader:
         return rest
 
 
+def frame_name(frame: Frame) -> str:
+    """How texts name a frame: HELLO, WELCOME."""
+    return _TYPES[type(frame)].name
+
+
 def encode(frame: Frame) -> bytes:
     """The octets of a frame. Raises ValueError for one that no reader would take: its maker is wrong."""
     kind = _TYPES[type(frame)]
@@ -269,8 +266,8 @@ def _type(octet: int) -> FrameType:
 
 def _frame(kind: FrameType, body: bytes) -> Frame:
     try:
-        return _value(kind, _object(body))
-    except FrameError as error:
+        return _value(kind, read_object(body))
+    except (FrameError, JsonError) as error:
         raise FrameError(f"a {kind.name} frame: {error}") from None
 
 
@@ -288,86 +285,6 @@ def _read(name: str, found: dict[str, Any], read: _Reader) -> Any:
     return read(name, found[name])
 
 
-# JSON, strictly.
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        raise FrameError("its body is not UTF-8") from None
-    _check_nesting(text)
-    try:
-        found = _DECODER.decode(text)
-    except json.JSONDecodeError as error:
-        raise FrameError(f"its body is no JSON from character {error.pos} on") from None
-    if not isinstance(found, dict):
-        raise FrameError(f"its body must be an object, and is {_said(found)}")
-    _check_strings(found)
-    return found
-
-
-def _check_nesting(text: str) -> None:
-    """Before the parser sees it, which goes a call deeper with each level."""
-    depth, quoted = 0, False
-    for each in _BRACKETS.finditer(text):
-        mark = each[0]
-        if mark == '"':
-            quoted = not quoted
-        elif not quoted and mark in "[{":
-            depth += 1
-            if depth > _MOST_NESTING:
-                raise FrameError(f"its body is nested more than {_MOST_NESTING} levels deep")
-        elif not quoted and mark in "]}":
-            depth -= 1
-
-
-def _check_strings(value: object) -> None:
-    if isinstance(value, str):
-        try:
-            length = len(value.encode())
-        except UnicodeEncodeError:
-            raise FrameError("a string in it has half a surrogate pair") from None
-        if length > _MOST_STRING:
-            raise FrameError(f"a string in it has {length} octets; at most {_MOST_STRING} are allowed")
-    elif isinstance(value, dict):
-        for name, each in value.items():
-            _check_strings(name)
-            _check_strings(each)
-    elif isinstance(value, list):
-        for each in value:
-            _check_strings(each)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise FrameError("a key stands twice in it")
-    return found
-
-
-def _integer(digits: str) -> int:
-    if len(digits.lstrip("-")) > _MOST_DIGITS:
-        raise FrameError(f"a number in it has more than {_MOST_DIGITS} digits")
-    return int(digits)
-
-
-def _real(digits: str) -> float:
-    number = float(digits)
-    if isinf(number):
-        raise FrameError("a number in it is too large")
-    return number
-
-
-def _constant(name: str) -> NoReturn:
-    raise FrameError(f"{name} stands in it, which is no JSON")
-
-
-_DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_int=_integer, parse_float=_real, parse_constant=_constant
-)
-
-
 # The values of the keys.
 
 _Reader: TypeAlias = Callable[[str, Any], Any]
@@ -382,17 +299,10 @@ class _Shape:
     optional: Mapping[str, _Reader] = field(default_factory=dict)
 
 
-def _said(value: object) -> str:
-    """The kind of a value of JSON."""
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    return {str: "a string", int: "a number", float: "a number", list: "a list", dict: "an object"}[type(value)]
-
-
 def _text(name: str, value: object) -> str:
     """It stands in logs and audit records, so it has no line end in it, and nothing that moves a cursor."""
     if not isinstance(value, str):
-        raise FrameError(f"`{name}` must be a string, and is {_said(value)}")
+        raise FrameError(f"`{name}` must be a string, and is {kind_of(value)}")
     if not value.isprintable():
         raise FrameError(f"`{name}` has a character that cannot be printed")
     return value
@@ -412,14 +322,14 @@ def _token(name: str, value: object) -> str:
 
 def _flag(name: str, value: object) -> bool:
     if not isinstance(value, bool):
-        raise FrameError(f"`{name}` must be true or false, and is {_said(value)}")
+        raise FrameError(f"`{name}` must be true or false, and is {kind_of(value)}")
     return value
 
 
 def _count(most: int) -> _Reader:
     def read(name: str, value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
-            raise FrameError(f"`{name}` must be a whole number, and is {_said(value)}")
+            raise FrameError(f"`{name}` must be a whole number, and is {kind_of(value)}")
         if not 0 <= value <= most:
             raise FrameError(f"`{name}` is {value}; it must be from 0 to {most}")
         return value
@@ -441,7 +351,7 @@ def _word(words: type[StrEnum]) -> _Reader:
 
 def _digests(name: str, value: object) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise FrameError(f"`{name}` must be an object, and is {_said(value)}")
+        raise FrameError(f"`{name}` must be an object, and is {kind_of(value)}")
     return {_name(f"a key of {name}", key): _name(f"a value of {name}", digest) for key, digest in value.items()}
 
 

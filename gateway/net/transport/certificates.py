@@ -30,20 +30,20 @@ class CertificateFiles(Protocol):
 
 class CertificatePair:
     """A certificate, its intermediate certificates, and its key, as they were when they were read: the files may be
-    renewed one after the other. It holds no descriptor, because sessions keep it over any number of reloads. Raises
-    OSError."""
+    renewed one after the other. It holds no descriptor, because sessions keep it over any number of reloads. chain,
+    key: the octets of the two files. Raises OSError."""
 
     def __init__(self, files: CertificateFiles) -> None:
         self._name = files.certificate
         # Each by itself: either file may have something of the other's kind in it.
-        self._chain = files.certificate.read_bytes()
-        self._key = files.private_key.read_bytes()
+        self.chain = files.certificate.read_bytes()
+        self.key = files.private_key.read_bytes()
 
     def use(self, context: ssl.SSLContext) -> None:
         """Raises ValueError where OpenSSL does not take it, such as for a key or a signature that is too weak, and
         OSError."""
         try:
-            with _as_file(self._chain) as chain, _as_file(self._key) as key:
+            with _as_file(self.chain) as chain, _as_file(self.key) as key:
                 # Without a password it would ask for that of a key that has one on the terminal.
                 context.load_cert_chain(chain, key, password="")
         except ssl.SSLError as error:

@@ -131,6 +131,11 @@ class TlsLayer:
         return self._tls.version()
 
     @property
+    def application_protocol(self) -> str | None:
+        """What both sides agreed on by ALPN (RFC 7301); None for nothing."""
+        return self._tls.selected_alpn_protocol()
+
+    @property
     def session(self) -> ssl.SSLSession | None:
         """Of the client's side: what a later connection may resume. Some versions of Python leak it at each reading:
         see resumption."""

@@ -1,0 +1,36 @@
+"""The questions for life that one end of a connection asks, and how long their answers take."""
+
+from __future__ import annotations
+
+from gateway.link.frames import MOST_NUMBER, Ping, Pong
+
+
+class Pings:
+    """round_trip: seconds between the last ping that was answered and its answer; None before. Times are of a monotonic
+    clock, in seconds."""
+
+    __slots__ = ("_asked", "_last", "round_trip")
+
+    def __init__(self) -> None:
+        self._last = -1
+        # By their numbers, when those that have no answer yet were sent, the oldest first.
+        self._asked: dict[int, float] = {}
+        self.round_trip: float | None = None
+
+    def ask(self, now: float) -> Ping:
+        self._last = (self._last + 1) % (MOST_NUMBER + 1)
+        self._asked[self._last] = now
+        return Ping(self._last)
+
+    def answered(self, pong: Pong, now: float) -> bool:
+        """Whether that is the answer to a ping that waited for one."""
+        asked = self._asked.pop(pong.n, None)
+        if asked is None:
+            return False
+        self.round_trip = now - asked
+        return True
+
+    @property
+    def waiting_since(self) -> float | None:
+        """When the oldest ping was sent that has no answer yet; None where all have one."""
+        return next(iter(self._asked.values()), None)
