@@ -22,6 +22,8 @@ from gateway.link.strict_json import JsonError, kind_of, read_object
 # Octets of a body. A STATE with a digest for each of 30 lists needs 2,500.
 _MOST_OCTETS: Final = 4_096
 _HEADER: Final = 4
+# Digests in one STATE: an object of many small strings takes twenty times the memory of its octets.
+_MOST_DIGESTS: Final = 64
 
 MOST_PARKED: Final = 64
 # Of connections and servers: far above what one gateway has, and far below what arithmetic minds.
@@ -352,6 +354,8 @@ def _word(words: type[StrEnum]) -> _Reader:
 def _digests(name: str, value: object) -> dict[str, str]:
     if not isinstance(value, dict):
         raise FrameError(f"`{name}` must be an object, and is {kind_of(value)}")
+    if len(value) > _MOST_DIGESTS:
+        raise FrameError(f"`{name}` has {len(value)} keys; at most {_MOST_DIGESTS} are allowed")
     return {_name(f"a key of {name}", key): _name(f"a value of {name}", digest) for key, digest in value.items()}
 
 

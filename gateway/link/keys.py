@@ -86,7 +86,8 @@ class Identity:
                 files.certificate, f"{len(found)} certificates in it; an end shows its own one and no more"
             )
         self.certificate = found[0]
-        check_certificate(self.certificate, files.certificate, now, _RENEW)
+        check_kind(self.certificate, files.certificate)
+        check_time(self.certificate, files.certificate, now, _RENEW)
         if _public_key(files.private_key, self.pair.key) != self.certificate.public_key().public_bytes(*_SPKI):
             said = f"this key does not belong to {files.certificate}; name the two files of one pair"
             raise KeyProblem(files.private_key, said)
@@ -166,9 +167,8 @@ def certificates_in(path: Path, octets: bytes) -> list[x509.Certificate]:
     return found
 
 
-def check_certificate(certificate: x509.Certificate, path: Path, now: datetime, renewal: str) -> None:
-    """That OpenSSL takes it where it is pinned, and takes nothing else because of it. renewal: what to do about one
-    that has expired. Raises KeyProblem."""
+def check_kind(certificate: x509.Certificate, path: Path) -> None:
+    """That OpenSSL takes it where it is pinned, and takes nothing else because of it. Raises KeyProblem."""
     if not _is_of_a_link(_known(certificate.public_key)):
         raise KeyProblem(path, f"its key is not ECDSA with P-256, as a link's must be; {_MAKE}")
     if not _signs_itself(certificate):
@@ -176,6 +176,10 @@ def check_certificate(certificate: x509.Certificate, path: Path, now: datetime, 
     constraints = _known(lambda: certificate.extensions.get_extension_for_class(x509.BasicConstraints).value)
     if constraints is None or constraints.ca:
         raise KeyProblem(path, f"it may issue others (its basicConstraints do not say CA:FALSE); {_MAKE}")
+
+
+def check_time(certificate: x509.Certificate, path: Path, now: datetime, renewal: str) -> None:
+    """That it is good now. renewal: what to do about one that has expired. Raises KeyProblem."""
     if certificate.not_valid_after_utc < now:
         raise KeyProblem(path, f"expired on {_moment(certificate.not_valid_after_utc)}; {renewal}")
     if certificate.not_valid_before_utc > now:

@@ -48,8 +48,8 @@ CHALLENGE: Final = 2.0
 # How long a tool may look.
 LOOK: Final = 15.0
 
-# Clients that either end may speak of on one line.
-MOST_CLIENTS: Final = 1_000
+# Clients that either end may speak of on one line. What is known of them then takes some 4 MB at most.
+MOST_CLIENTS: Final = 500
 # Frames in so many seconds. At the beginning a frame for each client comes at once; later two in 5 s are usual.
 _MOST_FRAMES: Final = 2_000
 _WINDOW: Final = 5.0

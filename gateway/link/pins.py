@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.host.file_errors import unreadable
-from gateway.link.keys import KeyProblem, certificates_in, check_certificate, fingerprint
+from gateway.link.keys import KeyProblem, certificates_in, check_kind, check_time, fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +33,26 @@ class Pin:
 
 
 def read_pins(path: Path, now: datetime) -> list[Pin]:
-    """Every certificate of a file in PEM: one, or two while the other end changes its key. Raises KeyProblem where one
-    of them cannot be at the other end now."""
+    """The certificates of a file in PEM that are good now: one, or two while the other end changes its key, of which
+    one may have expired meanwhile. Raises KeyProblem where none is left, or where one is no certificate of a link."""
     try:
         octets = path.read_bytes()
     except OSError as error:
         raise KeyProblem(path, unreadable(path, error)) from None
     found = certificates_in(path, octets)
+    pins, over = [], []
     for certificate in found:
-        check_certificate(certificate, path, now, _RENEW)
-    return [Pin(certificate, path) for certificate in found]
+        check_kind(certificate, path)
+        try:
+            check_time(certificate, path, now, _RENEW)
+        except KeyProblem as problem:
+            over.append(problem)
+        else:
+            pins.append(Pin(certificate, path))
+    if not pins:
+        # The newest is the last.
+        raise over[-1]
+    return pins
 
 
 class Pins:

@@ -12,6 +12,7 @@ from tests.examples import SEED, examples
 from tests.link.frame_values import all_frames, frames, in_pieces, raw
 
 TOKEN = "0123456789abcdef" * 2
+TOO_MANY = {"client": "a", "ready": True, "why": "", "policy": {str(number): "d" for number in range(65)}}
 EACH = [
     f.LineHello("0.1.0", TOKEN, 500),
     f.BerthHello("0.1.0", TOKEN, TOKEN),
@@ -142,6 +143,10 @@ def test_unknown_keys_are_ignored(frame):
         (raw(9, b'{"client":"a\\nb","session":"s","source":"x"}'), "`client` has a character that cannot be printed"),
         (raw(6, b'{"client":"a","ready":1,"why":"","policy":{}}'), "`ready` must be true or false, and is a number"),
         (raw(6, b'{"client":"a","ready":true,"why":"","policy":{"a":1}}'), "`a value of policy` must be a string"),
+        (
+            raw(6, json.dumps(TOO_MANY).encode()),
+            "`policy` has 65 keys; at most 64 are allowed",
+        ),
         (
             raw(6, b'{"client":"a","ready":true,"why":"","policy":{},"servers":[3,2]}'),
             "`servers` says that 3 of 2 are up",

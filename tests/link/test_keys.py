@@ -184,7 +184,14 @@ class TestPins:
         files = write(tmp_path, "leaf", issuer=generate_private_key(SECP256R1()))
         assert said(read_pins, files.certificate, NOW).startswith("it is not signed by its own key")
 
-    def test_one_bad_certificate_among_good_ones(self, tmp_path):
+    def test_an_old_certificate_beside_a_good_one_is_left_out(self, tmp_path):
         good, old = made(tmp_path / "1", "inside-1"), made(tmp_path / "2", "inside-1", NOW - timedelta(days=800))
-        good.certificate.write_bytes(good.certificate.read_bytes() + old.certificate.read_bytes())
-        assert said(read_pins, good.certificate, NOW).startswith("expired on ")
+        both = tmp_path / "both.pem"
+        both.write_bytes(old.certificate.read_bytes() + good.certificate.read_bytes())
+        assert [pin.certificate for pin in read_pins(both, NOW)] == [identity(good).certificate]
+        assert said(read_pins, old.certificate, NOW).startswith("expired on ")
+
+    def test_a_certificate_of_another_kind_beside_a_good_one(self, tmp_path):
+        good, other = made(tmp_path / "1", "inside-1"), write(tmp_path / "2", "inside-1", ca=True)
+        good.certificate.write_bytes(good.certificate.read_bytes() + other.certificate.read_bytes())
+        assert said(read_pins, good.certificate, NOW).startswith("it may issue others")

@@ -201,12 +201,12 @@ class TestStates:
             state = f.State(f"c{number}", True, "", {})
             line.tell(state, 1.0)
             assert line.received(f.encode(state), 1.0 + number) == [c.Told(state)]
-        with pytest.raises(ValueError, match="more than 1000 clients"):
+        with pytest.raises(ValueError, match="more than 500 clients"):
             line.tell(READY, 1.0)
         # Of those that are known more may be said.
         assert not line.closed
         assert line.tell(f.State("c1", False, "x", {}), 1.0)
-        assert end(line.received(f.encode(READY), 2000.0)).said.endswith("states of more than 1000 clients")
+        assert end(line.received(f.encode(READY), 2000.0)).said.endswith("states of more than 500 clients")
 
     @BOTH
     def test_a_state_that_no_frame_holds_is_not_remembered(self, make):
