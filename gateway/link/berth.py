@@ -37,7 +37,8 @@ from gateway.link.frames import (
 )
 from gateway.link.pings import Pings
 
-# Seconds. The session manager of AWS has seen proxies that cut after 60 s, and asks for a ping each 15 to 30 s.
+# Seconds. Proxies cut tunnels that are idle for 60 s and more; users behind such ask for a ping every 15 to 30 s
+# (aws/session-manager-plugin #15).
 PING_EVERY: Final = 20.0
 _PING_SPREAD: Final = 0.25
 PONG_WITHIN: Final = 10.0
@@ -201,7 +202,8 @@ class InsideBerth(_Berth):
 
     def accept(self, session: str) -> list[Command]:
         """The answer to Asked: the session that has this name here is served, and all that comes from now on is its
-        own. Raises RuntimeError where nothing was asked, or the berth is closed."""
+        own. Raises RuntimeError where nothing was asked, or the berth is closed, and ValueError for a name that no
+        frame can hold."""
         return [self._answer(Accept(session), Stage.taken)]
 
     def refuse(self, why: NoSession) -> list[Command]:
@@ -239,7 +241,7 @@ _REFUSED: Final = {
     NoSession.client_unknown: "no client block of that name lists this link",
     NoSession.not_ready: "no server of the client's directory is up",
     NoSession.too_many: "there are as many sessions as there may be",
-    NoSession.draining: "it is stopping",
+    NoSession.draining: "the agent is stopping",
 }
 
 

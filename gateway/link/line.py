@@ -48,7 +48,7 @@ CHALLENGE: Final = 2.0
 # How long a tool may look.
 LOOK: Final = 15.0
 
-# Clients that either end may speak of on one line. What is known of them then takes some 4 MB at most.
+# Clients that either end may speak of on one line. What is known of them then takes some 5 MB at most.
 MOST_CLIENTS: Final = 500
 # Frames in so many seconds. At the beginning a frame for each client comes at once; later two in 5 s are usual.
 _MOST_FRAMES: Final = 2_000
@@ -151,8 +151,9 @@ class _Line:
         return [End(cause, said)]
 
     def tell(self, state: State, now: float) -> list[Command]:
-        """What this end has to say of a client. It is sent where it is new, and once the line is up. Raises ValueError
-        for more than MOST_CLIENTS, and for a state that no frame can hold."""
+        """What this end has to say of a client. It is sent where it is new, and once the line is up; on a look the
+        agent's end has nothing to say. Raises ValueError for more than MOST_CLIENTS, and for a state that no frame can
+        hold."""
         if self.closed or self._ours.get(state.client) == state:
             return []
         if state.client not in self._ours and len(self._ours) == MOST_CLIENTS:

@@ -33,7 +33,8 @@ class Session:
 
 
 class Side:
-    """One end of a connection: the machine, its driver, and the octets that are under way to the other end."""
+    """One end of a connection: the machine, its driver, and the octets that are under way to the other end. said: what
+    it has told of each client."""
 
     def __init__(self, world, connection, machine):
         self.world = world
@@ -43,6 +44,7 @@ class Side:
         self.closed = False
         self.session = None
         self.ends = []
+        self.said = {}
 
     def run(self, commands):
         for position, command in enumerate(commands):
@@ -144,8 +146,6 @@ class TwoEnds(RuleBasedStateMachine):
         self.line = None
         self.token = ""
         self.waiting = []
-        self.agent_says = {}
-        self.refused = []
 
     # What drivers do.
 
@@ -376,7 +376,8 @@ class TwoEnds(RuleBasedStateMachine):
     def tell(self, client, ready):
         side = self.agent_line("1" * 32)
         if side is not None:
-            side.run(side.machine.tell(f.State(client, ready, "", {}), self.now))
+            side.said[client] = f.State(client, ready, "", {})
+            side.run(side.machine.tell(side.said[client], self.now))
 
     @rule(parked=st.integers(0, 64))
     def want(self, parked):
@@ -413,8 +414,7 @@ class TwoEnds(RuleBasedStateMachine):
                 assert there.session.heard == here.session.written
         for connection in self.connections:
             if connection.outside is self.line and connection.inside.machine.up:
-                said = connection.inside.machine._ours
-                assert dict(self.line.machine.states) == said
+                assert dict(self.line.machine.states) == connection.inside.said
         # The way swallows all from here on.
         for _ in range(16):
             self.now += 5.0
