@@ -11,9 +11,10 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.net.servers.connector import OtherFailed, ServerConnector
+from gateway.net.servers.attempts import Attempts, OtherFailed
 from gateway.net.servers.server_link import ServerLink
 from gateway.net.servers.server_state import FIRST_RETRY, JITTER, ServerState
+from gateway.net.servers.standings import Standings
 from gateway.net.transport.failures import FailureCause, explain_failure, failure_cause
 from gateway.net.transport.reactor import Reactor, Timer
 
@@ -29,20 +30,21 @@ class NoAnswer(Exception):
 
 
 class HealthChecks:
-    """Of one directory. question: None where it is enough that a server can be connected to.
+    """The checks of one directory's servers. question: None where it is enough that a server can be connected to.
 
     Without directory.health only servers that are down are looked at, and those that a session found fault with.
     """
 
-    def __init__(self, connector: ServerConnector, question: Question | None, reactor: Reactor) -> None:
-        self._connector = connector
+    def __init__(self, standings: Standings, attempts: Attempts, question: Question | None, reactor: Reactor) -> None:
+        self._standings = standings
+        self._attempts = attempts
         self._question = question
         self._reactor = reactor
         self._watches: dict[ServerState, _Watch] = {}
 
     def look(self) -> None:
         """Begins to look after the directory's servers, as they are now."""
-        states = [state for _, state in self._connector.servers]
+        states = [state for _, state in self._standings.of(None)]
         for gone in self._watches.keys() - set(states):
             self._watches.pop(gone).stop()
         for state in states:
@@ -56,15 +58,15 @@ class HealthChecks:
 
     @property
     def _interval(self) -> float | None:
-        health = self._connector.directory.health
+        health = self._standings.directory.health
         return None if health is None else health.interval
 
     async def _check(self, state: ServerState) -> None:
-        connector, directory = self._connector, self._connector.directory
+        standings, directory = self._standings, self._standings.directory
         rise = 1 if directory.health is None else directory.health.rise
         fall = 1 if directory.health is None else directory.health.fall
         try:
-            bound = await connector.alone(state, partial(self._ask, state), directory.connect_timeout)
+            bound = await self._attempts.alone(state, partial(self._ask, state), directory.connect_timeout)
         except (CancelledError, OtherFailed):
             return
         except NoAnswer as error:
@@ -73,18 +75,18 @@ class HealthChecks:
             failure = Failure()
             news = state.check_failed(fall, failure_cause(failure), explain_failure(failure), connects=False)
         else:
-            connector.observer.server_checked(directory, state.server, True)
+            standings.observer.server_checked(directory, state.server, True)
             if state.check_passed(rise):
-                connector.tell_up(state)
+                standings.tell_up(state)
             if state.doubts.check_passed(bound):
-                connector.tell_trusted(state, "a check was served as sessions need it")
+                standings.tell_trusted(state, "a check was served as sessions need it")
             return
-        connector.observer.server_checked(directory, state.server, False)
+        standings.observer.server_checked(directory, state.server, False)
         if news:
-            connector.tell_down(state)
+            standings.tell_down(state)
 
     async def _ask(self, state: ServerState) -> bool:
-        link = await self._connector.open(state.server, None, self._connector.directory.connect_timeout)
+        link = await self._attempts.open(state, None, self._standings.directory.connect_timeout)
         try:
             return False if self._question is None else await self._question(link)
         finally:

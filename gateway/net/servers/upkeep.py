@@ -51,7 +51,7 @@ class _Directory:
         self._checks: HealthChecks | None = None
         self._spares: SpareLinks | None = None
         if connector.way.opens_ahead:
-            self._checks = HealthChecks(connector, question, reactor)
+            self._checks = HealthChecks(connector.standings, connector.attempts, question, reactor)
             self._spares = connector.spares = SpareLinks(connector, state, reactor)
         connector.changed = self._changed
         self._look()
@@ -77,8 +77,8 @@ class _Directory:
         self._look()
 
     def _look(self) -> None:
-        self._state.keep(self._connector.keys())
-        self._connector.tell_forgotten()
+        self._state.keep(self._connector.standings.keys())
+        self._connector.standings.tell_forgotten()
         if self._checks is not None:
             self._checks.look()
 
