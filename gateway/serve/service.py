@@ -20,7 +20,9 @@ from gateway.net.listeners.listener import SessionRegistry
 from gateway.net.listeners.listening import Listeners, StartError, listen_failure
 from gateway.net.servers.upkeep import Upkeep
 from gateway.net.sessions.secret_verifier import SecretVerifier
+from gateway.net.sessions.services import SessionServices
 from gateway.net.sessions.settings import StartTls
+from gateway.net.sessions.turns import Turns
 from gateway.net.transport.heap import Heap
 from gateway.net.transport.reactor import Port, Reactor, Timer
 from gateway.observe.ledger import Ledger, ListenerStatus
@@ -74,7 +76,8 @@ class Gateway:
         self._counts = SharedCounts(reactor, self.ledger, guard_changed)
         self._control = LockoutControl(self._counts.attempts, lambda: self._settings, monotonic, sizes)
         self._verifier = SecretVerifier(reactor)
-        self._registry = SessionRegistry(self._record, sizes, self._counts.attempts, self._verifier, self.ledger)
+        services = SessionServices(self._record, sizes, self._counts.attempts, self._verifier, Turns(reactor), reactor)
+        self._registry = SessionRegistry(services, self.ledger)
         self.ledger.load = self._registry.load
         self._listeners = Listeners(self._registry, reactor, inherited)
         self._departures = Departures(self._registry, reactor)

@@ -24,24 +24,19 @@ from gateway.net.sessions.connection_settings import ConnectionSettings
 from gateway.net.sessions.driver import SessionDriver
 from gateway.net.sessions.rates import RequestRates, SessionRates
 from gateway.net.sessions.required_certificate import RequiredCertificate
-from gateway.net.sessions.secret_verifier import SecretVerifier
 from gateway.net.sessions.services import SessionServices
 from gateway.net.sessions.settings import ConnectionLimits, ListenerSettings, StartTls
 from gateway.net.sessions.sources import SourceTable, parse_source
-from gateway.net.sessions.turns import Turns
 from gateway.net.transport.certificates import certificate_expiry
 from gateway.net.transport.reactor import Reactor
 from gateway.net.transport.stream import Served
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
-from gateway.relay.audit import AuditRecord
 from gateway.relay.load import GatewayLoad
 from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
 from gateway.relay.settings import SessionLimits
 from gateway.relay.standing import Peer
-from gateway.state.attempts import Attempts
-from gateway.state.sizes import SizeMemory
 
 log = Logger(__name__)
 
@@ -79,22 +74,12 @@ class ListenerState:
 class SessionRegistry:
     """The sessions that are under way, the IDs that they have in the logs, and what outlives them.
 
-    open: of each the name of its client and its source. load: of all sessions. admission, refusals, rates: of all
-    listeners. closed: no further session begins.
+    services: to all sessions. open: of each the name of its client and its source. load: of all sessions. admission,
+    refusals, rates: of all listeners. closed: no further session begins.
     """
 
-    def __init__(
-        self,
-        audit: Callable[[AuditRecord], None],
-        sizes: SizeMemory,
-        attempts: Attempts,
-        verifier: SecretVerifier,
-        observer: Observer,
-    ) -> None:
-        self.audit = audit
-        self.sizes = sizes
-        self.attempts = attempts
-        self.verifier = verifier
+    def __init__(self, services: SessionServices, observer: Observer) -> None:
+        self.services = services
         self.observer = observer
         self.open: dict[SessionDriver, tuple[str, str]] = {}
         self.load = GatewayLoad()
@@ -126,14 +111,11 @@ class ListenerFactory:
     An IProtocolFactory: a class of Twisted's cannot be the base of a compiled one, see setup.py.
     """
 
-    def __init__(self, state: ListenerState, registry: SessionRegistry, turns: Turns, reactor: Reactor) -> None:
+    def __init__(self, state: ListenerState, registry: SessionRegistry, reactor: Reactor) -> None:
         self.state = state
         self.closed = False
         self._registry = registry
         self._reactor = reactor
-        self._services = SessionServices(
-            registry.audit, registry.sizes, registry.attempts, registry.verifier, turns, reactor
-        )
 
     def doStart(self) -> None:
         """The listener is open."""
@@ -234,7 +216,7 @@ class ListenerFactory:
                 state.limits.search,
                 state.limits.write_window,
             ),
-            self._services,
+            self._registry.services,
             refused,
             place,
             ended,

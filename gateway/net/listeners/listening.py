@@ -16,7 +16,6 @@ from gateway.net.listeners.inherited import InheritedSocket
 from gateway.net.listeners.listener import ListenerFactory, ListenerState, SessionRegistry
 from gateway.net.listeners.port_holder import port_in_use
 from gateway.net.sessions.settings import ListenerSettings
-from gateway.net.sessions.turns import Turns
 from gateway.net.transport.reactor import Port, Reactor
 from gateway.net.transport.stream import Stream
 
@@ -39,7 +38,6 @@ class Listeners:
     def __init__(self, registry: SessionRegistry, reactor: Reactor, inherited: Sequence[InheritedSocket] = ()) -> None:
         self._registry = registry
         self._reactor = reactor
-        self._turns = Turns(reactor)
         self._inherited = {(found.host, found.port, 0): found for found in inherited}
         self._open: dict[Key, tuple[Port, ListenerFactory]] = {}
 
@@ -62,7 +60,7 @@ class Listeners:
         for key, state in wanted.items():
             if key in self._open:
                 continue
-            factory = ListenerFactory(state, self._registry, self._turns, self._reactor)
+            factory = ListenerFactory(state, self._registry, self._reactor)
             try:
                 port = self._listen(key, factory)
             except CannotListenError as error:
