@@ -56,6 +56,7 @@ _MODULES: Final = (
     "net/transport/stream.py",
     "net/transport/timers.py",
     "net/transport/tls_layer.py",
+    "net/transport/unsent.py",
     "observe/audit/line.py",
     "observe/audit/log.py",
     "observe/audit/record_line.py",

@@ -237,7 +237,7 @@ def test_an_abort_from_within_a_read(loop, plain):
 def test_nothing_is_written_after_an_abort_in_the_same_turn(loop, plain):
     stream, inside, other = plain
     inside.heard = lambda data: stream.abortConnection()
-    while not stream._unsent:
+    while not stream._unsent.pieces:
         stream.write(bytes(65_536))
     other.settimeout(0.5)
     with suppress(TimeoutError):

@@ -18,7 +18,7 @@ from twisted.internet.main import installReactor
 from twisted.logger import Logger
 
 from gateway.net.transport.reactor import Reactor, Timer
-from gateway.net.transport.stream import Stream
+from gateway.net.transport.stream import Stream, happened
 from gateway.net.transport.timers import Timers
 
 log = Logger(__name__)
@@ -63,7 +63,7 @@ class EventLoop(EPollReactor):
             selectable = known.get(descriptor)
             try:
                 if isinstance(selectable, Stream):
-                    selectable.happened(event)
+                    happened(selectable, event)
                 elif selectable is not None:
                     act(selectable, descriptor, event)
             # Whatever it was, the other connections go on.

@@ -10,7 +10,6 @@ import socket
 import ssl
 import struct
 import termios
-from collections import deque
 from contextlib import suppress
 from fcntl import ioctl
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
@@ -23,6 +22,7 @@ from twisted.python.failure import Failure
 
 from gateway.net.transport.reactor import Reactor
 from gateway.net.transport.tls_layer import TlsLayer
+from gateway.net.transport.unsent import Unsent
 
 log = Logger(__name__)
 
@@ -55,8 +55,6 @@ class Stream:
         "_descriptor",
         "_farewell",
         "_mute",
-        "_producer",
-        "_producer_waits",
         "_reactor",
         "_sent",
         "_socket",
@@ -74,11 +72,9 @@ class Stream:
         self._socket = connection
         self._descriptor = connection.fileno()
         self._reactor = reactor
-        # What the kernel has not taken yet, and how many octets it has.
-        self._unsent: deque[memoryview] = deque()
+        self._unsent = Unsent()
+        # Octets that the kernel has taken.
         self._sent = 0
-        self._producer: Any = None
-        self._producer_waits = False
         # Closing: nothing is written or delivered any more. Farewell: the end of our side was sent. Mute: the peer has
         # gone and takes nothing any more. Aborted: the end is a matter of the reactor's next turn.
         self._closing = False
@@ -118,13 +114,10 @@ class Stream:
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """It is paused as long as the kernel takes no more, and never asked for single pieces."""
-        self._producer = producer
-        if self._unsent:
-            self._hold_producer()
+        self._unsent.register(producer)
 
     def unregisterProducer(self) -> None:
-        self._producer = None
-        self._producer_waits = False
+        self._unsent.unregister()
 
     def pauseProducing(self) -> None:
         self._reactor.removeReader(self)
@@ -139,7 +132,7 @@ class Stream:
         if self._closing:
             return
         self._closing = True
-        reason = None if self._unsent else self._part()
+        reason = None if self._unsent.pieces else self._part()
         if reason is not None:
             self._end_soon(reason)
 
@@ -157,33 +150,18 @@ class Stream:
     def logPrefix(self) -> str:
         return "-"
 
-    def happened(self, event: int) -> None:
-        """What epoll has seen (epoll_ctl(2)): in place of what Twisted makes of it for all kinds of descriptors."""
-        reason: BaseException | None = None
-        try:
-            if event & EPOLLIN:
-                reason = self.doRead()
-            elif event & (EPOLLHUP | EPOLLERR):
-                # Nobody reads it.
-                reason = CONNECTION_LOST
-            if reason is None and event & EPOLLOUT and self._descriptor != -1:
-                reason = self.doWrite()
-        except Exception as error:  # noqa: BLE001 - it is the end of this connection, whatever it was
-            log.failure("a connection failed")
-            reason = error
-        if reason is not None:
-            self.connectionLost(Failure(reason))
-
     def doRead(self) -> BaseException | None:
         """The reason, where it is the end."""
+        end: BaseException = CONNECTION_DONE
         try:
             octets = self._socket.recv(_READ)
         except (BlockingIOError, InterruptedError):
             return None
         except OSError:
-            return self._ended(CONNECTION_LOST)
+            octets, end = b"", CONNECTION_LOST
         if not octets:
-            return self._ended(CONNECTION_DONE)
+            failure = None if self.tls is None else self.tls.cut_off()
+            return end if failure is None else failure
         if self.tls is not None:
             return self._take(self.tls, octets)
         if not self._closing:
@@ -193,25 +171,16 @@ class Stream:
     def doWrite(self) -> BaseException | None:
         """As doRead."""
         unsent = self._unsent
-        while unsent:
-            piece = unsent[0]
-            try:
-                sent = self._socket.send(piece)
-            except (BlockingIOError, InterruptedError):
-                return None
-            except OSError:
-                self._fall_mute()
-                return None
-            self._sent += sent
-            if sent < len(piece):
-                unsent[0] = piece[sent:]
-                return None
-            unsent.popleft()
+        try:
+            self._sent += unsent.send(self._socket)
+        except OSError:
+            self._fall_mute()
+            return None
+        if unsent.pieces:
+            return None
         self._reactor.removeWriter(self)
-        if self._producer_waits:
-            self._producer_waits = False
-            self._producer.resumeProducing()
-        if self._closing and not unsent and not self._aborted:
+        unsent.end_wait()
+        if self._closing and not unsent.pieces and not self._aborted:
             return self._part()
         return None
 
@@ -222,9 +191,9 @@ class Stream:
         self._reactor.removeReader(self)
         self._reactor.removeWriter(self)
         self._descriptor = -1
-        self._unsent.clear()
+        self._unsent.pieces.clear()
         self._socket.close()
-        self.unregisterProducer()
+        self._unsent.unregister()
         # The one knows the other, and neither is to wait for a search for garbage.
         protocol, self.protocol = self.protocol, _NOBODY
         protocol.connectionLost(reason)
@@ -251,7 +220,7 @@ class Stream:
         if not octets or self._mute or self._aborted:
             return
         sent = 0
-        if not self._unsent:
+        if not self._unsent.pieces:
             try:
                 sent = self._socket.send(octets)
             except (BlockingIOError, InterruptedError):
@@ -263,24 +232,18 @@ class Stream:
             if sent == len(octets):
                 return
             self._reactor.addWriter(self)
-        self._unsent.append(memoryview(octets)[sent:])
-        self._hold_producer()
+        self._unsent.add(memoryview(octets)[sent:])
 
     def _fall_mute(self) -> None:
         """The peer has gone. What it said last, an alert perhaps, is still to be read, and then its end."""
         self._mute = True
-        self._unsent.clear()
+        self._unsent.pieces.clear()
         if self._closing:
             self._reactor.removeWriter(self)
             self.resumeProducing()
         else:
             # One that is not read is told of the end by that alone.
             self._reactor.addWriter(self)
-
-    def _hold_producer(self) -> None:
-        if self._producer is not None and not self._producer_waits:
-            self._producer_waits = True
-            self._producer.pauseProducing()
 
     def _part(self) -> BaseException | None:
         """All is written: the end of our side. The reason, where that is the end of the connection."""
@@ -289,29 +252,41 @@ class Stream:
         if not self._farewell:
             self._farewell = True
             self._send(self.tls.close())
-        if self._unsent or self._aborted:
+        if self._unsent.pieces or self._aborted:
             return None
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
         self.resumeProducing()
         return None
 
-    def _ended(self, reason: BaseException) -> BaseException:
-        if self.tls is not None:
-            self.tls.cut_off()
-            if self.tls.failure is not None:
-                return self.tls.failure
-        return reason
-
     def _end_soon(self, reason: BaseException) -> None:
         """Never from within a call of the protocol's."""
         if not self._aborted:
             self._aborted = self._closing = True
             # The turn may have come to reading before it comes to writing.
-            self._unsent.clear()
+            self._unsent.pieces.clear()
             self._reactor.removeReader(self)
             self._reactor.removeWriter(self)
             self._reactor.callLater(0, self.connectionLost, Failure(reason))
+
+
+def happened(stream: Stream, event: int) -> None:
+    """Serves a stream for what epoll has seen of it (epoll_ctl(2)): in place of what Twisted makes of it for all kinds
+    of descriptors."""
+    reason: BaseException | None = None
+    try:
+        if event & EPOLLIN:
+            reason = stream.doRead()
+        elif event & (EPOLLHUP | EPOLLERR):
+            # Nobody reads it.
+            reason = CONNECTION_LOST
+        if reason is None and event & EPOLLOUT and stream.fileno() != -1:
+            reason = stream.doWrite()
+    except Exception as error:  # noqa: BLE001 - it is the end of this connection, whatever it was
+        log.failure("a connection failed")
+        reason = error
+    if reason is not None:
+        stream.connectionLost(Failure(reason))
 
 
 class _Nobody:

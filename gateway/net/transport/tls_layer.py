@@ -107,10 +107,11 @@ class TlsLayer:
                 self._tls.unwrap()
         return self._outgoing.read()
 
-    def cut_off(self) -> None:
-        """The connection has ended below; during a handshake that is a failure of TLS."""
+    def cut_off(self) -> ssl.SSLError | None:
+        """The connection has ended below; during a handshake that is a failure of TLS. The failure, if there is one."""
         if not self.established and self.failure is None:
             self.failure = ssl.SSLEOFError(ssl.SSLErrorNumber.SSL_ERROR_EOF, HANDSHAKE_CUT_OFF)
+        return self.failure
 
     # What is known once it is established.
 
