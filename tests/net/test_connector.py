@@ -4,7 +4,7 @@ from functools import partial
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectionRefusedError
-from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.net.servers.connector import NoServer, ServerConnector
@@ -14,7 +14,7 @@ from gateway.net.servers.spares import SpareLinks
 from gateway.net.servers.way import Whom
 from gateway.net.transport.failures import FailureCause
 from gateway.relay.questions import Conduct, Duty, ServerBehaved
-from tests.net.in_memory import MemoryWay, Told
+from tests.net.played import PlayedWay, Told
 
 WHOM = Whom("mimecast", "s1", "198.51.100.7")
 REFUSED = ConnectionRefusedError()
@@ -26,8 +26,9 @@ def server(number):
 
 class ConnectorCase(SynchronousTestCase):
     def connector(self, servers=2, **settings):
-        self.clock = Clock()
-        self.way, self.told = MemoryWay(self.clock), Told()
+        self.clock = MemoryReactorClock()
+        self.way, self.told = PlayedWay(self.clock), Told()
+        self.addCleanup(self.way.end)
         self.state = DirectoryState(self.clock.seconds)
         directory = DirectorySettings("corp", tuple(server(i) for i in range(1, servers + 1)), None, **settings)
         made = ServerConnector(directory, self.clock, self.told, self.state, self.way)
@@ -60,7 +61,7 @@ class Choice(ConnectorCase):
         opening.succeed()
         self.assertEqual(self.dc1.load.sessions, 1)
         self.successResultOf(connecting)
-        opening.stream.lose()
+        opening.lose()
         self.assertEqual(self.dc1.load.sessions, 0)
 
     def test_the_one_with_fewer_sessions_is_taken_where_that_is_the_order(self):
@@ -104,7 +105,7 @@ class Choice(ConnectorCase):
         self.assertEqual(self.connect(connector, instead_of="ldaps://dc1:636"), "dc2")
         self.way.answers["dc2"] = REFUSED
         self.assertEqual(self.connect(connector, instead_of="ldaps://dc1:636"), "dc1")
-        del self.way.openings[:]
+        self.way.forget()
         self.refusal(connector.connect(WHOM, instead_of="ldaps://dc1:636", others_only=True))
         self.assertEqual((self.way.hosts, self.dc1.suspected), (["dc2"], True))
         # The failed one can perhaps be reached.
@@ -181,7 +182,7 @@ class Alone(ConnectorCase):
         self.way.answers = {"dc1": REFUSED}
         self.refusal(connector.connect(WHOM))
         self.way.answers = {}
-        del self.way.openings[:]
+        self.way.forget()
         return connector
 
     def test_others_share_its_failure(self):

@@ -1,7 +1,7 @@
 """When the servers of a directory are checked in the background, and what follows: over a way that the test plays."""
 
 from twisted.internet.error import ConnectionRefusedError
-from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.net.servers.connector import ServerConnector
@@ -10,7 +10,7 @@ from gateway.net.servers.server_state import FIRST_RETRY, JITTER, LONGEST_RETRY,
 from gateway.net.servers.settings import DirectorySettings, HealthSettings, ServerSettings
 from gateway.net.transport.failures import FailureCause
 from gateway.relay.questions import Conduct, Duty, ServerBehaved
-from tests.net.in_memory import KnownServers, MemoryWay, Told
+from tests.net.played import PlayedCandidates, PlayedWay, Told
 
 DC1, DC2 = (ServerSettings(f"dc{i}", 636, f"dc{i}.corp.example") for i in (1, 2))
 REFUSED = ConnectionRefusedError()
@@ -21,8 +21,9 @@ class HealthCase(SynchronousTestCase):
     """asked: the links over which the question was asked. answer: whether a bind was accepted, or what is raised."""
 
     def setUp(self):
-        self.clock = Clock()
-        self.way, self.told = MemoryWay(self.clock), Told()
+        self.clock = MemoryReactorClock()
+        self.way, self.told = PlayedWay(self.clock), Told()
+        self.addCleanup(self.way.end)
         self.way.answers = {"dc1": None, "dc2": None}
         self.asked, self.answer = [], False
 
@@ -33,7 +34,7 @@ class HealthCase(SynchronousTestCase):
         return self.answer
 
     def begin(self, health=HEALTH, servers=(DC1,)):
-        self.known = KnownServers(*servers)
+        self.known = PlayedCandidates(*servers)
         directory = DirectorySettings("corp", servers, None, health=health)
         known = DirectoryState(self.clock.seconds)
         self.connector = ServerConnector(directory, self.clock, self.told, known, self.way, self.known)
@@ -69,7 +70,8 @@ class OfServersThatAreUp(HealthCase):
         self.pass_time(FIRST_RETRY + 0.1)
         self.assertEqual(len(self.asked), 1)
         self.assertEqual(self.told.of("server_checked"), [("server_checked", DC1, True)])
-        self.assertTrue(self.way.openings[0].stream.closed)
+        self.clock.advance(0)
+        self.assertTrue(self.way.openings[0].closed)
 
     def test_one_falls_after_so_many_failures_in_a_row(self):
         self.begin()
@@ -119,7 +121,7 @@ class OfServersThatAreDown(HealthCase):
         self.pass_time(FIRST_RETRY + 1)
         self.way.answers["dc1"] = REFUSED
         self.state.failed(FailureCause.refused, "refused")
-        del self.way.openings[:]
+        self.way.forget()
 
     def test_checks_become_rarer(self):
         self.fall(None)
@@ -127,7 +129,7 @@ class OfServersThatAreDown(HealthCase):
         early = len(self.way.openings)
         self.assertGreaterEqual(early, 3)
         self.pass_time(300)
-        del self.way.openings[:]
+        self.way.forget()
         self.pass_time(300)
         self.assertLessEqual(len(self.way.openings), 300 / (LONGEST_RETRY * (1 - JITTER)))
         self.assertGreaterEqual(len(self.way.openings), 300 / (LONGEST_RETRY * (1 + JITTER)) - 1)
@@ -165,7 +167,8 @@ class OfWhatLiesBehindTheConnection(HealthCase):
         for _ in range(HEALTH.fall):
             self.next_check()
         self.assertEqual(self.told.of("server_fell"), [("server_fell", DC1, FailureCause.no_answer)])
-        self.assertTrue(all(opening.stream.closed for opening in self.way.openings))
+        self.clock.advance(0)
+        self.assertTrue(all(opening.closed for opening in self.way.openings))
         self.successResultOf(self.connector.connect())
         self.assertEqual(self.told.of("server_rose"), [])
 
@@ -205,7 +208,7 @@ class TheEnd(HealthCase):
         self.pass_time(FIRST_RETRY + 0.1)
         self.known.servers = (DC2,)
         self.checks.look()
-        del self.way.openings[:]
+        self.way.forget()
         self.pass_time(HEALTH.interval * 2)
         self.assertEqual(set(self.way.hosts), {"dc2"})
 
@@ -216,4 +219,5 @@ class TheEnd(HealthCase):
         self.answer = False
         self.next_check()
         self.assertEqual([event[2] for event in self.told.of("server_checked")], [False, True])
-        self.assertTrue(all(opening.stream.closed for opening in self.way.openings))
+        self.clock.advance(0)
+        self.assertTrue(all(opening.closed for opening in self.way.openings))

@@ -1,14 +1,14 @@
 """What is done for directories while a configuration is in force, and ends with it: over ways that the test plays."""
 
 from twisted.internet.error import ConnectionRefusedError
-from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.net.servers.connector import ServerConnector
 from gateway.net.servers.settings import DirectorySettings, HealthSettings, ServerSettings
 from gateway.net.servers.upkeep import Upkeep
 from gateway.net.transport.failures import FailureCause
-from tests.net.in_memory import KnownServers, MemoryWay, Told
+from tests.net.played import PlayedCandidates, PlayedWay, Told
 
 DC1, DC2 = (ServerSettings(f"dc{i}", 636, f"dc{i}.corp.example") for i in (1, 2))
 HEALTH = HealthSettings(interval=30)
@@ -20,13 +20,14 @@ async def served(link):
 
 class UpkeepCase(SynchronousTestCase):
     def setUp(self):
-        self.clock, self.told = Clock(), Told()
+        self.clock, self.told = MemoryReactorClock(), Told()
         self.upkeep = Upkeep(lambda health, reactor: served, self.clock)
 
     def directory(self, name="corp", opens_ahead=True, **settings):
-        self.way = MemoryWay(self.clock, opens_ahead)
+        self.way = PlayedWay(self.clock, opens_ahead)
+        self.addCleanup(self.way.end)
         self.way.answers = {"dc1": None, "dc2": None}
-        self.candidates = KnownServers(DC1, DC2)
+        self.candidates = PlayedCandidates(DC1, DC2)
         directory = DirectorySettings(name, (DC1, DC2), None, **settings)
         state = self.upkeep.state(name)
         return ServerConnector(directory, self.clock, self.told, state, self.way, self.candidates)
@@ -65,9 +66,10 @@ class InForce(UpkeepCase):
         self.successResultOf(corp.connect())
         self.pass_time(2)
         spare = next(each for each in self.way.openings if each.link is not None and each.link.kept)
-        del self.way.openings[:]
+        self.way.forget()
         self.candidates.become(DC2)
-        self.assertTrue(spare.stream.closed)
+        self.clock.advance(0)
+        self.assertTrue(spare.closed)
         self.pass_time(2 * HEALTH.interval)
         self.assertEqual(set(self.way.hosts), {"dc2"})
 
@@ -93,7 +95,7 @@ class OverReloads(UpkeepCase):
         self.upkeep.apply({"corp": new})
         self.assertIsNotNone(new.servers[0][1].down)
         self.assertEqual((old.in_force, old.spares, old_candidates.changed), (False, None, None))
-        del old_way.openings[:]
+        old_way.forget()
         self.pass_time(100)
         self.assertEqual(old_way.openings, [])
         # Sessions that began under the old configuration go on.
@@ -123,5 +125,5 @@ class OverReloads(UpkeepCase):
         self.pass_time(2)
         self.upkeep.stop()
         for opening in self.way.openings:
-            opening.stream.lose()
+            opening.lose()
         self.assertEqual(self.clock.getDelayedCalls(), [])

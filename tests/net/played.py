@@ -1,16 +1,19 @@
-"""What stands for the network in tests of connector, checks, upkeep and listeners: a way, transports,
-candidates, an observer."""
+"""What tests play around the connector, the checks and the upkeep of a directory: a way to its servers, candidates, an
+observer.
+
+A connection that comes up is a real Stream on a pair of sockets, for a compiled link takes no other.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from socket import socket
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
+from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
 from gateway.net.observer import Observer
@@ -19,29 +22,8 @@ from gateway.net.servers.choosing import listed
 from gateway.net.servers.server_link import ServerLink
 from gateway.net.servers.settings import Candidate, Order, ServerSettings
 from gateway.net.servers.way import Whom
-
-
-class MemoryStream(StringTransport):
-    """A transport whose other end is the test. protocol: whom it serves. tls: the layer that was begun on it."""
-
-    def __init__(self) -> None:
-        untyped: Any = super()
-        untyped.__init__()
-        self.protocol: Any = None
-        self.tls: Any = None
-        self.acknowledged = 0
-
-    @property
-    def closed(self) -> bool:
-        """Whether our side has closed it, or given it up."""
-        return self.disconnecting or bool(self.disconnected)
-
-    def start_tls(self, layer: Any, received: bytes = b"") -> None:
-        self.tls = layer
-
-    def lose(self, error: Exception | None = None) -> None:
-        """The connection is gone. error: ConnectionDone where it is None."""
-        self.protocol.connectionLost(Failure(error or ConnectionDone()))
+from gateway.net.transport.stream import Stream
+from tests.net.loop import connected_sockets
 
 
 class Opening:
@@ -53,38 +35,55 @@ class Opening:
         self.patience = patience
         self.given_up = False
         self.link: ServerLink | None = None
-        self.stream = MemoryStream()
         self._reactor = reactor
+        self._peer: socket | None = None
         self.coming: Deferred[ServerLink] = Deferred(self._give_up)
         self.coming.addTimeout(patience, reactor)
 
+    @property
+    def closed(self) -> bool:
+        """Whether there is no connection, or not any more."""
+        return self.link is None or self.link.transport.fileno() == -1
+
     def succeed(self) -> ServerLink:
-        untyped: Any = self.stream
-        self.link = ServerLink(self.server, untyped, self._reactor)
+        mine, self._peer = connected_sockets()
+        nobody: Any = Protocol()
+        self.link = ServerLink(self.server, Stream(mine, nobody, self._reactor), self._reactor)
         self.coming.callback(self.link)
         return self.link
 
     def fail(self, error: Exception) -> None:
         self.coming.errback(error)
 
+    def lose(self, error: Exception | None = None) -> None:
+        """The connection is gone, if there is one. error: ConnectionDone where it is None."""
+        if self.link is not None:
+            self.link.transport.connectionLost(Failure(error or ConnectionDone()))
+
+    def end(self) -> None:
+        self.lose()
+        if self._peer is not None:
+            self._peer.close()
+
     def _give_up(self, _: object) -> None:
         self.given_up = True
 
 
-class MemoryWay:
-    """A net/servers/way.Way that the test plays. answer: what a server does as soon as it is asked, by its host: None
+class PlayedWay:
+    """A net/servers/way.Way that the test plays. answers: what a server does as soon as it is asked, by its host: None
     for up, or the error. openings: those that were asked for; an answered one stays among them."""
 
-    def __init__(self, clock: Clock, opens_ahead: bool = True) -> None:
+    def __init__(self, reactor: Any, opens_ahead: bool = True) -> None:
         self.opens_ahead = opens_ahead
         self.fingerprint = "trust"
         self.renewals: list[str] = []
         self.answers: dict[str, Exception | None] = {}
         self.openings: list[Opening] = []
-        self._clock = clock
+        self._reactor = reactor
+        self._ended: list[Opening] = []
 
     def open(self, server: ServerSettings, whom: Whom | None, patience: float) -> Deferred[ServerLink]:
-        opening = Opening(server, whom, patience, self._clock)
+        opening = Opening(server, whom, patience, self._reactor)
         self.openings.append(opening)
         if server.host in self.answers:
             error = self.answers[server.host]
@@ -100,13 +99,24 @@ class MemoryWay:
             raise FileNotFoundError("ca.pem")
         self.fingerprint = self.renewals.pop(0)
 
+    def forget(self) -> None:
+        """Nothing was asked for so far."""
+        self._ended += self.openings
+        self.openings.clear()
+
+    def end(self) -> None:
+        """No socket stays open."""
+        self.forget()
+        for opening in self._ended:
+            opening.end()
+
     @property
     def hosts(self) -> list[str]:
         """Of each connection that was asked for."""
         return [opening.server.host for opening in self.openings]
 
 
-class KnownServers:
+class PlayedCandidates:
     """A net/servers/candidates.Candidates that the test changes. changed: None while nobody looks after them."""
 
     def __init__(self, *servers: ServerSettings) -> None:
