@@ -29,10 +29,14 @@ DOCUMENTS = sorted(
 PLACES = (ROOT, PACKAGE.parent, PACKAGE)
 # What the repository must never have.
 MADE_BY_USERS = ("certs/*.pem", "certs/*.key")
-DECISIONS, CONTRIBUTING, README = (
-    (ROOT / name).read_text() for name in ("docs/decisions.md", "CONTRIBUTING.md", "README.md")
-)
+CONTRIBUTING, README = ((ROOT / name).read_text() for name in ("CONTRIBUTING.md", "README.md"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def decision(name):
+    """The text of the decision of that name, without its number."""
+    (path,) = (ROOT / "docs" / "decisions").glob(f"[0-9]*-{name}.md")
+    return path.read_text()
 
 
 def section(text, title):
@@ -44,7 +48,7 @@ def section(text, title):
 
 def listed_packages():
     """The first column of the table of dependencies, as (name, kind); a row may name several kinds in parentheses."""
-    lines = [line for line in section(DECISIONS, "Dependencies").splitlines() if line.startswith("|")]
+    lines = [line for line in decision("dependencies").splitlines() if line.startswith("|")]
     rows = [line.split("|")[1].strip().partition(" ") for line in lines[2:]]
     return sorted((canonicalize_name(name), kind) for name, _, kinds in rows for kind in kinds.strip("()").split(", "))
 
@@ -96,7 +100,7 @@ def test_what_the_gateway_imports_is_declared():
 
 
 def test_what_is_compiled_is_what_the_decisions_say():
-    text = section(DECISIONS, "What is compiled")
+    text = section(decision("compiled"), "Decided")
     of_whole_rooms, _, _ = text.partition(", and of")
     compiled = {path for path in compiled_sources(PACKAGE) if path.name != "__init__.py"}
 

@@ -27,7 +27,7 @@ def relayed(result: LDAPResult, policy: Policy) -> tuple[LDAPResult, Reason | No
     return LDAPResult(result.code, "", text), None
 
 
-# The result of every sign-in that is refused, and of a wrong password (docs/decisions.md).
+# The result of every sign-in that is refused, and of a wrong password (docs/decisions/0004-refusals-of-people.md).
 REFUSED: Final = LDAPResult(ResultCode.invalidCredentials)
 
 # RFC 4511 appendix A: what a server says of itself or of the request. Any other answer to a bind may depend on the

@@ -9,7 +9,7 @@ from gateway.ldap.messages import RequestLimits
 
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
-    """Sizes in octets, times in seconds; the figures that other servers use are in docs/decisions.md.
+    """Sizes in octets, times in seconds; docs/decisions/0009-limits-of-others.md says where they come from.
 
     message_before_bind, message_after_bind: one request. response_message: one response of a server.
     operations: of one session that are open; further ones wait. waiting: what the open and waiting operations of one
