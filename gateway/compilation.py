@@ -57,6 +57,7 @@ _MODULES: Final = (
     "net/transport/timers.py",
     "net/transport/tls_layer.py",
     "net/transport/unsent.py",
+    "observe/audit/fields.py",
     "observe/audit/line.py",
     "observe/audit/log.py",
     "observe/audit/record_line.py",

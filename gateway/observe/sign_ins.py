@@ -197,13 +197,18 @@ class SyncSignIns:
 
 def sign_in_words(record: AuditRecord) -> str:
     """What became of a bind, in words."""
-    if record.code == _SUCCESS:
-        return "signed in" if record.account else "anonymous"
-    if record.reason in _REASONS:
-        return REASONS[Reason(record.reason)].meaning
-    if record.server_meaning:
-        return record.server_meaning
-    return "no answer was given" if record.code is None else "the server refused the name or the password"
+    return bind_words(record.code, record.account, record.reason, record.server_meaning)
+
+
+def bind_words(code: int | None, account: str, reason: str, server_meaning: str) -> str:
+    """What became of a bind, in words, by the fields of its record that tell it."""
+    if code == _SUCCESS:
+        return "signed in" if account else "anonymous"
+    if reason in _REASONS:
+        return REASONS[Reason(reason)].meaning
+    if server_meaning:
+        return server_meaning
+    return "no answer was given" if code is None else "the server refused the name or the password"
 
 
 def is_of_a_sync(record: AuditRecord) -> bool:

@@ -43,6 +43,9 @@ encode: Final = JSONEncoder(ensure_ascii=False, check_circular=False).encode
 # Words of the text format that stand without quotes.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.:;/@*?+~%$!-]+")
 
+# Fields that begin a line of the text format without their names.
+_HEAD: Final = frozenset({"time", "record", "operation"})
+
 # Octets of a line where the output sets no limit of its own. A usual search has 650, one with 2,000 elements in its
 # filter some 25,000. A request of limits.message_before_bind that has nothing but names of control characters would
 # have 1.5 million, for each of them is six characters in JSON.
@@ -53,16 +56,21 @@ _WHOLE: Final = frozenset({"time", "record", "operation", "decision", "reason", 
 
 
 def audit_line(shown: dict[str, Any], form: AuditFormat, time: float, most: int = MOST_OCTETS) -> AuditLine:
-    """shown: a record as JSON values. most: octets that a line may have, at least 1,500.
+    """The line of a record. shown: the record as JSON values. most: as for `line_octets`."""
+    kind = shown["operation"] if "operation" in shown else shown["record"]
+    return AuditLine(line_octets(shown, form, most), kind, severity(shown), time)
+
+
+def line_octets(shown: dict[str, Any], form: AuditFormat, most: int) -> bytes:
+    """A record in UTF-8, with the line's end. shown: the record as JSON values. most: octets that it may have, at least
+    1,500.
 
     A record with more has its longest values shortened, and tells so in `shortened`: their names with the number of
     characters or items that they had.
     """
     write = json_text if form is AuditFormat.json else plain_text
     octets = octets_of(write(shown))
-    if len(octets) > most:
-        octets = _shortened(shown, write, most)
-    return AuditLine(octets, shown["operation"] if "operation" in shown else shown["record"], severity(shown), time)
+    return octets if len(octets) <= most else _shortened(shown, write, most)
 
 
 def severity(shown: dict[str, Any]) -> int:
@@ -99,20 +107,21 @@ def plain_text(shown: dict[str, Any]) -> str:
     rest = [
         f"{key}={_plain(value)}"
         for key, value in shown.items()
-        if key not in ("time", "record", "operation") and value not in (None, "", [], {}, ())
+        # What is empty is None, or an empty text, list or object; 0 and False say something.
+        if (value or value == 0) and key not in _HEAD
     ]
     return escaped(" ".join(head + rest))
 
 
 def _plain(value: Any) -> str:
-    if isinstance(value, list):
-        return ",".join(map(_plain, value))
-    if isinstance(value, dict):
-        value = "; ".join(f"{key}: {item}" for key, item in value.items())
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    text = str(value)
-    return text if _PLAIN.fullmatch(text) else encode(text)
+    if not isinstance(value, str):
+        if isinstance(value, list):
+            return ",".join(map(_plain, value))
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        is_object = isinstance(value, dict)
+        value = "; ".join(f"{key}: {item}" for key, item in value.items()) if is_object else str(value)
+    return value if _PLAIN.fullmatch(value) else encode(value)
 
 
 def escaped(text: str) -> str:

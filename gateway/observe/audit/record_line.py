@@ -1,5 +1,9 @@
 """The line of one operation. The reactor makes it, so that it is part of what each operation costs: the usual search is
-put together from parts, at half the cost of its `audit_object` and of what JSON makes of that."""
+put together from parts, at half the cost of its `audit_object` and of what JSON makes of that.
+
+So the fields of a search stand twice: here, and in the table in fields.py that everything else is made from.
+`test_the_line_is_what_the_records_object_says` in tests/observe/test_record_line.py holds the two equal.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,9 @@ from gateway.ldap.results import result_name
 from gateway.observe.audit.line import (
     MOST_OCTETS,
     AuditLine,
-    audit_line,
     encode,
     escaped,
+    line_octets,
     octets_of,
     operation_severity,
 )
@@ -40,7 +44,8 @@ def record_line(
             octets = octets_of(escaped(text))
             if len(octets) <= most:
                 return AuditLine(octets, "search", operation_severity(record.decision, record.reason, record.code), now)
-    return audit_line(audit_object(record, filter_values, now), form, now, most)
+    octets = line_octets(audit_object(record, filter_values, now), form, most)
+    return AuditLine(octets, record.operation, operation_severity(record.decision, record.reason, record.code), now)
 
 
 def search_text(record: AuditRecord, filter_values: bool, now: float) -> str | None:

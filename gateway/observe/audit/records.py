@@ -1,141 +1,124 @@
-"""What the audit says of an operation, of a sync run, of the lockout guard, and of records that were lost."""
+"""The records of operations, sync runs, the lockout guard and losses as objects of JSON; fields.py has their fields."""
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from collections.abc import Callable
+from functools import cache
+from operator import attrgetter
+from typing import Any, Final, final
 
-from gateway.ldap.filter_text import filter_text
-from gateway.ldap.results import result_name
-from gateway.observe.moment import milliseconds, moment
-from gateway.observe.sign_ins import sign_in_words
+from gateway.observe.audit.fields import (
+    GUARD_BEGINS,
+    GUARD_ENDS,
+    LOST,
+    SYNC,
+    SYNC_CUT_SHORT,
+    Field,
+    operation_fields,
+)
+from gateway.observe.audit.writer import Loss
 from gateway.observe.sync_runs import SyncRun
-from gateway.policy.attempts import guarded_reason
-from gateway.policy.decision import Mended
-from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
 from gateway.state.guards import GuardChange
+
+# Objects of as many different values of the fields that have few are kept, to begin the next ones with.
+_REMEMBERED: Final = 64
+
+
+@final
+class _Objects:
+    """What makes the objects of the records of one kind. fields: of those with few values at least one, of the others
+    at least two."""
+
+    def __init__(self, fields: tuple[Field, ...]) -> None:
+        self._fields: Final = fields
+        fresh = [field for field in fields if not field.few]
+        made = [(field, field.make) for field in fresh if field.make is not None and not field.filled]
+        self._read_few: Final = attrgetter(*sorted({name for field in fields if field.few for name in field.reads}))
+        self._read: Final[Callable[[object], tuple[Any, ...]]] = attrgetter(*(field.reads[0] for field in fresh))
+        self._names: Final = tuple(field.name for field in fresh)
+        self._filled: Final = tuple((field.name, field) for field in fresh if field.filled)
+        self._wide: Final = tuple((field.name, make) for field, make in made if field.wide)
+        self._of_one: Final = tuple((f.name, make) for f, make in made if not f.wide and len(f.reads) == 1)
+        self._of_several: Final = tuple((f.name, attrgetter(*f.reads), make) for f, make in made if len(f.reads) > 1)
+        self._known: Final[dict[tuple[Any, ...], dict[str, Any]]] = {}
+
+    def of(self, subject: object, filter_values: bool, now: float) -> dict[str, Any]:
+        """The object of one record. subject: what it tells of. now: the end of an operation, in seconds since the
+        epoch."""
+        few = self._read_few(subject)
+        begun = self._known.get(few)
+        if begun is None:
+            begun = self._begin(few, subject)
+        # Each name has its place already; first each gets the attribute that the field is made of.
+        shown = begun.copy()
+        shown.update(zip(self._names, self._read(subject), strict=True))
+        for name, field in self._filled:
+            value = shown[name]
+            # None, or an empty text or list; 0 is a number like others.
+            if not value and value != 0:
+                del shown[name]
+            elif field.make is not None:
+                shown[name] = field.make(value, filter_values, now) if field.wide else field.make(value)
+        for name, wide in self._wide:
+            shown[name] = wide(shown[name], filter_values, now)
+        for name, of_one in self._of_one:
+            shown[name] = of_one(shown[name])
+        for name, read, of_several in self._of_several:
+            shown[name] = of_several(*read(subject))
+        return shown
+
+    def _begin(self, few: tuple[Any, ...], subject: object) -> dict[str, Any]:
+        """An object with the values of the fields that have few, and with the places of the others."""
+        begun: dict[str, Any] = {}
+        for field in self._fields:
+            if not field.few:
+                begun[field.name] = None
+                continue
+            value = attrgetter(field.reads[0])(subject)
+            if value or value == 0 or not field.filled:
+                begun[field.name] = value if field.make is None else field.make(value)
+        if len(self._known) >= _REMEMBERED:
+            # The one that came first: what recurs is soon back.
+            del self._known[next(iter(self._known))]
+        self._known[few] = begun
+        return begun
 
 
 def audit_object(record: AuditRecord, filter_values: bool, now: float) -> dict[str, Any]:
     """An operation as JSON values; what does not apply to it is left out. A bind is a sign-in, and says what became
-    of it.
+    of it. Of the usual search `search_text` in record_line.py makes the JSON without this object;
+    tests/observe/test_record_line.py holds the two equal.
 
     filter_values: whether the values of the filter are shown; otherwise each is `?`. now: the end of the
     operation, in seconds since the epoch.
     """
-    shown: dict[str, Any] = {
-        "time": moment(now - record.seconds),
-        "record": "sign-in" if record.operation == "bind" else "operation",
-        "session": record.session,
-        "client": record.client,
-        "source": record.source,
-        "account": record.account,
-        "operation": record.operation,
-        "message_id": record.message_id,
-    }
-    if record.mapped_to:
-        shown["mapped_to"] = record.mapped_to
-    if record.operation == "search":
-        shown["base"] = record.base
-        shown["scope"] = record.scope
-        shown["filter"] = "" if record.filter is None else filter_text(record.filter, values=filter_values)
-        shown["asked"] = list(record.asked or ())
-        shown["forwarded"] = None if record.forwarded is None else list(record.forwarded)
-        if record.suspicious:
-            shown["suspicious"] = [f"{Reason.suspicious_escape}: {attribute}" for attribute in record.suspicious]
-        if record.narrowed_to:
-            shown["narrowed_to"] = list(record.narrowed_to)
-        shown["held_back"] = list(record.held_back)
-        shown["pages"] = record.pages
-        shown["entries"] = record.sent
-        shown["entries_held_back"] = record.entries_held_back
-        shown["references_dropped"] = record.references_dropped
-    if record.mended:
-        shown["mended"] = [_mended(name, filter_values) for name in record.mended]
-    if record.operation == "bind":
-        shown["sync_account"] = record.sync_bind
-        shown["meaning"] = sign_in_words(record)
-    if record.guarded_for is not None:
-        shown["guarded_for"] = math.ceil(record.guarded_for)
-    shown["decision"] = record.decision
-    shown["reason"] = record.reason
-    if record.reported:
-        shown["reported"] = list(record.reported)
-    if record.detail:
-        shown["detail"] = record.detail
-    shown["result"] = None if record.code is None else result_name(record.code)
-    shown["code"] = record.code
-    if record.server_code is not None:
-        shown["server_code"] = record.server_code
-    if record.server_meaning:
-        shown["server_meaning"] = record.server_meaning
-    shown["bytes"] = record.octets
-    shown["ms"] = milliseconds(record.seconds)
-    shown["server"] = record.server
-    return shown
-
-
-def _mended(name: Mended, filter_values: bool) -> dict[str, str]:
-    """A name from the filter is one of its values."""
-    hidden = name.where not in ("base", "name") and not filter_values
-    received, meant = ("?", "?") if hidden else (name.received, name.meant)
-    return {"where": name.where, "received": received, "meant": meant}
+    return _operations(record.operation).of(record, filter_values, now)
 
 
 def sync_object(run: SyncRun) -> dict[str, Any]:
     """A sync run that is over."""
-    shown: dict[str, Any] = {
-        "time": moment(run.began),
-        "record": "sync",
-        "client": run.client,
-        "ended": moment(run.ended),
-        "seconds": round(run.seconds, 3),
-        "complete": run.complete,
-        "why_not": run.why_not,
-        "operations": run.searches,
-        "unfinished": run.unfinished,
-        "problems": dict(run.problems),
-        "entries": run.entries,
-        "entries_held_back": run.entries_held_back,
-        "attributes_held_back": run.attributes_held_back,
-        "pages": run.pages,
-        "bytes": run.octets,
-    }
-    if run.cut_short:
-        shown["cut_short"] = True
-    return shown
+    return (_SYNCS_CUT_SHORT if run.cut_short else _SYNCS).of(run, False, 0.0)
 
 
 def guard_object(change: GuardChange, now: float) -> dict[str, Any]:
-    """The lockout guard of an account has begun, or ended. now: in seconds since the epoch."""
-    account = change.account
-    shown: dict[str, Any] = {
-        "time": moment(now),
-        "record": "guard",
-        "event": "begun" if change.end is None else "ended",
-        "directory": account.directory,
-        "kind": account.kind.value,
-        "account": account.shown,
-    }
-    if change.end is not None:
-        return {**shown, "why": change.end.value}
-    return {
-        **shown,
-        "decision": "refuse",
-        "reason": guarded_reason(account).value,
-        "failures": change.failures,
-        "guarded_for": math.ceil(change.left),
-    }
+    """The lockout guard of an account that has begun, or ended. now: in seconds since the epoch."""
+    return (_GUARDS_BEGUN if change.end is None else _GUARDS_ENDED).of(change, False, now)
 
 
 def lost_object(count: int, first: float, last: float, why: str) -> dict[str, Any]:
     """Records that could not be written, in the place where they would stand. first, last: when the operations ended,
     in seconds since the epoch."""
-    return {
-        "time": moment(first),
-        "record": "lost",
-        "records": count,
-        "last": moment(last),
-        "why": why,
-    }
+    return _LOSSES.of(Loss(count, first, last, why), False, 0.0)
+
+
+@cache
+def _operations(operation: str) -> _Objects:
+    return _Objects(operation_fields(operation))
+
+
+_SYNCS: Final = _Objects(SYNC)
+_SYNCS_CUT_SHORT: Final = _Objects(SYNC_CUT_SHORT)
+_GUARDS_BEGUN: Final = _Objects(GUARD_BEGINS)
+_GUARDS_ENDED: Final = _Objects(GUARD_ENDS)
+_LOSSES: Final = _Objects(LOST)
