@@ -1,4 +1,7 @@
-"""Where the first RDN of a DN ends, found without parsing the rest: entries that lie side by side share it."""
+"""Where the first RDN of a DN ends, found without parsing the rest: entries that lie side by side share it.
+
+gateway/ldap/dn.py has the whole parser; tests/ldap/test_first_rdn.py holds the two equal.
+"""
 
 from __future__ import annotations
 

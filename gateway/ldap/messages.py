@@ -285,7 +285,9 @@ class Envelope:
 
 
 def read_envelope(data: bytes) -> Envelope:
-    """Reads the outermost layer of one whole message, nothing trailing. Raises DecodeError."""
+    """Reads the outermost layer of one whole message, nothing trailing. Raises DecodeError.
+
+    `EntryFilter` in entries.py reads that of entries by itself, and says which test holds the two ways equal."""
     outer = ber.Reader(data)
     message = outer.enter(ber.SEQUENCE)
     outer.finish()
