@@ -4,7 +4,7 @@ import socket
 import time
 from collections.abc import Callable
 
-from gateway.net.transport.event_loop import EventLoop
+from gateway.net.transport.twisted_internals import EventLoop
 
 PATIENCE = 30.0
 

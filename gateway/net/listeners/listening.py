@@ -18,6 +18,7 @@ from gateway.net.listeners.port_holder import port_in_use
 from gateway.net.sessions.settings import ListenerSettings
 from gateway.net.transport.reactor import Port, Reactor
 from gateway.net.transport.stream import Stream
+from gateway.net.transport.twisted_internals import accept_as
 
 # Host, port, and which one of this address it is: several may have port 0, any free one.
 Key: TypeAlias = tuple[str, int, int]
@@ -99,7 +100,7 @@ class Listeners:
             port = self._reactor.listenTCP(key[1], factory, backlog=BACKLOG, interface=key[0])
         else:
             port = self._reactor.adoptStreamPort(inherited.descriptor, inherited.family, factory)
-        port.transport = self._accepted
+        accept_as(port, self._accepted)
         return port
 
     def _accepted(self, connection: socket.socket, protocol: Any, *_: object) -> Stream:

@@ -23,9 +23,7 @@ class Timer(Protocol):
 
 
 class Port(Protocol):
-    """twisted.internet.interfaces.IListeningPort. transport: makes the transports of its connections"""
-
-    transport: Any
+    """twisted.internet.interfaces.IListeningPort"""
 
     def getHost(self) -> Any: ...
     def stopListening(self) -> Any: ...

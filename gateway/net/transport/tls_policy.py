@@ -34,7 +34,7 @@ def server_context() -> ssl.SSLContext:
     return context
 
 
-def _context(protocol: ssl._SSLMethod) -> ssl.SSLContext:
+def _context(protocol: int) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.minimum_version = MINIMUM
     context.set_ciphers(CIPHERS)
