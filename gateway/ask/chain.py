@@ -30,6 +30,8 @@ _NO_ISSUER: Final = (2, 20, 21)
 
 
 class Flaw(Enum):
+    """What can be wrong with a certificate of a chain."""
+
     not_yet_valid = "not yet valid"
     expired = "expired"
     self_signed = "self-signed"
@@ -40,7 +42,10 @@ class Flaw(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ChainProblem:
-    """certificate: the one that the flaw is in. text: OpenSSL's words for it."""
+    """A flaw of a certificate chain, as OpenSSL sees it.
+
+    certificate: the one that the flaw is in. text: OpenSSL's words for it.
+    """
 
     flaw: Flaw
     certificate: x509.Certificate

@@ -37,6 +37,8 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
+    """An entry that a server sent."""
+
     message_id: int
     entry: SearchResultEntry = field(repr=False)
     controls: tuple[Control, ...] = ()
@@ -44,6 +46,8 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
+    """A reference to another server that a server sent in place of an entry."""
+
     message_id: int
     uris: tuple[str, ...]
 
@@ -59,6 +63,8 @@ class SearchDone:
 
 @dataclass(frozen=True, slots=True)
 class BindResult:
+    """What a server answered to a bind."""
+
     message_id: int
     result: LDAPResult
 

@@ -8,7 +8,10 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """skipped: not looked at, because something before it failed or because it was not asked for."""
+    """What came of one look.
+
+    skipped: not looked at, because something before it failed or because it was not asked for.
+    """
 
     ok = "ok"
     warning = "warning"
@@ -17,6 +20,8 @@ class Status(StrEnum):
 
 
 class Area(StrEnum):
+    """What a finding is about."""
+
     configuration = "configuration"
     listener = "listener"
     certificate = "certificate"
@@ -29,7 +34,10 @@ class Area(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """subject: what was looked at, such as a server's URL. step: what of it. advice: one line, or ""."""
+    """What one look of `doctor` found.
+
+    subject: what was looked at, such as a server's URL. step: what of it. advice: one line, or "".
+    """
 
     area: Area
     subject: str

@@ -52,7 +52,10 @@ class NoHandshake(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """chain: as the peer sent it, its own certificate first. Times in seconds."""
+    """What a TLS handshake that verifies nothing showed of a peer.
+
+    chain: as the peer sent it, its own certificate first. Times in seconds.
+    """
 
     chain: tuple[x509.Certificate, ...]
     connecting: float

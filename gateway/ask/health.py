@@ -35,7 +35,7 @@ class _Examination:
         self._binds = bool(health.bind_dn)
 
     async def ask(self, link: ServerLink) -> bool:
-        """As net.health.Question has it."""
+        """Asks whether a server works, as `Question` in gateway/net/servers/health.py has it."""
         connection = Connection(link, self._reactor, self._health.timeout)
         try:
             await self._search(connection)

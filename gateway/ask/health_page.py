@@ -15,7 +15,10 @@ _MOST_OCTETS: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """said: the page's own words, or why there are none."""
+    """What the admin page of a running gateway says of its health.
+
+    said: the page's own words, or why there are none.
+    """
 
     serving: bool
     said: str

@@ -33,7 +33,7 @@ def check_secret(section: Section, account: MappedAccount) -> None:
 
 
 def signing_in_as(client: ClientSettings, account: MappedAccount) -> ClientSettings:
-    """The same client, whose sync account is the gateway's own."""
+    """The client with one change: its sync account is the gateway's own."""
     policy = replace(
         client.policy,
         sync_accounts=(account.bind_dn,),

@@ -20,8 +20,11 @@ _SUPERTYPE: Final = re.compile(r"\sSUP\s+([^\s()]+)")
 
 
 class Schema:
-    """names: as the directory writes them, by each name in lower case and by OID. supertypes: of each type that has
-    one, by canonical names."""
+    """The attribute types of a directory's schema.
+
+    names: as the directory writes them, by each name in lower case and by OID. supertypes: of each type that has one,
+    by canonical names.
+    """
 
     def __init__(self, descriptions: Iterable[str]) -> None:
         self.names: dict[str, str] = {}

@@ -11,7 +11,8 @@ from gateway.config.source import read_source
 
 @dataclass(frozen=True, slots=True)
 class AuditPlace:
-    """Where records go: file; else the syslog server at this address, "" for none; else standard output."""
+    """The place where a configuration sends its audit records: file; else the syslog server at this address, "" for
+    none; else standard output."""
 
     file: Path | None
     syslog: str = ""

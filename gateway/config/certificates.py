@@ -13,7 +13,10 @@ from gateway.host.file_errors import unreadable
 
 
 class CertificateProblem(ValueError):
-    """path: of the file that is wrong. The text names it and what is wrong with it."""
+    """A fault of a certificate's file.
+
+    path: of the file that is wrong. The text names it and what is wrong with it.
+    """
 
     def __init__(self, path: Path, text: str) -> None:
         super().__init__(f"{path}: {text}")

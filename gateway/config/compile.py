@@ -41,7 +41,9 @@ Value = TypeVar("Value")
 
 
 class Compiler:
-    """problems: what forbids to serve it. warnings: what is permitted and probably not meant.
+    """The way from the models of one file to the settings of a gateway.
+
+    problems: what forbids to serve it. warnings: what is permitted and probably not meant.
 
     Paths of the file are relative to its own directory.
     """
@@ -57,7 +59,7 @@ class Compiler:
         self._credentials = CredentialsReader(source, directory)
 
     def compile(self, file: models.File) -> GatewaySettings:
-        """Of use only where problems is empty afterwards."""
+        """The settings of a whole file. They are of use only where problems is empty afterwards."""
         listeners = tuple(
             found
             for i, listener in enumerate(file.listeners)

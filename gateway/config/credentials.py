@@ -116,7 +116,7 @@ def _decoy(text: str) -> str:
 
 
 class CredentialsReader:
-    """Of all clients of one file. Paths are relative to its directory.
+    """The reader of the credentials of all clients of one file. Paths are relative to its directory.
 
     accounts: by the client's name; only those that can be served.
     """
@@ -137,7 +137,7 @@ class CredentialsReader:
         self._check_together(file)
 
     def gateway_accounts(self, directory: str) -> tuple[DN, ...]:
-        """As which the gateway itself binds there."""
+        """The accounts as which the gateway itself binds there."""
         return tuple(own for where, own in self._own if where == directory)
 
     def _accounts_of(self, name: str, client: models.Client) -> tuple[MappedAccount, ...]:

@@ -21,8 +21,11 @@ _CLIENT: Final = re.compile(r"clients(\.[A-Za-z0-9_-]+|\[[^]]*\])")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """path: of the key, like `clients.mimecast.attributes`; names of other characters in brackets. what: in words.
-    note: what else there is to know, "" for nothing."""
+    """One difference between two configurations.
+
+    path: of the key, like `clients.mimecast.attributes`; names of other characters in brackets. what: in words. note:
+    what else there is to know, "" for nothing.
+    """
 
     path: str
     what: str
@@ -83,7 +86,7 @@ def _lists(path: str, key: str, before: list[Any], after: list[Any]) -> Iterator
 
 
 def _is_mark(value: Any) -> bool:
-    """Of a secret, or of a file with one."""
+    """Whether this is the mark of a secret, or of a file with one."""
     return isinstance(value, dict) and (value.keys() == {"secret"} or value.keys() == {"file", "written"})
 
 

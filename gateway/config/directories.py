@@ -33,8 +33,11 @@ _DOMAIN = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})+")
 
 
 class DirectoryCompiler:
-    """path: of a file that the configuration names. problem, warning: take what is wrong, and where. pair: the paths of
-    a certificate and its key, checked."""
+    """The way from the file's directories to their settings.
+
+    path: of a file that the configuration names. problem, warning: take what is wrong, and where. pair: the paths of a
+    certificate and its key, checked.
+    """
 
     def __init__(
         self,

@@ -18,7 +18,10 @@ from gateway.config.wrong_values import wrong_values
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """path: of the file that it was read from. settings: what is served. file: what it was compiled from."""
+    """A configuration that was read and compiled.
+
+    path: of the file that it was read from. settings: what is served. file: what it was compiled from.
+    """
 
     path: Path
     settings: GatewaySettings

@@ -86,7 +86,7 @@ def _database(text: str) -> int:
 
 
 def _password(octets: bytes) -> str:
-    """Of a file, without the end of its line. Raises ValueError."""
+    """The password in a file, without the end of its line. Raises ValueError."""
     text = octets.decode().removesuffix("\n").removesuffix("\r")
     if not text or "\n" in text:
         raise ValueError

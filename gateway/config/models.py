@@ -112,11 +112,15 @@ ListedNetwork = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 
 
 class Model(BaseModel):
+    """What all models of the file have in common."""
+
     # Built once, as a whole, when the first file is read: that is a good part of the time that a start takes.
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, hide_input_in_errors=True)
 
 
 class Listener(Model):
+    """One item of `listeners`."""
+
     address: str
     certificate: str
     private_key: str
@@ -124,16 +128,22 @@ class Listener(Model):
 
 
 class Server(Model):
+    """One server of a directory."""
+
     url: str
     server_name: str | None = None
 
 
 class ClientCertificate(Model):
+    """The certificate that the gateway shows to servers."""
+
     certificate: str
     private_key: str
 
 
 class Health(Model):
+    """The block `health` of a directory."""
+
     interval: Annotated[Duration, Field(ge=1)] = _HEALTH.interval
     timeout: Seconds = _HEALTH.timeout
     rise: Annotated[int, Field(ge=1, le=100, strict=True)] = _HEALTH.rise
@@ -143,6 +153,8 @@ class Health(Model):
 
 
 class Discover(Model):
+    """The block `discover` of a directory."""
+
     domain: str
     site: Annotated[str, AfterValidator(_site)] | None = None
     global_catalog: bool = False
@@ -152,6 +164,8 @@ class Discover(Model):
 
 
 class Directory(Model):
+    """One block of `directories`."""
+
     servers: list[str | Server] = []
     discover: Annotated[Discover | None, BeforeValidator(_domain_alone)] = None
     ca_file: str
@@ -167,30 +181,40 @@ class Directory(Model):
 
 
 class ShrinkGuard(Model):
+    """The block `shrink_guard` of a client."""
+
     mode: Annotated[Literal["enforce", "report", "off"], BeforeValidator(_off_as_written)] = "enforce"
     keep_at_least: Percentage = _SHRINK.keep_at_least
     minimum: Count = _SHRINK.minimum
 
 
 class RequiredCertificate(Model):
+    """The block `required_certificate` of a client."""
+
     ca_file: str
     subjects: list[str] = []
     alt_names: list[str] = []
 
 
 class Lockout(Model):
+    """The block `lockout` of a client."""
+
     failures: Annotated[int, Field(ge=0, le=100, strict=True)] = _LOCKOUT.failures
     window: Duration = _LOCKOUT.window
     per_source: Annotated[int, Field(ge=0, le=10_000, strict=True)] = _LOCKOUT.per_source
 
 
 class LockoutStore(Model):
+    """The block `lockout_store`."""
+
     url: str
     password_file: Annotated[str, Field(min_length=1)] | None = None
     ca_file: Annotated[str, Field(min_length=1)] | None = None
 
 
 class MappedAccount(Model):
+    """One account of `credentials`."""
+
     hashes: Annotated[list[str], Field(max_length=4, repr=False)] = []
     hashes_file: Annotated[str, Field(min_length=1)] | None = None
     bind_dn: str
@@ -198,11 +222,15 @@ class MappedAccount(Model):
 
 
 class Credentials(Model):
+    """The block `credentials` of a client."""
+
     mode: Literal["passthrough", "mapped"] = "passthrough"
     accounts: dict[str, MappedAccount] = {}
 
 
 class Client(Model):
+    """One block of `clients`."""
+
     sources: list[ListedNetwork] = []
     sources_file: Annotated[str, Field(min_length=1)] | None = None
     directory: str
@@ -240,6 +268,8 @@ class Client(Model):
 
 
 class Limits(Model):
+    """The block `limits`."""
+
     sessions: Count = _CONNECTIONS.sessions
     sessions_per_source: Count = _CONNECTIONS.sessions_per_source
     handshakes: Count = _CONNECTIONS.handshakes
@@ -280,6 +310,8 @@ class Limits(Model):
 
 
 class Syslog(Model):
+    """The block `audit.syslog`."""
+
     address: str = "/dev/log"
     facility: str = "local0"
     ca_file: str = "system"
@@ -287,6 +319,8 @@ class Syslog(Model):
 
 
 class Audit(Model):
+    """The block `audit`."""
+
     file: Annotated[str, Field(min_length=1)] | None = None
     syslog: Syslog | None = None
     format: Literal["json", "text"] = "json"
@@ -295,10 +329,14 @@ class Audit(Model):
 
 
 class Admin(Model):
+    """The block `admin`."""
+
     address: str = ADMIN_ADDRESS
 
 
 class File(Model):
+    """The whole file."""
+
     listeners: Annotated[list[Listener], Field(min_length=1)]
     directories: Annotated[dict[str, Directory], Field(min_length=1)]
     clients: Annotated[dict[str, Client], Field(min_length=1)]

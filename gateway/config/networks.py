@@ -21,7 +21,10 @@ _MAPPED_BITS: Final = 96
 
 @dataclass(frozen=True, slots=True)
 class ListedNetwork:
-    """file, line: where it is written. path: of the key that it belongs to."""
+    """A network that somebody listed, with the place where it stands.
+
+    file, line: where it is written. path: of the key that it belongs to.
+    """
 
     network: Network
     file: str

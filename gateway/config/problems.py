@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """line: from 1; 0 where the file as a whole is meant. path: of the key, like `clients.mimecast.sources`."""
+    """A mistake in the configuration, with its place.
+
+    line: from 1; 0 where the file as a whole is meant. path: of the key, like `clients.mimecast.sources`.
+    """
 
     file: str
     line: int
@@ -20,7 +23,7 @@ class Problem:
 
 
 class ConfigurationError(Exception):
-    """str() has one line per problem, in the order of the file."""
+    """The error of a configuration that cannot be served. str() has one line per problem, in the order of the file."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = sorted(problems, key=lambda problem: problem.line)

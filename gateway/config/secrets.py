@@ -17,14 +17,17 @@ MAX_OCTETS: Final = 4096
 
 
 class SecretReader:
-    """problem, warning: take what is wrong, and where. Neither says anything of what is in a file."""
+    """The reader of files that hold passwords.
+
+    problem, warning: take what is wrong, and where. Neither says anything of what is in a file.
+    """
 
     def __init__(self, problem: Callable[[Location, str], None], warning: Callable[[Location, str], None]) -> None:
         self._problem = problem
         self._warning = warning
 
     def password(self, at: Location, path: Path) -> bytes | None:
-        """Of an account of the gateway's own; None where it cannot be used."""
+        """The password of an account of the gateway's own; None where it cannot be used."""
         octets = self.octets(at, path)
         if octets is None:
             return None

@@ -34,12 +34,17 @@ class ConnectionFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SearchAnswer:
+    """What a search of the demo's service brought."""
+
     entries: tuple[SearchResultEntry, ...]
     done: SearchDone
 
 
 class ServiceConnection:
-    """received: gets every octet that arrives, as TLS gave it. Requests raise ConnectionFailed."""
+    """The connection of the demo's service to the gateway.
+
+    received: gets every octet that arrives, as TLS gave it. Requests raise ConnectionFailed.
+    """
 
     def __init__(self, link: ServerLink, received: bytearray, reactor: Reactor) -> None:
         self._link = link

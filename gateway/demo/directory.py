@@ -105,7 +105,8 @@ class DirectoryConnection(LDAPServer):  # type: ignore[misc]
         super().connectionLost(reason)
 
     def queue(self, id: int, op: Any) -> None:
-        """As ldaptor's, but with the response controls that _search leaves at the operation."""
+        """Queues an answer like ldaptor's own method, but with the response controls that _search leaves at the
+        operation."""
         if self.connected:
             controls = getattr(op, "response_controls", None)
             self.transport.write(pureldap.LDAPMessage(op, controls=controls, id=id).toWire())
@@ -214,6 +215,8 @@ def _result_entry(entry: TreeEntry, request: Any) -> Any:
 
 
 class DirectoryFactory(Factory):
+    """What makes the connections of the demo's directory."""
+
     protocol = DirectoryConnection
     noisy = False
 
@@ -240,8 +243,11 @@ registerAdapter(lambda factory: factory.root, DirectoryFactory, IConnectedLDAPEn
 
 
 class EmbeddedDirectory:
-    """entries: the suffix first, each parent before its children. heard: is told every request as it arrived,
-    read by the strict decoder; it must not raise."""
+    """The demo's directory server.
+
+    entries: the suffix first, each parent before its children. heard: is told every request as it arrived, read by the
+    strict decoder; it must not raise.
+    """
 
     def __init__(
         self,

@@ -20,6 +20,8 @@ from gateway.relay.audit import AuditRecord
 
 
 class LineReporter:
+    """The demo's report in lines, for narrow terminals and for files."""
+
     def opening(self, stage: Stage) -> None:
         for line in words.opening(stage):
             click.echo(line)

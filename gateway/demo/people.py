@@ -48,7 +48,7 @@ _UNITS: Final = ("", "Sales, EMEA", "R+D", "#Ops", "Müller")
 
 @dataclass(frozen=True, slots=True)
 class DirectoryEntry:
-    """attributes: by name, in AD's spelling."""
+    """An entry of the demo's directory. attributes: by name, in AD's spelling."""
 
     dn: DN
     attributes: dict[str, tuple[bytes, ...]]

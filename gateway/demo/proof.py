@@ -18,7 +18,7 @@ Values: TypeAlias = dict[str, tuple[bytes, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """text: what is claimed, with the figures that were found."""
+    """One thing that the demo proves. text: what is claimed, with the figures that were found."""
 
     name: str
     holds: bool

@@ -39,14 +39,20 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """heard: the requests that reached the directory, in order. records: the gateway's audit."""
+    """What the demo has seen at both ends of the gateway.
+
+    heard: the requests that reached the directory, in order. records: the gateway's audit.
+    """
 
     heard: tuple[Request, ...]
     records: tuple[AuditRecord, ...]
 
 
 class Stage:
-    """work: an existing directory for certificates and the configuration; the caller removes it."""
+    """The directory, the gateway and their files that a demo runs with.
+
+    work: an existing directory for certificates and the configuration; the caller removes it.
+    """
 
     def __init__(self, work: Path, reactor: Reactor) -> None:
         self.entries = make_directory()

@@ -12,6 +12,8 @@ from gateway.relay.audit import AuditRecord
 
 
 class Part(StrEnum):
+    """A part of the demo."""
+
     sync = "sync"
     beyond = "beyond"
     sign_in = "sign-in"
@@ -45,10 +47,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """code, diagnostic: what the service was told; no code where nothing is told. entries, attributes: what it
-    received, attributes by name. heard: what reached the directory. records: the gateway's audit, one record a
-    page. stayed: attributes that the directory gives to the same search asked directly, and that did not come
-    through the gateway."""
+    """What came of one step of the demo.
+
+    code, diagnostic: what the service was told; no code where nothing is told. entries, attributes: what it received,
+    attributes by name. heard: what reached the directory. records: the gateway's audit, one record a page. stayed:
+    attributes that the directory gives to the same search asked directly, and that did not come through the gateway.
+    """
 
     step: Step
     code: int | None = None

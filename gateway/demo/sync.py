@@ -117,7 +117,7 @@ BEYOND: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """happened: in order. claims: what the demo proves."""
+    """What a run of the demo came to. happened: in order. claims: what the demo proves."""
 
     happened: tuple[Happened, ...]
     claims: tuple[Claim, ...]

@@ -32,6 +32,8 @@ _SUFFIX: Final = re.compile(f"(?<=,){re.escape(str(SUFFIX))}", re.IGNORECASE)
 
 
 class TableReporter:
+    """The demo's report in tables, for terminals."""
+
     def __init__(self) -> None:
         self._console = Console(highlight=False)
         self._console.width = min(self._console.width, WIDEST)

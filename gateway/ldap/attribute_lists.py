@@ -17,7 +17,7 @@ _LONGEST: Final = 1024
 
 @final
 class _Known:
-    """longest: octets of the longest name."""
+    """A list of attributes that was decoded before. longest: octets of the longest name."""
 
     __slots__ = ("longest", "names")
 

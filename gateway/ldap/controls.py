@@ -24,6 +24,8 @@ CONTROLS_TAG: Final = 0xA0
 
 @dataclass(frozen=True, slots=True)
 class Control:
+    """A control (RFC 4511 4.1.11)."""
+
     oid: str
     critical: bool = False
     value: bytes | None = None
@@ -31,7 +33,10 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class PagedResults:
-    """size: entries per page wanted (request) or estimated in all (response, 0 = unknown)."""
+    """The value of the paged results control (RFC 2696).
+
+    size: entries per page wanted (request) or estimated in all (response, 0 = unknown).
+    """
 
     size: int
     cookie: bytes = b""

@@ -42,7 +42,7 @@ class HexValue:
 
 @dataclass(frozen=True, slots=True)
 class AVA:
-    """attributeTypeAndValue; type as written."""
+    """One attributeTypeAndValue of an RDN (RFC 4514 2.3). type: as it was written."""
 
     type: str
     value: str | HexValue
@@ -59,7 +59,7 @@ LooseRDN: TypeAlias = tuple[LooseAVA, ...]
 @final
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class DN:
-    """rdns: the leftmost first; none for the root."""
+    """A distinguished name (RFC 4514). rdns: the leftmost first; none for the root."""
 
     rdns: Final[tuple[RDN, ...]]
     # What the two comparisons compare of each RDN, once it was needed: one name is compared with many.
@@ -242,7 +242,7 @@ def has_hex_value(text: str) -> bool:
 
 
 class _Parser:
-    """found_hex: whether a value written as `#hex` has come."""
+    """The parser of one DN. found_hex: whether a value written as `#hex` has come."""
 
     __slots__ = ("found_hex", "pos", "text")
 

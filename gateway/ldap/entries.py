@@ -51,8 +51,8 @@ EACH_BY_ITSELF: Final = 3
 
 @final
 class _Description:
-    """Of an attribute description in the server's spelling: its number, whether it is a range of values, and its
-    encoding."""
+    """What is known of an attribute description in the server's spelling: its number, whether it is a range of values,
+    and its encoding."""
 
     __slots__ = ("element", "number", "ranged")
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @final
 class AttributeTally:
-    """entries: that had the attribute. values: sent of it in all."""
+    """What one search has sent of one attribute. entries: that had the attribute. values: sent of it in all."""
 
     __slots__ = ("entries", "values")
 

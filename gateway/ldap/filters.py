@@ -48,6 +48,8 @@ class Or:
 @final
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class Not:
+    """A filter that is true where another one is false."""
+
     filter: Final[Filter]
 
     def __init__(self, filter: Filter) -> None:
@@ -57,6 +59,8 @@ class Not:
 @final
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class EqualityMatch:
+    """A filter on a value that an attribute has."""
+
     attribute: Final[str]
     value: Final[bytes]
 
@@ -85,6 +89,8 @@ class Substrings:
 @final
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class GreaterOrEqual:
+    """A filter on values from one on."""
+
     attribute: Final[str]
     value: Final[bytes]
 
@@ -96,6 +102,8 @@ class GreaterOrEqual:
 @final
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class LessOrEqual:
+    """A filter on values up to one."""
+
     attribute: Final[str]
     value: Final[bytes]
 
@@ -107,6 +115,8 @@ class LessOrEqual:
 @final
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class Present:
+    """A filter on an attribute that is there."""
+
     attribute: Final[str]
 
     def __init__(self, attribute: str) -> None:
@@ -116,6 +126,8 @@ class Present:
 @final
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class ApproxMatch:
+    """A filter on a value that is nearly the same, as the server understands it."""
+
     attribute: Final[str]
     value: Final[bytes]
 
@@ -148,8 +160,11 @@ Filter: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class FilterLimits:
-    """depth: nested filters, the outermost is 1. elements: filters of all kinds in one request.
-    value: octets of one assertion value or substring."""
+    """How large a filter may be.
+
+    depth: nested filters, the outermost is 1. elements: filters of all kinds in one request. value: octets of one
+    assertion value or substring.
+    """
 
     depth: int = 50
     elements: int = 2000

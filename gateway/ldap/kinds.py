@@ -10,7 +10,10 @@ from gateway.ldap.filters import EqualityMatch, Filter, Or
 
 
 class Kind(StrEnum):
-    """user: a person. contact: an address of somebody outside. container: what other entries lie in."""
+    """A kind of entry that services look for.
+
+    user: a person. contact: an address of somebody outside. container: what other entries lie in.
+    """
 
     user = "user"
     group = "group"

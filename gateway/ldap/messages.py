@@ -93,13 +93,15 @@ class SimpleAuthentication:
 
 @dataclass(frozen=True, slots=True)
 class SaslAuthentication:
+    """A bind by SASL, of which the gateway serves none."""
+
     mechanism: str
     credentials: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class BindRequest:
-    """version: 1 to 127. name: as sent; whether it is a DN is for policy to say."""
+    """A bind (RFC 4511 4.2). version: 1 to 127. name: as sent; whether it is a DN is for policy to say."""
 
     version: int
     name: str
@@ -108,13 +110,16 @@ class BindRequest:
 
 @dataclass(frozen=True, slots=True)
 class UnbindRequest:
-    pass
+    """An unbind (RFC 4511 4.3)."""
 
 
 @final
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class SearchRequest:
-    """scope: 0 to 2. deref_aliases: 0 to 3. size_limit: entries, time_limit: seconds; 0 is none."""
+    """A search (RFC 4511 4.5.1).
+
+    scope: 0 to 2. deref_aliases: 0 to 3. size_limit: entries, time_limit: seconds; 0 is none.
+    """
 
     base: Final[str]
     scope: Final[int]
@@ -148,13 +153,15 @@ class SearchRequest:
 
 @dataclass(frozen=True, slots=True)
 class AbandonRequest:
-    """message_id: the request to be given up."""
+    """An abandon (RFC 4511 4.11). message_id: the request to be given up."""
 
     message_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class ExtendedRequest:
+    """An extended request (RFC 4511 4.12)."""
+
     oid: str
     value: bytes | None = field(default=None, repr=False)
 
@@ -176,13 +183,18 @@ class UnservedRequest:
 
 @dataclass(frozen=True, slots=True)
 class BindResponse:
+    """The answer to a bind (RFC 4511 4.2.2)."""
+
     result: LDAPResult
     server_sasl_credentials: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """type: an attribute description, with its options. values: in the server's order."""
+    """An attribute of an entry, with its values.
+
+    type: an attribute description, with its options. values: in the server's order.
+    """
 
     type: str
     values: tuple[bytes, ...]
@@ -190,18 +202,24 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class SearchResultEntry:
+    """One entry of a search's answer (RFC 4511 4.5.2)."""
+
     dn: str
     attributes: tuple[Attribute, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResultReference:
+    """A reference in a search's answer (RFC 4511 4.5.3)."""
+
     uris: tuple[str, ...]
 
 
 @final
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class SearchResultDone:
+    """The end of a search's answer (RFC 4511 4.5.2)."""
+
     result: Final[LDAPResult]
 
     def __init__(self, result: LDAPResult) -> None:
@@ -218,6 +236,8 @@ class UnservedResponse:
 
 @dataclass(frozen=True, slots=True)
 class ExtendedResponse:
+    """The answer to an extended request, or an unsolicited notification (RFC 4511 4.12, 4.4)."""
+
     result: LDAPResult
     oid: str | None = None
     value: bytes | None = field(default=None, repr=False)
@@ -225,6 +245,8 @@ class ExtendedResponse:
 
 @dataclass(frozen=True, slots=True)
 class IntermediateResponse:
+    """An answer before the final one (RFC 4511 4.13)."""
+
     oid: str | None = None
     value: bytes | None = field(default=None, repr=False)
 
@@ -238,7 +260,10 @@ Operation: TypeAlias = Request | Response
 @final
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class LDAPMessage:
-    """message_id: 0 to 2^31-1; 0 only for unsolicited notifications (RFC 4511 4.1.1.1)."""
+    """A whole message: an operation with its ID and its controls (RFC 4511 4.1.1).
+
+    message_id: 0 to 2^31-1; 0 only for unsolicited notifications (RFC 4511 4.1.1.1).
+    """
 
     message_id: Final[int]
     operation: Final[Operation]
@@ -315,7 +340,7 @@ def decode_response(data: bytes, maximum_controls: int = 64) -> LDAPMessage:
 
 
 def decode_enveloped(data: bytes, envelope: Envelope, maximum_controls: int = 64) -> LDAPMessage:
-    """The same of a message whose outermost layer was read already."""
+    """Decodes a message whose outermost layer was read already."""
     body = ber.Reader(data, envelope.start, envelope.end)
     response = _read_response(envelope.tag, body)
     return LDAPMessage(envelope.message_id, response, _read_controls(data, envelope, maximum_controls))

@@ -17,8 +17,11 @@ _GRACE_BINDS: Final = 0x81
 
 @dataclass(frozen=True, slots=True)
 class PasswordPolicyAnswer:
-    """before_expiration: seconds until the password expires. grace_binds: binds that are left with an expired one.
-    error: a number of the draft, such as 2 for a password that must be changed first. None for what is not said."""
+    """What the answer of the password policy control says.
+
+    before_expiration: seconds until the password expires. grace_binds: binds that are left with an expired one. error:
+    a number of the draft, such as 2 for a password that must be changed first. None for what is not said.
+    """
 
     before_expiration: int | None = None
     grace_binds: int | None = None

@@ -15,7 +15,10 @@ from gateway.ldap.results import LDAPResult, ResultCode
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """text: what it means, advice: what to do; a line each, neither with any of the server's own words."""
+    """What a server's refusal means.
+
+    text: what it means, advice: what to do; a line each, neither with any of the server's own words.
+    """
 
     text: str
     advice: str

@@ -19,7 +19,7 @@ _ATTRIBUTE: Final = 0x80
 
 @dataclass(frozen=True, slots=True)
 class SortKey:
-    """rule: the name or OID of an ordering rule, None for the attribute's own."""
+    """One attribute to sort by (RFC 2891). rule: the name or OID of an ordering rule, None for the attribute's own."""
 
     attribute: str
     rule: str | None = None
@@ -28,7 +28,10 @@ class SortKey:
 
 @dataclass(frozen=True, slots=True)
 class SortResult:
-    """code: a result code (RFC 2891 1.2). attribute: that the code is about, None where the server names none."""
+    """What became of a sort.
+
+    code: a result code (RFC 2891 1.2). attribute: that the code is about, None where the server names none.
+    """
 
     code: int
     attribute: str | None = None

@@ -20,8 +20,8 @@ class Trouble(StrEnum):
 
 
 class Observer:
-    """One that counts nothing. Called on the reactor's thread; no method may wait or raise. client: its name in the
-    configuration."""
+    """An observer that counts nothing, from which others inherit. It is called on the reactor's thread; no method may
+    wait or raise. client: its name in the configuration."""
 
     def session_opened(self, client: str) -> None:
         """A source of the client has connected."""

@@ -79,7 +79,7 @@ def is_refusal(record: AuditRecord) -> bool:
 
 
 def refused(decision: str, reason: str) -> bool:
-    """The same of a record's fields."""
+    """Whether the policy refused what a record with these fields tells of."""
     return decision == "refuse" or reason in REFUSED_LATE
 
 
@@ -89,9 +89,12 @@ def shrank(record: AuditRecord) -> bool:
 
 
 class ClientCounts:
-    """operations: by operation and the result's name. refusals, failures: by reason. shrank: searches that the shrink
+    """The counts of one client's operations.
+
+    operations: by operation and the result's name. refusals, failures: by reason. shrank: searches that the shrink
     guard refused, and shrank_passed those that it only reported. own, server: seconds of an operation, by its name.
-    sessions: since the start, open_sessions: now. complete_runs, incomplete_runs: sync runs that are over."""
+    sessions: since the start, open_sessions: now. complete_runs, incomplete_runs: sync runs that are over.
+    """
 
     def __init__(self) -> None:
         self.open_sessions = 0

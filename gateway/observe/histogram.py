@@ -7,7 +7,7 @@ from itertools import accumulate
 
 
 class Histogram:
-    """bounds: ascending. sum: of all values."""
+    """Counts of values by upper bounds. bounds: ascending. sum: of all values."""
 
     __slots__ = ("_counts", "bounds", "sum")
 

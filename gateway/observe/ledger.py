@@ -42,7 +42,10 @@ LAG_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
 
 @dataclass(frozen=True, slots=True)
 class ListenerStatus:
-    """address: with the port that is bound. certificate_expires: seconds since the epoch, of the first of its chain."""
+    """What is known of one listener.
+
+    address: with the port that is bound. certificate_expires: seconds since the epoch, of the first of its chain.
+    """
 
     address: str
     certificate_expires: float
@@ -50,11 +53,14 @@ class ListenerStatus:
 
 @dataclass(slots=True)
 class ServerStatus:
-    """up: whether sessions go to it; None before the first attempt. since: when that became so; connected: when a
+    """What is known of one server.
+
+    up: whether sessions go to it; None before the first attempt. since: when that became so; connected: when a
     connection was last made; in seconds since the epoch, None for never. cause: why it is down. failing: why the last
     attempt to connect failed, None where it did not; check_failed: whether the last check did. Neither alone takes a
     server down. checks: by whether they passed. certificate_expires: as its last handshake showed. broken: sessions by
-    what it did to them; doubted: what makes it doubtful now, None for nothing."""
+    what it did to them; doubted: what makes it doubtful now, None for nothing.
+    """
 
     directory: str
     label: str
@@ -74,8 +80,11 @@ class ServerStatus:
 
 @dataclass(slots=True)
 class DiscoveryStatus:
-    """service: what DNS is asked for. ended: when it last was; succeeded: when it last named servers; in seconds since
-    the epoch, None for never. failure: why it did not, "" where it did."""
+    """What DNS last said of a directory's servers.
+
+    service: what DNS is asked for. ended: when it last was; succeeded: when it last named servers; in seconds since the
+    epoch, None for never. failure: why it did not, "" where it did.
+    """
 
     service: str
     ended: float | None = None
@@ -85,8 +94,11 @@ class DiscoveryStatus:
 
 @dataclass(slots=True)
 class LockoutStoreStatus:
-    """name: its URL without a password. trouble: why it cannot be used, None while it can. since: when that began, in
-    seconds since the epoch."""
+    """How the gateway gets on with its lockout store.
+
+    name: its URL without a password. trouble: why it cannot be used, None while it can. since: when that began, in
+    seconds since the epoch.
+    """
 
     name: str
     trouble: str | None
@@ -106,9 +118,12 @@ class ShrinkAlert:
 
 @dataclass(slots=True)
 class ClientStatus:
-    """syncs: whether it has sync accounts. logins: whether people may sign in. last_login: of a person, None before the
+    """What is known of one client.
+
+    syncs: whether it has sync accounts. logins: whether people may sign in. last_login: of a person, None before the
     first. runs: the last ones that are over, oldest first. last_complete: the last one of these that was complete,
-    however long ago."""
+    however long ago.
+    """
 
     directory: str = ""
     syncs: bool = False
@@ -151,7 +166,9 @@ class Served(Protocol):
 
 
 class Ledger(Observer):
-    """clock: seconds since the epoch. run_ended: takes each sync run that is over.
+    """All figures of a running gateway, which metrics and page are made of.
+
+    clock: seconds since the epoch. run_ended: takes each sync run that is over.
 
     clients, servers, listeners: of the configuration in force, in its order. unreachable: when a connection to a
     directory last failed at all of its servers, for those where none has succeeded since. checked: directories whose

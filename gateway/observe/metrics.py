@@ -64,7 +64,7 @@ class _LedgerCollector(Collector):
         self._version = version("ldap-gateway")
 
     def describe(self) -> Iterable[Metric]:
-        """Of no use to one that is alone with its names; without it registering would collect."""
+        """Nothing. No other collector has these names; without this method registering would collect."""
         return ()
 
     def collect(self) -> Iterator[Metric]:

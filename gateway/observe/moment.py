@@ -20,7 +20,7 @@ def moment(seconds: float) -> str:
 
 
 def milliseconds(seconds: float) -> float:
-    """Of a time that something took, to the microsecond."""
+    """The milliseconds that something took, to the microsecond."""
     return round(seconds * 1_000_000) / 1000
 
 

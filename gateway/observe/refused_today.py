@@ -13,7 +13,10 @@ _HOURS: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """client: "" where the source belongs to none. last: when it last happened, in seconds since the epoch."""
+    """What a source was refused, and how often.
+
+    client: "" where the source belongs to none. last: when it last happened, in seconds since the epoch.
+    """
 
     client: str
     reason: str

@@ -82,8 +82,11 @@ class RefusedAccount:
 
 @dataclass(slots=True)
 class _Account:
-    """counted: where its wrong passwords are counted. signed_in: it has, since the start. since, last: None while its
-    last sign-in was no failure."""
+    """What is known of the sign-ins of one sync account.
+
+    counted: where its wrong passwords are counted. signed_in: it has, since the start. since, last: None while its last
+    sign-in was no failure.
+    """
 
     counted: tuple[GuardedAccount, ...] = ()
     own: bool = False

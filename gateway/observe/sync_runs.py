@@ -38,13 +38,15 @@ _SUCCESS: Final = ResultCode.success.value
 
 @dataclass(frozen=True, slots=True)
 class SyncRun:
-    """began, ended: of the first search and of the last one so far, in seconds since the epoch. searches: operations,
-    so that a search in three pages counts three times. entries: sent. pages: that the servers were asked for.
-    problems: how often a search was refused or failed, by reason, or by the result's name where there is none.
-    complete: the client was sent everything that it asked for. attributes_held_back: different ones that were asked for
-    and not forwarded. kinds: of the entries sent those that a search asked for by kind (gateway/ldap/filter_kinds.py):
-    users, groups and contacts. unfinished: different searches that never had their success. cut_short: the gateway
-    stopped before the gap had passed.
+    """A sync run, as far as it has come.
+
+    began, ended: of the first search and of the last one so far, in seconds since the epoch. searches: operations, so
+    that a search in three pages counts three times. entries: sent. pages: that the servers were asked for. problems:
+    how often a search was refused or failed, by reason, or by the result's name where there is none. complete: the
+    client was sent everything that it asked for. attributes_held_back: different ones that were asked for and not
+    forwarded. kinds: of the entries sent those that a search asked for by kind (gateway/ldap/filter_kinds.py): users,
+    groups and contacts. unfinished: different searches that never had their success. cut_short: the gateway stopped
+    before the gap had passed.
     """
 
     client: str
@@ -77,7 +79,9 @@ class SyncRun:
 
 
 class SyncRuns:
-    """gaps: seconds, by client; a client that is not in it has DEFAULT_SYNC_GAP. It may be replaced at any time.
+    """The sync runs of all clients.
+
+    gaps: seconds, by client; a client that is not in it has DEFAULT_SYNC_GAP. It may be replaced at any time.
 
     A client that reads single entries only is not syncing, so that the test button of a service does not pass for a
     sync: such runs are never given out.

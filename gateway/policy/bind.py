@@ -82,7 +82,8 @@ class BindJudge:
     def _mend(
         self, request: BindRequest, strict: DN | LoginName | None, refusal: Refuse, budget: Budget | None
     ) -> BindPlan | Refuse:
-        """Of a name that is refused as it came; strict: what it is as it came, None for no name at all."""
+        """The decision on the readings of a name that is refused as it came. strict: what it is as it came, None for no
+        name at all."""
         if _HEX_VALUE.search(request.name):
             return _deny(Reason.bind_dn_hex_value)
         try:
@@ -178,7 +179,8 @@ class BindJudge:
         return any(dn.is_inside_loosely(excluded) for excluded in self._policy.excluded_base_dns)
 
     def person_may_login(self, text: str) -> bool:
-        """Of the entry that the server bound: inside login_base_dns, no sync account and none of the gateway's."""
+        """Whether the entry that the server bound may sign in: inside login_base_dns, no sync account and none of the
+        gateway's."""
         dn = self._person(text)
         return dn is not None and self._login_base(dn) is not None
 

@@ -161,8 +161,11 @@ _NONE: Final = SearchControls()
 
 
 class _SortRefused(Exception):
-    """code: of the answer (RFC 2891 1.2). name: of the sort key's attribute or rule, as the client wrote it. setting:
-    where that would have to be listed, "" where it cannot be."""
+    """The error of a sort that cannot be done.
+
+    code: of the answer (RFC 2891 1.2). name: of the sort key's attribute or rule, as the client wrote it. setting:
+    where that would have to be listed, "" where it cannot be.
+    """
 
     def __init__(self, code: int, name: str, setting: str) -> None:
         super().__init__(code)
@@ -234,7 +237,7 @@ class ControlJudge:
         return (Control(PASSWORD_POLICY),) if asked else ()
 
     def sort_answer(self, controls: tuple[Control, ...]) -> tuple[Control, ...]:
-        """Of a server's answer to a search that was to be sorted. Raises DecodeError."""
+        """The controls of the answer to a search that was to be sorted. controls: the server's. Raises DecodeError."""
         for control in controls:
             if control.oid == SORT_RESULT:
                 result = sort_result(control)
@@ -243,7 +246,8 @@ class ControlJudge:
         return ()
 
     def bind_answer(self, controls: tuple[Control, ...]) -> tuple[Control, ...]:
-        """Of a server's answer to a bind that it and the gateway accept. Raises DecodeError."""
+        """The controls of the answer to a bind that server and gateway accept. controls: the server's. Raises
+        DecodeError."""
         for control in controls:
             if control.oid == PASSWORD_POLICY:
                 return (password_policy_answer(control).to_control(),)
@@ -285,8 +289,8 @@ class ControlJudge:
         return PagedResults(size, asked.cookie)
 
     def _sort_keys(self, control: Control) -> tuple[SortKey, ...]:
-        """The same keys in the configured spelling. An order tells of hidden values what a filter would. Raises
-        DecodeError and _SortRefused."""
+        """The keys of the control in the configured spelling. An order tells of hidden values what a filter would.
+        Raises DecodeError and _SortRefused."""
         keys: list[SortKey] = []
         for key in sort_keys(control):
             parts = split_description(key.attribute)

@@ -30,7 +30,8 @@ class Secret:
 
 
 class OwnPassword(Secret):
-    """Of an account of the gateway. later: of the same account, in the next load of the configuration."""
+    """The password of an account of the gateway. later: that of the same account, in the next load of the
+    configuration."""
 
     __slots__ = ("later",)
 
@@ -50,9 +51,12 @@ class OwnPassword(Secret):
 
 @dataclass(frozen=True, slots=True)
 class MappedAccount:
-    """name: what the service binds as, a DN in canonical spelling, name@domain, DOMAIN\\name or a bare name; it need
-    not exist in the directory. hashes: argon2id in PHC form, one of which the service's secret must fit. bind_dn,
-    password: what the server is sent."""
+    """An account that stands for the gateway's own account at the directory.
+
+    name: what the service binds as, a DN in canonical spelling, name@domain, DOMAIN\name or a bare name; it need not
+    exist in the directory. hashes: argon2id in PHC form, one of which the service's secret must fit. bind_dn, password:
+    what the server is sent.
+    """
 
     name: str
     hashes: tuple[str, ...] = field(repr=False)
@@ -62,14 +66,17 @@ class MappedAccount:
 
 @dataclass(frozen=True, slots=True)
 class SecretCheck:
-    """hashes: all of them are tried where none fits, so that a wrong secret takes the same time for every name."""
+    """A secret to be verified, with the hashes that it may fit.
+
+    hashes: all of them are tried where none fits, so that a wrong secret takes the same time for every name.
+    """
 
     hashes: tuple[str, ...] = field(repr=False)
     secret: Secret
 
 
 class SecretVerdict(Enum):
-    """undecided: it could not be verified now."""
+    """What came of verifying a secret. undecided: it could not be verified now."""
 
     right = "right"
     wrong = "wrong"

@@ -14,10 +14,12 @@ from gateway.policy.reasons import REASONS, Reason, named_setting
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """code: what the client gets. text: the diagnostic message that it gets, "" where a stranger must not
-    learn more than the code says. detail: what the audit record says besides the reason; never a value. controls: of
-    the answer. setting: the one key that would allow this request, "" where none would; None where the reason alone
-    tells it."""
+    """The decision that a request is refused.
+
+    code: what the client gets. text: the diagnostic message that it gets, "" where a stranger must not learn more than
+    the code says. detail: what the audit record says besides the reason; never a value. controls: of the answer.
+    setting: the one key that would allow this request, "" where none would; None where the reason alone tells it.
+    """
 
     reason: Reason
     code: int

@@ -17,6 +17,8 @@ _MOST_READ = 8192
 
 
 class DNValues:
+    """What puts names right that stand in filters as values."""
+
     def __init__(self, policy: ClientPolicy, known: KnownNames, bases: BaseJudge) -> None:
         self._mending = policy.mending
         self._contexts = policy.naming_contexts

@@ -13,8 +13,11 @@ from gateway.policy.unescaped import looks_escaped, looks_escaped_twice
 
 
 class FilterRefused(Exception):
-    """reason: why. name: the attribute or rule, a name and never a value. text: what the client is told, "" for what
-    the reason means. setting: as Refuse has it."""
+    """Why a filter is refused.
+
+    reason: why. name: the attribute or rule, a name and never a value. text: what the client is told, "" for what the
+    reason means. setting: as Refuse has it.
+    """
 
     def __init__(self, reason: Reason, name: str, text: str = "", setting: str | None = None) -> None:
         super().__init__(reason.value)

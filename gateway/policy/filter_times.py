@@ -81,7 +81,7 @@ def asks_for_changes(wanted: Filter) -> bool:
 
 
 def _only_changes(wanted: Filter, matches: bool) -> bool:
-    """Of what matches, or of what does not."""
+    """Whether a filter finds changes alone, in what matches it or in what does not."""
     if isinstance(wanted, Not):
         return _only_changes(wanted.filter, not matches)
     if isinstance(wanted, And | Or):

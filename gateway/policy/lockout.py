@@ -35,10 +35,13 @@ _UNREADABLE = ("#",)
 
 @dataclass(frozen=True, slots=True)
 class LockoutSettings:
-    """failures: wrong passwords of one account before it is guarded; 0 for no guard. window: seconds of quiet after
-    which all its wrong passwords are forgotten. per_source: wrong passwords that come from one address within window,
-    of whatever accounts, before it is guarded; 0 for no guard. expire_together: False where each wrong password is
-    forgotten by itself, window after it."""
+    """The settings of the lockout guard.
+
+    failures: wrong passwords of one account before it is guarded; 0 for no guard. window: seconds of quiet after which
+    all its wrong passwords are forgotten. per_source: wrong passwords that come from one address within window, of
+    whatever accounts, before it is guarded; 0 for no guard. expire_together: False where each wrong password is
+    forgotten by itself, window after it.
+    """
 
     failures: int = 3
     window: float = 1800
@@ -46,8 +49,9 @@ class LockoutSettings:
     expire_together: bool = True
 
     def of_sources(self) -> LockoutSettings:
-        """As they hold for an address, which is counted like an account. No directory counts addresses; and behind one
-        address may be many people, of whom somebody mistypes at any hour, so its count must not wait for quiet."""
+        """The settings as they hold for an address, which is counted like an account. No directory counts addresses;
+        and behind one address may be many people, of whom somebody mistypes at any hour, so its count must not wait for
+        quiet."""
         return LockoutSettings(self.per_source, self.window, expire_together=False)
 
 

@@ -50,14 +50,17 @@ class BudgetSpent(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _KnownRDN:
-    """avas: canonical type and folded value of each."""
+    """An RDN of a configured name. avas: canonical type and folded value of each."""
 
     avas: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 @dataclass(slots=True)
 class _Node:
-    """dn: a configured name, or one above it, in the configured spelling. below: by the RDN that comes next."""
+    """A place in the tree of configured names.
+
+    dn: a configured name, or one above it, in the configured spelling. below: by the RDN that comes next.
+    """
 
     dn: DN
     below: dict[frozenset[tuple[str, str]], tuple[_KnownRDN, _Node]] = field(default_factory=dict)
@@ -65,8 +68,11 @@ class _Node:
 
 @dataclass(frozen=True, slots=True)
 class _Match:
-    """known: the name that the end of a text spells. rest: the text before it, None for nothing. at: where in the
-    text as it came the rest ends, -1 for nothing."""
+    """The part of a text that a configured name explains.
+
+    known: the name that the end of a text spells. rest: the text before it, None for nothing. at: where in the text as
+    it came the rest ends, -1 for nothing.
+    """
 
     known: DN
     rest: str | None

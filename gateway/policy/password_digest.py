@@ -14,6 +14,6 @@ _KEY: Final = secrets.token_bytes(32)
 
 
 def password_digest(account: GuardedAccount, password: bytes) -> bytes:
-    """The same for the same password of the same account, for as long as the process runs; 32 octets."""
+    """A digest of 32 octets. It stays the same for one password of one account, for as long as the process runs."""
     name = f"{account.directory}\0{account.name}\0".encode("utf-8", "surrogatepass")
     return blake2b(name + password, digest_size=32, key=_KEY).digest()

@@ -9,10 +9,13 @@ from gateway.policy.reasons import Reason
 
 
 class Kind(StrEnum):
-    """request: the request and the configuration tell, with the kind of server that it goes to. state: the state of the
+    """What must be known to tell a reason.
+
+    request: the request and the configuration tell, with the kind of server that it goes to. state: the state of the
     running gateway has it against a request. answer: what a server answers tells, or what is found when a password or
     the gateway's own account is tried. given_up: whoever asked ended the operation. session: a whole session ends for
-    it. connection: a connection is closed that never becomes a session. notice: nothing is refused for it."""
+    it. connection: a connection is closed that never becomes a session. notice: nothing is refused for it.
+    """
 
     request = "request"
     state = "state"

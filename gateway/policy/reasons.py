@@ -7,6 +7,8 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
+    """Why a request is refused, or why an operation or a session ends."""
+
     base_malformed = "base-malformed"
     base_not_allowed = "base-not-allowed"
     base_above_allowed = "base-above-allowed"
@@ -99,8 +101,11 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReasonDoc:
-    """meaning: one line. setting: the configuration key that would allow it, "" where none does; X is the name of a
-    client's or a directory's block."""
+    """What the documentation says of a reason.
+
+    meaning: one line. setting: the configuration key that would allow it, "" where none does; X is the name of a
+    client's or a directory's block.
+    """
 
     meaning: str
     setting: str = ""

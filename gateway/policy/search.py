@@ -197,7 +197,8 @@ class SearchJudge:
 
 
 def _changed(request: SearchRequest, attributes: tuple[str, ...], size_limit: int) -> SearchRequest:
-    """As dataclasses.replace does it, in a fraction of the time: this is on every search's way."""
+    """The request with these changes. It takes a fraction of the time of dataclasses.replace: this is on every search's
+    way."""
     return SearchRequest(
         request.base,
         request.scope,

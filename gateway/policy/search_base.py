@@ -21,9 +21,12 @@ _LONGEST_BASE: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class SearchBase:
-    """dn: in the configured spelling as far as it is configured; text: the same as a string. above: it lies above
-    allowed bases, and the search is to be answered from these. mended: where the base was put right. suspicious:
-    whether it looks escaped twice as it came."""
+    """The base of a search, and what is known of it.
+
+    dn: in the configured spelling as far as it is configured; text: the same as a string. above: it lies above allowed
+    bases, and the search is to be answered from these. mended: where the base was put right. suspicious: whether it
+    looks escaped twice as it came.
+    """
 
     dn: DN
     text: str
@@ -37,8 +40,11 @@ def _search_base(dn: DN, above: bool = False) -> SearchBase:
 
 
 class BaseJudge:
-    """usable: the allowed bases that are not excluded, in their configured order. beyond_ascii: whether one of all has
-    other characters in it than ASCII's, which servers compose in several ways."""
+    """What judges the bases of searches.
+
+    usable: the allowed bases that are not excluded, in their configured order. beyond_ascii: whether one of all has
+    other characters in it than ASCII's, which servers compose in several ways.
+    """
 
     def __init__(self, policy: ClientPolicy, known: KnownNames) -> None:
         self._policy = policy
@@ -82,7 +88,8 @@ class BaseJudge:
         return self._mend(text, base, judged, budget)
 
     def _mend(self, text: str, strict: DN | None, refusal: Refuse, budget: Budget | None) -> SearchBase | Refuse:
-        """Of a base that is refused as it came; strict: what it is by RFC 4514, None where it is no DN by that."""
+        """The base that is meant by one that is refused as it came, or why none is. strict: what it is by RFC 4514,
+        None where it is no DN by that."""
         try:
             readings = self._known.readings(text, budget)
         except BudgetSpent as spent:

@@ -30,6 +30,8 @@ _LONGEST_ATTRIBUTE: Final = 256
 
 
 class FilterJudge:
+    """What judges the filters of searches."""
+
     def __init__(self, policy: ClientPolicy, values: DNValues) -> None:
         self._values = values
         listed = (*policy.attributes, *policy.filter_attributes)
@@ -42,7 +44,7 @@ class FilterJudge:
         self._open: dict[str, str] = {}
 
     def rewrite(self, wanted: Filter, noted: Noted) -> Filter:
-        """The same filter with attribute names in the configured spelling, and values that are DNs put right.
+        """The filter with attribute names in the configured spelling, and values that are DNs put right.
 
         noted: takes what there is to be said of it besides. Raises FilterRefused.
         """

@@ -23,8 +23,11 @@ DEFAULT_PAGE_SIZE = 500
 
 
 class Mode(StrEnum):
-    """report lets attributes asked for, filter attributes and matching rules pass and records what enforce
-    would refuse; everything else is enforced in both."""
+    """What becomes of a request for what is not listed.
+
+    report lets attributes asked for, filter attributes and matching rules pass and records what enforce would refuse;
+    everything else is enforced in both.
+    """
 
     enforce = "enforce"
     report = "report"

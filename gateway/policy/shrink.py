@@ -23,7 +23,10 @@ _SAME_ENTRIES: Final = frozenset({PAGED_RESULTS, SORT, DOMAIN_SCOPE})
 
 
 class ShrinkMode(StrEnum):
-    """enforce: a result that shrank ends in an error. report: it is recorded and passes. off: nothing is kept."""
+    """What the shrink guard does.
+
+    enforce: a result that shrank ends in an error. report: it is recorded and passes. off: nothing is kept.
+    """
 
     enforce = "enforce"
     report = "report"
@@ -32,8 +35,11 @@ class ShrinkMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ShrinkSettings:
-    """keep_at_least: per cent of each figure of the last complete result, 1 to 100. minimum: results with fewer
-    entries are not remembered, and figures below it are not compared."""
+    """The settings of the shrink guard.
+
+    keep_at_least: per cent of each figure of the last complete result, 1 to 100. minimum: results with fewer entries
+    are not remembered, and figures below it are not compared.
+    """
 
     mode: ShrinkMode = ShrinkMode.enforce
     keep_at_least: int = 80
@@ -77,7 +83,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class AttributeSize:
-    """entries: that had the attribute. values: sent of it in all."""
+    """How much of one attribute a search has sent. entries: that had the attribute. values: sent of it in all."""
 
     name: str
     entries: int
@@ -95,9 +101,12 @@ class Sizes:
 @final
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class Remembered:
-    """sizes: what the last complete search of a shape gave; where the account has none of its own, what the client's
-    last one by another account gave; None where nothing is known. accepted: an administrator has said that the next
-    complete result is right, whatever its sizes."""
+    """What a search is compared with.
+
+    sizes: what the last complete search of a shape gave; where the account has none of its own, what the client's last
+    one by another account gave; None where nothing is known. accepted: an administrator has said that the next complete
+    result is right, whatever its sizes.
+    """
 
     sizes: Final[Sizes | None]
     accepted: Final[bool]
@@ -109,7 +118,7 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """figure: `entries`, `entries with mail` or `values of mail`."""
+    """A figure that is lower than it may be. figure: `entries`, `entries with mail` or `values of mail`."""
 
     figure: str
     before: int

@@ -36,8 +36,8 @@ _BY_TYPE: Final = {canonical_type(name): name for name in ATTRIBUTES}
 
 
 def decide_subschema(policy: ClientPolicy, request: SearchRequest) -> SubschemaPlan | Refuse | None:
-    """Of a read of the configured entry by itself; None for every other search. required_filter is left out: it
-    chooses among people. `*`, `+` and an empty list give all of it, as of the root DSE."""
+    """The decision on a read of the configured entry by itself; None for every other search. required_filter is left
+    out: it chooses among people. `*`, `+` and an empty list give all of it, as of the root DSE."""
     if policy.subschema is None or request.scope != BASE_OBJECT or not _is(policy.subschema, request.base):
         return None
     if not asks_for_class_only(request.filter):

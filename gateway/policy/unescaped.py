@@ -193,8 +193,11 @@ def _strict_ava(text: str) -> AVA | None:
 
 
 class _Reader:
-    """everywhere: what looks like a type is one, after a plus sign too. unquote: quotes around a value are not part
-    of it, though there are others in it. doubtful: one of these makes a difference."""
+    """The reader of a name that lacks its escapes.
+
+    everywhere: what looks like a type is one, after a plus sign too. unquote: quotes around a value are not part of it,
+    though there are others in it. doubtful: one of these makes a difference.
+    """
 
     def __init__(
         self, typed: Unescaped, readings: Readings, *, everywhere: bool = False, unquote: bool = False

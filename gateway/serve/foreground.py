@@ -170,7 +170,7 @@ class _Process:
         return f"serving {', '.join(self._gateway.describe_listeners())}"
 
     def _show_life(self) -> None:
-        """As long as the event loop turns."""
+        """Tells systemd that the gateway lives, as long as the event loop turns."""
         if self._manager.watchdog_step is not None:
             self._manager.alive()
             reactor.callLater(self._manager.watchdog_step, self._show_life)

@@ -35,8 +35,11 @@ RETRY: Final = 0.5
 
 
 class LockoutControl:
-    """attempts: of all sessions. settings: gives the configuration in force. clock: that of the attempts. sizes: what
-    the shrink guard compares with."""
+    """What `ldap-gateway lockout` and `shrink accept` ask of a running gateway.
+
+    attempts: of all sessions. settings: gives the configuration in force. clock: that of the attempts. sizes: what the
+    shrink guard compares with.
+    """
 
     def __init__(
         self,

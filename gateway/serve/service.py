@@ -54,9 +54,12 @@ CLOSING = 1.0
 
 
 class Gateway:
-    """audit: takes each audit record, sync_ended: each sync run that is over, guard_changed: each guard of an account
-    that begins or ends; none of them may block or raise. sizes: of the last complete searches. inherited: sockets of
-    listeners that are open already."""
+    """A gateway that runs: its listeners, its directories and its admin page.
+
+    audit: takes each audit record, sync_ended: each sync run that is over, guard_changed: each guard of an account that
+    begins or ends; none of them may block or raise. sizes: of the last complete searches. inherited: sockets of
+    listeners that are open already.
+    """
 
     def __init__(
         self,
@@ -101,7 +104,7 @@ class Gateway:
 
     @property
     def admin_url(self) -> str | None:
-        """Of the status page, with the port that was really bound; None without admin pages."""
+        """The URL of the status page, with the port that was really bound; None without admin pages."""
         if self._admin is None:
             return None
         bound = self._admin.getHost()

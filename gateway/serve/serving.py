@@ -18,8 +18,11 @@ from gateway.relay.paging import ServerFacts
 
 
 class Serving:
-    """connectors: by the directory's name. state: gives what is known of the directory of a name. Raises OSError or
-    ValueError for certificate files that cannot be used."""
+    """What a configuration in force serves with.
+
+    connectors: by the directory's name. state: gives what is known of the directory of a name. Raises OSError or
+    ValueError for certificate files that cannot be used.
+    """
 
     def __init__(
         self,

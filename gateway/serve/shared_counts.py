@@ -32,8 +32,10 @@ _ENDS: Final = {
 
 
 class SharedCounts:
-    """attempts: one for the whole life of the process, so that sessions of before a reload and after it count
-    together."""
+    """The counts of wrong passwords, in memory or in a common store.
+
+    attempts: one for the whole life of the process, so that sessions of before a reload and after it count together.
+    """
 
     def __init__(
         self, reactor: Reactor, ledger: Ledger, guard_changed: Callable[[GuardChange], None] = lambda change: None
@@ -109,7 +111,7 @@ class SharedCounts:
                 self._begun, self._said_begun = 0, now
 
     def _log_service(self, change: GuardChange) -> None:
-        """Of an account without which there is no sync."""
+        """Logs a change of the guard of an account without which there is no sync."""
         account = change.account
         what = {"kind": account.kind.value, "name": account.shown, "directory": account.directory}
         if change.end is None:

@@ -25,7 +25,10 @@ SIGNS_OF_LIFE: Final = 2
 
 
 class ServiceManager:
-    """environ: its variables of this protocol are taken out, so that they are meant for this process alone."""
+    """systemd, as it is told of the gateway's state.
+
+    environ: its variables of this protocol are taken out, so that they are meant for this process alone.
+    """
 
     def __init__(self, environ: MutableMapping[str, str], pid: int) -> None:
         self._address = _address(environ.pop("NOTIFY_SOCKET", ""))

@@ -19,7 +19,7 @@ class Wanted:
         self._waits = False
 
     def ask(self, *_: Any) -> None:
-        """As a signal's handler, or by itself."""
+        """Asks for it. It is a signal's handler as well."""
         if not self._waits:
             self._waits = True
             self._later(self._do)

@@ -78,7 +78,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """alias: another name of account."""
+    """Two names of one account. alias: another name of account."""
 
     alias: GuardedAccount
     account: GuardedAccount
@@ -117,11 +117,11 @@ class AttemptStore(Protocol):
         """False: it did not answer, and it may know it all the same."""
 
     def tag(self, identity: str) -> str | None:
-        """Of a name, the same at all gateways that share this store, and nothing by which it could be guessed; None
-        where it cannot say yet."""
+        """A tag of a name. It is the same at all gateways that share this store, and nothing by which the name could be
+        guessed; None where it cannot say yet."""
 
     def count(self, then: Callable[[int | None], None]) -> None:
-        """Of how many accounts does it know wrong passwords? None: it did not answer."""
+        """Asks of how many accounts it knows wrong passwords. then: gets None where it did not answer."""
 
     def close(self, wait: bool = False) -> None:
         """Nothing comes of it any more; what it was told last it still passes on. wait: until that is done, though

@@ -158,7 +158,7 @@ class AttemptsInMemory:
         """Two names are one person's, and it is news."""
 
     def _tag(self, identity: str) -> str:
-        """Of a name, the same for the same one."""
+        """A tag of a name, the same for the same one."""
         return blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=4, key=_KEY).hexdigest()
 
     def _ended(self, found: CountedAccount, attempt: Attempt, verdict: Verdict, entry: str) -> None:

@@ -93,7 +93,7 @@ class CountedAccount:
         return self._left(settings.failures, settings.window, settings.expire_together, now)
 
     def guard_left(self, now: float) -> float:
-        """The same by everybody's settings."""
+        """Seconds until the account is guarded no more by everybody's settings."""
         return self._left(self.permitted, self.window, self.together, now)
 
     def _left(self, permitted: int, window: float, together: bool, now: float) -> float:

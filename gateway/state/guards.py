@@ -20,6 +20,8 @@ _LOOK_AGAIN: Final = 1.0
 
 
 class Timer(Protocol):
+    """A call that is to come, which can be given up."""
+
     def active(self) -> bool: ...
     def cancel(self) -> None: ...
 

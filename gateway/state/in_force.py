@@ -25,8 +25,11 @@ class NoRecord(Exception):
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """version: of the gateway. file: that was loaded, loaded: when, in seconds since the epoch. key: of the digests in
-    configuration, in hexadecimal digits."""
+    """What is kept of the configuration in force.
+
+    version: of the gateway. file: that was loaded, loaded: when, in seconds since the epoch. key: of the digests in
+    configuration, in hexadecimal digits.
+    """
 
     version: str
     file: str

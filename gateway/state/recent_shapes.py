@@ -27,7 +27,7 @@ class RecentShapes:
             self.put(shape)
 
     def __iter__(self) -> Iterator[StoredShape]:
-        """Of each client, those that were never compared first, and the least recently used of either first."""
+        """The shapes by client: those that were never compared first, and the least recently used of either first."""
         for shapes in self._clients.values():
             yield from shapes.once.values()
             yield from shapes.compared.values()
@@ -47,7 +47,7 @@ class RecentShapes:
         return max((shapes.get((key, other)) for other in accounts), key=lambda shape: shape.run)
 
     def compare(self, client: str, key: bytes, account: str) -> StoredShape | None:
-        """The same, because a result is compared with it."""
+        """What `measure` gives, because a result is compared with it."""
         found = self.measure(client, key, account)
         return None if found is None else self._use(replace(found, compared=True))
 
@@ -76,7 +76,10 @@ class RecentShapes:
 
 
 class _ClientShapes:
-    """once: never compared, compared: the others; either in the order of use, by key and account. accounts: by key."""
+    """The shapes of one client.
+
+    once: never compared, compared: the others; either in the order of use, by key and account. accounts: by key.
+    """
 
     def __init__(self) -> None:
         self.once: OrderedDict[tuple[bytes, str], StoredShape] = OrderedDict()

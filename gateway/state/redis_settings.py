@@ -11,7 +11,9 @@ REDIS_PORT: Final = 6379
 
 @dataclass(frozen=True, slots=True)
 class RedisSettings:
-    """host, port: of the server; host is empty where it is reached by the Unix socket at path.
+    """The Redis that wrong passwords are counted in.
+
+    host, port: of the server; host is empty where it is reached by the Unix socket at path.
 
     database: its number. user, password: empty for none. tls: verified, by ca_file or, where that is None, by the
     system's authorities.

@@ -94,9 +94,12 @@ class UnusableDatabase(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoredShape:
-    """account: the spelling by which its session signed in. stored: seconds since the epoch. run: rises with each
-    complete result of any shape. compared: whether a result was compared with it. accepted: 0, or a number of its own
-    for each acceptance."""
+    """A search in the database, with its last sizes.
+
+    account: the spelling by which its session signed in. stored: seconds since the epoch. run: rises with each complete
+    result of any shape. compared: whether a result was compared with it. accepted: 0, or a number of its own for each
+    acceptance.
+    """
 
     client: str
     key: bytes

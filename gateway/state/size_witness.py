@@ -17,7 +17,10 @@ FILE_NAME = "sizes.written"
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """writes: of the gateway so far. shapes: searches in the file after the last of them."""
+    """What the note beside the shrink guard's file says of it.
+
+    writes: of the gateway so far. shapes: searches in the file after the last of them.
+    """
 
     writes: int
     shapes: int

@@ -10,7 +10,10 @@ from gateway.host.system_errors import system_error
 
 
 class StateError(Exception):
-    """state_dir cannot be used; the text begins with `state_dir` and names the directory."""
+    """The error of a state_dir that cannot be used.
+
+    state_dir cannot be used; the text begins with `state_dir` and names the directory.
+    """
 
 
 def check_state_dir(state_dir: Path) -> None:

@@ -16,6 +16,8 @@ log = Logger(__name__)
 
 
 class Departures:
+    """The sessions that have to end because their client has left the configuration."""
+
     def __init__(self, registry: SessionRegistry, reactor: Reactor) -> None:
         self._registry = registry
         self._reactor = reactor

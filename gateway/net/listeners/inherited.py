@@ -21,8 +21,11 @@ class InheritedError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class InheritedSocket:
-    """descriptor: of a listening TCP socket. name: FileDescriptorName, by default of the unit. host, port: where it
-    listens, host as ipaddress writes it."""
+    """A listening socket that systemd passed on.
+
+    descriptor: of a listening TCP socket. name: FileDescriptorName, by default of the unit. host, port: where it
+    listens, host as ipaddress writes it.
+    """
 
     descriptor: int
     name: str

@@ -34,8 +34,11 @@ class ProxyHeaderError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ProxyHeader:
-    """source: who connected to the proxy; None where the proxy connects for itself (LOCAL, UNKNOWN): a probe.
-    rest: what came behind the header."""
+    """What a PROXY header says.
+
+    source: who connected to the proxy; None where the proxy connects for itself (LOCAL, UNKNOWN): a probe. rest: what
+    came behind the header.
+    """
 
     source: IPv4Address | IPv6Address | None
     rest: bytes = field(default=b"", repr=False)

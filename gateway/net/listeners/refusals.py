@@ -20,7 +20,7 @@ NAMED: Final = 250
 
 
 class Refusals:
-    """observer: counts them."""
+    """The connections that were refused, as log and metrics tell of them. observer: counts them."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
@@ -58,8 +58,11 @@ class Refusals:
 
 
 class _Lines:
-    """since: seconds. sources: those of which one address was named since, and one more once it was told that there are
-    more."""
+    """The lines about refused connections that one minute may have.
+
+    since: seconds. sources: those of which one address was named since, and one more once it was told that there are
+    more.
+    """
 
     def __init__(self, since: float) -> None:
         self.since = since

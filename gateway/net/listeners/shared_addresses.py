@@ -57,7 +57,7 @@ class SharedSources:
 
 
 def warning_if_shared(network: Network, shared: dict[Address, str]) -> str | None:
-    """Of a listed source that is nothing but such an address; None for any other."""
+    """The warning about a listed source that is nothing but such an address; None for any other."""
     address = network.network_address
     what = shared.get(address) if network.num_addresses == 1 else None
     return None if what is None else _warning(address, what)
@@ -78,7 +78,8 @@ def _lines(path: Path) -> list[list[str]]:
 
 
 def _ipv4_gateways(lines: list[list[str]]) -> list[IPv4Address]:
-    """Of /proc/net/route: interface, destination, gateway, flags, ..., mask at 7; hexadecimal in the host's order."""
+    """The gateways in /proc/net/route: interface, destination, gateway, flags, ..., mask at 7; hexadecimal in the
+    host's order."""
     found = []
     for line in lines[1:]:
         if len(line) > 7 and line[1] == line[7] == "00000000" and int(line[3], 16) & _RTF_GATEWAY:
@@ -87,7 +88,7 @@ def _ipv4_gateways(lines: list[list[str]]) -> list[IPv4Address]:
 
 
 def _ipv6_gateways(lines: list[list[str]]) -> list[IPv6Address]:
-    """Of /proc/net/ipv6_route: destination, its length, source, its length, next hop, ..., flags at 8."""
+    """The gateways in /proc/net/ipv6_route: destination, its length, source, its length, next hop, ..., flags at 8."""
     found = []
     for line in lines:
         if len(line) > 8 and int(line[0], 16) == int(line[1], 16) == 0 and int(line[8], 16) & _RTF_GATEWAY:

@@ -23,8 +23,11 @@ SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class RequiredCertificate:
-    """ca_file: PEM, whoever issues the certificates. subjects, alt_names: any one of them is enough; the latter with
-    their kind, like `DNS:sync.example.com`. No wildcards."""
+    """The certificate that a client must show.
+
+    ca_file: PEM, whoever issues the certificates. subjects, alt_names: any one of them is enough; the latter with their
+    kind, like `DNS:sync.example.com`. No wildcards.
+    """
 
     ca_file: Path
     subjects: tuple[DN, ...] = ()

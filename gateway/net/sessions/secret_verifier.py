@@ -108,7 +108,7 @@ class SecretVerifier:
 
 
 class _Question:
-    """answer: None once nobody waits for it."""
+    """A secret that waits to be verified. answer: None once nobody waits for it."""
 
     __slots__ = ("answer", "check")
 

@@ -17,8 +17,11 @@ DEFAULT_SYNC_GAP: Final = 600.0
 
 
 class StartTls(StrEnum):
-    """off: LDAPS, the connection begins with TLS. required: it begins in plain LDAP, and nothing but StartTLS
-    and the root DSE is served before TLS."""
+    """How TLS begins at a listener.
+
+    off: LDAPS, the connection begins with TLS. required: it begins in plain LDAP, and nothing but StartTLS and the root
+    DSE is served before TLS.
+    """
 
     off = "off"
     required = "required"
@@ -26,7 +29,10 @@ class StartTls(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ListenerSettings:
-    """host: an IP address. port: 0 to 65535 (0: any free one). certificate: PEM chain, leaf first."""
+    """The settings of one listener.
+
+    host: an IP address. port: 0 to 65535 (0: any free one). certificate: PEM chain, leaf first.
+    """
 
     host: str
     port: int

@@ -94,8 +94,8 @@ class Turns:
 
 
 class Turn:
-    """One session's. go_on: handles more of what waits; called in a later turn of the loop, whatever has become of the
-    session.
+    """The turn of one session. go_on: handles more of what waits; called in a later turn of the loop, whatever has
+    become of the session.
 
     Between begin and end is one event that the session is told of. It counts from the first request on that is handled
     because of it: what a server sends holds the loop as well, but no client can have more of that than it may read.

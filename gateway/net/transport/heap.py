@@ -23,7 +23,7 @@ def give_back() -> None:
 
 
 class Heap:
-    """give_back: what is free."""
+    """The memory of the C library, and when it is asked to give back what is free. give_back: asks it."""
 
     def __init__(self, give_back: Callable[[], None] = give_back) -> None:
         self._give_back = give_back

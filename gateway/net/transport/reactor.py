@@ -14,7 +14,7 @@ from gateway.net.transport.tls_layer import TlsLayer
 
 
 class Timer(Protocol):
-    """twisted.internet.interfaces.IDelayedCall"""
+    """A call that is to come: twisted.internet.interfaces.IDelayedCall."""
 
     def active(self) -> bool: ...
     def cancel(self) -> None: ...
@@ -23,7 +23,7 @@ class Timer(Protocol):
 
 
 class Port(Protocol):
-    """twisted.internet.interfaces.IListeningPort"""
+    """A listening port: twisted.internet.interfaces.IListeningPort."""
 
     def getHost(self) -> Any: ...
     def stopListening(self) -> Any: ...

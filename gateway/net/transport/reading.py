@@ -14,6 +14,8 @@ _REST: Final = 0.001
 
 
 class Reading:
+    """What says when one transport is read, and when it rests."""
+
     __slots__ = ("_held", "_reactor", "_short_reads", "_timer", "_transport")
 
     def __init__(self, transport: Transport, reactor: Reactor) -> None:

@@ -34,7 +34,7 @@ READ_EVERY: Final = LONGEST if READING_LEAKS else 0.0
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """certificate: what a whole handshake verified. at: when, on the clock, in seconds."""
+    """What a whole handshake verified. at: when, on the clock, in seconds."""
 
     certificate: x509.Certificate
     at: float

@@ -28,9 +28,12 @@ def _parsed(certificate: bytes) -> x509.Certificate:
 
 
 class TlsLayer:
-    """established: the handshake is over, chain and name verified where the context asks for that. ended: the peer has
-    said that nothing more comes (close_notify). failure: why there is no TLS any more; nothing can be sent or
-    received then, but outgoing may hold an alert for the peer."""
+    """TLS of one connection, between the octets of the socket and those of LDAP.
+
+    established: the handshake is over, chain and name verified where the context asks for that. ended: the peer has
+    said that nothing more comes (close_notify). failure: why there is no TLS any more; nothing can be sent or received
+    then, but outgoing may hold an alert for the peer.
+    """
 
     __slots__ = ("_early", "_incoming", "_outgoing", "_tls", "ended", "established", "failure")
 
@@ -138,8 +141,8 @@ class TlsLayer:
 
     @property
     def session(self) -> ssl.SSLSession | None:
-        """Of the client's side: what a later connection may resume. Some versions of Python leak it at each reading:
-        see resumption."""
+        """What a later connection of the client's side may resume. Some versions of Python leak it at each reading: see
+        resumption."""
         return self._tls.session
 
     @property

@@ -11,7 +11,9 @@ HANGS_AFTER: Final = 10.0
 
 @dataclass(slots=True)
 class AuditHealth:
-    """output: where records go, in words. written, lost: records since the start. waiting: octets that are not written
+    """How the writing of audit records goes.
+
+    output: where records go, in words. written, lost: records since the start. waiting: octets that are not written
     yet. problem: why the output last refused a record, "" while it takes them. writing_since: when the write under way
     began, in seconds since the epoch, None while there is none.
     """

@@ -22,8 +22,11 @@ class Severity(IntEnum):
 
 
 class AuditLine(NamedTuple):
-    """octets: the record in UTF-8, with the line's end. kind: the operation, or what else it tells of. time: seconds
-    since the epoch."""
+    """One line of the audit, as it is written.
+
+    octets: the record in UTF-8, with the line's end. kind: the operation, or what else it tells of. time: seconds since
+    the epoch.
+    """
 
     octets: bytes
     kind: str
@@ -156,7 +159,7 @@ def _shortened(shown: dict[str, Any], write: Callable[[dict[str, Any]], str], mo
 
 
 def _first(items: list[Any], left: int) -> list[Any]:
-    """As many of the first items as have no more than that many characters together."""
+    """The first items, as many of them as have no more than that many characters together."""
     kept: list[Any] = []
     for item in items:
         left -= len(encode(item))

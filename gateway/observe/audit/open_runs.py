@@ -20,7 +20,7 @@ _LONGEST_SEARCH: Final = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
-    """until: when it is over, unless another search comes before."""
+    """A sync run that is still open. until: when it is over, unless another search comes before."""
 
     client: str
     until: datetime

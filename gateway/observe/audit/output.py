@@ -30,7 +30,7 @@ class RecordTooLong(Exception):
 
 
 class Output(ABC):
-    """name: in words. reopened: what has been done after reopen()."""
+    """Where audit records are written. name: in words. reopened: what has been done after reopen()."""
 
     name: str
     reopened = "opened anew"
@@ -85,6 +85,8 @@ class StreamOutput(Output):
 
 
 class StandardOutput(StreamOutput):
+    """Standard output as the place of audit records."""
+
     name = "standard output"
     reopened = "written up to here"
 

@@ -31,7 +31,10 @@ _PLAIN_TEXT: Final = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+\+00:00 [A
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """file: as it was named. line: from 1; 0 for the file as a whole."""
+    """What is wrong with a line or a file of the audit.
+
+    file: as it was named. line: from 1; 0 for the file as a whole.
+    """
 
     file: str
     line: int
@@ -42,8 +45,8 @@ class Damage:
 
 
 def records(path: Path, skips: Callable[[bytes], bool] = lambda line: False) -> Iterator[Record | Damage]:
-    """Of a whole file, or of standard input where path is `-`; gzip is recognised by its first octets. skips: says of a
-    line that it need not be read. Raises OSError where the file cannot be opened or read."""
+    """The records of a whole file, or of standard input where path is `-`; gzip is recognised by its first octets.
+    skips: says of a line that it need not be read. Raises OSError where the file cannot be opened or read."""
     name = "standard input" if path == STANDARD_INPUT else str(path)
     with _opened(path) as file:
         number = 0
@@ -102,7 +105,7 @@ def _decompressed(file: Any) -> Any:
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
-    """Of one that is too long only the beginning."""
+    """The lines of a file; only the beginning of one that is too long."""
     while line := file.readline(MOST_OCTETS):
         yield line
         while len(line) == MOST_OCTETS and not line.endswith(b"\n"):

@@ -8,12 +8,17 @@ from pathlib import Path
 
 
 class AuditFormat(StrEnum):
+    """The form in which records are written."""
+
     json = "json"
     text = "text"
 
 
 class SyslogTransport(StrEnum):
-    """unix: datagrams to a local socket. tcp, tls: a stream with octet counting (RFC 6587 3.4.1, RFC 5425)."""
+    """The way to a syslog server.
+
+    unix: datagrams to a local socket. tcp, tls: a stream with octet counting (RFC 6587 3.4.1, RFC 5425).
+    """
 
     unix = "unix"
     udp = "udp"
@@ -23,8 +28,11 @@ class SyslogTransport(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SyslogSettings:
-    """host: a name or an address; for unix the socket's path, and port is 0. facility: 0 to 23 (RFC 5424 6.2.1).
-    ca_file: PEM bundle for tls, None for the system's authorities. message_octets: of one message, header included."""
+    """The syslog server that audit records go to.
+
+    host: a name or an address; for unix the socket's path, and port is 0. facility: 0 to 23 (RFC 5424 6.2.1). ca_file:
+    PEM bundle for tls, None for the system's authorities. message_octets: of one message, header included.
+    """
 
     transport: SyslogTransport
     host: str

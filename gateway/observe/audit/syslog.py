@@ -64,6 +64,8 @@ def _place(settings: SyslogSettings) -> str:
 
 
 class DatagramOutput(Output):
+    """A syslog server that takes datagrams."""
+
     def __init__(self, settings: SyslogSettings) -> None:
         self.name = f"syslog at {_place(settings)}"
         self._settings = settings

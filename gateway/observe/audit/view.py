@@ -24,9 +24,11 @@ _DENIED: Final = (b'"decision": "refuse"', *(f'"reason": "{reason}"'.encode() fo
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """since: as records have their time, "" for all. clients: empty for all. denied: only what the policy does not
-    permit. syncs: only sums of sync runs. open_since: with syncs, from when on records of searches are wanted as well,
-    to tell which runs are open; "" for none.
+    """Which records are to be shown.
+
+    since: as records have their time, "" for all. clients: empty for all. denied: only what the policy does not permit.
+    syncs: only sums of sync runs. open_since: with syncs, from when on records of searches are wanted as well, to tell
+    which runs are open; "" for none.
 
     Where records were lost is among what is chosen by client or as denied: they may have been such.
     """

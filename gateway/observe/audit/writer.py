@@ -43,7 +43,9 @@ LossLine: TypeAlias = Callable[[Loss], AuditLine]
 
 
 class AuditWriter:
-    """health: what it has come to. Methods are called on one thread, the reactor's, and none waits but close().
+    """The thread that writes audit records, and what waits for it.
+
+    health: what it has come to. Methods are called on one thread, the reactor's, and none waits but close().
 
     A record that finds no room is lost, and so is every later one until half of the queue is free; in their place a
     line says how many they were. Nothing that is in the queue is ever thrown away for something newer.

@@ -98,7 +98,7 @@ def _reckoned(counts: Sequence[Count]) -> str:
 
 
 def _product(counts: Sequence[Count]) -> str:
-    """Of counts of one block with one limit."""
+    """The product that these counts, of one block with one limit, come to, in words."""
     ways = f"way{'s' * (len(counts) > 1)} to write the name: {', '.join(count.name for count in counts)}"
     return f"{counts[0].failures} (lockout.failures) x {len(counts)} ({ways})"
 

@@ -28,7 +28,7 @@ class CannotLookUp(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """advice: where it does not exist, what there is instead."""
+    """What a look-up of a name found. advice: where it does not exist, what there is instead."""
 
     name: DN
     exists: bool

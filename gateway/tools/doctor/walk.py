@@ -68,7 +68,7 @@ def _utc_now() -> datetime:
 
 
 class Doctor:
-    """say: takes each finding when it is made."""
+    """The walk of `doctor` from the listeners to the directories. say: takes each finding when it is made."""
 
     def __init__(self, asked: Examination, say: Say, reactor: Reactor, now: Callable[[], datetime] = _utc_now) -> None:
         self._asked = asked

@@ -112,15 +112,18 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class WorstCase:
-    """blocks: all those of the configuration that have clients. counts_alone: this gateway shares its counts with no
-    other one."""
+    """How many wrong passwords a domain may see before the gateway stops them.
+
+    blocks: all those of the configuration that have clients. counts_alone: this gateway shares its counts with no other
+    one.
+    """
 
     blocks: tuple[Block, ...]
     counts_alone: bool = True
 
     def exposures(self, domain: DN, directory: str, dse: RootDse) -> tuple[Exposure, ...]:
-        """Of each kind of account of the domain. directory: the block through which a domain controller of it was
-        asked. dse: what that shows after a bind."""
+        """How each kind of account of the domain is exposed. directory: the block through which a domain controller of
+        it was asked. dse: what that shows after a bind."""
         (own,) = [replace(block, shown=(*block.shown, dse)) for block in self.blocks if block.name == directory]
         others = [block for block in self.blocks if block.name != directory]
         together = (own, *(block for block in others if block.serves(domain) or block.shares_names(own)))

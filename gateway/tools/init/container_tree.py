@@ -23,7 +23,7 @@ LEGEND = f"{ESCAPED}: the backslashes belong to the name, wherever it is written
 
 
 def in_order(trees: Iterable[Container]) -> list[Container]:
-    """As they are numbered, from 1 on."""
+    """The containers as they are numbered, from 1 on."""
     return [container for tree in trees for container in tree.walk()]
 
 

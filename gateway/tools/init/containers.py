@@ -26,7 +26,10 @@ class Unreadable(Exception):
 
 @dataclass(slots=True)
 class Container:
-    """dn: its spelling is canonical. own: what lies right in it. below: containers in it with something in them."""
+    """A container with people in it.
+
+    dn: its spelling is canonical. own: what lies right in it. below: containers in it with something in them.
+    """
 
     dn: DN
     own: Counter[Kind] = field(default_factory=Counter)
@@ -55,7 +58,7 @@ class Container:
 
 
 class Tree:
-    """root: everything that is added must lie below it."""
+    """A naming context as a tree of containers. root: everything that is added must lie below it."""
 
     def __init__(self, root: DN) -> None:
         self.root = Container(root)

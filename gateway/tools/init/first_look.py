@@ -31,8 +31,11 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FirstLook:
-    """kind: of the server, in words. trees: of each naming context that people can be in. account_dn: of the account
-    that signed in, "" where it cannot be found. schema: None where the account may not read it."""
+    """What `init` finds out of a directory.
+
+    kind: of the server, in words. trees: of each naming context that people can be in. account_dn: of the account that
+    signed in, "" where it cannot be found. schema: None where the account may not read it.
+    """
 
     kind: str
     trees: tuple[Container, ...]
@@ -44,8 +47,8 @@ class FirstLook:
 
 
 async def read_directory(directory: DirectorySettings, account: str, password: bytes, reactor: Reactor) -> FirstLook:
-    """Of the first server that can be reached. Raises ConnectionFailed, Refused, containers.Unreadable; OSError or
-    ValueError for an unusable CA file."""
+    """What is read of the first server that can be reached. Raises ConnectionFailed, Refused, containers.Unreadable;
+    OSError or ValueError for an unusable CA file."""
     async with await Connection.open(directory, directory.servers[0], reactor) as connection:
         result = await connection.bind(account, password)
         if result.code != ResultCode.success:

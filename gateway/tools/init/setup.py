@@ -89,7 +89,8 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """Of the listener. test_name: the host that a pair is to be made for, "" where there is one."""
+    """The certificate and key of the listener. test_name: the host that a pair is to be made for, "" where there is
+    one."""
 
     certificate: Path
     private_key: Path
@@ -97,6 +98,8 @@ class _Pair:
 
 
 class Setup:
+    """The questions and answers of one `init`."""
+
     def __init__(self, said: Said, person: Person, background: Background) -> None:
         self._said = said
         self._person = person
@@ -293,7 +296,7 @@ class Setup:
             raise SetupError(f"{path} is there already: {way_out}, or give --force to overwrite it")
 
     def _written(self, path: Path) -> str:
-        """As it stands in the configuration: relative to it where it lies beside or below it."""
+        """The path as it stands in the configuration: relative to it where it lies beside or below it."""
         whole = path.absolute()
         return str(whole.relative_to(self._home) if whole.is_relative_to(self._home) else whole)
 

@@ -64,8 +64,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class KindCount:
-    """marks: how many entries have each; None where a mark does not belong to the kind, or where the attribute that
-    would tell is not listed."""
+    """How many entries there are of one kind.
+
+    marks: how many entries have each; None where a mark does not belong to the kind, or where the attribute that would
+    tell is not listed.
+    """
 
     entries: int = 0
     marks: dict[Mark, int | None] = field(default_factory=dict)
@@ -73,7 +76,7 @@ class KindCount:
 
 @dataclass(frozen=True, slots=True)
 class AttributeUse:
-    """holders: how many entries of each kind have a value."""
+    """How many entries have an attribute. holders: how many entries of each kind have a value."""
 
     name: str
     holders: dict[Kind, int]
@@ -128,7 +131,7 @@ class Census:
         return kind in kinds and any(self._types.find(name) is not None for name in names)
 
     def attributes(self) -> tuple[AttributeUse, ...]:
-        """Of every listed attribute, in the order of the configuration."""
+        """The use of every listed attribute, in the order of the configuration."""
         return tuple(
             AttributeUse(name, {kind: filled[number] for kind, filled in self._filled.items() if filled[number]})
             for number, name in enumerate(self._types.spellings())

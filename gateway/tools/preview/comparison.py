@@ -22,7 +22,10 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """moved: (before, now), the same GUID under another name. disabled: seen before and now, disabled only now."""
+    """What two previews have differently.
+
+    moved: (before, now), the same GUID under another name. disabled: seen before and now, disabled only now.
+    """
 
     appear: tuple[Person, ...]
     vanish: tuple[Person, ...]

@@ -191,7 +191,7 @@ class _Reading:
         return read
 
     async def _kinds(self, base: DN) -> dict[Key, Kind]:
-        """As a service finds out that may not read objectClass: by searches of their own."""
+        """The kinds of entries, as a service finds them out that may not read objectClass: by searches of their own."""
         kinds: dict[Key, Kind] = {}
         for kind, wanted in kind_filters():
             names: list[Key] = []

@@ -1,0 +1,74 @@
+"""Whether the docstrings of the gateway begin with what the thing is, as far as that can be told of their words."""
+
+import ast
+import re
+from pathlib import Path
+
+import gateway
+
+PACKAGE = Path(gateway.__file__).parent
+# With these begins what leaves its noun to whoever reads the name of the thing or the docstring above it.
+NO_NOUN = re.compile(r"(Of|As|The same|One that|One session)\b")
+# A parameter or an attribute with what it means, in place of what the class is.
+PARAMETER = re.compile(r"[a-z_][a-z0-9_]*(, [a-z_][a-z0-9_]*)*: ")
+# Docstrings that are still to be written anew. No name may be added.
+NOT_YET = {
+    "link/frames.py:_Shape",
+    "link/keys.py:_public_key",
+    "link/pings.py:Pings",
+    "net/servers/choosing.py:listed",
+    "net/servers/doubt.py:Doubt",
+    "net/servers/doubt.py:Doubts",
+    "net/servers/server_state.py:Load",
+    "net/servers/server_state.py:ServerState",
+    "net/servers/settings.py:Candidate",
+    "net/servers/settings.py:DirectorySettings",
+    "net/servers/settings.py:HealthSettings",
+    "net/servers/settings.py:ServerSettings",
+    "net/servers/standings.py:is_current",
+    "net/servers/upkeep.py:Upkeep",
+    "net/sessions/driver.py:",
+    "net/transport/stream.py:doWrite",
+    "relay/aside.py:Room",
+    "relay/binding.py:_bound",
+    "relay/commands.py:Audit",
+    "relay/entry_relay.py:undecodable",
+    "relay/mapped_binding.py:refused_bind_steps",
+    "relay/open_operations.py:OpenOperations",
+    "relay/operation.py:Operation",
+    "relay/output.py:Output",
+    "relay/searches.py:ancestor_steps",
+    "relay/searches.py:steps",
+    "relay/searching.py:wrong_entry",
+    "relay/session.py:",
+    "relay/steps.py:Found",
+    "relay/steps.py:Streamed",
+    "relay/witness.py:Witness",
+    "relay/witness.py:_conduct_at_bind",
+}
+
+
+def docstrings():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                name = f"{path.relative_to(PACKAGE).as_posix()}:{getattr(node, 'name', '')}"
+                yield name, node, ast.get_docstring(node)
+
+
+def without_a_noun():
+    for name, node, text in docstrings():
+        is_class = isinstance(node, ast.ClassDef)
+        if text is None:
+            if is_class and not node.name.startswith("_"):
+                yield name
+        elif NO_NOUN.match(text) or (is_class and PARAMETER.match(text)):
+            yield name
+
+
+def test_docstrings_begin_with_what_the_thing_is_and_each_public_class_has_one():
+    assert set(without_a_noun()) - NOT_YET == set()
+
+
+def test_what_is_still_to_be_written_is_no_longer_than_it_has_to_be():
+    assert NOT_YET - set(without_a_noun()) == set()
