@@ -1,4 +1,7 @@
-"""Sessions of clients that have left the configuration: a reload lets them work for a while, then they end."""
+"""Sessions of clients that have left the configuration: a reload lets them work for a while, then they end.
+
+It is called once for each reload, behind the listeners' new states.
+"""
 
 from __future__ import annotations
 

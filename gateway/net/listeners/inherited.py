@@ -1,4 +1,7 @@
-"""Listening sockets that systemd opened and passes on: socket activation, sd_listen_fds(3)."""
+"""Listening sockets that systemd opened and passes on: socket activation, sd_listen_fds(3).
+
+They are read once, at the start, and take the place of sockets that the gateway would open itself.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The listening sockets over a configuration's life: opened, kept, closed, or everything as before."""
+"""The listening sockets over a configuration's life: opened, kept, closed, or everything as before.
+
+The way of a connection begins here: a socket accepts it on a stream of ours and asks its listener (listener.py).
+"""
 
 from __future__ import annotations
 

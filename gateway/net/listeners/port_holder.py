@@ -1,4 +1,7 @@
-"""Who listens on a port of this host already, as far as /proc shows it (proc(5))."""
+"""Who listens on a port of this host already, as far as /proc shows it (proc(5)).
+
+It is asked only for the text of an error, where a listener cannot be opened.
+"""
 
 from __future__ import annotations
 

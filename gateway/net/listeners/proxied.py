@@ -1,4 +1,8 @@
-"""A connection from a trusted proxy, until its header has said whom it is for."""
+"""A connection from a trusted proxy, until its header has said whom it is for.
+
+It stands in the place of the session between the acceptance and the end of the header. Then the listener judges the
+source that the header names, as it judges any other.
+"""
 
 from __future__ import annotations
 

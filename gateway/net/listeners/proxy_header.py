@@ -1,6 +1,7 @@
 """The PROXY protocol's header, versions 1 and 2: whom a proxy has accepted the connection from.
 
-Sans-I/O. The protocol is HAProxy's `proxy-protocol.txt`, whose sections the comments name.
+proxied.py gives it the first octets of a proxy's connection. It has no input or output of its own. The protocol is
+HAProxy's `proxy-protocol.txt`, whose sections the comments name.
 """
 
 from __future__ import annotations

@@ -1,5 +1,8 @@
 """Connections that came to nothing, closed by the gateway or left by the client: counted, and logged so that a flood
-fills no disk."""
+fills no disk.
+
+The way of a refused connection ends here.
+"""
 
 from __future__ import annotations
 

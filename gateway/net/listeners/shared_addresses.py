@@ -1,7 +1,8 @@
 """Addresses of this machine's surroundings that stand for whoever comes through them.
 
 Where a container runtime's proxy or a router rewrites source addresses, every connection comes from the gateway of the
-container's network, and `sources` can tell nobody apart.
+container's network, and `sources` can tell nobody apart. It is asked at the start, by `check`, and when such an address
+connects for the first time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Certificates and their keys, as they are in files."""
+"""Certificates and their keys, as they are in files.
+
+Listeners and directories read them here when a configuration is loaded or a file is renewed, and never for a single
+connection.
+"""
 
 from __future__ import annotations
 

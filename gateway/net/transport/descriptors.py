@@ -1,4 +1,7 @@
-"""File descriptors: each session takes two, one for the client and one for the server."""
+"""File descriptors: each session takes two, one for the client and one for the server.
+
+At the start the limit of the process is raised here to what the configuration may need. No connection passes here.
+"""
 
 from __future__ import annotations
 

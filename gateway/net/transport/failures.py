@@ -1,4 +1,8 @@
-"""Why a connection or its TLS came to nothing, in words that say what to do."""
+"""Why a connection or its TLS came to nothing, in words that say what to do.
+
+Whoever has to report a failed connection, of a client or of a server, gets the words here. The texts of Twisted and
+OpenSSL go no further.
+"""
 
 from __future__ import annotations
 

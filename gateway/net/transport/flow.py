@@ -1,4 +1,8 @@
-"""Back-pressure: what waits for a peer, how much of it may, and for how long."""
+"""Back-pressure: what waits for a peer, how much of it may, and for how long.
+
+It lies between a session's answers and the stream that sends them. When a client takes them more slowly than the server
+gives them, this is where they wait, and where the session learns that it must stop reading from the server.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Memory that ended sessions have used goes back to the system."""
+"""Memory that ended sessions have used goes back to the system.
+
+It is called as sessions end, and not on the way of any octet.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""When one transport is read: not while it is held, and not for every few octets of a long answer."""
+"""When one transport is read: not while it is held, and not for every few octets of a long answer.
+
+It lies before the first step of what a server sends: it says when the stream takes octets from the socket at all.
+"""
 
 from __future__ import annotations
 

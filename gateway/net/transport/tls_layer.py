@@ -1,5 +1,8 @@
 """One side of a TLS connection without its socket: octets of one side in, octets of the other out.
 
+A stream has one from where TLS begins, so every octet of a session passes two of them: that of the client's connection
+and that of the server's.
+
 By the standard library's ssl: a call costs a fraction of what it costs through a foreign function interface, and
 OpenLDAP makes a record, and so a call, of each entry.
 """

@@ -1,4 +1,7 @@
-"""Whether files have changed since somebody looked, told by what the file system says of them."""
+"""Whether files have changed since somebody looked, told by what the file system says of them.
+
+The renewal of certificates asks here; no connection does.
+"""
 
 from __future__ import annotations
 
