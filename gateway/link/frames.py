@@ -294,7 +294,10 @@ _Reader: TypeAlias = Callable[[str, Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """made: the class of the frame, which takes the values by the names of their keys."""
+    """The keys of one type of frame, and the kinds of their values.
+
+    made: the class of the frame, which takes the values by the names of their keys.
+    """
 
     made: Callable[..., Any]
     needed: Mapping[str, _Reader]

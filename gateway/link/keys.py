@@ -209,7 +209,7 @@ def _write(path: Path, octets: bytes, mode: int) -> None:
 
 
 def _public_key(path: Path, octets: bytes) -> bytes:
-    """Of the private key in the file. Raises KeyProblem."""
+    """The public key of the private key in the file. Raises KeyProblem."""
     try:
         key = load_pem_private_key(octets, password=None)
     except TypeError:

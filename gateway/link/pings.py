@@ -6,8 +6,11 @@ from gateway.link.frames import MOST_NUMBER, Ping, Pong
 
 
 class Pings:
-    """round_trip: seconds between the last ping that was answered and its answer; None before. Times are of a monotonic
-    clock, in seconds."""
+    """The PINGs that one end has sent, until their answers come.
+
+    round_trip: seconds between the last ping that was answered and its answer; None before. Times are of a monotonic
+    clock, in seconds.
+    """
 
     __slots__ = ("_asked", "_last", "round_trip")
 

@@ -7,7 +7,10 @@ from collections import deque
 
 
 class Room:
-    """limit: octets that all searches of one session may put aside together."""
+    """The memory that searches of one session share for entries that wait.
+
+    limit: octets that all searches of one session may put aside together.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit

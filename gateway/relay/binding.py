@@ -96,7 +96,7 @@ def bind_steps(policy: Policy, plan: BindPlan, source: str) -> Steps:
 
 
 def _bound(policy: Policy, plan: BindPlan, said: LDAPResult) -> Outcome:
-    """Of a sync account or an anonymous bind. said: what the server answered."""
+    """The end of a bind of a sync account or of an anonymous one. said: what the server answered."""
     if said.code != ResultCode.success:
         result, reason = relayed_bind(said, policy)
         return Outcome(result, reason=reason)

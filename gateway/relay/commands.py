@@ -62,6 +62,8 @@ class StartTls:
 @final
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class Audit:
+    """A record for the audit, complete."""
+
     record: Final[AuditRecord]
 
     def __init__(self, record: AuditRecord) -> None:

@@ -148,6 +148,6 @@ def _stray(step: Stream, stream: EntryStream, data: bytes) -> Streamed | None:
 
 
 def undecodable(error: DecodeError) -> Refuse:
-    """Of an answer that cannot be read."""
+    """The refusal of an answer that cannot be read."""
     text = "the directory sent an answer that cannot be read"
     return Refuse(Reason.server_undecodable, ResultCode.unavailable, text, str(error))

@@ -33,8 +33,8 @@ _ATTEMPTS: Final = {
 
 
 def refused_bind_steps(check: SecretCheck, refusal: Refuse) -> Steps:
-    """Of a bind that the policy refuses: takes the time that a wrong secret takes, so that nobody can tell which names
-    are mapped accounts. check: of what came, against decoys."""
+    """The steps of a bind that the policy refuses: it takes the time that a wrong secret takes, so that nobody can tell
+    which names are mapped accounts. check: of what came, against decoys."""
     if (yield from _tried(check)) is SecretVerdict.undecided:
         return refused_bind(refuse_unverified())
     return refused_bind(refusal)

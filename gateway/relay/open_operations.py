@@ -31,8 +31,11 @@ class _Waiting:
 
 
 class OpenOperations:
-    """open: by the client's message ID. most: how many may be open. patience: seconds that an operation may wait; the
-    time limit of an operation that has one is no other."""
+    """The operations of a session that have not ended.
+
+    open: by the client's message ID. most: how many may be open. patience: seconds that an operation may wait; the time
+    limit of an operation that has one is no other.
+    """
 
     def __init__(self, most: int, patience: float, load: SessionLoad) -> None:
         self.open: dict[int, Operation] = {}

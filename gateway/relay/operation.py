@@ -34,12 +34,15 @@ _UNUSABLE: Final = LDAPResult(ResultCode.other)
 
 
 class Operation:
-    """weight: octets that it holds, estimated (gateway/relay/load.py). step: what is done now, None before the
-    beginning and behind the end. awaited: the answer that the server owes its step, None where none is awaited.
-    ends_by: when it must have ended, or when what is withheld is answered; None for never. withheld: how a refused bind
-    ended, while its answer waits. attempts: the account whose password is being tried, and the address that it comes
-    from where these are counted. bind_controls: of the server's answer to a bind that was sent with controls.
-    sent_again: a bind that went to a second server; first_answer: what the first one said of it, None for nothing."""
+    """A request of a client and all that is done for it until its one final answer.
+
+    weight: octets that it holds, estimated (gateway/relay/load.py). step: what is done now, None before the beginning
+    and behind the end. awaited: the answer that the server owes its step, None where none is awaited. ends_by: when it
+    must have ended, or when what is withheld is answered; None for never. withheld: how a refused bind ended, while its
+    answer waits. attempts: the account whose password is being tried, and the address that it comes from where these
+    are counted. bind_controls: of the server's answer to a bind that was sent with controls. sent_again: a bind that
+    went to a second server; first_answer: what the first one said of it, None for nothing.
+    """
 
     __slots__ = (
         "_steps",

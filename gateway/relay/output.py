@@ -8,7 +8,10 @@ from gateway.relay.commands import Audit, Command, SendToClient
 
 
 class Output:
-    """pieces: octets for the client that come behind the commands so far; whoever has many appends them here."""
+    """What one event makes a session say, in order.
+
+    pieces: octets for the client that come behind the commands so far; whoever has many appends them here.
+    """
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []

@@ -40,7 +40,7 @@ class Searches:
         return self._facts.bases.spellings((self._server.url, account))
 
     def steps(self, operation: Operation, plan: SearchPlan) -> Steps:
-        """Of a search. Its record says what becomes of it."""
+        """The steps of a search. Its record says what becomes of it."""
         record = operation.record
         record.forwarded = plan.parts[0].attributes
         record.reported = tuple(plan.reported)
@@ -53,7 +53,7 @@ class Searches:
         return search_steps(self._policy, plan, self._context(operation))
 
     def ancestor_steps(self, operation: Operation, plan: AncestorPlan) -> Steps:
-        """Of a read of an entry above the allowed bases. Its record says what becomes of it."""
+        """The steps of a read of an entry above the allowed bases. Its record says what becomes of it."""
         operation.record.forwarded = plan.request.attributes
         operation.record.mended = plan.mended
         return ancestor_steps(self._policy, plan, self._context(operation))

@@ -117,8 +117,8 @@ def _refused(refusal: Refuse) -> Outcome:
 
 
 def wrong_entry() -> Outcome:
-    """Of a read of one entry that the server answered with another one: an empty success would say that there is
-    none."""
+    """The end of a read of one entry that the server answered with another one: an empty success would say that there
+    is none."""
     text = f"{Reason.server_wrong_response}: the directory answered with another entry than the one asked for"
     return Outcome(LDAPResult(ResultCode.unavailable, "", text), reason=Reason.server_wrong_response)
 

@@ -1,4 +1,4 @@
-"""One session as a sans-I/O state machine: bytes and events in, commands out.
+"""A session of a client as a sans-I/O state machine: bytes and events in, commands out.
 
 A session is one client connection and at most one server connection at a time, opened when a bind needs it. Its parts
 are its sides: from_client (octets to requests), requests (judged, begun or refused), operations (from step to step, to

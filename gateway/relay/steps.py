@@ -140,7 +140,10 @@ class AwaitTurn:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """entries: the first ones, at most Look.maximum. count: how many there were."""
+    """The answer to a Look.
+
+    entries: the first ones, at most Look.maximum. count: how many there were.
+    """
 
     result: LDAPResult
     entries: tuple[SearchResultEntry, ...]
@@ -150,9 +153,12 @@ class Found:
 @final
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class Streamed:
-    """received: entries of this step; taken: those of them that the client's page takes. over_limit: the result is the
+    """The answer to a Stream or a Resume: how it ended.
+
+    received: entries of this step; taken: those of them that the client's page takes. over_limit: the result is the
     gateway's own, there were more than Stream.most. stray: so it is, and this is the name of an entry that is inside
-    the search's base by loose comparison alone; untouched: before it nothing of this step had come to the client."""
+    the search's base by loose comparison alone; untouched: before it nothing of this step had come to the client.
+    """
 
     result: Final[LDAPResult]
     controls: Final[tuple[Control, ...]]

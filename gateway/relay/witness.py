@@ -27,9 +27,9 @@ _UNUSABLE: Final = (Reason.server_undecodable, Reason.server_wrong_response)
 
 
 class Witness:
-    """Of one session. Every step of a bind is told when the server is asked and when that has ended, once each. Of
-    searches, which are the client's own and may take as long as they like, no more is told than the first answer of a
-    connection, and the end of one that never gave any."""
+    """The witness of one session's servers. Every step of a bind is told when the server is asked and when that has
+    ended, once each. Of searches, which are the client's own and may take as long as they like, no more is told than
+    the first answer of a connection, and the end of one that never gave any."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -96,8 +96,8 @@ class Witness:
 
 
 def _conduct_at_bind(reason: Reason, duty: Duty, *, kept: bool) -> Conduct:
-    """Of a bind, or of the look-up behind it. kept: the connection was opened before it was needed, and nothing has
-    come over it since; it may have been dead all the time."""
+    """The conduct of a server that was given up at a bind, or at the look-up behind it. kept: the connection was opened
+    before it was needed, and nothing has come over it since; it may have been dead all the time."""
     if reason is Reason.server_silent and not kept:
         return Conduct.silent
     if reason is Reason.server_lost and duty is Duty.service:

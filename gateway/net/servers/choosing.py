@@ -14,7 +14,7 @@ _NO_WEIGHT = 0.01
 
 
 def listed(servers: Iterable[ServerSettings], order: Order) -> tuple[Candidate, ...]:
-    """Of servers that somebody listed: in this order, or all alike."""
+    """The candidates that somebody listed: in this order, or all alike."""
     return tuple(Candidate(server, i if order is Order.priority else 0) for i, server in enumerate(servers))
 
 

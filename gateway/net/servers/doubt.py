@@ -43,8 +43,11 @@ class Finding(Enum):
 
 @dataclass(slots=True)
 class Doubt:
-    """until: of the clock, in seconds. number: which one it is without a success in between. weighs: sign-ins go
-    elsewhere for it. timer: of its end."""
+    """A time in which a server is doubtful.
+
+    until: of the clock, in seconds. number: which one it is without a success in between. weighs: sign-ins go elsewhere
+    for it. timer: of its end.
+    """
 
     duty: Duty
     trouble: Trouble
@@ -68,7 +71,10 @@ class _Past:
 
 @dataclass(slots=True, eq=False)
 class Doubts:
-    """clock: in seconds, the sessions' own as well."""
+    """What sessions have found out about one server behind their connections.
+
+    clock: in seconds, the sessions' own as well.
+    """
 
     clock: Callable[[], float]
     doubt: Doubt | None = None

@@ -64,17 +64,23 @@ class Trial:
 
 @dataclass(slots=True)
 class Load:
-    """sessions: that this gateway has at a server, those that are being connected included."""
+    """How many sessions a server has.
+
+    sessions: that this gateway has at a server, those that are being connected included.
+    """
 
     sessions: int = 0
 
 
 @dataclass(slots=True, eq=False)
 class ServerState:
-    """trust: as DirectoryState.server has it. clock: the reactor's, in seconds. suspected: something went wrong that a
+    """What is known of one server: whether it is up, and what makes one think otherwise.
+
+    trust: as DirectoryState.server has it. clock: the reactor's, in seconds. suspected: something went wrong that a
     server which is down would explain; a check settles it. woken: called when a check is wanted sooner than planned.
     spares: links that are ready for a session, the oldest first. doubts: what sessions have found out behind their
-    connections."""
+    connections.
+    """
 
     server: ServerSettings
     trust: str

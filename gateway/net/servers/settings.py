@@ -9,9 +9,12 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """host, port: where to connect. server_name: what the certificate must say, sent as SNI. addresses: of the host,
-    where they are known already; none where the system resolves it. number: which one of the directory's it is that
-    have this server_name and port."""
+    """Where a server is, and how it shows that it is that server.
+
+    host, port: where to connect. server_name: what the certificate must say, sent as SNI. addresses: of the host, where
+    they are known already; none where the system resolves it. number: which one of the directory's it is that have this
+    server_name and port.
+    """
 
     host: str
     port: int
@@ -33,7 +36,10 @@ class ServerSettings:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """priority: lower ones come first (RFC 2782). weight: how much of what goes to one priority."""
+    """A server that a session may get, and how much it is preferred.
+
+    priority: lower ones come first (RFC 2782). weight: how much of what goes to one priority.
+    """
 
     server: ServerSettings
     priority: int = 0
@@ -58,9 +64,12 @@ class Order(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HealthSettings:
-    """interval: seconds between two checks of a server that is up. timeout: seconds for the answers of one check. rise:
+    """How often a server is checked, and what makes it up or down.
+
+    interval: seconds between two checks of a server that is up. timeout: seconds for the answers of one check. rise:
     checks in a row that a server which is down must pass. fall: checks in a row that one which is up must fail.
-    bind_dn: the probe account that each check binds as, "" for none."""
+    bind_dn: the probe account that each check binds as, "" for none.
+    """
 
     interval: float = 30
     timeout: float = 5
@@ -84,10 +93,13 @@ class DiscoverySettings:
 
 @dataclass(frozen=True, slots=True)
 class DirectorySettings:
-    """servers: in order of preference; none where discover says how they are found. ca_file: PEM bundle, or None for
-    the system's authorities. connect_timeout: seconds for one server. connect_patience: seconds for all that are tried
-    for one session. health: None for no checks of servers that are up. spares: connections that are kept ready while
-    sessions come."""
+    """A directory: its servers, how they are found, trusted and chosen.
+
+    servers: in order of preference; none where discover says how they are found. ca_file: PEM bundle, or None for the
+    system's authorities. connect_timeout: seconds for one server. connect_patience: seconds for all that are tried for
+    one session. health: None for no checks of servers that are up. spares: connections that are kept ready while
+    sessions come.
+    """
 
     name: str
     servers: tuple[ServerSettings, ...]

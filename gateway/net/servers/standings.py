@@ -55,7 +55,7 @@ class Standings:
         return {(candidate.server, self._way.fingerprint) for candidate in self._candidates.known(None)}
 
     def is_current(self, state: ServerState) -> bool:
-        """As net/servers/server_state.DirectoryState has it."""
+        """Whether this state of a server is the one in force, as net/servers/server_state.DirectoryState has it."""
         return self._state.is_current(state)
 
     def heard(self, state: ServerState, news: ServerAsked | ServerBehaved) -> None:

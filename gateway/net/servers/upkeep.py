@@ -13,7 +13,10 @@ from gateway.net.transport.reactor import Reactor
 
 
 class Upkeep:
-    """question: makes what a health check asks a server."""
+    """The upkeep of all directories: health checks, spare connections, discovery.
+
+    question: makes what a health check asks a server.
+    """
 
     def __init__(self, question: Callable[[HealthSettings, Reactor], Question], reactor: Reactor) -> None:
         self._question = question

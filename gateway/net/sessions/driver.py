@@ -1,4 +1,4 @@
-"""One session at its two sockets: events to the state machine, its commands to the connections.
+"""The driver of one session at its two sockets: events to the state machine, its commands to the connections.
 
 What comes from the client's transport, from the server's link and from the service is an event of the session. What the
 session says to it is carried out in gateway/net/sessions/carrying_out.py.

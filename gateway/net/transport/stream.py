@@ -169,7 +169,7 @@ class Stream:
         return None
 
     def doWrite(self) -> BaseException | None:
-        """As doRead."""
+        """Writes what waits, as far as the kernel takes it. The reason, where it is the end."""
         unsent = self._unsent
         try:
             self._sent += unsent.send(self._socket)
