@@ -27,4 +27,5 @@ def test_the_functions_of_the_walks_are_where_the_page_says():
         owner, _, method = name.partition(".")
         classes = [node for node in ast.parse((ROOT / path).read_text()).body if isinstance(node, ast.ClassDef)]
         methods = [each for node in classes if node.name == owner for each in node.body]
-        assert method in {each.name for each in methods if isinstance(each, ast.FunctionDef)}, name
+        functions = [each for each in methods if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+        assert method in {each.name for each in functions}, name
