@@ -152,16 +152,18 @@ class Stream:
 
     def doRead(self) -> BaseException | None:
         """The reason, where it is the end."""
-        end: BaseException = CONNECTION_DONE
+        lost = False
         try:
             octets = self._socket.recv(_READ)
         except (BlockingIOError, InterruptedError):
             return None
         except OSError:
-            octets, end = b"", CONNECTION_LOST
+            octets, lost = b"", True
         if not octets:
             failure = None if self.tls is None else self.tls.cut_off()
-            return end if failure is None else failure
+            if failure is not None:
+                return failure
+            return CONNECTION_LOST if lost else CONNECTION_DONE
         if self.tls is not None:
             return self._take(self.tls, octets)
         if not self._closing:
