@@ -25,6 +25,8 @@ from gateway.net.sessions.secret_verifier import SecretVerifier
 from gateway.net.sessions.services import SessionServices
 from gateway.net.sessions.turns import Turns
 from gateway.net.transport.stream import Stream
+from gateway.net.transport.tls_layer import TlsLayer
+from gateway.net.transport.tls_policy import server_context
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.paging import ServerFacts
@@ -78,13 +80,16 @@ class ClientTransport:
 
 
 class Tls:
-    """TLS of a listener whose layers only have a name."""
+    """TLS of a listener that gives out one layer, and takes no other one for its own."""
+
+    def __init__(self):
+        self.given = TlsLayer(server_context(), server_side=True)
 
     def layer(self):
-        return "layer"
+        return self.given
 
     def established(self, layer):
-        return layer == "layer"
+        return layer is self.given
 
 
 class TestWay:
@@ -234,10 +239,11 @@ class DriverTests(unittest.TestCase):
         self.assertEqual(self.way.opening, [])
 
     def test_starttls_begins_behind_its_answer(self):
-        self.drive(ConnectionSettings(Tls(), None, False, 10, 60, 60, WINDOW), needs_tls=True)
+        tls = Tls()
+        self.drive(ConnectionSettings(tls, None, False, 10, 60, 60, WINDOW), needs_tls=True)
         self.asks(m.ExtendedRequest(m.START_TLS))
         self.assertEqual(self.kinds(), ["client", "audit", "tls"])
-        self.driver.handshakeCompleted("layer")
+        self.driver.handshakeCompleted(tls.given)
         self.asks(bind(SYNC), start=2)
         self.assertEqual(len(self.way.opening), 1)
 
@@ -335,9 +341,10 @@ class DriverTests(unittest.TestCase):
     # The beginning and the end.
 
     def test_tls_that_does_not_come_up_in_time_is_the_end(self):
-        self.drive(ConnectionSettings(Tls(), None, True, 10, 60, 60, WINDOW))
+        tls = Tls()
+        self.drive(ConnectionSettings(tls, None, True, 10, 60, 60, WINDOW))
         self.driver.dataReceived(b"\x16\x03\x01")
-        self.assertEqual(self.told, [("tls", "layer", b"\x16\x03\x01")])
+        self.assertEqual(self.told, [("tls", tls.given, b"\x16\x03\x01")])
         self.reactor.advance(10)
         self.assertEqual(self.refused, [Reason.tls_handshake_timeout])
         self.assertEqual(self.told[-1], ("abort",))
@@ -345,7 +352,7 @@ class DriverTests(unittest.TestCase):
     def test_tls_that_resumes_a_session_is_refused(self):
         self.drive(ConnectionSettings(Tls(), None, True, 10, 60, 60, WINDOW))
         self.driver.dataReceived(b"\x16")
-        self.driver.handshakeCompleted("resumed")
+        self.driver.handshakeCompleted(Tls().given)
         self.assertEqual(self.refused, [Reason.tls_failed])
         self.assertEqual(self.told[-1], ("abort",))
 
