@@ -135,7 +135,8 @@ class ToServer:
     def _bind_again(self, answer: BindResponse | None, why: str) -> bool:
         """Sends a bind once more, rather to another server. answer: that of this one, None where there was none. False
         where that may not be: a server that has said anything of the password may have counted it, and one that was
-        silent too; one more attempt is all that a client's single one may cost."""
+        silent too; one more attempt is all that a client's single one may cost. Octets without an answer may be the
+        beginning of one; behind an answer they are of no bind, and go with their connection."""
         upstream = self._upstream
         # While a bind runs nothing else is open.
         operation = next(iter(self._open.values()), None)
@@ -144,7 +145,7 @@ class ToServer:
         step = operation.step
         if not isinstance(step, Ask) or not isinstance(step.request, BindRequest):
             return False
-        if upstream is None or upstream.framer.buffered():
+        if upstream is None or (answer is None and upstream.framer.buffered()):
             return False
         operation.sent_again = True
         operation.first_answer = answer

@@ -78,6 +78,83 @@ def test_a_server_that_cannot_now_is_left_for_others_only(code):
     assert h.results() == [(1, 0)]
 
 
+def in_one_piece(h, *messages):
+    """These (message ID, operation), as one read of the server's connection."""
+    data = b"".join(m.encode(m.LDAPMessage(*message)) for message in messages)
+    h.do(h.session.server_data(data, h.now))
+
+
+NOTICE = (0, m.ExtendedResponse(LDAPResult(UNAVAILABLE, diagnostic="behind"), m.NOTICE_OF_DISCONNECTION))
+
+
+@pytest.mark.parametrize("account", ["svc-sync@corp.example", "jane@corp.example"])
+@pytest.mark.parametrize("code", [BUSY, UNAVAILABLE])
+@pytest.mark.parametrize(
+    "behind",
+    [
+        (NOTICE,),
+        (NOTICE, NOTICE),
+        ((1, m.BindResponse(OK)),),
+        ((2, m.SearchResultEntry("CN=behind,OU=Staff,DC=corp,DC=example", ())), NOTICE),
+    ],
+)
+def test_what_comes_behind_an_answer_that_says_nothing_goes_with_its_connection(account, code, behind):
+    h = started(account)
+    in_one_piece(h, (1, m.BindResponse(LDAPResult(code))), *behind)
+    assert (h.to_client, h.audit) == ([], [])
+    assert h.connections[1:] == [("ldaps://dc1", True)]
+    assert h.other.count(c.CloseServer) == 1
+    h.at("ldaps://dc2")
+    sent = [x.operation.name for x in h.to_server if isinstance(x.operation, m.BindRequest)]
+    assert sent == [account] * 2
+    h.answer(1, m.BindResponse(LDAPResult(INVALID)))
+    assert [x.operation.result for x in h.to_client] == [LDAPResult(INVALID)]
+    assert len(h.connections) == 2
+    assert h.audit[-1].detail == f"ldaps://dc1: answered {'busy' if code == BUSY else 'unavailable'}; sent once more"
+
+
+def test_part_of_a_message_behind_such_an_answer_goes_with_its_connection():
+    h = started()
+    data = b"".join(m.encode(m.LDAPMessage(*message)) for message in ((1, m.BindResponse(LDAPResult(BUSY))), NOTICE))
+    h.do(h.session.server_data(data[:-3], h.now))
+    assert h.connections[1:] == [("ldaps://dc1", True)]
+    h.at("ldaps://dc2")
+    h.answer(1, m.BindResponse(OK))
+    assert h.results() == [(1, 0)]
+
+
+def test_two_servers_that_reach_nothing_are_believed_and_nothing_is_said_twice():
+    h = started()
+    for at in ("ldaps://dc2", None):
+        in_one_piece(h, (1, m.BindResponse(LDAPResult(UNAVAILABLE))), NOTICE)
+        if at is not None:
+            h.at(at)
+    assert h.results() == [(1, UNAVAILABLE)]
+    assert len(h.connections) == 2
+    # The session goes on.
+    h.send(bind("svc-sync@corp.example"), start=2)
+    h.at("ldaps://dc3")
+    h.answer(1, m.BindResponse(OK))
+    assert h.results() == [(1, UNAVAILABLE), (2, 0)]
+
+
+def test_where_no_other_can_be_reached_what_came_behind_the_first_answer_is_not_told():
+    h = started()
+    in_one_piece(h, (1, m.BindResponse(LDAPResult(UNAVAILABLE))), NOTICE)
+    h.do(h.session.server_failed("the directory has no other server", h.now))
+    assert h.results() == [(1, UNAVAILABLE)]
+    assert "behind" not in repr(h.to_client)
+    assert h.attempts == [("name:svc-sync", "neither")]
+
+
+def test_a_notice_that_begins_without_an_answer_may_be_an_answer():
+    h = started()
+    h.do(h.session.server_data(m.encode(m.LDAPMessage(*NOTICE))[:9], h.now))
+    h.lost()
+    assert h.results()[0] == (1, 52)
+    assert len(h.connections) == 1
+
+
 def test_where_there_is_no_other_the_first_answer_is_the_answer():
     h = started()
     h.answer(1, m.BindResponse(LDAPResult(BUSY)))
