@@ -599,14 +599,15 @@ def blank_request(tag: int) -> Request | None:
     return UnservedRequest(tag) if tag in _RESPONSE_TO else None
 
 
-def final_response(request: Request, result: LDAPResult) -> FinalResponse | None:
-    """The response type that RFC 4511 wants for a request; None where it wants none (unbind, abandon)."""
+def final_response(request: Request, result: LDAPResult, value: bytes | None = None) -> FinalResponse | None:
+    """The response type that RFC 4511 wants for a request; None where it wants none (unbind, abandon). value: of the
+    response to an extended request, None for no value."""
     if isinstance(request, SearchRequest):
         return SearchResultDone(result)
     if isinstance(request, BindRequest):
         return BindResponse(result)
     if isinstance(request, ExtendedRequest):
-        return ExtendedResponse(result)
+        return ExtendedResponse(result, value=value)
     if isinstance(request, UnservedRequest):
         return UnservedResponse(request.response_tag, result)
     return None

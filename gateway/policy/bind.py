@@ -178,11 +178,18 @@ class BindJudge:
     def _is_excluded(self, dn: DN) -> bool:
         return any(dn.is_inside_loosely(excluded) for excluded in self._policy.excluded_base_dns)
 
+<<<<<<< HEAD
     def person_may_login(self, text: str) -> bool:
         """Whether the entry that the server bound may sign in: inside login_base_dns, no sync account and none of the
         gateway's."""
+=======
+    def permitted_person(self, text: str) -> DN | None:
+        """The DN of the entry that the server bound, which it writes so, with the configured spelling of its login
+        base; None for a person who may not sign in: outside login_base_dns, a sync account or one of the gateway's."""
+>>>>>>> f37e5bc (Answer "Who am I?" where a client is told whom it is bound as)
         dn = self._person(text)
-        return dn is not None and self._login_base(dn) is not None
+        base = None if dn is None else self._login_base(dn)
+        return None if dn is None or base is None else dn.rebase(base)
 
     def login_bases_to_read(self, text: str) -> tuple[DN, ...]:
         """The login bases that the entry which the server bound is in by loose comparison: whether the person may sign
@@ -192,14 +199,14 @@ class BindJudge:
             return ()
         return tuple([base for base in self._policy.login_base_dns if dn.is_inside_loosely(base)])
 
-    def person_may_login_below(self, text: str, base: DN, theirs: DN) -> bool:
-        """Whether the entry that the server bound is inside this one of login_bases_to_read, which the server spells
-        as theirs, and is excluded under neither of the two."""
+    def permitted_person_below(self, text: str, base: DN, theirs: DN) -> DN | None:
+        """permitted_person of an entry that is inside this one of login_bases_to_read, which the server spells as
+        theirs; None for one that is not, or that is excluded under either spelling."""
         dn = self._person(text)
         if dn is None or not dn.is_inside(theirs):
-            return False
-        below = len(dn.rdns) - len(theirs.rdns)
-        return not self._is_excluded(dn) and not self._is_excluded(DN(dn.rdns[:below] + base.rdns))
+            return None
+        configured = DN(dn.rdns[: len(dn.rdns) - len(theirs.rdns)] + base.rdns)
+        return None if self._is_excluded(dn) or self._is_excluded(configured) else configured
 
     def _person(self, text: str) -> DN | None:
         """The name of an entry that may be a person's: no sync account and none of the gateway's."""

@@ -208,6 +208,11 @@ class StartTlsPlan:
     """A permitted StartTLS (RFC 4511 4.14)."""
 
 
-Plan: TypeAlias = SearchPlan | AncestorPlan | RootDsePlan | SubschemaPlan | BindPlan | StartTlsPlan
+@dataclass(frozen=True, slots=True)
+class WhoAmIPlan:
+    """A permitted "Who am I?" (RFC 4532): the gateway answers by itself with whom it has bound."""
+
+
+Plan: TypeAlias = SearchPlan | AncestorPlan | RootDsePlan | SubschemaPlan | BindPlan | StartTlsPlan | WhoAmIPlan
 # A request is permitted where there is a plan for it.
 Decision: TypeAlias = Plan | Refuse

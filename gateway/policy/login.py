@@ -7,10 +7,9 @@ is found as the identity of the connection and not by the name that came.
 from __future__ import annotations
 
 from gateway.ldap.attribute_types import base_type
-from gateway.ldap.dn import DN, DNError, parse
+from gateway.ldap.dn import DN
 from gateway.ldap.filters import EqualityMatch, Or, Present
 from gateway.ldap.messages import BASE_OBJECT, NO_ATTRIBUTES, WHOLE_SUBTREE, SearchRequest, SearchResultEntry
-from gateway.policy.bind_name import read_bind_name
 from gateway.policy.decision import LoginName
 
 # MS-DTYP 2.4.2.2: revision 1, a count of sub-authorities (15 at most), six octets of authority.
@@ -58,21 +57,6 @@ def entry_is_login(entry: SearchResultEntry, login: LoginName) -> bool:
 
 def _equal(value: bytes, text: str) -> bool:
     return value.decode("utf-8", "replace").lower() == text.lower()
-
-
-def who_am_i_identity(authzid: bytes) -> DN | str | None:
-    """RFC 4532 2.2, RFC 4513 5.2.1.8: a DN, the bare name of a user, or None."""
-    text = authzid.decode("utf-8", "replace")
-    if text.startswith("dn:"):
-        try:
-            dn = parse(text[3:])
-        except DNError:
-            return None
-        return dn if dn.rdns else None
-    if text.startswith("u:"):
-        name = read_bind_name(text[2:])
-        return name.name if isinstance(name, LoginName) else None
-    return None
 
 
 def name_search(context: DN, login: LoginName) -> SearchRequest:

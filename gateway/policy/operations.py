@@ -1,4 +1,5 @@
-"""Which operations a session may ask for at all, and StartTLS, which has nothing in it that is to be looked at."""
+"""Which operations a session may ask for at all, and the extended ones, which have nothing in them that is to be looked
+at."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from gateway.ldap.errors import RequestFault
 from gateway.ldap.messages import (
     BASE_OBJECT,
     START_TLS,
+    WHO_AM_I,
     AbandonRequest,
     ExtendedRequest,
     Request,
@@ -15,7 +17,7 @@ from gateway.ldap.messages import (
     UnservedRequest,
 )
 from gateway.ldap.results import ResultCode
-from gateway.policy.decision import AccountKind, Refuse, StartTlsPlan
+from gateway.policy.decision import AccountKind, Refuse, StartTlsPlan, WhoAmIPlan
 from gateway.policy.reasons import Reason
 
 
@@ -25,12 +27,17 @@ def is_root_dse(request: Request) -> bool:
 
 
 def decide_operation(
-    request: Request, controls: tuple[Control, ...], bound_as: AccountKind | None, needs_tls: bool
+    request: Request,
+    controls: tuple[Control, ...],
+    bound_as: AccountKind | None,
+    needs_tls: bool,
+    tells_identity: bool,
 ) -> Refuse | None:
     """Refuses what the session's state does not permit; None where the request may be looked at.
 
     bound_as: None for a session that is not bound. needs_tls: the listener demands StartTLS and the session
-    has not done it. Nothing is ever refused of unbind and abandon, which have no response (RFC 4511 4.3, 4.11).
+    has not done it. tells_identity: as ClientPolicy has it. Nothing is ever refused of unbind and abandon, which
+    have no response (RFC 4511 4.3, 4.11).
     """
     if isinstance(request, UnbindRequest | AbandonRequest):
         return None
@@ -48,13 +55,11 @@ def decide_operation(
             f"{Reason.operation_not_allowed}: {request.name} is never served here",
             request.name,
         )
-    if isinstance(request, ExtendedRequest) and not starts_tls:
+    if isinstance(request, ExtendedRequest) and not starts_tls and not (tells_identity and request.oid == WHO_AM_I):
         # RFC 4511 4.12: an extended operation that is not recognised.
-        return Refuse(
-            Reason.extended_not_allowed,
-            ResultCode.protocolError,
-            f"{Reason.extended_not_allowed}: the only extended operation here is StartTLS",
-        )
+        served = "operations here are StartTLS and Who am I?" if tells_identity else "operation here is StartTLS"
+        text = f"{Reason.extended_not_allowed}: the only extended {served}"
+        return Refuse(Reason.extended_not_allowed, ResultCode.protocolError, text)
     if not isinstance(request, SearchRequest):
         return _refuse_critical(controls)
     if is_root_dse(request):
@@ -75,6 +80,14 @@ def decide_start_tls(tls: bool, busy: bool) -> StartTlsPlan | Refuse:
         text = f"{Reason.starttls_out_of_order}: TLS is established already, or operations are open"
         return Refuse(Reason.starttls_out_of_order, ResultCode.operationsError, text)
     return StartTlsPlan()
+
+
+def decide_who_am_i(request: ExtendedRequest) -> WhoAmIPlan | Refuse:
+    """RFC 4532 2.1: the request has no value. A session that is not bound may ask too, and is anonymous."""
+    if request.value is not None:
+        text = f"{Reason.request_malformed}: Who am I? has no value"
+        return Refuse(Reason.request_malformed, ResultCode.protocolError, text, "Who am I? with a value")
+    return WhoAmIPlan()
 
 
 def _refuse_critical(controls: tuple[Control, ...]) -> Refuse | None:

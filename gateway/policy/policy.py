@@ -7,7 +7,7 @@ from typing import Final
 
 from gateway.ldap.controls import Control
 from gateway.ldap.entries import EntryFilter
-from gateway.ldap.messages import BindRequest, ExtendedRequest, SearchRequest
+from gateway.ldap.messages import WHO_AM_I, BindRequest, ExtendedRequest, SearchRequest
 from gateway.policy.asked import Asked
 from gateway.policy.at_server import AtServer, Features, decide_ancestor_at_server, decide_search_at_server
 from gateway.policy.base_spelling import BaseSpellings, usable
@@ -16,7 +16,7 @@ from gateway.policy.decision import AncestorPlan, BindPlan, Decision, Refuse, Se
 from gateway.policy.entry import EntryJudge
 from gateway.policy.mending import Budget
 from gateway.policy.obstacles import refuse_at_arrival, refuse_later
-from gateway.policy.operations import decide_operation, decide_start_tls, refuse_fault
+from gateway.policy.operations import decide_operation, decide_start_tls, decide_who_am_i, refuse_fault
 from gateway.policy.search import SearchJudge
 from gateway.policy.settings import ClientPolicy
 from gateway.policy.shrink import Shapes
@@ -68,7 +68,10 @@ class Policy:
 
     def _decide(self, asked: Asked) -> Decision:
         request = asked.request
-        refusal = decide_operation(request, asked.controls, asked.bound_as, asked.needs_tls and not asked.tls)
+        needs_tls = asked.needs_tls and not asked.tls
+        refusal = decide_operation(
+            request, asked.controls, asked.bound_as, needs_tls, tells_identity=self.settings.tells_identity
+        )
         if refusal is not None:
             return refusal
         if asked.fault is not None:
@@ -79,6 +82,8 @@ class Policy:
         if isinstance(request, BindRequest):
             return self._decide_bind(request, asked.controls, asked.budget)
         if isinstance(request, ExtendedRequest):
+            if request.oid == WHO_AM_I:
+                return decide_who_am_i(request)
             return decide_start_tls(asked.tls, asked.busy)
         raise TypeError("nothing is decided of a request without a response")
 

@@ -171,7 +171,7 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.not_bound: ReasonDoc("a search before a successful bind"),
     Reason.login_may_only_bind: ReasonDoc("a person who may sign in may not search", "clients.X.sync_accounts"),
     Reason.operation_not_allowed: ReasonDoc("add, delete, modify, modifyDN and compare are never served"),
-    Reason.extended_not_allowed: ReasonDoc("no extended operation but StartTLS is served"),
+    Reason.extended_not_allowed: ReasonDoc("the extended operation is not served; StartTLS is"),
     Reason.starttls_required: ReasonDoc("the listener serves nothing else before StartTLS", "listeners.starttls"),
     Reason.starttls_out_of_order: ReasonDoc("StartTLS on a connection with TLS, or with operations open"),
     Reason.version_not_3: ReasonDoc("a bind with an LDAP version other than 3"),

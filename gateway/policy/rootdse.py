@@ -7,7 +7,7 @@ from typing import Final
 from gateway.ldap.attribute_types import canonical_type
 from gateway.ldap.controls import PAGED_RESULTS
 from gateway.ldap.filters import And, EqualityMatch, Filter, Or, Present
-from gateway.ldap.messages import BASE_OBJECT, Attribute, SearchRequest, SearchResultEntry
+from gateway.ldap.messages import BASE_OBJECT, WHO_AM_I, Attribute, SearchRequest, SearchResultEntry
 from gateway.policy.decision import RootDsePlan
 from gateway.policy.settings import ClientPolicy, Paging
 
@@ -75,8 +75,9 @@ def _attributes(policy: ClientPolicy) -> list[Attribute]:
     controls = policy.controls if policy.paging is not Paging.never else policy.controls - {PAGED_RESULTS}
     if controls:
         found.append(Attribute("supportedControl", tuple(oid.encode() for oid in sorted(controls))))
-    if policy.extensions:
-        found.append(Attribute("supportedExtension", tuple(oid.encode() for oid in sorted(policy.extensions))))
+    extensions = policy.extensions | {WHO_AM_I} if policy.tells_identity else policy.extensions
+    if extensions:
+        found.append(Attribute("supportedExtension", tuple(oid.encode() for oid in sorted(extensions))))
     return found
 
 

@@ -68,6 +68,7 @@ class ClientPolicy:
     mapped_accounts: sync accounts whose secret the gateway itself verifies. decoy_hashes: argon2id hashes that no
     secret fits, as many as any of these has. gateway_accounts: as which the gateway itself binds at the directory, for
     this client or another one; nobody binds as one of them from outside.
+    tells_identity: whoever asks "Who am I?" is told the name or DN that the session is bound as; else that is refused.
     login_domains: as written; compared without regard to case.
     attributes: names that may be asked for and returned, as written; filter_attributes: names that may only
     be used in filters.
@@ -116,5 +117,6 @@ class ClientPolicy:
     mapped_accounts: tuple[MappedAccount, ...] = ()
     decoy_hashes: tuple[str, ...] = field(default=(), repr=False)
     gateway_accounts: tuple[DN, ...] = ()
+    tells_identity: bool = False
     # Extended operations that the root DSE may name: StartTLS where a listener offers it.
     extensions: frozenset[str] = field(default_factory=frozenset)

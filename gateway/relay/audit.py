@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 from gateway.ldap.filters import Filter
 from gateway.ldap.messages import SCOPE_NAMES, BindRequest, ExtendedRequest, Request, SearchRequest, UnservedRequest
 from gateway.policy.decision import Mended
+
+# The detail of a record that tells an answered "Who am I?" from StartTLS.
+WHO_AM_I_ASKED: Final = "Who am I?"
 
 
 @final

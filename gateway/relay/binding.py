@@ -9,6 +9,7 @@ from gateway.ldap.messages import WHO_AM_I, BindResponse, ExtendedRequest, Exten
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy import login
 from gateway.policy.attempts import attempt_of_source, attempts_of_accounts, refuse_attempt
+from gateway.policy.authorization_identity import read_identity
 from gateway.policy.bind import offered_secret
 from gateway.policy.bind_name import read_bind_name
 from gateway.policy.credentials import Secret
@@ -139,22 +140,27 @@ def _signed_in(policy: Policy, plan: BindPlan, said: LDAPResult, accounts: tuple
         if dn is None:
             return Outcome(REFUSED, reason=Reason.login_identity_unknown), ""
         entry = _strict(dn)
-        if not policy.bind.person_may_login(dn) and not (yield from _may_login_by_spelling(policy, dn)):
+        permitted = policy.bind.permitted_person(dn) or (yield from _permitted_by_spelling(policy, dn))
+        if permitted is None:
             return Outcome(REFUSED, reason=Reason.login_outside_base), entry
+        return _success(plan, str(permitted)), entry
     return _success(plan), entry
 
 
-def _may_login_by_spelling(policy: Policy, dn: str) -> Generator[Step, Answer, bool]:
-    """Whether a person who is in a login base by loose comparison alone is in it by the server's own spelling of it."""
+def _permitted_by_spelling(policy: Policy, dn: str) -> Generator[Step, Answer, DN | None]:
+    """A person who is in a login base by loose comparison alone, and in it by the server's own spelling of it; None for
+    one who is not."""
     for base in policy.bind.login_bases_to_read(dn):
         theirs = yield from read_base(base)
-        if theirs is not None and policy.bind.person_may_login_below(dn, base, theirs):
-            return True
-    return False
+        permitted = None if theirs is None else policy.bind.permitted_person_below(dn, base, theirs)
+        if permitted is not None:
+            return permitted
+    return None
 
 
-def _success(plan: BindPlan) -> Outcome:
-    return Outcome(LDAPResult(ResultCode.success), account=Account(plan.kind, plan.request.name))
+def _success(plan: BindPlan, dn: str = "") -> Outcome:
+    """dn: of the person who was found by a name."""
+    return Outcome(LDAPResult(ResultCode.success), account=Account(plan.kind, plan.request.name, dn))
 
 
 _Lookup = Generator[Step, Answer, str | None]
@@ -190,7 +196,7 @@ def _by_who_am_i(policy: Policy, name: LoginName) -> _Lookup:
     answer = yield Ask(ExtendedRequest(WHO_AM_I))
     if not isinstance(answer, ExtendedResponse) or answer.result.code != ResultCode.success or answer.value is None:
         return None
-    identity = login.who_am_i_identity(answer.value)
+    identity = read_identity(answer.value)
     if isinstance(identity, DN):
         return str(identity)
     if identity is None or identity.lower() != name.name.lower():

@@ -192,7 +192,7 @@ class Operations:
         operation.record.more = outcome.more
         if outcome.sizes is not None:
             self._output.command(StoreSizes(*outcome.sizes))
-        response = messages.final_response(operation.request, outcome.result)
+        response = messages.final_response(operation.request, outcome.result, outcome.value)
         if response is not None:
             controls = (*outcome.controls, *bind_answer(self._policy, operation, outcome))
             self.send(operation, messages.encode(LDAPMessage(operation.message_id, response, controls)))

@@ -13,6 +13,7 @@ from gateway.ldap.errors import RequestFault
 from gateway.ldap.messages import AbandonRequest, BindRequest, LDAPMessage, Request, UnbindRequest
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.asked import Asked
+from gateway.policy.authorization_identity import write_identity
 from gateway.policy.bind import offered_secret
 from gateway.policy.credentials import SecretCheck
 from gateway.policy.decision import (
@@ -25,11 +26,12 @@ from gateway.policy.decision import (
     SearchPlan,
     StartTlsPlan,
     SubschemaPlan,
+    WhoAmIPlan,
 )
 from gateway.policy.operations import refuse_fault
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
-from gateway.relay.audit import describe
+from gateway.relay.audit import WHO_AM_I_ASKED, describe
 from gateway.relay.binding import bind_steps
 from gateway.relay.commands import StartTls
 from gateway.relay.from_client import FromClient, Malformed
@@ -105,6 +107,8 @@ class Requests:
             self._bind(operation, decision)
         elif isinstance(decision, StartTlsPlan):
             return self._start_tls(operation)
+        elif isinstance(decision, WhoAmIPlan):
+            self._tell_identity(operation)
         else:
             self._read_one_entry(operation, decision)
         return None
@@ -203,6 +207,12 @@ class Requests:
         self._client.clocks.restart(now)
         self._output.command(StartTls())
         return None
+
+    def _tell_identity(self, operation: Operation) -> None:
+        account = self._standing.account
+        told = b"" if account is None else write_identity(account.name, account.dn)
+        operation.record.decision = "permit"
+        self._operations.finish(operation, Outcome(LDAPResult(ResultCode.success), detail=WHO_AM_I_ASKED, value=told))
 
     def _abandon(self, message_id: int, request: AbandonRequest) -> None:
         self._output.audit(self._standing.record("abandon", message_id), "", None, None, self._standing.now)

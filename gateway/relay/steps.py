@@ -194,10 +194,12 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whom a session is bound as; name as the audit records show it."""
+    """Whom a session is bound as; name as the audit records show it. dn: of the person whom the look-up behind a
+    sign-in by a name found, with the configured spelling of the login base; "" where nobody was looked up."""
 
     kind: AccountKind
     name: str
+    dn: str = ""
 
 
 @final
@@ -208,7 +210,7 @@ class Outcome:
     account: of a bind that succeeded; a bind without one leaves its session anonymous. reported: what would have been
     refused or failed. sizes: of a complete search, to be remembered. more: of a success that is not the whole result.
     guarded_for: of a bind that the lockout guard refused, seconds until it may be tried again if nothing happens
-    meanwhile; None for any other.
+    meanwhile; None for any other. value: of the response to an extended request, None for no value.
     """
 
     result: Final[LDAPResult]
@@ -220,6 +222,7 @@ class Outcome:
     sizes: Final[tuple[Shape, Sizes] | None]
     more: Final[bool]
     guarded_for: Final[float | None]
+    value: Final[bytes | None]
 
     def __init__(
         self,
@@ -232,6 +235,7 @@ class Outcome:
         sizes: tuple[Shape, Sizes] | None = None,
         more: bool = False,
         guarded_for: float | None = None,
+        value: bytes | None = None,
     ) -> None:
         self.result = result
         self.controls = controls
@@ -242,6 +246,7 @@ class Outcome:
         self.sizes = sizes
         self.more = more
         self.guarded_for = guarded_for
+        self.value = value
 
 
 ServerStep: TypeAlias = Ask | Look | Stream

@@ -1,6 +1,7 @@
 """Records of the audit judged again: those that sessions leave, under the same and under another configuration."""
 
 import json
+from dataclasses import replace
 from io import BufferedReader, BytesIO
 
 import pytest
@@ -16,6 +17,7 @@ from gateway.ldap.filter_text import parse_filter
 from gateway.ldap.results import LDAPResult
 from gateway.observe.audit.line import json_text
 from gateway.observe.audit.records import audit_object
+from gateway.policy.decision import WhoAmIPlan
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.commands import Audit, PoseQuestion
@@ -23,6 +25,7 @@ from gateway.relay.paging import ServerFacts
 from gateway.relay.questions import Admitted
 from gateway.relay.session import Session
 from gateway.relay.standing import Peer
+from gateway.tools.explain.decision_words import decision_object
 from gateway.tools.explain.record_question import NotJudged
 from gateway.tools.explain.records_again import RecordJudge
 from tests.cli.configurations import write_configuration
@@ -41,11 +44,17 @@ def bind(name=SYNC, password=b"Recorded-Passw0rd"):
     return m.BindRequest(3, name, m.SimpleAuthentication(password))
 
 
-class Recorded:
-    """The audit of a session of this configuration, as its lines."""
+def with_policy(loaded, **changes):
+    """The same configuration, with another policy of its only client."""
+    (client,) = loaded.clients
+    return replace(loaded, clients=(replace(client, policy=replace(client.policy, **changes)),))
 
-    def __init__(self, path, *, tls=True):
-        loaded = load_configuration(path).settings
+
+class Recorded:
+    """The audit of a session of this configuration, as its lines. changes: of the client's policy."""
+
+    def __init__(self, path, *, tls=True, **changes):
+        loaded = with_policy(load_configuration(path).settings, **changes)
         (client,) = loaded.clients
         facts = ServerFacts()
         facts.is_active_directory["ldaps://dc1"] = False
@@ -123,6 +132,22 @@ def audit(path):
     stopping = Recorded(path).bound().ask(search())
     stopping.do(stopping.session.stop(stopping.now))
     return lines + plain.end() + stopping.ask(search()).end()
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_an_answered_who_am_i_is_judged_as_what_it_was(path, loaded, told):
+    session = Recorded(path, tells_identity=told).bound().ask(m.ExtendedRequest(m.WHO_AM_I))
+    (record,) = [each for each in map(json.loads, session.end()) if each["operation"] == "extended"]
+    same = RecordJudge(with_policy(loaded, tells_identity=told), None).judge(record)
+    assert (isinstance(same.decision, WhoAmIPlan), same.changes) == (told, ())
+    other = RecordJudge(with_policy(loaded, tells_identity=not told), None).judge(record)
+    words = "was permitted, would be refused: extended-not-allowed"
+    assert other.changes == ((words if told else "was refused: extended-not-allowed, would be permitted"),)
+    permitted = same if told else other
+    assert decision_object(permitted.decision, permitted.client) == {
+        "decision": "permit",
+        "sent": "nothing: the gateway tells the client whom it is bound as",
+    }
 
 
 def test_under_the_same_configuration_nothing_would_change(path, audit):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gateway.ldap import filters as f
 from gateway.ldap import messages as m
 from gateway.ldap.controls import Control
+from gateway.ldap.dn import AVA, DN, HexValue, rdn_key
 from gateway.ldap.results import LDAPResult
 
 ids = st.integers(1, 2**31 - 1)
@@ -21,6 +22,13 @@ filter_types = st.sampled_from(["cn", "mail", "2.5.4.3", "userCertificate;binary
 parts = st.binary(min_size=1, max_size=8)
 OIDS = ("1.2.840.113556.1.4.319", "1.3.6.1.4.1.1466.20037", "2.16.840.1.113730.3.4.2")
 oids = st.sampled_from(OIDS)
+
+names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12)
+# BER elements that are no text strings.
+hex_values = st.binary(max_size=8).map(lambda octets: HexValue(bytes((0x30, len(octets))) + octets))
+avas = st.builds(AVA, st.sampled_from(["CN", "ou", "2.5.4.4", "dc"]), names | hex_values)
+rdns = st.lists(avas, min_size=1, max_size=3, unique_by=lambda ava: rdn_key((ava,))).map(tuple)
+dns = st.lists(rdns, max_size=5).map(lambda found: DN(tuple(found)))
 
 
 @st.composite

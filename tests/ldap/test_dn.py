@@ -5,13 +5,7 @@ from hypothesis import strategies as st
 
 from gateway.ldap.dn import AVA, DN, DNError, HexValue, key, parse, portable, rdn_key
 from tests.examples import examples
-
-names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12)
-# BER elements that are no text strings.
-hex_values = st.binary(max_size=8).map(lambda octets: HexValue(bytes((0x30, len(octets))) + octets))
-avas = st.builds(AVA, st.sampled_from(["CN", "ou", "2.5.4.4", "dc"]), names | hex_values)
-rdns = st.lists(avas, min_size=1, max_size=3, unique_by=lambda ava: rdn_key((ava,))).map(tuple)
-dns = st.lists(rdns, max_size=5).map(lambda found: DN(tuple(found)))
+from tests.ldap.strategies import dns, names, rdns
 
 SPELLINGS = {
     "CN": ["cn", "Cn", "commonName", "2.5.4.3", "OID.2.5.4.3"],

@@ -80,8 +80,8 @@ def test_neither_the_gateways_account_nor_a_misspelt_name_is_a_login(name, reaso
 def test_the_gateways_account_is_nobodys_login_for_other_clients_of_the_directory():
     others = mapped_policy(sync_accounts=("svc@corp.example",), decoy_hashes=())
     assert decide(OWN_DN, settings=others).reason == "gateway-account"
-    assert not BindJudge(others).person_may_login("cn=svc-GATEWAY,OU=Staff,DC=corp,DC=example")
-    assert BindJudge(others).person_may_login("cn=jane,OU=Staff,DC=corp,DC=example")
+    assert not BindJudge(others).permitted_person("cn=svc-GATEWAY,OU=Staff,DC=corp,DC=example")
+    assert BindJudge(others).permitted_person("cn=jane,OU=Staff,DC=corp,DC=example")
 
 
 def test_people_pass_through_as_ever():

@@ -13,7 +13,7 @@ from gateway.ldap.filters import Present
 from gateway.ldap.sorting import SortKey, sort_control
 from gateway.policy.asked import Asked
 from gateway.policy.at_server import Features
-from gateway.policy.decision import AccountKind, BindPlan, Refuse, SearchPlan, StartTlsPlan
+from gateway.policy.decision import AccountKind, BindPlan, Refuse, SearchPlan, StartTlsPlan, WhoAmIPlan
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
@@ -76,6 +76,48 @@ def test_starttls_is_for_a_connection_without_tls_and_with_nothing_open():
     assert isinstance(Policy(policy()).decide(Asked(request, tls=False, needs_tls=True)), StartTlsPlan)
     assert reason(request, tls=True) is Reason.starttls_out_of_order
     assert reason(request, tls=False, busy=True) is Reason.starttls_out_of_order
+
+
+ASKS_WHO = m.ExtendedRequest(m.WHO_AM_I)
+
+
+def test_who_am_i_is_answered_only_where_the_client_is_told():
+    told = policy(tells_identity=True)
+    for bound_as in (None, *AccountKind):
+        refused = Policy(policy()).decide(Asked(ASKS_WHO, bound_as=bound_as))
+        text = "extended-not-allowed: the only extended operation here is StartTLS"
+        assert (refused.reason, refused.code, refused.text) == (Reason.extended_not_allowed, 2, text)
+        assert isinstance(Policy(told).decide(Asked(ASKS_WHO, bound_as=bound_as)), WhoAmIPlan)
+
+
+def test_who_am_i_is_decided_like_every_other_request():
+    told = policy(tells_identity=True)
+    assert reason(ASKS_WHO, told, tls=False, needs_tls=True) is Reason.starttls_required
+    assert reason(ASKS_WHO, told, obstacle=Reason.stopping) is Reason.stopping
+    assert reason(ASKS_WHO, told, controls=(Control("1.2.3", True),)) is Reason.control_not_allowed
+    assert reason(ASKS_WHO, told, controls=(Control("1.2.3"),)) is None
+    assert reason(m.ExtendedRequest(m.WHO_AM_I, b""), told) is Reason.request_malformed
+    assert reason(m.ExtendedRequest(m.START_TLS), told) is Reason.starttls_out_of_order
+
+
+@pytest.mark.parametrize("oid", ["", "1.3.6.1.4.1.4203.1.11.1", "1.3.6.1.4.1.4203.1.11.30", "1.3.6.1.1.21.1"])
+def test_no_other_extended_operation_is_served_with_it(oid):
+    refused = Policy(policy(tells_identity=True)).decide(Asked(m.ExtendedRequest(oid)))
+    assert (refused.reason, refused.code) == (Reason.extended_not_allowed, 2)
+    assert "StartTLS and Who am I?" in refused.text
+
+
+def test_the_root_dse_names_who_am_i_where_it_is_served():
+    def named(**changes):
+        decision = Policy(policy(**changes)).decide(Asked(m.SearchRequest("", 0, Present("objectClass"), ())))
+        return [
+            value for each in decision.entry.attributes if each.type == "supportedExtension" for value in each.values
+        ]
+
+    assert named() == []
+    assert named(tells_identity=True) == [m.WHO_AM_I.encode()]
+    both = {m.WHO_AM_I.encode(), m.START_TLS.encode()}
+    assert set(named(tells_identity=True, extensions=frozenset({m.START_TLS}))) == both
 
 
 @pytest.mark.parametrize("request_", [m.UnbindRequest(), m.AbandonRequest(1)])

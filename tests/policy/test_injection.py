@@ -114,6 +114,6 @@ def test_a_bind_that_proves_nothing_is_none(name, password, reason):
 
 def test_nothing_can_be_written():
     for tag in (0x68, 0x66, 0x6C, 0x4A, 0x6E):
-        refused = decide_operation(m.UnservedRequest(tag), (), AccountKind.sync, False)
+        refused = decide_operation(m.UnservedRequest(tag), (), AccountKind.sync, needs_tls=False, tells_identity=True)
         assert isinstance(refused, Refuse)
         assert refused.reason is Reason.operation_not_allowed

@@ -20,6 +20,7 @@ from gateway.policy.decision import (
     SearchPlan,
     StartTlsPlan,
     SubschemaPlan,
+    WhoAmIPlan,
 )
 from gateway.policy.reason_kinds import KINDS, Kind
 from gateway.policy.reasons import REASONS, Reason
@@ -67,6 +68,8 @@ def _plan(plan: Plan) -> dict[str, Any]:
         return said | {"held back": list(plan.held_back)}
     if isinstance(plan, StartTlsPlan):
         return {"decision": "permit", "sent": "nothing: TLS begins with the client"}
+    if isinstance(plan, WhoAmIPlan):
+        return {"decision": "permit", "sent": "nothing: the gateway tells the client whom it is bound as"}
     said = {"decision": "permit", **_sent(plan)}
     if plan.mended:
         said["mended"] = [asdict(name) for name in plan.mended]

@@ -29,6 +29,7 @@ from gateway.policy.policy import Policy
 from gateway.policy.reason_kinds import KINDS, Kind
 from gateway.policy.reasons import Reason
 from gateway.policy.settings import ClientPolicy
+from gateway.relay.audit import WHO_AM_I_ASKED
 from gateway.tools.explain.decision_words import setting_words
 from gateway.tools.explain.question import ANY_PASSWORD, Question, account_kind, sign_in
 
@@ -93,8 +94,9 @@ def question_of(record: dict[str, Any], policy: Policy) -> Question:
         controls = _controls(record, reason, policy)
         return Question(_search(record), controls, bound_as, tls, state, _server(reason))
     if operation == "extended":
-        other = reason in (Reason.extended_not_allowed, Reason.starttls_required)
-        has_tls = reason in (Reason.extended_not_allowed, Reason.starttls_out_of_order)
+        answered = reason is None and _text(record, "detail") == WHO_AM_I_ASKED
+        other = answered or reason in (Reason.extended_not_allowed, Reason.starttls_required)
+        has_tls = answered or reason in (Reason.extended_not_allowed, Reason.starttls_out_of_order)
         return Question(ExtendedRequest(WHO_AM_I if other else START_TLS), (), bound_as, has_tls, state)
     if operation in UNSERVED_TAGS:
         return Question(UnservedRequest(UNSERVED_TAGS[operation]), (), bound_as, tls, state)
