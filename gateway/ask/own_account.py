@@ -10,18 +10,18 @@ from dataclasses import replace
 from gateway.ask.findings import Section
 from gateway.net.sessions.secret_verifier import fitting_hash
 from gateway.net.sessions.settings import ClientSettings
-from gateway.policy.credentials import MappedAccount, SecretCheck
+from gateway.policy.credentials import MappedAccount, OwnAccount, SecretCheck
 from gateway.policy.settings import ClientPolicy
 
 
-def own_account(policy: ClientPolicy, name: str) -> MappedAccount | None:
+def own_account(policy: ClientPolicy, name: str) -> OwnAccount | None:
     """name: of a sync account, as listed. None where it is not mapped."""
-    return next((account for account in policy.mapped_accounts if account.name == name), None)
+    return next((account.own for account in policy.mapped_accounts if account.name == name), None)
 
 
 def check_secret(section: Section, account: MappedAccount) -> None:
     """What the service holds must not be what it is mapped to; takes up to a second for each hash."""
-    check = SecretCheck(account.hashes, account.password)
+    check = SecretCheck(account.hashes, account.own.password)
     if fitting_hash(check) is None:
         section.ok("secret", f"{account.name} has another one than the gateway's own account")
     else:
@@ -32,11 +32,11 @@ def check_secret(section: Section, account: MappedAccount) -> None:
         )
 
 
-def signing_in_as(client: ClientSettings, account: MappedAccount) -> ClientSettings:
-    """The client with one change: its sync account is the gateway's own."""
+def signing_in_as(client: ClientSettings, name: str) -> ClientSettings:
+    """The client with one change: this is its one sync account, before which no secret stands."""
     policy = replace(
         client.policy,
-        sync_accounts=(account.bind_dn,),
+        sync_accounts=(name,),
         mapped_accounts=(),
         decoy_hashes=(),
         gateway_accounts=(),

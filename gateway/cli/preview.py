@@ -66,7 +66,7 @@ def command(
         name = _account(chosen, account)
         own = own_account(chosen.policy, name)
         if own is not None:
-            chosen, name = signing_in_as(chosen, own), own.bind_dn
+            chosen, name = signing_in_as(chosen, own.bind_dn), own.bind_dn
             password: bytes | None = own.password.reveal()
         else:
             password = read_password(password_file, f"Password of {name}")

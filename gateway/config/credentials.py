@@ -19,7 +19,7 @@ from gateway.config.secrets import SecretReader
 from gateway.config.source import Location, Source
 from gateway.ldap.dn import DN, DNError, has_hex_value, parse
 from gateway.policy.bind_name import read_bare_name, read_bind_name
-from gateway.policy.credentials import MappedAccount, OwnPassword
+from gateway.policy.credentials import MappedAccount, OwnAccount, OwnPassword
 
 # As many as a rotation needs, and a second one that began before the first was over.
 MAX_HASHES: Final = 4
@@ -192,7 +192,7 @@ class CredentialsReader:
         self._check_same((*at, "password_file"), str(at[1]), directory, bind_dn, password)
         if name is None or not hashes:
             return None
-        return MappedAccount(name, hashes, str(bind_dn), password)
+        return MappedAccount(name, hashes, OwnAccount(str(bind_dn), password))
 
     def _bind_dn(self, at: Location, text: str) -> DN | None:
         try:

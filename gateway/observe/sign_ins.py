@@ -132,10 +132,10 @@ class SyncSignIns:
             account = accounts.setdefault(key, known.get(key) or _Account())
             account.counted = counted
         for mapped in policy.mapped_accounts:
-            counted_own = gateway_account(policy.directory, parse(mapped.bind_dn))
+            counted_own = gateway_account(policy.directory, parse(mapped.own.bind_dn))
             account = accounts.setdefault(counted_own.name, known.get(counted_own.name) or _Account())
             account.counted, account.own = (counted_own,), True
-            self._keys[mapped.bind_dn] = counted_own.name
+            self._keys[mapped.own.bind_dn] = counted_own.name
         accounts[_UNLISTED] = known.get(_UNLISTED) or _Account()
         self._accounts = accounts
         self._look()

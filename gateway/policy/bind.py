@@ -156,7 +156,7 @@ class BindJudge:
         decoys = self._policy.decoy_hashes
         # As many for each account, so that the time does not tell one that has fewer from one that is not there.
         check = SecretCheck((*account.hashes, *decoys[len(account.hashes) :]), offered_secret(request))
-        own = BindRequest(3, account.bind_dn, SimpleAuthentication(account.password.reveal()))
+        own = BindRequest(3, account.own.bind_dn, SimpleAuthentication(account.own.password.reveal()))
         mapped = MappedBind(self._policy.name, account, check, decoys)
         return BindPlan(own, AccountKind.sync, mapped=mapped)
 
@@ -178,15 +178,9 @@ class BindJudge:
     def _is_excluded(self, dn: DN) -> bool:
         return any(dn.is_inside_loosely(excluded) for excluded in self._policy.excluded_base_dns)
 
-<<<<<<< HEAD
-    def person_may_login(self, text: str) -> bool:
-        """Whether the entry that the server bound may sign in: inside login_base_dns, no sync account and none of the
-        gateway's."""
-=======
     def permitted_person(self, text: str) -> DN | None:
         """The DN of the entry that the server bound, which it writes so, with the configured spelling of its login
         base; None for a person who may not sign in: outside login_base_dns, a sync account or one of the gateway's."""
->>>>>>> f37e5bc (Answer "Who am I?" where a client is told whom it is bound as)
         dn = self._person(text)
         base = None if dn is None else self._login_base(dn)
         return None if dn is None or base is None else dn.rebase(base)

@@ -50,18 +50,25 @@ class OwnPassword(Secret):
 
 
 @dataclass(frozen=True, slots=True)
+class OwnAccount:
+    """An account of the gateway itself, as which it binds at the server in place of a mapped one."""
+
+    bind_dn: str
+    password: OwnPassword
+
+
+@dataclass(frozen=True, slots=True)
 class MappedAccount:
     """An account that stands for the gateway's own account at the directory.
 
-    name: what the service binds as, a DN in canonical spelling, name@domain, DOMAIN\name or a bare name; it need not
-    exist in the directory. hashes: argon2id in PHC form, one of which the service's secret must fit. bind_dn, password:
-    what the server is sent.
+    name: what the service binds as, a DN in canonical spelling, name@domain, DOMAIN\\name or a bare name; it need not
+    exist in the directory. hashes: argon2id in PHC form, one of which the service's secret must fit. own: what the
+    gateway binds as then.
     """
 
     name: str
     hashes: tuple[str, ...] = field(repr=False)
-    bind_dn: str
-    password: OwnPassword
+    own: OwnAccount
 
 
 @dataclass(frozen=True, slots=True)

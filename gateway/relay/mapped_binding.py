@@ -82,7 +82,7 @@ def _own_bind(policy: Policy, plan: BindPlan, mapped: MappedBind) -> Steps:
         refused = refused_attempt((yield begin_attempt(own, guard, password)), own)
         if refused is not None:
             return refused
-    if mapped.account.password.replaced:
+    if mapped.account.own.password.replaced:
         if own is not None:
             yield AttemptEnded(own, Verdict.neither)
         return refused_bind(refuse_own_account(Reason.gateway_account_replaced))

@@ -29,7 +29,7 @@ def take_new_passwords(old: GatewaySettings, new: GatewaySettings, attempts: Att
 def _own_passwords(settings: GatewaySettings) -> Iterator[tuple[GuardedAccount, OwnPassword]]:
     for client in settings.clients:
         for account in client.policy.mapped_accounts:
-            yield gateway_account(client.policy.directory, parse(account.bind_dn)), account.password
+            yield gateway_account(client.policy.directory, parse(account.own.bind_dn)), account.own.password
 
 
 def _secrets(settings: GatewaySettings) -> Iterator[tuple[GuardedAccount, tuple[str, ...]]]:

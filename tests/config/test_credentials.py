@@ -67,8 +67,8 @@ def test_accounts_become_settings(tmp_path):
     configuration = loaded(tmp_path)
     (client,) = configuration.settings.clients
     (account,) = client.policy.mapped_accounts
-    assert (account.name, account.hashes, account.bind_dn) == ("mimecast-sync", (ONE,), OWN)
-    assert account.password == OwnPassword(b"Inner-Passw0rd")
+    assert (account.name, account.hashes, account.own.bind_dn) == ("mimecast-sync", (ONE,), OWN)
+    assert account.own.password == OwnPassword(b"Inner-Passw0rd")
     assert client.policy.sync_accounts == ("mimecast-sync",)
     assert client.policy.gateway_accounts == (parse(OWN),)
     assert not any("password" in warning for warning in configuration.warnings)
@@ -113,7 +113,7 @@ def test_passthrough_is_the_default_and_changes_nothing(tmp_path):
 )
 def test_one_line_end_is_no_part_of_the_password(tmp_path, octets, password):
     (client,) = loaded(tmp_path, password=octets).settings.clients
-    assert client.policy.mapped_accounts[0].password.reveal() == password
+    assert client.policy.mapped_accounts[0].own.password.reveal() == password
 
 
 @pytest.mark.parametrize(

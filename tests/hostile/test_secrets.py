@@ -21,7 +21,7 @@ import gateway
 from gateway.ask.client import Client
 from gateway.ldap import messages as m
 from gateway.ldap.errors import DecodeError
-from gateway.policy.credentials import MappedAccount, OwnPassword, Secret, SecretCheck
+from gateway.policy.credentials import MappedAccount, OwnAccount, OwnPassword, Secret, SecretCheck
 from gateway.policy.decision import AccountKind, BindPlan
 from gateway.relay import commands as c
 from gateway.relay.steps import Ask
@@ -81,7 +81,7 @@ CARRIERS = [
     c.SendToClient(PASSWORD),
     Client().bind(o.SYNC, PASSWORD),
     Secret(PASSWORD),
-    MappedAccount("svc", (PASSWORD.decode(),), "CN=svc", OwnPassword(PASSWORD)),
+    MappedAccount("svc", (PASSWORD.decode(),), OwnAccount("CN=svc", OwnPassword(PASSWORD))),
     SecretCheck((PASSWORD.decode(),), Secret(PASSWORD)),
 ]
 

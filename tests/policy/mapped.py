@@ -3,7 +3,7 @@
 from typing import Any
 
 from gateway.ldap.dn import parse
-from gateway.policy.credentials import MappedAccount, OwnPassword
+from gateway.policy.credentials import MappedAccount, OwnAccount, OwnPassword
 from gateway.policy.settings import ClientPolicy
 from tests.policy.policies import policy
 
@@ -12,8 +12,8 @@ OWN_PASSWORD = b"Inner-Passw0rd"
 OUTER_DN = "CN=service,O=Outside"
 
 
-def mapped_account(name: str, *hashes: str, password: bytes = OWN_PASSWORD) -> MappedAccount:
-    return MappedAccount(name, hashes or ("hash",), OWN_DN, OwnPassword(password))
+def mapped_account(name: str, *hashes: str, bind_dn: str = OWN_DN, password: bytes = OWN_PASSWORD) -> MappedAccount:
+    return MappedAccount(name, hashes or ("hash",), OwnAccount(bind_dn, OwnPassword(password)))
 
 
 def mapped_changes(*accounts: MappedAccount, **changes: Any) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def test_a_guarded_own_account_is_not_tried():
 def test_a_replaced_password_is_not_tried():
     account = mapped_account("mimecast-sync")
     h = harness(account)
-    account.password.later = OwnPassword(b"New-Passw0rd")
+    account.own.password.later = OwnPassword(b"New-Passw0rd")
     h.send(bind("mimecast-sync", OUTER))
     h.verified(RIGHT)
     assert h.results() == [(1, 52)]

@@ -1,6 +1,5 @@
 """What a reload makes of the passwords of the gateway's own accounts."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 from gateway.policy.lockout import GuardedAccount
@@ -18,12 +17,12 @@ class Forgotten(list):
 
 
 def load(password=b"Old-Passw0rd", bind_dn=OWN_DN, clients=("mimecast",)):
-    account = replace(mapped_account("sync", password=password), bind_dn=bind_dn)
+    account = mapped_account("sync", bind_dn=bind_dn, password=password)
     return settings(*clients, **mapped_changes(account))
 
 
 def password(loaded, client=0):
-    return loaded.clients[client].policy.mapped_accounts[0].password
+    return loaded.clients[client].policy.mapped_accounts[0].own.password
 
 
 def reload(*loads):
@@ -72,6 +71,6 @@ def test_each_client_of_one_account_learns_of_it():
 
 def test_other_hashes_of_a_mapped_account_are_a_fresh_start_for_its_secret():
     first = load()
-    account = replace(mapped_account("sync"), hashes=("$argon2id$another",), bind_dn=OWN_DN)
+    account = mapped_account("sync", "$argon2id$another")
     second = settings("mimecast", **mapped_changes(account))
     assert GuardedAccount("corp", "mapped:mimecast/sync", sync=True) in reload(first, second)

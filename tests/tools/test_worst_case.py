@@ -11,7 +11,7 @@ from gateway.ldap.messages import BindRequest, SimpleAuthentication
 from gateway.net.servers.settings import DirectorySettings, DiscoverySettings
 from gateway.net.sessions.settings import ClientSettings
 from gateway.policy.bind import BindJudge
-from gateway.policy.credentials import MappedAccount, OwnPassword
+from gateway.policy.credentials import MappedAccount, OwnAccount, OwnPassword
 from gateway.policy.decision import BindPlan
 from gateway.policy.lockout import LockoutSettings, Verdict, guarded_accounts
 from gateway.state.attempts import AttemptsInMemory
@@ -136,7 +136,7 @@ def test_a_sync_account_has_a_count_for_each_name_that_is_listed(listed, names, 
 
 
 def test_a_mapped_account_is_tried_by_the_gateway_alone():
-    account = MappedAccount("outer", (), "CN=svc,OU=Service,DC=corp,DC=example", OwnPassword(b"x"))
+    account = MappedAccount("outer", (), OwnAccount("CN=svc,OU=Service,DC=corp,DC=example", OwnPassword(b"x")))
     found = WorstCase(
         (Block("corp", (client(sync_accounts=("outer",), mapped_accounts=(account,), login_base_dns=()),)),)
     ).exposures(CORP, "corp", DSE)

@@ -69,6 +69,6 @@ def _accounts(client: ClientSettings) -> Iterator[GuardedAccount]:
     policy = client.policy
     for account in policy.mapped_accounts:
         yield mapped_account(policy.directory, policy.name, account.name)
-        yield gateway_account(policy.directory, parse(account.bind_dn))
+        yield gateway_account(policy.directory, parse(account.own.bind_dn))
     for spelling in () if policy.mapped_accounts else policy.sync_accounts:
         yield from (account for account in accounts_named(policy.directory, spelling) if account.sync)

@@ -217,11 +217,13 @@ def _of_sync_accounts(together: Sequence[Block]) -> list[Exposure]:
 
 
 def _own_counts(client: ClientPolicy, together: Sequence[Block]) -> tuple[Count, ...]:
-    wanted = {account.bind_dn.lower() for account in client.mapped_accounts}
+    wanted = {account.own.bind_dn.lower() for account in client.mapped_accounts}
     counts = []
     for block in together:
         clients = tuple(
-            each for each in block.clients if any(account.bind_dn.lower() in wanted for account in each.mapped_accounts)
+            each
+            for each in block.clients
+            if any(account.own.bind_dn.lower() in wanted for account in each.mapped_accounts)
         )
         if clients:
             counts.append(Count(block.name, BY_DN, clients))
