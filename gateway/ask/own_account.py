@@ -15,12 +15,15 @@ from gateway.policy.settings import ClientPolicy
 
 
 def own_account(policy: ClientPolicy, name: str) -> OwnAccount | None:
-    """name: of a sync account, as listed. None where it is not mapped."""
+    """name: of a sync account, as listed. None where it is not mapped, or its own bind is forwarded."""
     return next((account.own for account in policy.mapped_accounts if account.name == name), None)
 
 
 def check_secret(section: Section, account: MappedAccount) -> None:
-    """What the service holds must not be what it is mapped to; takes up to a second for each hash."""
+    """What the service holds must not be what it is mapped to; takes up to a second for each hash. Nothing where the
+    gateway has no account of its own for it."""
+    if account.own is None:
+        return
     check = SecretCheck(account.hashes, account.own.password)
     if fitting_hash(check) is None:
         section.ok("secret", f"{account.name} has another one than the gateway's own account")

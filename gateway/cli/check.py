@@ -96,7 +96,9 @@ def _sum_up(configuration: Configuration) -> None:
             f"({_servers(client.directory)})"
         )
         for account in policy.mapped_accounts:
-            click.echo(f"client {policy.name}: {account.name} is mapped to {account.own.bind_dn}")
+            own = account.own
+            becomes = "verified here, and its bind is forwarded" if own is None else f"mapped to {own.bind_dn}"
+            click.echo(f"client {policy.name}: {account.name} is {becomes}")
     for note in _notes(configuration):
         click.echo(note)
     click.echo(f"this installation is {compilation().said}")

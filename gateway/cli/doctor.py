@@ -117,6 +117,7 @@ def _examination(
     service_ca: Path | None,
 ) -> Examination:
     from gateway.ask.chain import read_authorities
+    from gateway.ask.own_account import own_account
     from gateway.tools.doctor.walk import Examination
 
     try:
@@ -133,7 +134,7 @@ def _examination(
             raise click.UsageError("a password is of one client: choose it with --client")
         return Examination(settings, clients, None, None, "choose a client with --client", name, authorities)
     chosen = account or next(iter(listed), None)
-    mapped = any(chosen == each.name for client in clients for each in client.policy.mapped_accounts)
+    mapped = chosen is not None and any(own_account(client.policy, chosen) is not None for client in clients)
     if mapped and password_file is not None:
         raise click.UsageError(f"{chosen} is mapped to an account whose password the configuration has")
     asks = chosen is not None and not mapped

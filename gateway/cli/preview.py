@@ -66,10 +66,12 @@ def command(
         name = _account(chosen, account)
         own = own_account(chosen.policy, name)
         if own is not None:
-            chosen, name = signing_in_as(chosen, own.bind_dn), own.bind_dn
+            name = own.bind_dn
             password: bytes | None = own.password.reveal()
         else:
             password = read_password(password_file, f"Password of {name}")
+        if chosen.policy.mapped_accounts:
+            chosen = signing_in_as(chosen, name)
         if password is None:
             _fail(f"no password: {NO_PASSWORD}")
         limits = configuration.settings.limits

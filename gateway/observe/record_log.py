@@ -21,6 +21,8 @@ QUIET_SECONDS: Final = 60.0
 REMEMBERED: Final = 1_000
 
 _ALERT: Final = "ALERT: "
+# What becomes of a mapped account's bind behind its right secret.
+_BEHIND_SECRET: Final = frozenset({Reason.gateway_account_refused.value, Reason.gateway_account_guarded.value})
 
 
 class _Said(NamedTuple):
@@ -76,6 +78,12 @@ def _sentence(record: AuditRecord) -> str:
 
 def _of_sync_bind(record: AuditRecord) -> str:
     account = record.account
+    if record.reason in _BEHIND_SECRET and not record.mapped_to:
+        why = f": {record.server_meaning}" if record.server_meaning else ""
+        return (
+            f"{_ALERT}the account {account} came with a secret that is right here, and is not accepted behind this "
+            f"gateway{why}; no sync of this client until both have the same secret"
+        )
     if record.reason == Reason.gateway_account_refused:
         why = record.server_meaning or "it does not say why"
         return (

@@ -16,7 +16,7 @@ from gateway.ldap.result_meaning import advice_on
 from gateway.ldap.results import ResultCode
 from gateway.policy.bind_name import read_bind_name
 from gateway.policy.decision import AccountKind, BindPlan
-from gateway.policy.lockout import GuardedAccount, gateway_account, guarded_accounts, mapped_account
+from gateway.policy.lockout import GuardedAccount, gateway_account, guarded_accounts, mapped_account, sync_accounts
 from gateway.policy.reasons import REASONS, Reason
 from gateway.policy.settings import ClientPolicy
 from gateway.relay.audit import AuditRecord
@@ -41,6 +41,11 @@ REMEDIES: Final[dict[str, str]] = {
     Reason.gateway_account_guarded.value: "Put the account's password into `password_file`, then send SIGHUP. If it "
     "was the directory's that was wrong: `ldap-gateway lockout release BIND_DN`.",
 }
+# Where the bind that came is forwarded, the account is one of whoever stands behind this gateway.
+_FORWARDED: Final = (
+    "Give the account the same secret behind this gateway and in `hashes` here: it is right here and is not accepted "
+    "there. `ldap-gateway lockout release NAME` ends the guard sooner."
+)
 _OWN: Final = frozenset({Reason.gateway_account_refused.value, Reason.gateway_account_guarded.value})
 # What a server answers where it cannot say anything of the account.
 _NO_ANSWER: Final = frozenset({ResultCode.busy.value, ResultCode.unavailable.value})
@@ -132,6 +137,8 @@ class SyncSignIns:
             account = accounts.setdefault(key, known.get(key) or _Account())
             account.counted = counted
         for mapped in policy.mapped_accounts:
+            if mapped.own is None:
+                continue
             counted_own = gateway_account(policy.directory, parse(mapped.own.bind_dn))
             account = accounts.setdefault(counted_own.name, known.get(counted_own.name) or _Account())
             account.counted, account.own = (counted_own,), True
@@ -161,7 +168,10 @@ class SyncSignIns:
             why = REASONS[Reason(record.reason)].meaning
             if record.server_meaning:
                 why = f"{why}: {record.server_meaning}"
-            self._account(record.mapped_to).failed(now, why, REMEDIES[record.reason])
+            if record.mapped_to:
+                self._account(record.mapped_to).failed(now, why, REMEDIES[record.reason])
+            else:
+                account.failed(now, why, _FORWARDED)
         elif _refuses(record):
             # Of a password that comes again, what it was found to be says more.
             comes_again = record.reason == Reason.password_known_wrong.value and account.since is not None
@@ -238,7 +248,13 @@ def _counted(policy: ClientPolicy) -> list[tuple[str, tuple[GuardedAccount, ...]
     """Each listed spelling, as records have it, with where its wrong passwords are counted."""
     if policy.mapped_accounts:
         return [
-            (mapped.name, (mapped_account(policy.directory, policy.name, mapped.name),))
+            (
+                mapped.name,
+                (
+                    mapped_account(policy.directory, policy.name, mapped.name),
+                    *(sync_accounts(policy.directory, mapped.name) if mapped.own is None else ()),
+                ),
+            )
             for mapped in policy.mapped_accounts
         ]
     found: list[tuple[str, tuple[GuardedAccount, ...]]] = []

@@ -14,6 +14,7 @@ from gateway.policy.lockout import (
     gateway_account,
     guarded_accounts,
     guarded_source,
+    sync_accounts,
 )
 from gateway.policy.reasons import REASONS, Reason
 from gateway.policy.settings import ClientPolicy
@@ -40,11 +41,15 @@ def attempts_of_accounts(settings: ClientPolicy, plan: BindPlan) -> tuple[Guarde
     return guarded_accounts(settings.directory, plan) if settings.lockout.failures else ()
 
 
-def attempt_of_gateway(settings: ClientPolicy, plan: BindPlan) -> GuardedAccount | None:
-    """Where the gateway's own sign-in for a mapped account counts; None where it does not."""
+def attempts_at_server(settings: ClientPolicy, plan: BindPlan) -> tuple[GuardedAccount, ...]:
+    """Where the sign-in at the server counts that follows a mapped account's right secret: for the gateway's own
+    account, or, where the bind is forwarded, for the account that the server knows by its name; nowhere without a guard
+    or for another account."""
     if not settings.lockout.failures or plan.mapped is None:
-        return None
-    return gateway_account(settings.directory, parse(plan.request.name))
+        return ()
+    if plan.mapped.account.own is None:
+        return sync_accounts(settings.directory, plan.account)
+    return (gateway_account(settings.directory, parse(plan.request.name)),)
 
 
 def guarded_reason(account: GuardedAccount) -> Reason:
@@ -53,15 +58,13 @@ def guarded_reason(account: GuardedAccount) -> Reason:
 
 
 def refuse_attempt(account: GuardedAccount, why: GuardRefusal) -> Refuse:
-    """The refusal of a sign-in whose attempt the lockout guard does not admit. It looks like a wrong password, but for
-    the gateway's own account: what that has done, the client has not."""
-    if account.kind is CountedKind.own:
-        return refuse_own_account(Reason.gateway_account_guarded)
+    """The refusal of a sign-in whose attempt the lockout guard does not admit. It looks like a wrong password."""
     return Refuse(_REFUSALS.get(why) or guarded_reason(account), ResultCode.invalidCredentials)
 
 
 def refuse_own_account(reason: Reason) -> Refuse:
-    """The refusal of a mapped account's sign-in because the gateway cannot sign in as itself."""
+    """The refusal of a mapped account's sign-in, whose secret was right, because the gateway cannot sign in at the
+    server: that is nothing that the client did."""
     return _said(reason, ResultCode.unavailable)
 
 

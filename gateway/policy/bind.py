@@ -156,9 +156,13 @@ class BindJudge:
         decoys = self._policy.decoy_hashes
         # As many for each account, so that the time does not tell one that has fewer from one that is not there.
         check = SecretCheck((*account.hashes, *decoys[len(account.hashes) :]), offered_secret(request))
-        own = BindRequest(3, account.own.bind_dn, SimpleAuthentication(account.own.password.reveal()))
+        own = account.own
+        if own is None:
+            sent = _renamed(request, listed)
+        else:
+            sent = BindRequest(3, own.bind_dn, SimpleAuthentication(own.password.reveal()))
         mapped = MappedBind(self._policy.name, account, check, decoys)
-        return BindPlan(own, AccountKind.sync, mapped=mapped)
+        return BindPlan(sent, AccountKind.sync, mapped=mapped)
 
     def _deny_spelling(self) -> Refuse:
         setting = "clients.X.credentials.accounts" if self._mapped else "clients.X.sync_accounts"

@@ -1,5 +1,8 @@
 """Mapped credentials: a sync account signs in with a secret that only the gateway knows, and the gateway binds at the
 server with an account of its own. What the outside holds is worth nothing inside.
+
+A gateway whose server is another gateway needs no account of its own: it verifies the secret and forwards the bind, and
+the gateway inside does the mapping.
 """
 
 from __future__ import annotations
@@ -63,12 +66,12 @@ class MappedAccount:
 
     name: what the service binds as, a DN in canonical spelling, name@domain, DOMAIN\\name or a bare name; it need not
     exist in the directory. hashes: argon2id in PHC form, one of which the service's secret must fit. own: what the
-    gateway binds as then.
+    gateway binds as then; None where it forwards the very bind that came.
     """
 
     name: str
     hashes: tuple[str, ...] = field(repr=False)
-    own: OwnAccount
+    own: OwnAccount | None = None
 
 
 @dataclass(frozen=True, slots=True)

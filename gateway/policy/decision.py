@@ -167,8 +167,8 @@ class AccountKind(StrEnum):
 class BindPlan:
     """A permitted bind.
 
-    request: what the server is sent; the name in the configured or the canonical spelling. Of a mapped account it is
-    the gateway's own bind, and holds nothing of the client's.
+    request: what the server is sent; the name in the configured or the canonical spelling. Of a mapped account that
+    has an own account of the gateway it is this one's bind, and holds nothing of the client's.
     kind: what the session becomes once the server accepts it.
     look_up: the person must be found, as the identity that the server bound, inside login_base_dns before
     the client is told of a success; the name by which the person signed in, None where nothing is left to

@@ -139,15 +139,22 @@ def guarded_accounts(directory: str, plan: BindPlan) -> tuple[GuardedAccount, ..
         return ()
     if plan.mapped is not None:
         return (mapped_account(directory, plan.mapped.client, plan.account),)
+    if plan.kind is AccountKind.sync:
+        return sync_accounts(directory, plan.request.name)
     name = read_bind_name(plan.request.name)
     if isinstance(name, LoginName):
-        return _sorted(_accounts_of_name(directory, name.name, plan.kind is AccountKind.sync))
-    if name is None:
-        return ()
-    if plan.kind is AccountKind.sync:
-        # Its other spellings carry the same name (policy.bind).
-        return _sorted(_accounts_of_name(directory, str(name.rdns[0][0].value), sync=True))
-    return _sorted(_accounts_of_dn(directory, name, sync=False))
+        return _sorted(_accounts_of_name(directory, name.name, sync=False))
+    return () if name is None else _sorted(_accounts_of_dn(directory, name, sync=False))
+
+
+def sync_accounts(directory: str, text: str) -> tuple[GuardedAccount, ...]:
+    """A sync account, listed so, as its attempts at a server are counted: together for its spellings, which carry the
+    same name (policy.bind)."""
+    name = read_bind_name(text)
+    shared = text
+    if name is not None:
+        shared = name.name if isinstance(name, LoginName) else str(name.rdns[0][0].value)
+    return _sorted(_accounts_of_name(directory, shared, sync=True))
 
 
 def mapped_account(directory: str, client: str, name: str) -> GuardedAccount:

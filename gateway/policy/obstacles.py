@@ -10,8 +10,8 @@ from typing import Final
 
 from gateway.ldap.results import ResultCode
 from gateway.policy.attempts import (
-    attempt_of_gateway,
     attempt_of_source,
+    attempts_at_server,
     attempts_of_accounts,
     refuse_attempt,
     refuse_late,
@@ -78,6 +78,6 @@ def _refuse_sign_in(obstacle: Reason, settings: ClientPolicy, plan: BindPlan) ->
     if obstacle is Reason.too_many_verifications:
         return refuse_unverified()
     if obstacle is Reason.gateway_account_replaced:
-        return refuse_own_account(obstacle)
-    own = attempt_of_gateway(settings, plan) if obstacle is Reason.gateway_account_guarded else None
-    return None if own is None else refuse_attempt(own, GuardRefusal.guarded)
+        return None if plan.mapped.account.own is None else refuse_own_account(obstacle)
+    guarded = obstacle is Reason.gateway_account_guarded and attempts_at_server(settings, plan)
+    return refuse_own_account(obstacle) if guarded else None

@@ -210,10 +210,10 @@ REASONS: dict[Reason, ReasonDoc] = {
     Reason.too_many_verifications: ReasonDoc("the secret could not be verified now, for too many others wait"),
     Reason.gateway_account: ReasonDoc("an account of the gateway itself, as which nobody binds from outside"),
     Reason.gateway_account_refused: ReasonDoc(
-        "the directory refuses the gateway's own account", "clients.X.credentials.accounts"
+        "the directory refuses the account that the gateway signs in with", "clients.X.credentials.accounts"
     ),
     Reason.gateway_account_guarded: ReasonDoc(
-        "the gateway's own account is not tried for a while, because its password has proved wrong",
+        "the account that the gateway signs in with is not tried for a while, because its password has proved wrong",
         "clients.X.lockout",
     ),
     Reason.gateway_account_replaced: ReasonDoc(

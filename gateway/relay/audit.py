@@ -30,7 +30,7 @@ class AuditRecord:
     code: what the client was told; None where it was told nothing (unbind, abandon). server: its URL. server_code:
     its last result; server_meaning: what that means, never the server's own text.
     sync_bind: whether it is a sync account's bind. mapped_to: of a mapped account's, the gateway's
-    own account that it stands for, whether it came to that or not.
+    own account that it stands for, whether it came to that or not; "" where its bind is forwarded.
     received, sent: entries from the server, entries to the client. pages: searches that the server was asked for
     it. octets: sent to the client. more: the result has more than the client was sent, for it ended with a cookie, or
     the client gave the rest of a paged search up.

@@ -15,6 +15,7 @@ from gateway.policy.bind_name import read_bind_name
 from gateway.policy.credentials import Secret
 from gateway.policy.decision import AccountKind, BindPlan, LoginName, Refuse
 from gateway.policy.lockout import (
+    AttemptRefused,
     GuardedAccount,
     LockoutSettings,
     account_of_entry,
@@ -51,10 +52,15 @@ def begin_attempt(
 
 def refused_attempt(answer: Answer, account: GuardedAccount) -> Outcome | None:
     """The end of a bind whose attempt the lockout guard does not admit, from its answer; None where it does."""
+    refused = attempt_refusal(answer)
+    return None if refused is None else refused_bind(refuse_attempt(account, refused.why), refused.left)
+
+
+def attempt_refusal(answer: Answer) -> AttemptRefused | None:
+    """What the lockout guard has against an attempt, from its answer; None for nothing."""
     if not isinstance(answer, Admitted):
         raise TypeError("the beginning of an attempt was answered by something else")
-    refused = answer.refusal
-    return None if refused is None else refused_bind(refuse_attempt(account, refused.why), refused.left)
+    return answer.refusal
 
 
 def refused_bind(refusal: Refuse, guarded_for: float | None = None) -> Outcome:

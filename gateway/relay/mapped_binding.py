@@ -1,4 +1,5 @@
-"""The steps of a mapped account's bind: its secret is verified, then the gateway signs in as itself."""
+"""The steps of a mapped account's bind: its secret is verified, then the gateway signs in as itself, or forwards the
+bind to a gateway that does."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ from typing import Final
 from gateway.ldap.messages import BindResponse
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.attempts import (
-    attempt_of_gateway,
     attempt_of_source,
+    attempts_at_server,
     attempts_of_accounts,
     refuse_own_account,
     refuse_unverified,
@@ -20,7 +21,7 @@ from gateway.policy.decision import BindPlan, Refuse
 from gateway.policy.lockout import Verdict, of_source, verdict
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
-from gateway.relay.binding import begin_attempt, refused_attempt, refused_bind
+from gateway.relay.binding import attempt_refusal, begin_attempt, refused_attempt, refused_bind
 from gateway.relay.questions import AdmitAttempt, AttemptEnded, Verified, VerifySecret
 from gateway.relay.results import REFUSED, relayed_bind
 from gateway.relay.steps import Account, Answer, Ask, Outcome, Step, Steps
@@ -41,7 +42,8 @@ def refused_bind_steps(check: SecretCheck, refusal: Refuse) -> Steps:
 
 
 def mapped_bind_steps(policy: Policy, plan: BindPlan, mapped: MappedBind, source: str) -> Steps:
-    """The server is sent nothing before the secret has proved right, and nothing of the client's then."""
+    """The server is sent nothing before the secret has proved right, and nothing of the client's then where the gateway
+    has an account of its own for it."""
     guard = policy.settings.lockout
     address = attempt_of_source(policy.settings, plan, source)
     if address is not None:
@@ -62,7 +64,7 @@ def mapped_bind_steps(policy: Policy, plan: BindPlan, mapped: MappedBind, source
         return refused_bind(refuse_unverified())
     if tried is not SecretVerdict.right:
         return Outcome(REFUSED, reason=Reason.secret_wrong)
-    return (yield from _own_bind(policy, plan, mapped))
+    return (yield from _bind_at_server(policy, plan, mapped))
 
 
 def _refused_in_time(mapped: MappedBind, refused: Outcome) -> Steps:
@@ -72,25 +74,26 @@ def _refused_in_time(mapped: MappedBind, refused: Outcome) -> Steps:
     return refused
 
 
-def _own_bind(policy: Policy, plan: BindPlan, mapped: MappedBind) -> Steps:
-    """The gateway signs in as itself. That it cannot is nothing that the client did, and nothing that it may take for
-    a wrong secret."""
-    guard = policy.settings.lockout
-    own = attempt_of_gateway(policy.settings, plan)
-    if own is not None:
-        password = offered_secret(plan.request)
-        refused = refused_attempt((yield begin_attempt(own, guard, password)), own)
+def _bind_at_server(policy: Policy, plan: BindPlan, mapped: MappedBind) -> Steps:
+    """The gateway signs in as itself, or as the client did. That it cannot is nothing that the client did, and nothing
+    that it may take for a wrong secret."""
+    guard, own = policy.settings.lockout, mapped.account.own
+    accounts = attempts_at_server(policy.settings, plan)
+    password = offered_secret(plan.request)
+    for account in accounts:
+        refused = attempt_refusal((yield begin_attempt(account, guard, password)))
         if refused is not None:
-            return refused
-    if mapped.account.own.password.replaced:
-        if own is not None:
-            yield AttemptEnded(own, Verdict.neither)
+            return refused_bind(refuse_own_account(Reason.gateway_account_guarded), refused.left)
+    if own is not None and own.password.replaced:
+        for account in accounts:
+            yield AttemptEnded(account, Verdict.neither)
         return refused_bind(refuse_own_account(Reason.gateway_account_replaced))
-    response = yield Ask(plan.request)
+    # Of its own account the gateway tells the client nothing.
+    response = yield Ask(plan.request, plan.controls if own is None else ())
     if not isinstance(response, BindResponse):
         raise TypeError("a bind was answered by something else")
-    if own is not None:
-        yield AttemptEnded(own, verdict(response.result))
+    for account in accounts:
+        yield AttemptEnded(account, verdict(response.result))
     if response.result.code == ResultCode.success:
         return Outcome(LDAPResult(ResultCode.success), account=Account(plan.kind, plan.account))
     if response.result.code in (ResultCode.busy, ResultCode.unavailable):

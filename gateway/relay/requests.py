@@ -167,7 +167,8 @@ class Requests:
         if plan.mapped is None:
             self._operations.begin(operation, bind_steps(self._policy, plan, source))
         else:
-            record.mapped_to = plan.request.name
+            if plan.mapped.account.own is not None:
+                record.mapped_to = plan.request.name
             self._operations.begin(operation, mapped_bind_steps(self._policy, plan, plan.mapped, source))
 
     def _read_one_entry(self, operation: Operation, plan: RootDsePlan | AncestorPlan | SubschemaPlan) -> None:

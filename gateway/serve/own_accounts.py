@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from gateway.config.settings import GatewaySettings
 from gateway.ldap.dn import parse
 from gateway.policy.credentials import OwnPassword
-from gateway.policy.lockout import GuardedAccount, gateway_account, mapped_account
+from gateway.policy.lockout import GuardedAccount, gateway_account, mapped_account, sync_accounts
 from gateway.state.attempts import Attempts
 
 
@@ -29,12 +29,17 @@ def take_new_passwords(old: GatewaySettings, new: GatewaySettings, attempts: Att
 def _own_passwords(settings: GatewaySettings) -> Iterator[tuple[GuardedAccount, OwnPassword]]:
     for client in settings.clients:
         for account in client.policy.mapped_accounts:
-            yield gateway_account(client.policy.directory, parse(account.own.bind_dn)), account.own.password
+            if account.own is not None:
+                yield gateway_account(client.policy.directory, parse(account.own.bind_dn)), account.own.password
 
 
 def _secrets(settings: GatewaySettings) -> Iterator[tuple[GuardedAccount, tuple[str, ...]]]:
-    """Each mapped account, as it is counted, with the hashes of its secrets."""
+    """Each mapped account, as it is counted, with the hashes of its secrets. One whose bind is forwarded is counted as
+    the server knows it besides."""
     for client in settings.clients:
         for account in client.policy.mapped_accounts:
             counted = mapped_account(client.policy.directory, client.policy.name, account.name)
             yield counted, account.hashes
+            if account.own is None:
+                for at_server in sync_accounts(client.policy.directory, account.name):
+                    yield at_server, account.hashes

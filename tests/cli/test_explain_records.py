@@ -17,6 +17,7 @@ from gateway.ldap.filter_text import parse_filter
 from gateway.ldap.results import LDAPResult
 from gateway.observe.audit.line import json_text
 from gateway.observe.audit.records import audit_object
+from gateway.policy.asked import Asked
 from gateway.policy.decision import WhoAmIPlan
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
@@ -30,6 +31,7 @@ from gateway.tools.explain.record_question import NotJudged
 from gateway.tools.explain.records_again import RecordJudge
 from tests.cli.configurations import write_configuration
 from tests.examples import examples
+from tests.policy.mapped import forwarded_account, mapped_changes
 
 STAFF = "OU=Staff,DC=corp,DC=example"
 SYNC = "svc@corp.example"
@@ -147,6 +149,17 @@ def test_an_answered_who_am_i_is_judged_as_what_it_was(path, loaded, told):
     assert decision_object(permitted.decision, permitted.client) == {
         "decision": "permit",
         "sent": "nothing: the gateway tells the client whom it is bound as",
+    }
+
+
+def test_a_forwarded_mapped_account_is_said_to_be_forwarded(loaded):
+    policy = with_policy(loaded, **mapped_changes(forwarded_account("mimecast-sync"))).clients[0].policy
+    assert decision_object(Policy(policy).decide(Asked(bind("MIMECAST-sync"))), policy) == {
+        "decision": "permit",
+        "as": "sync",
+        "account": "mimecast-sync",
+        "sent": "mimecast-sync",
+        "then": "the gateway verifies the secret, and then forwards this very bind",
     }
 
 

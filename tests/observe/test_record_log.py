@@ -57,6 +57,16 @@ def test_what_stops_every_sync_is_an_alert(said, reason):
     assert "ALERT: " in formatEvent(event) and "CN=gateway" in formatEvent(event)
 
 
+@pytest.mark.parametrize("reason", [Reason.gateway_account_refused, Reason.gateway_account_guarded])
+def test_a_forwarded_account_that_is_refused_behind_is_an_alert_of_its_own(said, reason):
+    RecordLog().add(record(**OLD | {"reason": reason, "server_meaning": "wrong name or password"}))
+    (event,) = said
+    assert event["log_level"] is LogLevel.critical
+    text = formatEvent(event)
+    assert f"the account {OLD['account']} came with a secret that is right here" in text
+    assert "wrong name or password" in text and "own account" not in text
+
+
 def test_a_person_who_mistypes_is_in_the_audit_alone(said):
     log = RecordLog()
     log.add(record(operation="bind", account="jane@corp.example", server_meaning="wrong password"))

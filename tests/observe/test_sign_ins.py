@@ -11,7 +11,7 @@ from gateway.observe.sign_ins import REMEDIES, SyncSignIns, is_of_a_sync
 from gateway.policy.reasons import REASONS, Reason
 from tests.examples import examples
 from tests.observe.records import record
-from tests.policy.mapped import OWN_DN, mapped_account, mapped_policy
+from tests.policy.mapped import OWN_DN, forwarded_account, mapped_account, mapped_policy
 from tests.policy.policies import policy
 
 DN, UPN = policy().sync_accounts
@@ -169,13 +169,29 @@ def test_the_own_account_counts_as_refused_until_it_signs_in_again(mapped, guard
     # The secret was right this time.
     mapped.note(own(52, "gateway-account-refused", server_meaning="the account is disabled"), NOW)
     assert own_refused() == [True]
-    assert mapped.refused(guard)[0].why.endswith("refuses the gateway's own account: the account is disabled")
+    assert mapped.refused(guard)[0].why.endswith(
+        "refuses the account that the gateway signs in with: the account is disabled"
+    )
     mapped.note(own(49, "secret-wrong"), NOW)
     assert own_refused() == [False, True]
     mapped.note(own(52, "gateway-account-guarded"), NOW)
     assert own_refused() == [True]
     mapped.note(own(0), NOW)
     assert own_refused() == []
+
+
+@pytest.mark.parametrize("reason", ["gateway-account-refused", "gateway-account-guarded"])
+def test_a_forwarded_account_is_refused_itself_until_it_signs_in(guard, reason):
+    forwarded = SyncSignIns()
+    forwarded.serve(mapped_policy(forwarded_account("sync"), name="mimecast"))
+    forwarded.note(bind("sync", 52, reason=reason), NOW)
+    (refused,) = forwarded.refused(guard)
+    assert (refused.own, refused.since, refused.why) == (False, NOW, REASONS[Reason(reason)].meaning)
+    assert "password_file" not in refused.remedy and re.fullmatch(r"[A-Z].+\.", refused.remedy)
+    forwarded.note(bind("sync"), NOW)
+    assert forwarded.refused(guard) == []
+    guard.left["name:sync"] = 60.0
+    assert [each.guarded_for for each in forwarded.refused(guard)] == [60.0]
 
 
 def test_an_own_account_that_left_the_configuration_is_refused_no_longer(mapped, guard):

@@ -87,9 +87,9 @@ def test_a_gateway_that_has_seen_a_good_deal():
         "mimecast base-not-allowed 17 2 h 40 min ago the base DN is not inside an allowed one; "
         "see clients.mimecast.base_dns",
         "1 × result-shrank : the result lost more than clients.signatures.shrink_guard permits",
-        "A sync account has not been able to sign in for 2 h 40 min: the directory refuses the gateway's own account: "
-        "the account is disabled. Put the account right in the directory, or its password into "
-        "password_file , then send SIGHUP.",
+        "A sync account has not been able to sign in for 2 h 40 min: the directory refuses the account that "
+        "the gateway signs in with: the account is disabled. Put the account right in the directory, or its password "
+        "into password_file , then send SIGHUP.",
         "signatures entries: 310, last time 4,012; entries with mail: 302, last time 3,990",
         "values of mail: 77, last time 99 passed: only reported",
     ):
@@ -210,8 +210,8 @@ def test_a_refused_own_account_is_told_and_not_named():
     kept.clock.now += 20 * 60
     said = Page(kept)
     assert (
-        "A sync account has not been able to sign in for 20 min: the directory refuses the gateway's own account."
-        in said.words()
+        "A sync account has not been able to sign in for 20 min: the directory refuses the account that the gateway "
+        "signs in with." in said.words()
     )
     assert "then send SIGHUP" in said.words()
     assert OWN_DN not in said.source

@@ -16,6 +16,11 @@ def mapped_account(name: str, *hashes: str, bind_dn: str = OWN_DN, password: byt
     return MappedAccount(name, hashes or ("hash",), OwnAccount(bind_dn, OwnPassword(password)))
 
 
+def forwarded_account(name: str, *hashes: str) -> MappedAccount:
+    """One for which the gateway has no account of its own."""
+    return MappedAccount(name, hashes or ("hash",))
+
+
 def mapped_changes(*accounts: MappedAccount, **changes: Any) -> dict[str, Any]:
     """Of policy(): these are its only sync accounts."""
     return {

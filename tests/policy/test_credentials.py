@@ -1,17 +1,19 @@
 """Mapped accounts: what a bind as one becomes, and as whom nobody binds."""
 
 import traceback
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.ldap import messages as m
+from gateway.policy.attempts import attempts_at_server
 from gateway.policy.bind import BindJudge
 from gateway.policy.credentials import OwnPassword, Secret, SecretCheck
 from gateway.policy.decision import BindPlan
-from gateway.policy.lockout import gateway_account, guarded_accounts
-from tests.policy.mapped import OUTER_DN, OWN_DN, OWN_PASSWORD, mapped_account, mapped_policy
+from gateway.policy.lockout import LockoutSettings, gateway_account, guarded_accounts
+from tests.policy.mapped import OUTER_DN, OWN_DN, OWN_PASSWORD, forwarded_account, mapped_account, mapped_policy
 from tests.policy.policies import policy
 
 NAMES = ("mimecast-sync", OUTER_DN, "sync@outside.example", "OUTSIDE\\bot")
@@ -90,6 +92,39 @@ def test_people_pass_through_as_ever():
     assert (plan.kind, plan.mapped) == ("login", None)
 
 
+FORWARDED = mapped_policy(*(forwarded_account(name) for name in NAMES), gateway_accounts=())
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        *((name, name) for name in NAMES),
+        ("MIMECAST-Sync", "mimecast-sync"),
+        ("cn=SERVICE, o=outside", OUTER_DN),
+        ("Sync@OUTSIDE.example", "sync@outside.example"),
+    ],
+)
+def test_without_an_own_account_the_very_bind_is_sent_once_its_secret_is_right(name, sent):
+    plan = decide(name, settings=FORWARDED)
+    assert plan.request == m.BindRequest(3, sent, m.SimpleAuthentication(OUTER_SECRET))
+    assert (plan.account, plan.kind, plan.look_up) == (sent, "sync", None)
+    assert plan.mapped.check == SecretCheck(("hash", "decoy 2"), Secret(OUTER_SECRET))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_where_it_is_sent_it_counts_as_the_server_knows_it(name):
+    def passed(listed):
+        plan = decide(listed, settings=policy(sync_accounts=(listed,)))
+        return guarded_accounts("", plan)
+
+    plan = decide(name, settings=FORWARDED)
+    assert attempts_at_server(FORWARDED, plan) == passed(name)
+    assert guarded_accounts("", plan)[0].name.startswith("mapped:mimecast/")
+    assert attempts_at_server(mapped_policy(*ACCOUNTS), decide(name))[0].name.startswith("dn:svc-gateway")
+    unguarded = replace(FORWARDED, lockout=LockoutSettings(failures=0))
+    assert attempts_at_server(unguarded, decide(name, settings=unguarded)) == ()
+
+
 _names = st.sampled_from((*NAMES, OWN_DN, "svc-gateway", "jane", "cn=jane,ou=staff,dc=corp,dc=example"))
 _domains = st.sampled_from(("", "@corp.example", "@outside.example", "@CORP"))
 _prefixes = st.sampled_from(("", " ", "CORP\\", "OUTSIDE\\", "cn="))
@@ -110,6 +145,15 @@ def test_the_secret_of_a_sync_never_goes_to_a_server_and_nobody_binds_as_the_gat
         assert "gateway" not in plan.request.name.lower()
         assert not any(known.lower() in plan.request.name.lower() for known in ("mimecast-sync", "cn=service", "bot"))
         assert plan.request.authentication.password == password
+
+
+@given(_any_names, st.binary(min_size=1, max_size=9))
+def test_no_forwarded_bind_is_without_a_secret_to_verify(name, password):
+    plan = decide(name, password, FORWARDED)
+    if not isinstance(plan, BindPlan) or plan.kind != "sync":
+        return
+    assert plan.request.name in NAMES
+    assert plan.mapped.check.secret == Secret(password) == Secret(plan.request.authentication.password)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -17,7 +17,7 @@ from gateway.policy.decision import AccountKind, BindPlan, Refuse, SearchPlan, S
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
-from tests.policy.mapped import mapped_account, mapped_policy
+from tests.policy.mapped import forwarded_account, mapped_account, mapped_policy
 from tests.policy.policies import policy
 
 BASE = "OU=Staff,DC=corp,DC=example"
@@ -157,6 +157,10 @@ def test_an_obstacle_meets_only_what_it_can_meet():
     for obstacle in OF_MAPPED:
         assert reason(bind("outer"), mapped_policy(mapped_account("outer")), obstacle=obstacle) is obstacle
         assert reason(sync, obstacle=obstacle) is None
+    forwarded = mapped_policy(forwarded_account("outer"))
+    for obstacle in (Reason.too_many_verifications, Reason.gateway_account_guarded):
+        assert reason(bind("outer"), forwarded, obstacle=obstacle) is obstacle
+    assert reason(bind("outer"), forwarded, obstacle=Reason.gateway_account_replaced) is None
     # The gateway says of no name whether it is a mapped account's.
     mapped = mapped_policy(mapped_account("outer"))
     assert reason(bind("other"), mapped, obstacle=Reason.too_many_verifications) is Reason.too_many_verifications

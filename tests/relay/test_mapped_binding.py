@@ -3,13 +3,15 @@
 import pytest
 
 from gateway.ldap import messages as m
+from gateway.ldap.controls import PASSWORD_POLICY, Control
 from gateway.ldap.results import LDAPResult
 from gateway.policy.credentials import OwnPassword, Secret, SecretVerdict
 from gateway.policy.lockout import LockoutSettings
 from gateway.policy.reasons import Reason
 from gateway.relay import commands as c
-from tests.policy.mapped import OWN_DN, OWN_PASSWORD, mapped_account, mapped_changes
+from tests.policy.mapped import OWN_DN, OWN_PASSWORD, forwarded_account, mapped_account, mapped_changes
 from tests.relay.harness import OK, Harness, bind, search
+from tests.relay.two_gateways import TwoGateways
 
 OUTER = b"Outer-Passw0rd"
 RIGHT, WRONG, UNDECIDED = SecretVerdict
@@ -215,3 +217,134 @@ def test_where_sources_are_counted_a_wrong_secret_counts_for_its_source():
     h.verified(RIGHT)
     assert h.results() == [(1, 49), (2, 49)]
     assert h.audit[-1].reason == Reason.source_guarded
+
+
+# Accounts for which the gateway has none of its own: the bind is forwarded once its secret has proved right.
+
+FORWARDED = forwarded_account("mimecast-sync")
+AT_SERVER = "name:mimecast-sync"
+
+
+def forwarding(**changes):
+    return harness(FORWARDED, gateway_accounts=(), **changes)
+
+
+def test_the_very_bind_is_forwarded_once_its_secret_proved_right():
+    h = forwarding()
+    h.send(bind("MIMECAST-sync", OUTER))
+    assert (h.other, h.to_server, h.to_client) == ([], [], [])
+    h.verified(RIGHT)
+    h.connected()
+    assert [x.operation for x in h.to_server] == [bind("mimecast-sync", OUTER)]
+    h.answer(1, m.BindResponse(OK))
+    assert h.results() == [(1, 0)]
+    assert h.attempts == [(OUTER_ACCOUNT, "right"), (AT_SERVER, "right")]
+    record = h.audit[-1]
+    assert (record.account, record.mapped_to, record.sync_bind) == ("mimecast-sync", "", True)
+    h.send(search(), start=2)
+    assert h.to_server[-1].operation.attributes == ("mail",)
+
+
+@pytest.mark.parametrize("verdict", [WRONG, UNDECIDED])
+def test_what_did_not_prove_right_is_not_forwarded(verdict):
+    h = forwarding()
+    h.send(bind("mimecast-sync", b"guess"))
+    h.verified(verdict)
+    assert (h.other, h.to_server) == ([], [])
+    assert h.results() == [(1, 49 if verdict is WRONG else 51)]
+    assert h.attempts == [(OUTER_ACCOUNT, "wrong" if verdict is WRONG else "neither")]
+
+
+def test_a_guarded_name_is_not_forwarded_either():
+    h = forwarding()
+    h.guarded.add(OUTER_ACCOUNT)
+    h.send(bind("mimecast-sync", OUTER))
+    h.verified(RIGHT)
+    assert (h.results(), h.to_server) == ([(1, 49)], [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "counted"), [(WRONG_PASSWORD, "wrong"), (DISABLED, "neither"), (LDAPResult(49), "wrong")]
+)
+@pytest.mark.parametrize("pass_diagnostics", [True, False])
+def test_a_right_secret_that_the_server_refuses_is_unavailable(answer, counted, pass_diagnostics):
+    h = signed_in(forwarding(pass_diagnostics=pass_diagnostics))
+    h.answer(1, m.BindResponse(answer))
+    result = h.to_client[0].operation.result
+    assert (result.code, result.diagnostic.partition(": ")[0]) == (52, "gateway-account-refused")
+    assert "data" not in result.diagnostic
+    assert h.attempts == [(OUTER_ACCOUNT, "right"), (AT_SERVER, counted)]
+    assert h.audit[-1].reason == Reason.gateway_account_refused
+    h.send(search(), start=2)
+    assert h.results()[-1] == (2, 50)
+
+
+@pytest.mark.parametrize("code", [51, 52])
+def test_a_server_that_cannot_answer_a_forwarded_bind_now_has_refused_nobody(code):
+    h = signed_in(forwarding())
+    h.answer(1, m.BindResponse(LDAPResult(code)))
+    h.do(h.session.server_failed("the directory has no other server", h.now))
+    assert (h.results(), h.audit[-1].reason) == ([(1, code)], "")
+    assert h.attempts == [(OUTER_ACCOUNT, "right"), (AT_SERVER, "neither")]
+
+
+def test_what_the_server_counts_as_wrong_is_not_sent_for_ever():
+    h = forwarding()
+    h.guarded.add(AT_SERVER)
+    h.send(bind("mimecast-sync", OUTER))
+    h.verified(RIGHT)
+    assert (h.results(), h.other, h.to_server) == ([(1, 52)], [], [])
+    assert h.audit[-1].reason == Reason.gateway_account_guarded
+
+
+def test_controls_of_a_forwarded_bind_go_with_it_and_the_servers_come_back():
+    def asked(*accounts):
+        h = harness(*accounts, controls=frozenset({PASSWORD_POLICY}))
+        message = m.LDAPMessage(1, bind("mimecast-sync", OUTER), (Control(PASSWORD_POLICY),))
+        h.do(h.session.client_data(m.encode(message), h.now))
+        h.verified(RIGHT)
+        h.connected()
+        answer = m.LDAPMessage(1, m.BindResponse(OK), (Control(PASSWORD_POLICY, value=b"\x30\x00"),))
+        sent = h.to_server[0].controls
+        h.do(h.session.server_data(m.encode(answer), h.now))
+        return [x.oid for x in sent], [x.oid for x in h.to_client[0].controls]
+
+    assert asked(FORWARDED) == ([PASSWORD_POLICY], [PASSWORD_POLICY])
+    assert asked(mapped_account("mimecast-sync")) == ([], [])
+
+
+def two_gateways(right, answer=OK):
+    def server(message):
+        return [m.BindResponse(answer)]
+
+    outside = mapped_changes(FORWARDED, gateway_accounts=())
+    return TwoGateways(outside, mapped_changes(mapped_account("mimecast-sync")), server, right)
+
+
+def test_the_gateway_inside_maps_what_the_gateway_outside_forwards():
+    two = two_gateways(({OUTER}, {OUTER}))
+    assert two.send(bind("mimecast-sync", OUTER)).operation.result == OK
+    assert two.between == [bind("mimecast-sync", OUTER)]
+    assert two.asked == [bind(OWN_DN, OWN_PASSWORD)]
+    assert OWN_DN not in repr(two.outside.audit)
+
+
+def test_a_guess_dies_at_the_gateway_outside():
+    two = two_gateways(({OUTER}, {OUTER}))
+    assert two.send(bind("mimecast-sync", b"guess")).operation.result == LDAPResult(49)
+    assert (two.between, two.asked) == ([], [])
+
+
+def test_a_secret_that_is_right_outside_and_wrong_inside_is_no_wrong_password():
+    two = two_gateways(({OUTER}, {b"another"}))
+    result = two.send(bind("mimecast-sync", OUTER)).operation.result
+    assert (result.code, result.diagnostic.partition(": ")[0]) == (52, "gateway-account-refused")
+    assert two.asked == []
+
+
+def test_an_inside_whose_own_account_is_refused_is_unavailable_through_both():
+    two = two_gateways(({OUTER}, {OUTER}), WRONG_PASSWORD)
+    # The gateway inside says `unavailable`, so the bind is tried once more, as it would be at another one.
+    assert two.send(bind("mimecast-sync", OUTER)).operation.result.code == 52
+    assert two.asked == [bind(OWN_DN, OWN_PASSWORD)] * 2
+    assert two.outside.attempts == [(OUTER_ACCOUNT, "right"), (AT_SERVER, "neither")]

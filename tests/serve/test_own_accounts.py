@@ -5,7 +5,7 @@ from itertools import pairwise
 from gateway.policy.lockout import GuardedAccount
 from gateway.serve.own_accounts import take_new_passwords
 from tests.observe.ledgers import settings
-from tests.policy.mapped import OWN_DN, mapped_account, mapped_changes
+from tests.policy.mapped import OWN_DN, forwarded_account, mapped_account, mapped_changes
 
 OWN = GuardedAccount("corp", "dn:svc-gateway,staff,corp,example", sync=True)
 
@@ -74,3 +74,15 @@ def test_other_hashes_of_a_mapped_account_are_a_fresh_start_for_its_secret():
     account = mapped_account("sync", "$argon2id$another")
     second = settings("mimecast", **mapped_changes(account))
     assert GuardedAccount("corp", "mapped:mimecast/sync", sync=True) in reload(first, second)
+
+
+def test_other_hashes_of_a_forwarded_account_are_a_fresh_start_at_the_server_as_well():
+    def load_forwarded(*hashes):
+        return settings("mimecast", **mapped_changes(forwarded_account("sync@corp.example", *hashes)))
+
+    first = load_forwarded("$argon2id$one")
+    assert reload(first, load_forwarded("$argon2id$one")) == []
+    assert reload(first, load_forwarded("$argon2id$another")) == [
+        GuardedAccount("corp", "mapped:mimecast/sync@corp.example", sync=True),
+        GuardedAccount("corp", "name:sync", sync=True),
+    ]

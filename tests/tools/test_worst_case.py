@@ -143,6 +143,17 @@ def test_a_mapped_account_is_tried_by_the_gateway_alone():
     assert [(each.who, each.tries) for each in found] == [("the gateway's own account of client mimecast", 3)]
 
 
+def test_a_forwarded_account_is_tried_as_its_own_name_is():
+    account = MappedAccount("outer@corp.example", ())
+    mapped = client(sync_accounts=(account.name,), mapped_accounts=(account,), login_base_dns=())
+    passed = client("other", sync_accounts=(account.name,), login_base_dns=())
+    found = WorstCase((Block("corp", (mapped, passed)),)).exposures(CORP, "corp", DSE)
+    assert [(each.who, each.tries) for each in found] == [
+        ("a sync account of client mimecast", 3),
+        ("a sync account of client other", 3),
+    ]
+
+
 def test_who_lets_nobody_sign_in_exposes_nobody():
     together = (Block("corp", (client(sync_accounts=(), login_base_dns=(), allow_anonymous=True),)),)
     assert WorstCase(together).exposures(CORP, "corp", DSE) == ()

@@ -13,7 +13,7 @@ from gateway.net.sessions.settings import ClientSettings
 from gateway.net.transport.daemon_thread import in_daemon_thread
 from gateway.net.transport.reactor import Reactor
 from gateway.observe.durations import duration
-from gateway.policy.lockout import GuardedAccount, accounts_named, gateway_account, mapped_account
+from gateway.policy.lockout import GuardedAccount, accounts_named, gateway_account, mapped_account, sync_accounts
 from gateway.state.lockout_socket import SOCKET_NAME, CountedNow, NoGateway, ask, counted_accounts, release_command
 
 STEP: Final = "lockout guard"
@@ -69,6 +69,9 @@ def _accounts(client: ClientSettings) -> Iterator[GuardedAccount]:
     policy = client.policy
     for account in policy.mapped_accounts:
         yield mapped_account(policy.directory, policy.name, account.name)
-        yield gateway_account(policy.directory, parse(account.own.bind_dn))
+        if account.own is None:
+            yield from sync_accounts(policy.directory, account.name)
+        else:
+            yield gateway_account(policy.directory, parse(account.own.bind_dn))
     for spelling in () if policy.mapped_accounts else policy.sync_accounts:
         yield from (account for account in accounts_named(policy.directory, spelling) if account.sync)

@@ -201,11 +201,12 @@ def _of_sync_accounts(together: Sequence[Block]) -> list[Exposure]:
     """The spellings that a client lists are taken for one account's, at most one of each form."""
     found = []
     for client in [client for block in together for client in block.clients]:
-        if client.mapped_accounts:
+        if _own_names(client):
             # Guesses at the outer secret reach no server; the gateway itself tries the password that it has.
             found.append(Exposure(f"the gateway's own account of client {client.name}", _own_counts(client, together)))
-            continue
         listed = _listed_names(client)
+        if client.mapped_accounts and not listed:
+            continue
         counts = []
         for block in together:
             for form, name in listed.items():
@@ -216,26 +217,29 @@ def _of_sync_accounts(together: Sequence[Block]) -> list[Exposure]:
     return found
 
 
+def _own_names(client: ClientPolicy) -> set[str]:
+    """The gateway's own accounts for the client's mapped ones, in lower case."""
+    return {account.own.bind_dn.lower() for account in client.mapped_accounts if account.own is not None}
+
+
 def _own_counts(client: ClientPolicy, together: Sequence[Block]) -> tuple[Count, ...]:
-    wanted = {account.own.bind_dn.lower() for account in client.mapped_accounts}
+    wanted = _own_names(client)
     counts = []
     for block in together:
-        clients = tuple(
-            each
-            for each in block.clients
-            if any(account.own.bind_dn.lower() in wanted for account in each.mapped_accounts)
-        )
+        clients = tuple(each for each in block.clients if wanted & _own_names(each))
         if clients:
             counts.append(Count(block.name, BY_DN, clients))
     return tuple(counts)
 
 
 def _listed_names(client: ClientPolicy) -> dict[str, tuple[str, ...]]:
-    """By its form, what each listed spelling is counted as (policy.lockout), and each of these once."""
+    """By its form, what each listed spelling that a server is sent is counted as (policy.lockout), and each of these
+    once."""
     found: dict[str, tuple[str, ...]] = {}
-    if client.mapped_accounts:
-        return found
+    mapped = {account.name for account in client.mapped_accounts if account.own is not None}
     for spelling in client.sync_accounts:
+        if spelling in mapped:
+            continue
         name = read_bind_name(spelling)
         if name is None:
             continue

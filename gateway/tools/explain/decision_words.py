@@ -79,7 +79,9 @@ def _plan(plan: Plan) -> dict[str, Any]:
 def _sent(plan: SearchPlan | AncestorPlan | SubschemaPlan | BindPlan) -> dict[str, Any]:
     if isinstance(plan, BindPlan):
         if plan.mapped is not None:
-            then = "the gateway verifies the secret, and then signs in with this account of its own"
+            forwards = plan.mapped.account.own is None
+            then = "forwards this very bind" if forwards else "signs in with this account of its own"
+            then = f"the gateway verifies the secret, and then {then}"
             return {"as": plan.kind.value, "account": plan.account, "sent": plan.request.name, "then": then}
         proof = "the person must be found inside login_base_dns" if plan.look_up else "the server's answer"
         return {"as": plan.kind.value, "sent": plan.request.name, "then": proof}
