@@ -25,6 +25,7 @@ _ROOMS: Final = ("ldap", "policy", "relay")
 _INTERPRETED: Final = {"relay/questions.py": "other rooms and tests add kinds of questions, as classes of their own"}
 # Of other rooms what every session passes.
 _MODULES: Final = (
+    "link/taken.py",
     "net/listeners/listener.py",
     "net/listeners/listening.py",
     "net/servers/attempts.py",
@@ -41,7 +42,6 @@ _MODULES: Final = (
     "net/sessions/back_pressure.py",
     "net/sessions/carrying_out.py",
     "net/sessions/client_side.py",
-    "net/sessions/deadline.py",
     "net/sessions/driver.py",
     "net/sessions/place_told.py",
     "net/sessions/places.py",
@@ -50,6 +50,7 @@ _MODULES: Final = (
     "net/sessions/sources.py",
     "net/sessions/turns.py",
     "net/sessions/work.py",
+    "net/transport/deadline.py",
     "net/transport/flow.py",
     "net/transport/reading.py",
     "net/transport/resumption.py",

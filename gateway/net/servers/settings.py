@@ -13,7 +13,8 @@ class ServerSettings:
 
     host, port: where to connect. server_name: what the certificate must say, sent as SNI. addresses: of the host, where
     they are known already; none where the system resolves it. number: which one of the directory's it is that have this
-    server_name and port.
+    server_name and port. scheme: `link` for an agent that serves by a link: host is the link's name then, and
+    server_name the agent's.
     """
 
     host: str
@@ -21,15 +22,20 @@ class ServerSettings:
     server_name: str
     addresses: tuple[str, ...] = ()
     number: int = 1
+    scheme: str = "ldaps"
 
     @property
     def url(self) -> str:
+        if self.scheme == "link":
+            return f"link://{self.host}/{self.server_name}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"ldaps://{host}:{self.port}"
 
     @property
     def label(self) -> str:
         """Its name and port, for metrics and pages; an address only where the configuration gives no name."""
+        if self.scheme == "link":
+            return f"{self.host}/{self.server_name}"
         name = f"{self.server_name}:{self.port}"
         return name if self.number == 1 else f"{name} #{self.number}"
 
@@ -98,7 +104,7 @@ class DirectorySettings:
     servers: in order of preference; none where discover says how they are found. ca_file: PEM bundle, or None for the
     system's authorities. connect_timeout: seconds for one server. connect_patience: seconds for all that are tried for
     one session. health: None for no checks of servers that are up. spares: connections that are kept ready while
-    sessions come.
+    sessions come. link: the name of the link by which it is reached, in the place of servers; "" for none.
     """
 
     name: str
@@ -111,3 +117,4 @@ class DirectorySettings:
     health: HealthSettings | None = None
     spares: int = 0
     discover: DiscoverySettings | None = None
+    link: str = ""

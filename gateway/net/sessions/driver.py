@@ -22,12 +22,12 @@ from gateway.net.sessions.back_pressure import apply_back_pressure
 from gateway.net.sessions.carrying_out import CommandRunner
 from gateway.net.sessions.client_side import ClientSide
 from gateway.net.sessions.connection_settings import ConnectionSettings
-from gateway.net.sessions.deadline import Deadline
 from gateway.net.sessions.place_told import PlaceTold
 from gateway.net.sessions.server_side import ServerSide
 from gateway.net.sessions.services import SessionServices
 from gateway.net.sessions.turns import Turn
 from gateway.net.sessions.work import Work
+from gateway.net.transport.deadline import Deadline
 from gateway.net.transport.flow import WriteWindow
 from gateway.net.transport.reactor import Transport
 from gateway.net.transport.tls_layer import TlsLayer

@@ -70,7 +70,8 @@ class ConnectionLimits:
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
     """Who a client is and where its sessions go. listeners: indexes into the listeners; empty for all. sync_gap:
-    seconds without a search that end a sync run. certificate: that it must show in TLS, None for none."""
+    seconds without a search that end a sync run. certificate: that it must show in TLS, None for none. links:
+    over which its sessions come, in the place of sources."""
 
     policy: ClientPolicy
     sources: tuple[Network, ...]
@@ -78,7 +79,8 @@ class ClientSettings:
     listeners: frozenset[int] = field(default_factory=frozenset)
     sync_gap: float = DEFAULT_SYNC_GAP
     certificate: RequiredCertificate | None = None
+    links: tuple[str, ...] = ()
 
     def listens_at(self, index: int) -> bool:
         """Whether its sources may connect to the listener of this index."""
-        return not self.listeners or index in self.listeners
+        return not self.links and (not self.listeners or index in self.listeners)

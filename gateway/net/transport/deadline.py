@@ -1,4 +1,4 @@
-"""The timer of one session's next deadline."""
+"""The timer of one connection's next deadline."""
 
 from __future__ import annotations
 

@@ -1,0 +1,319 @@
+"""The inside's end of a link towards one outside: it calls, keeps the line, and parks as many berths as are wanted."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterable
+from random import uniform
+from time import monotonic
+from typing import Final
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gateway.link.berth import InsideBerth
+from gateway.link.calling import Calling
+from gateway.link.commands import Asked, Cause, Command, Draining, End, Told, Wanted, Welcomed
+from gateway.link.connection import LinkConnection
+from gateway.link.frames import BerthHello, Go, LineHello, NoSession, State
+from gateway.link.keyring import Keyring
+from gateway.link.line import InsideLine, Who
+from gateway.link.settings import CalledHost
+from gateway.link.tls import Stranger
+from gateway.link.wanted import to_dial
+from gateway.net.servers.connecting import connect
+from gateway.net.servers.settings import ServerSettings
+from gateway.net.transport.failures import explain_failure
+from gateway.net.transport.reactor import Reactor, Timer
+from gateway.net.transport.stream import Stream
+from gateway.net.transport.tls_layer import TlsLayer
+
+log = Logger(__name__)
+
+# Seconds for a TCP connection.
+_CONNECT: Final = 10.0
+
+# Takes what an outside asks for: why there is no session of it, or its name here and what takes the stream over.
+Receive = Callable[[Go], "NoSession | tuple[str, Callable[[Stream], None]]"]
+
+
+class Room:
+    """The connections that all callers of one link may have together. most: how many; taken: that there are."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.taken = 0
+
+    @property
+    def left(self) -> int:
+        return self.most - self.taken
+
+
+class LinkCaller:
+    """One outside that this agent calls.
+
+    receive: makes the sessions that the outside asks for. states: what this end has to say of each client of the link,
+    asked anew each time. keyring: pins this outside alone.
+    """
+
+    def __init__(
+        self,
+        link: str,
+        host: CalledHost,
+        keyring: Keyring,
+        who: Who,
+        room: Room,
+        receive: Receive,
+        states: Callable[[], Iterable[State]],
+        reactor: Reactor,
+    ) -> None:
+        self._link = link
+        self._host = host
+        self._keyring = keyring
+        self._who = who
+        self._room = room
+        self._receive = receive
+        self._states = states
+        self._reactor = reactor
+        self._line = _Line()
+        self._berths = _Berths()
+        self._timer: Timer | None = None
+        self._stopped = False
+
+    @property
+    def up(self) -> bool:
+        """Whether the line is."""
+        return self._line.token != ""
+
+    def begin(self) -> None:
+        """Calls, and from then on again and again."""
+        self._dial(self._line_called, self._line_ended)
+
+    def use(self, keyring: Keyring) -> bool:
+        """Later calls use these keys. False where the outside's own is not pinned any more: its line and berths end."""
+        self._keyring = keyring
+        line = self._line.connection
+        if line is not None and line.machine is not None:
+            try:
+                keyring.peer(line.layer)
+            except (Stranger, ssl.SSLError):
+                line.close("its key is not pinned any more")
+                return False
+        return True
+
+    def look(self) -> None:
+        """Tells the outside what is new of this end's clients, and parks what is wanted."""
+        self._tell()
+        self._park()
+
+    def drain(self) -> None:
+        """No session any more; those that are open go on."""
+        self._stopped = True
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        line = self._line
+        if line.connection is not None and line.machine is not None:
+            line.connection.run(line.machine.drain(monotonic()))
+        for berth in list(self._berths.parked):
+            berth.close("this gateway is stopping")
+
+    def stop(self) -> None:
+        self.drain()
+        if self._line.connection is not None:
+            self._line.connection.close("this gateway is stopping")
+
+    # Calls.
+
+    def _dial(self, called: Callable[[Stream], None], failed: Callable[[End], None]) -> None:
+        opening: Deferred[Stream] = connect(
+            ServerSettings(self._host.host, self._host.port, self._host.host), _CONNECT, self._reactor
+        )
+
+        def not_called(failure: Failure) -> None:
+            if failure.check(CancelledError) is None:
+                failed(End(Cause.closed, explain_failure(failure)))
+
+        opening.addCallbacks(called, not_called)
+
+    def _line_called(self, stream: Stream) -> None:
+        if self._stopped:
+            stream.abortConnection()
+            return
+        connection = self._line.connection = LinkConnection(self._keyring.layer(), self, self._reactor)
+        connection.makeConnection(stream)
+
+    def _berth_called(self, stream: Stream) -> None:
+        if not self.up or self._stopped:
+            stream.abortConnection()
+            self._berth_ended()
+            return
+        connection = LinkConnection(self._keyring.layer(), self, self._reactor)
+        self._berths.opening.add(connection)
+        connection.makeConnection(stream)
+
+    # From the connections.
+
+    def link_secured(self, connection: LinkConnection, layer: TlsLayer) -> None:
+        try:
+            self._keyring.peer(layer)
+        except (Stranger, ssl.SSLError) as error:
+            connection.run([End(Cause.unwelcome, str(error))])
+            return
+        now = monotonic()
+        who = self._who
+        if connection is self._line.connection:
+            machine = InsideLine(LineHello(who.version, who.instance, self._room.most), self._host.address, now)
+            self._line.machine = machine
+            for state in self._states():
+                machine.tell(state, now)
+            connection.speak(machine, machine.begin(now))
+            return
+        berth = InsideBerth(BerthHello(who.version, who.instance, self._line.token), self._host.address, now, uniform)
+        self._berths.opening.discard(connection)
+        self._berths.parked.add(connection)
+        self._berths.dialling -= 1
+        self._berths.calling.worked()
+        connection.speak(berth, berth.begin())
+
+    def link_said(self, connection: LinkConnection, command: Command) -> None:
+        if isinstance(command, Welcomed):
+            self._line.token = command.welcome.token
+            self._berths.wanted = command.welcome.parked
+            self._line.calling.rose(monotonic())
+            log.info(
+                "link {link}: the gateway at {host} is called, version {version}",
+                link=self._link,
+                host=self._host.address,
+                version=command.welcome.version,
+            )
+            self._park()
+        elif isinstance(command, Wanted):
+            self._berths.wanted = command.parked
+            self._park()
+        elif isinstance(command, Asked):
+            self._asked(connection, command.go)
+        elif isinstance(command, Draining):
+            self._berths.wanted = 0
+        elif isinstance(command, Told):
+            self._told(command.state)
+
+    def _told(self, state: State) -> None:
+        """The outside would ask for sessions of this client."""
+
+    def _asked(self, connection: LinkConnection, go: Go) -> None:
+        machine = connection.machine
+        if not isinstance(machine, InsideBerth):
+            raise TypeError("a session was asked for on something else than a berth")
+        found = NoSession.draining if self._stopped else self._receive(go)
+        if isinstance(found, NoSession):
+            log.warn(
+                "link {link}: the gateway at {host} asked for a session of client {client} and was refused: {why}",
+                link=self._link,
+                host=self._host.address,
+                client=go.client,
+                why=found.value,
+            )
+            connection.run(machine.refuse(found))
+            return
+        session, take = found
+        self._berths.parked.discard(connection)
+        connection.run(machine.accept(session))
+        take(connection.hand_over())
+        self._park()
+
+    def link_ended(self, connection: LinkConnection, end: End) -> None:
+        if connection is self._line.connection:
+            self._line_ended(end)
+            return
+        if connection in self._berths.opening:
+            self._berths.opening.discard(connection)
+            self._berth_ended(end)
+        elif connection in self._berths.parked:
+            self._berths.parked.discard(connection)
+            self._room.taken -= 1
+            self._park()
+
+    def _line_ended(self, end: End) -> None:
+        was_up = self.up
+        self._line.fall()
+        for berth in [*self._berths.parked, *self._berths.opening]:
+            berth.close("the line has ended")
+        if self._stopped:
+            return
+        wait = self._line.calling.ended(end, monotonic())
+        log.warn(
+            "link {link}: {what} the gateway at {host}: {said}; it is called again in {wait:.1f} seconds",
+            link=self._link,
+            what="lost" if was_up else "no line to",
+            host=self._host.address,
+            said=end.said,
+            wait=wait,
+        )
+        self._timer = self._reactor.callLater(wait, self.begin)
+
+    # Berths.
+
+    def _park(self) -> None:
+        """Dials as many berths as are wanted and missing."""
+        berths = self._berths
+        if not self.up or self._stopped or berths.rests:
+            return
+        for _ in range(to_dial(berths.wanted, len(berths.parked), berths.dialling, self._room.left)):
+            berths.dialling += 1
+            self._room.taken += 1
+            self._dial(self._berth_called, self._berth_ended)
+
+    def _berth_ended(self, end: End | None = None) -> None:
+        """A berth that was being dialled came to nothing. end: None where nothing was wrong with the way."""
+        berths = self._berths
+        berths.dialling -= 1
+        self._room.taken -= 1
+        if end is None or self._stopped or berths.rests:
+            return
+        wait = berths.calling.ended(end, monotonic())
+        log.warn(
+            "link {link}: no further connection to the gateway at {host}: {said}",
+            link=self._link,
+            host=self._host.address,
+            said=end.said,
+        )
+        berths.rests = True
+        self._reactor.callLater(wait, self._rested)
+
+    def _rested(self) -> None:
+        self._berths.rests = False
+        self._park()
+
+    def _tell(self) -> None:
+        line = self._line
+        if line.connection is not None and line.machine is not None:
+            for state in self._states():
+                line.connection.run(line.machine.tell(state, monotonic()))
+
+
+class _Line:
+    """The line of a caller. token: "" while it is not up."""
+
+    def __init__(self) -> None:
+        self.calling = Calling(uniform)
+        self.connection: LinkConnection | None = None
+        self.machine: InsideLine | None = None
+        self.token = ""
+
+    def fall(self) -> None:
+        self.connection = self.machine = None
+        self.token = ""
+
+
+class _Berths:
+    """The berths of a caller. wanted: the outside's last word. dialling: how many are under way, those whose TLS is not
+    up included, which are in opening. rests: after a failure, until it is time to dial again."""
+
+    def __init__(self) -> None:
+        self.calling = Calling(uniform)
+        self.parked: set[LinkConnection] = set()
+        self.opening: set[LinkConnection] = set()
+        self.wanted = 0
+        self.dialling = 0
+        self.rests = False

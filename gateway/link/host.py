@@ -1,0 +1,224 @@
+"""The outside's end of a link: it waits for agents, knows who is here, and gives their berths to sessions."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable
+from random import uniform
+from secrets import token_hex
+from time import monotonic
+
+from twisted.internet.defer import Deferred, fail
+from twisted.logger import Logger
+
+from gateway.link.agent import Agent
+from gateway.link.arrival import Arrival
+from gateway.link.berth import OutsideBerth
+from gateway.link.berths import Berths, NoBerth
+from gateway.link.commands import Arrived, Cause, Command, Draining, End, Proven, Taken, Told
+from gateway.link.connection import LinkConnection
+from gateway.link.frames import BerthHello, Go, Hello, LineHello, LookHello, NotWelcome, State
+from gateway.link.gate import Gate
+from gateway.link.keyring import Keyring
+from gateway.link.line import OutsideLine, Who
+from gateway.link.settings import OutsideSettings
+from gateway.link.tls import Stranger
+from gateway.link.wanted import Demand
+from gateway.net.servers.server_link import ServerLink
+from gateway.net.servers.settings import ServerSettings
+from gateway.net.transport.reactor import Reactor
+from gateway.net.transport.tls_layer import TlsLayer
+
+log = Logger(__name__)
+
+
+class LinkHost:
+    """Who is here on one link. version: of this gateway's software. gate: where agents call in. watchers: called when
+    agents come and go, or say that they are ready for other clients."""
+
+    def __init__(self, settings: OutsideSettings, keyring: Keyring, version: str, reactor: Reactor) -> None:
+        self.settings = settings
+        self.gate = Gate(settings, keyring, self, reactor)
+        self.watchers: list[Callable[[], None]] = []
+        self._keyring = keyring
+        self._who = Who(version, token_hex(16))
+        self._agents = {name: Agent(name, settings.parked) for name in settings.agents}
+        # Whose each connection is, until a session has taken it.
+        self._names: dict[LinkConnection, Agent] = {}
+        self._berths = Berths(lambda: self._agents.values(), reactor)
+        self._states: tuple[State, ...] = ()
+
+    def configure(self, settings: OutsideSettings, keyring: Keyring) -> None:
+        """Judges by these from now on, also those who are here. Whoever is not pinned any more goes at once, with the
+        sessions on that agent's connections. The address must be the same."""
+        self.settings, self._keyring = settings, keyring
+        self.gate.configure(settings, keyring)
+        for name in settings.agents:
+            self._agents.setdefault(name, Agent(name, settings.parked))
+        for agent in self._agents.values():
+            agent.demand = Demand(settings.parked)
+            for link in [each for each in agent.sessions if not self._is_pinned(each.layer, agent)]:
+                link.transport.abortConnection()
+        for connection, agent in list(self._names.items()):
+            if not self._is_pinned(connection.layer, agent):
+                connection.close(f"the key of agent {agent.name} is not pinned any more")
+        for name in self._agents.keys() - settings.agents.keys():
+            del self._agents[name]
+        self._changed()
+
+    def _is_pinned(self, layer: TlsLayer, agent: Agent) -> bool:
+        try:
+            return self._keyring.peer(layer) == agent.name
+        except (Stranger, ssl.SSLError):
+            return False
+
+    def ask_for(self, states: tuple[State, ...]) -> None:
+        """What this end would ask sessions for: of each client its state."""
+        self._states = states
+        for agent in self._agents.values():
+            if agent.line is not None and agent.machine is not None:
+                for state in states:
+                    agent.line.run(agent.machine.tell(state, monotonic()))
+
+    def stop(self) -> None:
+        """No agent and no session may come any more; sessions that have a berth go on."""
+        self.gate.close()
+        for agent in self._agents.values():
+            if agent.line is not None and agent.machine is not None:
+                agent.line.run(agent.machine.drain(monotonic()))
+                agent.line.close("this gateway is stopping")
+
+    # For sessions.
+
+    def agents_for(self, client: str | None) -> list[str]:
+        """The agents that would take a session of this client now; None for any client."""
+        return [name for name, agent in self._agents.items() if agent.takes(client)]
+
+    def why_none(self, client: str) -> str:
+        """Why no agent would take a session of this client."""
+        said = "; ".join(agent.why_not(client) for agent in self._agents.values())
+        return f"no gateway inside is ready on link {self.settings.name}: {said}"
+
+    def open(self, server: ServerSettings, go: Go, patience: float) -> Deferred[ServerLink]:
+        """A connection for a session, at the latest after so many seconds. Fails with NoBerth; may be cancelled.
+        server: an agent in the place of one."""
+        agent = self._agents.get(server.server_name)
+        if agent is None:
+            return fail(NoBerth(f"agent {server.server_name} is none of link {self.settings.name} any more"))
+        return self._berths.open(agent, server, go, patience)
+
+    # From the connections.
+
+    def link_secured(self, connection: LinkConnection, layer: TlsLayer) -> None:
+        try:
+            agent = self._agents[self._keyring.peer(layer)]
+        except (Stranger, ssl.SSLError) as error:
+            connection.close(str(error))
+            return
+        self.gate.passed(connection)
+        self._names[connection] = agent
+        agent.connections += 1
+        arrival = Arrival(agent.name, monotonic())
+        full = agent.connections > self.settings.connections
+        connection.speak(arrival, arrival.refuse(NotWelcome.too_many) if full else [])
+
+    def link_said(self, connection: LinkConnection, command: Command) -> None:
+        agent = self._names[connection]
+        if isinstance(command, Arrived):
+            self._arrived(connection, agent, command.hello)
+        elif isinstance(command, Taken):
+            del self._names[connection]
+            self._berths.taken(connection, agent, command)
+        elif isinstance(command, Proven):
+            self._refuse_newcomers(agent)
+        elif isinstance(command, Told | Draining):
+            self._changed()
+
+    def link_ended(self, connection: LinkConnection, end: End) -> None:
+        agent = self._names.pop(connection, None)
+        if agent is None:
+            self.gate.turned_away(connection, end.said)
+            return
+        agent.connections -= 1
+        if connection is agent.line:
+            self._fell(agent, end)
+        else:
+            agent.newcomers = [each for each in agent.newcomers if each[0] is not connection]
+            self._berths.ended(connection, agent, end)
+
+    def _changed(self) -> None:
+        for watcher in list(self.watchers):
+            watcher()
+
+    # Lines.
+
+    def _arrived(self, connection: LinkConnection, agent: Agent, hello: Hello) -> None:
+        now = monotonic()
+        arrival = connection.machine
+        if not isinstance(arrival, Arrival):
+            raise TypeError("a connection arrived twice")
+        if isinstance(hello, BerthHello):
+            if not agent.token or hello.line != agent.token:
+                connection.run(arrival.refuse(NotWelcome.unknown_line))
+                return
+            connection.speak(OutsideBerth(agent.name, now, uniform), [])
+            self._berths.park(connection, agent)
+        elif isinstance(hello, LookHello):
+            self._welcome(OutsideLine(hello, agent.name, now), connection, token_hex(16), agent)
+        elif agent.line is None or agent.machine is None:
+            self._rise(connection, agent, hello)
+        elif isinstance(agent.machine.hello, LineHello) and agent.machine.hello.instance == hello.instance:
+            agent.newcomers.insert(0, (connection, hello))
+            agent.line.run(agent.machine.end(Cause.dropped, f"agent {agent.name} has called anew"))
+        else:
+            agent.newcomers.append((connection, hello))
+            agent.line.run(agent.machine.challenge(now))
+
+    def _rise(self, connection: LinkConnection, agent: Agent, hello: LineHello) -> None:
+        machine = OutsideLine(hello, agent.name, monotonic())
+        agent.rise(connection, machine)
+        log.info(
+            "link {link}: agent {agent} is here, version {version}",
+            link=self.settings.name,
+            agent=agent.name,
+            version=hello.version,
+        )
+        self._welcome(machine, connection, agent.token, agent)
+        self._changed()
+
+    def _welcome(self, machine: OutsideLine, connection: LinkConnection, token: str, agent: Agent) -> None:
+        parked = self._berths.wanted(agent)
+        welcome = machine.welcome(self._who, token, parked, self._states, time.time(), monotonic())
+        connection.speak(machine, welcome)
+
+    def _fell(self, agent: Agent, end: End) -> None:
+        log.warn(
+            "link {link}: agent {agent} is not here any more: {said}",
+            link=self.settings.name,
+            agent=agent.name,
+            said=end.said,
+        )
+        for berth in agent.fall():
+            berth.close(f"the line of agent {agent.name} has ended")
+        if end.cause is Cause.silent:
+            self._berths.end_silent(agent)
+        if agent.newcomers:
+            connection, hello = agent.newcomers.pop(0)
+            self._rise(connection, agent, hello)
+            self._refuse_newcomers(agent)
+        else:
+            self._changed()
+
+    def _refuse_newcomers(self, agent: Agent) -> None:
+        """The agent is here, and others have come with its key."""
+        newcomers, agent.newcomers = agent.newcomers, []
+        for connection, _ in newcomers:
+            log.warn(
+                "link {link}: agent {agent} is here, and another process has come with its key: a copied machine, or a "
+                "stolen key",
+                link=self.settings.name,
+                agent=agent.name,
+            )
+            if isinstance(connection.machine, Arrival):
+                connection.run(connection.machine.refuse(NotWelcome.already_here))

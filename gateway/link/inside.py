@@ -1,0 +1,87 @@
+"""The inside's end of a link: its callers, one for each outside, and what they serve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from secrets import token_hex
+from typing import Final
+
+from gateway.link.caller import LinkCaller, Room
+from gateway.link.frames import State
+from gateway.link.keyring import Keyring
+from gateway.link.line import Who
+from gateway.link.receiving import LinkState, Receiving
+from gateway.link.settings import CalledHost, InsideSettings
+from gateway.net.listeners.listener import SessionRegistry
+from gateway.net.transport.reactor import Reactor, Timer
+
+# Seconds between two looks at what is to be told.
+_LOOK: Final = 1.0
+
+
+class LinkInside:
+    """One link at the end that calls. version: of this gateway's software."""
+
+    def __init__(self, name: str, state: LinkState, registry: SessionRegistry, version: str, reactor: Reactor) -> None:
+        self._name = name
+        self._reactor = reactor
+        self._receiving = Receiving(name, state, registry)
+        self._who = Who(version, token_hex(16))
+        self._room = Room(0)
+        # By the address of the outside.
+        self._callers: dict[str, LinkCaller] = {}
+        self._timer: Timer | None = None
+
+    def configure(self, settings: InsideSettings, keyrings: Mapping[str, Keyring], state: LinkState) -> None:
+        """Calls these outsides from now on, and no others; later sessions are served by this state. keyrings: by the
+        address of each outside."""
+        self._room.most = settings.connections
+        self._receiving.state = state
+        hosts = {host.address: host for host in settings.call}
+        for address in self._callers.keys() - hosts.keys():
+            self._callers.pop(address).stop()
+        for address, host in hosts.items():
+            caller = self._callers.get(address)
+            if caller is None:
+                caller = self._callers[address] = self._caller(host, keyrings[address])
+                caller.begin()
+            elif not caller.use(keyrings[address]):
+                self._receiving.end(address)
+        if self._timer is None:
+            self._look()
+
+    @property
+    def up(self) -> int:
+        """How many outsides have a line to this agent."""
+        return sum(caller.up for caller in self._callers.values())
+
+    def drain(self) -> None:
+        """No session any more; those that are open go on."""
+        for caller in self._callers.values():
+            caller.drain()
+
+    def stop(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+        for caller in self._callers.values():
+            caller.stop()
+
+    def _caller(self, host: CalledHost, keyring: Keyring) -> LinkCaller:
+        receive = self._receiving.for_caller(host.address, self._left)
+        return LinkCaller(self._name, host, keyring, self._who, self._room, receive, self._states, self._reactor)
+
+    def _look(self) -> None:
+        self._timer = self._reactor.callLater(_LOOK, self._look)
+        for caller in self._callers.values():
+            caller.look()
+
+    def _left(self) -> None:
+        self._room.taken -= 1
+
+    def _states(self) -> Iterable[State]:
+        for name, client in self._receiving.state.clients.items():
+            why = self._receiving.why_not(client)
+            known = client.connector.servers
+            up = sum(state.down is None for _, state in known)
+            yield State(name, not why, why, {}, (up, len(known)))

@@ -1,0 +1,362 @@
+"""The link over real sockets in one process: an outside, an agent, a server behind it, and sessions through both."""
+
+import socket
+from dataclasses import replace
+from datetime import UTC, datetime
+from time import monotonic
+
+import pytest
+from twisted.internet.defer import CancelledError
+
+from gateway.demo.certificates import make_certificates
+from gateway.ldap import messages as m
+from gateway.link.berth_way import AgentCandidates, BerthWay
+from gateway.link.host import LinkHost
+from gateway.link.inside import LinkInside
+from gateway.link.keyring import Keyring
+from gateway.link.keys import write_pair
+from gateway.link.receiving import LinkedClient, LinkState
+from gateway.link.settings import CalledHost, InsideSettings, OutsideSettings
+from gateway.link.tls import inside_context, outside_context
+from gateway.net.listeners.listener import SessionRegistry
+from gateway.net.observer import Observer
+from gateway.net.servers.connector import NoServer, ServerConnector
+from gateway.net.servers.settings import DirectorySettings, ServerSettings
+from gateway.net.servers.way import Whom
+from gateway.net.sessions.secret_verifier import SecretVerifier
+from gateway.net.sessions.services import SessionServices
+from gateway.net.sessions.turns import Turns
+from gateway.net.transport.failures import FailureCause
+from gateway.policy.policy import Policy
+from gateway.relay.paging import ServerFacts
+from gateway.relay.settings import SessionLimits
+from gateway.state.attempts import AttemptsInMemory
+from gateway.state.sizes import SizesInMemory
+from tests.net.loop import Loop
+from tests.policy.policies import policy
+from tests.relay.harness import OK, bind, done, entry, search, split
+from tests.servers.stub_server import StubServer, accept_binds
+
+SYNC = "svc-sync@corp.example"
+JANE = "CN=jane,OU=Staff,DC=corp,DC=example"
+
+
+class Owner:
+    """A session outside, as far as its server's connection knows it."""
+
+    def __init__(self):
+        self.octets = b""
+        self.lost = None
+
+    def link_data(self, data):
+        self.octets += data
+
+    def link_lost(self, detail):
+        self.lost = detail
+
+    def messages(self):
+        return [each.operation for each in split(self.octets, m.decode_response)]
+
+
+class World:
+    """Both ends on one event loop."""
+
+    def __init__(self, tmp_path, server, agents=("inside-1",), known=None):
+        self.loop = Loop()
+        self.tmp_path = tmp_path
+        now = datetime.now(UTC)
+        self.keys = {name: write_pair(tmp_path, name, now) for name in ("outside", *agents)}
+        pins = {name: self.keys[name].certificate for name in (known or agents)}
+        settings = OutsideSettings("inside", "127.0.0.1", 0, (), self.keys["outside"], pins)
+        keyring = Keyring(settings.identity, settings.agents, outside_context, server_side=True)
+        self.host = LinkHost(settings, keyring, "1.0", self.loop)
+        self.host.gate.open()
+        self.records = []
+        self.insides = {name: self.inside(name, server) for name in agents}
+        directory = DirectorySettings("corp", (), None, connect_timeout=5)
+        self.candidates = AgentCandidates(self.host)
+        self.connector = ServerConnector(directory, self.loop, way=BerthWay(self.host), candidates=self.candidates)
+
+    def inside(self, name, server):
+        attempts, verifier = AttemptsInMemory(monotonic), SecretVerifier(self.loop)
+        services = SessionServices(
+            self.records.append, SizesInMemory(), attempts, verifier, Turns(self.loop), self.loop
+        )
+        registry = SessionRegistry(services, Observer())
+        settings = ServerSettings("127.0.0.1", server.port, "localhost")
+        directory = DirectorySettings("corp", (settings,), server.ca_file)
+        facts = ServerFacts()
+        facts.is_active_directory[settings.url] = False
+        client = LinkedClient(Policy(policy()), ServerConnector(directory, self.loop), facts)
+        state = LinkState({"mimecast": client}, SessionLimits(refusal_floor=0), 100)
+        host = CalledHost("127.0.0.1", self.host.gate.port, self.keys["outside"].certificate)
+        keyring = Keyring(self.keys[name], {host.address: host.certificate}, inside_context, server_side=False)
+        link = InsideSettings("dmz", (host,), self.keys[name])
+        inside = LinkInside("dmz", state, registry, "1.0", self.loop)
+        inside.configure(link, {host.address: keyring}, state)
+        inside.registry, inside.verifier = registry, verifier
+        return inside
+
+    def ready(self):
+        self.loop.until(lambda: len(self.host.agents_for("mimecast")) == len(self.insides))
+
+    def open(self, client="mimecast"):
+        """A connection for a session, and its owner."""
+        opening = self.connector.connect(Whom(client, "s7", "198.51.100.7"))
+        self.loop.until(lambda: opening.called)
+        link = self.result(opening)
+        owner = Owner()
+        link.attach(owner)
+        return link, owner
+
+    def result(self, deferred):
+        found = []
+        deferred.addBoth(found.append)
+        if isinstance(found[0], Exception):
+            raise found[0]
+        if hasattr(found[0], "raiseException"):
+            found[0].raiseException()
+        return found[0]
+
+    def ask(self, link, owner, *requests, start=1):
+        """Sends them, and returns once so many final answers have come."""
+        wanted = len([each for each in owner.messages() if isinstance(each, m.FinalResponse)]) + len(requests)
+        link.transport.write(b"".join(m.encode(m.LDAPMessage(start + i, each)) for i, each in enumerate(requests)))
+        self.loop.until(lambda: len([each for each in owner.messages() if isinstance(each, m.FinalResponse)]) >= wanted)
+        return owner.messages()
+
+    def close(self):
+        for inside in self.insides.values():
+            inside.stop()
+            inside.verifier.stop()
+        self.host.stop()
+        self.loop.settle()
+
+
+def answers(request):
+    """A server with one person."""
+    if isinstance(request, m.SearchRequest):
+        return [entry(JANE, "mail"), done()]
+    return accept_binds(request)
+
+
+@pytest.fixture(scope="module")
+def server_certificates(tmp_path_factory):
+    return make_certificates(tmp_path_factory.mktemp("certificates"), "server", ("localhost",))
+
+
+@pytest.fixture
+def server(server_certificates):
+    with StubServer(server_certificates, answers) as running:
+        yield running
+
+
+@pytest.fixture
+def world(tmp_path, server):
+    made = World(tmp_path, server)
+    yield made
+    made.close()
+
+
+def test_a_session_goes_through_both_ends(world):
+    world.ready()
+    link, owner = world.open()
+    assert link.server.url == "link://inside/inside-1"
+    assert world.ask(link, owner, bind(SYNC)) == [m.BindResponse(OK)]
+    assert [type(each).__name__ for each in world.ask(link, owner, search(), start=2)[1:]] == [
+        "SearchResultEntry",
+        "SearchResultDone",
+    ]
+    link.close()
+    world.loop.until(lambda: not world.insides["inside-1"].registry.open)
+    assert [(each.operation, each.session, each.source) for each in world.records][:2] == [
+        ("bind", "s1", "link dmz"),
+        ("search", "s1", "link dmz"),
+    ]
+
+
+def parked(world, agent="inside-1"):
+    return world.host._agents[agent].berths
+
+
+# Nobody there, nobody wanted.
+
+
+def test_without_an_agent_a_session_is_told_why_at_once(tmp_path, server, world):
+    world.ready()
+    world.insides["inside-1"].stop()
+    world.loop.until(lambda: not world.host.agents_for(None))
+    with pytest.raises(NoServer, match="no gateway inside is ready on link inside: agent inside-1 is not here"):
+        world.open()
+
+
+def test_a_client_that_the_inside_does_not_list_gets_no_session(world):
+    world.ready()
+    with pytest.raises(NoServer, match="agent inside-1 has no client other on this link"):
+        world.open("other")
+
+
+def test_an_inside_without_a_server_is_not_ready_and_says_so(world, server):
+    world.ready()
+    client = world.insides["inside-1"]._receiving.state.clients["mimecast"]
+    for _, state in client.connector.servers:
+        state.failed(FailureCause.refused, "refused")
+    world.loop.until(lambda: not world.host.agents_for("mimecast"))
+    with pytest.raises(NoServer, match="agent inside-1: no server of its directory is up"):
+        world.open()
+
+
+def test_an_agent_whose_key_is_not_pinned_gets_no_line(tmp_path, server):
+    now = datetime.now(UTC)
+    other = write_pair(tmp_path, "other", now)
+    made = World(tmp_path, server)
+    try:
+        made.ready()
+        pins = {"inside-1": other.certificate}
+        settings = replace(made.host.settings, agents=pins)
+        _, owner = made.open()
+        made.host.configure(settings, Keyring(settings.identity, pins, outside_context, server_side=True))
+        # The line, the berths and the session end; and it is not let in again.
+        made.loop.until(lambda: owner.lost is not None and not made.host.agents_for(None))
+        made.loop.until(lambda: made.host._agents["inside-1"].connections == 0)
+        assert not parked(made)
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize("octets", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01" + bytes(40), b""])
+def test_a_stranger_gets_nothing_and_disturbs_nobody(world, octets):
+    world.ready()
+    with socket.create_connection(("127.0.0.1", world.host.gate.port)) as stranger:
+        stranger.sendall(octets)
+        stranger.shutdown(socket.SHUT_WR)
+        stranger.settimeout(0)
+        got = []
+
+        def ended():
+            try:
+                data = stranger.recv(65_536)
+            except BlockingIOError:
+                return False
+            except ConnectionResetError:
+                return True
+            got.append(data)
+            return not data
+
+        world.loop.until(ended)
+    # At most an alert of TLS.
+    assert len(b"".join(got)) < 10
+    link, owner = world.open()
+    assert world.ask(link, owner, bind(SYNC)) == [m.BindResponse(OK)]
+
+
+# Berths.
+
+
+def test_more_sessions_than_berths_wait_and_get_theirs(world):
+    world.ready()
+    links = [world.open() for _ in range(20)]
+    for number, (link, owner) in enumerate(links):
+        assert world.ask(link, owner, bind(SYNC), start=number + 1) == [m.BindResponse(OK)]
+    assert len(world.insides["inside-1"].registry.open) == 20
+    # More are parked now than at the beginning.
+    world.loop.until(lambda: len(parked(world)) > 4)
+    for link, _ in links:
+        link.close()
+    world.loop.until(lambda: not world.insides["inside-1"].registry.open)
+    # The berths that are parked, and the line.
+    world.loop.until(lambda: world.host._agents["inside-1"].connections == len(parked(world)) + 1)
+
+
+def test_a_berth_that_breaks_before_it_is_accepted_is_replaced_by_another(world):
+    world.ready()
+    world.loop.until(lambda: len(parked(world)) == 4)
+    # The inside's end goes, and the outside does not know it yet.
+    for caller in world.insides["inside-1"]._callers.values():
+        for berth in list(caller._berths.parked):
+            berth.hand_over().abortConnection()
+            caller._berths.parked.discard(berth)
+            caller._room.taken -= 1
+    link, owner = world.open()
+    assert world.ask(link, owner, bind(SYNC)) == [m.BindResponse(OK)]
+
+
+def test_a_session_that_leaves_while_it_waits_takes_no_berth(world):
+    world.ready()
+    world.loop.until(lambda: len(parked(world)) == 4)
+    for berth in list(parked(world)):
+        berth.close("for the test")
+    waiting = world.connector.connect(Whom("mimecast", "s8", "198.51.100.7"))
+    waiting.addErrback(lambda failure: failure.trap(CancelledError))
+    waiting.cancel()
+    world.loop.until(lambda: len(parked(world)) == 4)
+    assert not world.insides["inside-1"].registry.open
+
+
+# Ends.
+
+
+def test_sessions_go_on_when_the_line_is_lost_and_new_ones_wait_for_it(world):
+    world.ready()
+    link, owner = world.open()
+    world.ask(link, owner, bind(SYNC))
+    world.host._agents["inside-1"].line.hand_over().abortConnection()
+    (caller,) = world.insides["inside-1"]._callers.values()
+    world.loop.until(lambda: not caller.up)
+    world.host._agents["inside-1"].fall()
+    assert len(world.ask(link, owner, search(), start=2)) == 3
+    world.ready()
+    other, other_owner = world.open()
+    assert world.ask(other, other_owner, bind(SYNC)) == [m.BindResponse(OK)]
+
+
+def test_a_session_inside_that_ends_ends_the_one_outside(world, server):
+    world.ready()
+    link, owner = world.open()
+    world.ask(link, owner, bind(SYNC))
+    world.insides["inside-1"]._receiving.end("127.0.0.1:" + str(world.host.gate.port))
+    world.loop.until(lambda: owner.lost is not None)
+    (notice,) = [each for each in owner.messages() if isinstance(each, m.ExtendedResponse)]
+    assert "client-removed" in notice.result.diagnostic
+
+
+def test_of_two_agents_the_one_that_is_left_serves(tmp_path, server):
+    made = World(tmp_path, server, agents=("inside-1", "inside-2"))
+    try:
+        made.ready()
+        made.insides["inside-1"].drain()
+        made.loop.until(lambda: made.host.agents_for("mimecast") == ["inside-2"])
+        for _ in range(5):
+            link, owner = made.open()
+            assert link.server.url == "link://inside/inside-2"
+            made.ask(link, owner, bind(SYNC))
+        # The first one has no session, and its line says that it is stopping.
+        assert not made.insides["inside-1"].registry.open
+    finally:
+        made.close()
+
+
+def test_a_second_process_with_the_same_key_is_refused_while_the_first_answers(tmp_path, server, world):
+    world.ready()
+    first = world.host._agents["inside-1"].line
+    twin = world.inside("inside-1", server)
+    try:
+        (caller,) = twin._callers.values()
+        world.loop.until(lambda: caller._line.calling._ends > 0)
+        assert world.host._agents["inside-1"].line is first
+        assert not twin.up
+    finally:
+        twin.stop()
+        twin.verifier.stop()
+
+
+def test_an_outside_that_comes_back_is_called_again(world):
+    world.ready()
+    port = world.host.gate.port
+    world.host.stop()
+    (caller,) = world.insides["inside-1"]._callers.values()
+    world.loop.until(lambda: not caller.up)
+    settings = replace(world.host.settings, port=port)
+    world.host = LinkHost(settings, world.host._keyring, "1.0", world.loop)
+    world.host.gate.open()
+    world.ready()
