@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 register_profiles()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--via",
+        choices=("direct", "link"),
+        default="direct",
+        help="how the gateways of tests/servers reach their servers; link: through another gateway that calls them",
+    )
+
+
 def the_reactor() -> Reactor:
     """Not imported before a test needs it: the first import decides which one it is."""
     return cast("Reactor", import_module("twisted.internet.reactor"))

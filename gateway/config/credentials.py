@@ -133,14 +133,16 @@ class CredentialsReader:
 
     def read(self, file: models.File) -> None:
         for name, client in file.clients.items():
-            self.accounts[name] = self._accounts_of(name, client)
+            directory = file.directories.get(client.directory)
+            linked = directory is not None and directory.link is not None
+            self.accounts[name] = self._accounts_of(name, client, linked)
         self._check_together(file)
 
     def gateway_accounts(self, directory: str) -> tuple[DN, ...]:
         """The accounts as which the gateway itself binds there."""
         return tuple(own for where, own in self._own if where == directory)
 
-    def _accounts_of(self, name: str, client: models.Client) -> tuple[MappedAccount, ...]:
+    def _accounts_of(self, name: str, client: models.Client, linked: bool) -> tuple[MappedAccount, ...]:
         at: Location = ("clients", name, "credentials")
         wanted = client.credentials
         if wanted.mode == "passthrough":
@@ -157,7 +159,7 @@ class CredentialsReader:
             )
         found: dict[str, MappedAccount] = {}
         for key, account in wanted.accounts.items():
-            read = self._account((*at, "accounts", key), key, client.directory, account)
+            read = self._account((*at, "accounts", key), key, client.directory, account, linked)
             if read is None:
                 continue
             if read.name.lower() in found:
@@ -177,15 +179,25 @@ class CredentialsReader:
                             f"the gateway's own account of clients.{owner}: nobody outside may have its password",
                         )
 
-    def _account(self, at: Location, key: str, directory: str, account: models.MappedAccount) -> MappedAccount | None:
+    def _account(
+        self, at: Location, key: str, directory: str, account: models.MappedAccount, linked: bool
+    ) -> MappedAccount | None:
+        """linked: the directory is reached by a link."""
         read = read_bind_name(key)
         name = str(read) if read is not None else read_bare_name(key)
         if name is None:
             self._problem(at, f"{_NAME_FORMS}, as the service binds with it")
         elif isinstance(read, DN) and has_hex_value(key):
             self._problem(at, HEX_ADVICE)
-        bind_dn = self._bind_dn((*at, "bind_dn"), account.bind_dn)
         hashes = self._hashes(at, account)
+        if account.bind_dn is None and account.password_file is None and linked:
+            # The gateway inside has both.
+            return None if name is None or not hashes else MappedAccount(name, hashes)
+        if account.bind_dn is None or account.password_file is None:
+            missing = "bind_dn" if account.bind_dn is None else "password_file"
+            self._problem((*at, missing), "is required, but for a directory with `link`")
+            return None
+        bind_dn = self._bind_dn((*at, "bind_dn"), account.bind_dn)
         password = self._password((*at, "password_file"), account.password_file)
         if bind_dn is None or password is None:
             return None

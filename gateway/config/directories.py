@@ -29,6 +29,9 @@ LDAPS_PORT = 636
 GLOBAL_CATALOG_PORT = 3269
 DNS_PORT = 53
 
+# The keys of a directory that say what its servers are.
+_OF_SERVERS = frozenset({"servers", "discover", "ca_file", "client_certificate", "health", "spares"})
+
 _DOMAIN = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})+")
 
 
@@ -52,7 +55,11 @@ class DirectoryCompiler:
         self._secrets = SecretReader(problem, warning)
 
     def compile(self, location: Location, name: str, directory: models.Directory) -> DirectorySettings:
-        ca_file = None if directory.ca_file == "system" else self._path(directory.ca_file)
+        if directory.link is not None:
+            return self._linked(location, name, directory, directory.link)
+        if directory.ca_file is None:
+            self._problem((*location, "ca_file"), "is required")
+        ca_file = None if directory.ca_file in (None, "system") else self._path(directory.ca_file or "")
         if ca_file is not None:
             try:
                 read_certificates(ca_file)
@@ -77,6 +84,20 @@ class DirectoryCompiler:
             None if directory.health is None else self._health((*location, "health"), directory.health),
             directory.spares,
             None if discover is None else self._discover((*location, "discover"), discover),
+        )
+
+    def _linked(self, location: Location, name: str, directory: models.Directory, link: str) -> DirectorySettings:
+        """A directory whose servers only the inside knows."""
+        for key in sorted(directory.model_fields_set & _OF_SERVERS):
+            self._problem((*location, key), "only of use without `link`: the gateway inside has the servers")
+        return DirectorySettings(
+            name,
+            (),
+            None,
+            directory.connect_timeout,
+            order=Order(directory.order),
+            connect_patience=directory.connect_patience,
+            link=link,
         )
 
     def _discover(self, location: Location, discover: models.Discover) -> DiscoverySettings:

@@ -163,12 +163,26 @@ class Discover(Model):
     server_domains: list[str] = []
 
 
+class Link(Model):
+    """One block of `links`."""
+
+    address: str | None = None
+    call: list[str] = []
+    sources: list[ListedNetwork] = []
+    identity: ClientCertificate
+    agents: dict[str, str] = {}
+    hosts: dict[str, str] = {}
+    parked: Annotated[int, Field(ge=1, le=64, strict=True)] = 4
+    connections: Annotated[int, Field(ge=1, le=100_000, strict=True)] = 500
+
+
 class Directory(Model):
     """One block of `directories`."""
 
+    link: str | None = None
     servers: list[str | Server] = []
     discover: Annotated[Discover | None, BeforeValidator(_domain_alone)] = None
-    ca_file: str
+    ca_file: str | None = None
     naming_contexts: Annotated[list[str], Field(min_length=1)]
     client_certificate: ClientCertificate | None = None
     connect_timeout: Seconds = 5
@@ -217,8 +231,8 @@ class MappedAccount(Model):
 
     hashes: Annotated[list[str], Field(max_length=4, repr=False)] = []
     hashes_file: Annotated[str, Field(min_length=1)] | None = None
-    bind_dn: str
-    password_file: Annotated[str, Field(min_length=1)]
+    bind_dn: str | None = None
+    password_file: Annotated[str, Field(min_length=1)] | None = None
 
 
 class Credentials(Model):
@@ -231,6 +245,7 @@ class Credentials(Model):
 class Client(Model):
     """One block of `clients`."""
 
+    links: list[str] = []
     sources: list[ListedNetwork] = []
     sources_file: Annotated[str, Field(min_length=1)] | None = None
     directory: str
@@ -337,7 +352,8 @@ class Admin(Model):
 class File(Model):
     """The whole file."""
 
-    listeners: Annotated[list[Listener], Field(min_length=1)]
+    listeners: list[Listener] = []
+    links: dict[str, Link] = {}
     directories: Annotated[dict[str, Directory], Field(min_length=1)]
     clients: Annotated[dict[str, Client], Field(min_length=1)]
     trusted_proxies: list[ListedNetwork] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway.link.settings import InsideSettings, OutsideSettings
 from gateway.net.sessions.settings import ClientSettings, ConnectionLimits, ListenerSettings
 from gateway.net.sessions.sources import Network
 from gateway.observe.audit.settings import AuditSettings
@@ -22,7 +23,7 @@ class GatewaySettings:
     state_dir: what is kept over restarts lies there, None for memory only. Whether it can be used is not known yet.
     trusted_proxies: a connection from one of these begins with a PROXY header, none from elsewhere does.
     lockout_store: where the lockout guard counts together with other gateways, None for memory. counted_accounts: whose
-    wrong passwords it remembers.
+    wrong passwords it remembers. links: those that this gateway waits on, and those that it calls.
     """
 
     listeners: tuple[ListenerSettings, ...]
@@ -36,3 +37,4 @@ class GatewaySettings:
     state_dir: Path | None = None
     lockout_store: RedisSettings | None = None
     counted_accounts: int = MAX_ACCOUNTS
+    links: tuple[OutsideSettings | InsideSettings, ...] = ()

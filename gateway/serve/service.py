@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from gateway.ask.health import health_question
 from gateway.config.settings import GatewaySettings
 from gateway.host.file_errors import file_trouble
-from gateway.net.listeners.departures import Departures
+from gateway.net.listeners.departures import Departures, is_listed
 from gateway.net.listeners.inherited import InheritedSocket
 from gateway.net.listeners.listener import SessionRegistry
 from gateway.net.listeners.listening import Listeners, StartError, listen_failure
@@ -30,6 +30,7 @@ from gateway.observe.record_log import RecordLog
 from gateway.observe.sync_runs import SyncRun
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
+from gateway.serve.links import Links, LinkSettings, link_files
 from gateway.serve.lockout_control import LockoutControl
 from gateway.serve.own_accounts import take_new_passwords
 from gateway.serve.renewal import Renewal, TlsFiles
@@ -83,6 +84,7 @@ class Gateway:
         self._registry = SessionRegistry(services, self.ledger)
         self.ledger.load = self._registry.load
         self._listeners = Listeners(self._registry, reactor, inherited)
+        self._links = Links(self._registry, reactor)
         self._departures = Departures(self._registry, reactor)
         self._heap = Heap()
         self._upkeep = Upkeep(health_question, reactor)
@@ -143,7 +145,10 @@ class Gateway:
         self._tell_ledger()
         self._counts.count_by(settings.clients)
         self._counts.keep_in(settings.lockout_store, settings.counted_accounts)
-        self._departures.apply(self._listeners.states, settings.drain_timeout)
+        self._departures.apply(self._is_served, settings.drain_timeout)
+
+    def _is_served(self, client: str, source: str) -> bool:
+        return self._links.serves(self._settings, client, source) or is_listed(self._listeners.states, client, source)
 
     def stop(self) -> Deferred[None]:
         """Closes the listeners, lets open operations finish within drain_timeout, ends the rest with errors."""
@@ -163,14 +168,21 @@ class Gateway:
         # Before the files are read: what changes afterwards is taken up like any renewal.
         renewal = Renewal(self._tls_files(settings), self.ledger.files_wait)
         try:
-            serving = Serving(settings, self._reactor, self.ledger, self._upkeep.state)
+            links = self._links.prepare(settings)
+            serving = Serving(settings, self._reactor, self.ledger, self._upkeep.state, links.hosts)
             states = [serving.listener_state(index) for index in range(len(settings.listeners))]
         except OSError as error:
             raise StartError(file_trouble(error)) from None
         except ValueError as error:
             raise StartError(str(error)) from None
-        self._listeners.apply(states)
+        self._links.open(links)
+        try:
+            self._listeners.apply(states)
+        except StartError:
+            self._links.give_up(links)
+            raise
         self._serving, self._renewal = serving, renewal
+        self._links.apply(links, serving)
         self._upkeep.apply(serving.connectors)
         self.ledger.files_waiting.clear()
 
@@ -194,7 +206,15 @@ class Gateway:
             )
             for name, directory in directories.items()
         ]
-        return of_listeners + of_directories
+        of_links = [
+            TlsFiles(f"link {link.name}", (pair,), pinned, partial(self._renew_link, link))
+            for link in settings.links
+            for pair, pinned in [link_files(link)]
+        ]
+        return of_listeners + of_directories + of_links
+
+    def _renew_link(self, link: LinkSettings) -> str:
+        return self._links.renew(link, self._serving)
 
     def _renew_listener(self, index: int) -> str:
         state = self._serving.listener_state(index)
@@ -243,6 +263,7 @@ class Gateway:
         self.ledger.stop()
         self._registry.closed = True
         self._listeners.close()
+        self._links.drain()
         self._departures.stop()
         self._upkeep.stop()
         for connection in list(self._registry.open):
@@ -253,6 +274,7 @@ class Gateway:
         for connection in list(self._registry.open):
             connection.abort(Reason.stopping, "the gateway is stopping")
         await self._until(lambda: not self._registry.open, CLOSING)
+        self._links.stop()
         self._control.close()
         self._counts.close()
         self._verifier.stop()

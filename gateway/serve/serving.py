@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from gateway.config.settings import GatewaySettings
+from gateway.link.berth_way import AgentCandidates, BerthWay
+from gateway.link.host import LinkHost
+from gateway.link.receiving import LinkedClient, LinkState
 from gateway.net.listeners.listener import ListenerState, ServedClient
 from gateway.net.observer import Observer
 from gateway.net.servers.connector import ServerConnector
 from gateway.net.servers.server_state import DirectoryState
+from gateway.net.servers.settings import DirectorySettings
 from gateway.net.sessions.client_tls import ListenerTls
 from gateway.net.sessions.sources import Network, SourceTable
 from gateway.net.transport.reactor import Reactor
 from gateway.policy.policy import Policy
 from gateway.relay.paging import ServerFacts
 
+# Seconds for an answer to a bind, where the session comes from another gateway, which waits for 30.
+LINKED_BIND: Final = 20.0
+
 
 class Serving:
     """What a configuration in force serves with.
 
-    connectors: by the directory's name. state: gives what is known of the directory of a name. Raises OSError or
-    ValueError for certificate files that cannot be used.
+    connectors: by the directory's name. state: gives what is known of the directory of a name. hosts: of the
+    links that directories are reached by, by their names. Raises OSError or ValueError for certificate files that
+    cannot be used.
     """
 
     def __init__(
@@ -30,11 +40,13 @@ class Serving:
         reactor: Reactor,
         observer: Observer,
         state: Callable[[str], DirectoryState],
+        hosts: Mapping[str, LinkHost],
     ) -> None:
         self.settings = settings
         directories = {client.directory.name: client.directory for client in settings.clients}
         self.connectors = {
-            name: ServerConnector(directory, reactor, observer, state(name)) for name, directory in directories.items()
+            name: _connector(directory, reactor, observer, state(name), hosts)
+            for name, directory in directories.items()
         }
         self._facts = {name: ServerFacts() for name in directories}
         self._policies = [Policy(client.policy) for client in settings.clients]
@@ -55,6 +67,33 @@ class Serving:
             served = ServedClient(policy, self.connectors[directory], self._facts[directory], own_tls, required)
             clients += [(network, served) for network in client.sources]
         return ListenerState(listener, tls, SourceTable(clients), self._proxies, settings.limits, settings.connections)
+
+    def link_state(self, link: str) -> LinkState:
+        """What is served over the link of this name."""
+        clients = {
+            client.policy.name: LinkedClient(
+                policy, self.connectors[client.directory.name], self._facts[client.directory.name]
+            )
+            for client, policy in zip(self.settings.clients, self._policies, strict=True)
+            if link in client.links
+        }
+        limits = self.settings.limits
+        # The gateway outside would give up first, and say that the directory was silent.
+        nested = replace(limits, bind=min(limits.bind, LINKED_BIND))
+        return LinkState(clients, nested, self.settings.connections.sessions)
+
+
+def _connector(
+    directory: DirectorySettings,
+    reactor: Reactor,
+    observer: Observer,
+    state: DirectoryState,
+    hosts: Mapping[str, LinkHost],
+) -> ServerConnector:
+    if not directory.link:
+        return ServerConnector(directory, reactor, observer, state)
+    host = hosts[directory.link]
+    return ServerConnector(directory, reactor, observer, state, BerthWay(host), AgentCandidates(host))
 
 
 def listener_authorities(settings: GatewaySettings, index: int) -> Iterator[Path]:

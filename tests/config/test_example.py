@@ -13,6 +13,8 @@ EXAMPLE = CONF / "gateway.example.yaml"
 
 # What is written where no default would show what a key is for.
 SHOWN = {
+    ("listeners",),
+    ("directories", "corp", "ca_file"),
     ("directories", "corp", "servers"),
     ("directories", "corp", "servers", 1, "server_name"),
     ("clients", "mimecast", "sources"),
@@ -97,7 +99,7 @@ def test_every_model_that_has_defaults_is_in_the_example():
     shown = {type(model) for model, _, _ in example_parts()}
     known = {model for model in vars(models).values() if isinstance(model, type) and issubclass(model, models.Model)}
     # Certificates of clients, ours or theirs, and mapped accounts are none by default, servers are listed or
-    # discovered, records go to no syslog, and the lockout guard counts in memory.
+    # discovered, records go to no syslog, the lockout guard counts in memory, and nothing goes by a link.
     none = {models.ClientCertificate, models.RequiredCertificate, models.MappedAccount, models.Syslog, models.Discover}
-    none.add(models.LockoutStore)
+    none |= {models.LockoutStore, models.Link}
     assert known - shown == {models.Model, *none}

@@ -1,4 +1,5 @@
 import shutil
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 
 from gateway.config.load import load_configuration
 from gateway.config.problems import ConfigurationError
+from gateway.link.keys import write_pair as write_link_pair
 from gateway.net.servers.settings import ClientCertificate
 from gateway.net.sessions.settings import StartTls
 from gateway.policy.shrink import ShrinkMode, ShrinkSettings
@@ -325,6 +327,9 @@ def test_a_key_that_cannot_be_read_is_not_called_a_wrong_one(tmp_path):
         load_configuration(path)
 
 
+HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI"
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in CONF.glob("*.yaml")))
 def test_the_shipped_examples_are_right(tmp_path, name):
     certificates = tmp_path / "certs"
@@ -333,6 +338,13 @@ def test_the_shipped_examples_are_right(tmp_path, name):
     shutil.copy(certificates / "gateway.pem", certificates / "corp-ca.pem")
     write_pair(certificates, "google-ldap")
     (certificates / "google-ldap.pem").rename(certificates / "google-ldap.crt")
+    (tmp_path / "link").mkdir()
+    for end in ("outside", "inside-1"):
+        write_link_pair(tmp_path / "link", end, datetime.now(UTC))
+    (tmp_path / "mimecast-sync.hashes").write_text(HASH)
+    (tmp_path / "svc-mimecast.password").write_text("Example-Passw0rd")
+    for secret in ("mimecast-sync.hashes", "svc-mimecast.password"):
+        (tmp_path / secret).chmod(0o600)
     shutil.copy(CONF / name, tmp_path)
     assert load_configuration(tmp_path / name).settings.clients
 

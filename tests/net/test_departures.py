@@ -1,12 +1,13 @@
 """Which sessions end some time after a reload, and which are spared."""
 
+from functools import partial
 from ipaddress import ip_network
 from types import SimpleNamespace
 
 import pytest
 from twisted.internet.task import Clock
 
-from gateway.net.listeners.departures import Departures
+from gateway.net.listeners.departures import Departures, is_listed
 from gateway.net.sessions.sources import SourceTable
 from gateway.policy.reasons import Reason
 
@@ -43,7 +44,7 @@ class Reloads:
         return connection
 
     def reload(self, patience, **sources):
-        self._departures.apply(states(**sources), patience)
+        self._departures.apply(partial(is_listed, states(**sources)), patience)
 
     def stop(self):
         self._departures.stop()

@@ -1,6 +1,7 @@
 """Real servers and the gateway before them. What takes long to set up is set up once per run."""
 
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from gateway.demo.certificates import LOOPBACK_NAMES, CertificateFiles, make_certificates
 from tests.servers.gateway_process import PATIENCE, GatewayProcess
+from tests.servers.link_ends import LinkKeys, inside_of, outside_of
 from tests.servers.raw_client import RawClient
 from tests.servers.samba_domain import running_samba
 from tests.servers.slapd import Slapd
@@ -65,7 +67,9 @@ def open_client(certificates: CertificateFiles) -> Iterator[Callable[..., RawCli
 
 
 @pytest.fixture(scope="module")
-def start_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], GatewayProcess]]:
+def start_gateway(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[Callable[[str], GatewayProcess]]:
     """A function that takes a configuration's text and returns a GatewayProcess.
 
     At the end of the module each must stop with status 0 on SIGTERM, unless the test has stopped it, and none may
@@ -75,7 +79,16 @@ def start_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
     numbers = itertools.count()
 
     def start(config: str) -> GatewayProcess:
-        started.append(GatewayProcess(tmp_path_factory.mktemp(f"gateway{next(numbers)}"), config))
+        directory = tmp_path_factory.mktemp(f"gateway{next(numbers)}")
+        if pytestconfig.getoption("--via") == "link" and "links" not in json.loads(config):
+            # Its servers are behind another gateway, which calls it.
+            keys = LinkKeys(directory)
+            inside = tmp_path_factory.mktemp("inside")
+            started.append(GatewayProcess(directory, outside_of(config, keys)))
+            started.append(GatewayProcess(inside, inside_of(config, keys)))
+            started[-2].wait_for("link inside: agent inside-1 is here")
+            return started[-2]
+        started.append(GatewayProcess(directory, config))
         return started[-1]
 
     yield start

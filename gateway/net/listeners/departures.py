@@ -6,7 +6,7 @@ It is called once for each reload, behind the listeners' new states.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twisted.logger import Logger
 
@@ -26,16 +26,16 @@ class Departures:
         self._reactor = reactor
         self._timers: dict[SessionDriver, Timer] = {}
 
-    def apply(self, states: Sequence[ListenerState], patience: float) -> None:
-        """Gives each session whose source belongs to its client at no listener any more this many seconds.
+    def apply(self, is_served: Callable[[str, str], bool], patience: float) -> None:
+        """Gives each session whose client is not served from its source any more this many seconds.
 
-        states: of the listeners in force. A client or source that a later reload brings back keeps its sessions.
+        is_served: of a client and a source. What a later reload brings back keeps its sessions.
         """
         leaving: Counter[str] = Counter()
         waiting, self._timers = self._timers, {}
         for connection, (client, source) in self._registry.open.items():
             timer = waiting.pop(connection, None)
-            if _is_listed(states, client, source):
+            if is_served(client, source):
                 if timer is not None:
                     timer.cancel()
                 continue
@@ -67,6 +67,7 @@ def _cancel(timers: dict[SessionDriver, Timer]) -> None:
         timer.cancel()
 
 
-def _is_listed(states: Sequence[ListenerState], client: str, source: str) -> bool:
+def is_listed(states: Sequence[ListenerState], client: str, source: str) -> bool:
+    """Whether the source belongs to the client at one of the listeners with these states."""
     found = (state.clients.find(source) for state in states)
     return any(served is not None and served.policy.settings.name == client for served in found)
