@@ -18,6 +18,7 @@ from tests.hostile.asking import Asking
 from tests.hostile.at_work import HostileServer, RawConnection, gateway_configuration
 from tests.hostile.from_servers import DN, FIRST
 from tests.hostile.served import Served
+from tests.traced_memory import tracing
 
 # Twice the work, and something for what grows in steps; the square would be four times.
 FACTOR = 3
@@ -41,12 +42,9 @@ def calls(act):
 
 
 def peak(act):
-    tracemalloc.start()
-    try:
+    with tracing():
         act()
         return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def least_time(act):

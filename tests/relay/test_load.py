@@ -13,6 +13,7 @@ from gateway.relay import commands as c
 from gateway.relay.load import ALWAYS, GatewayLoad
 from gateway.relay.settings import SessionLimits
 from tests.relay.harness import BASE, OK, Harness, bind, done, search
+from tests.traced_memory import tracing
 
 # The defaults, and as many places as it takes.
 DEFAULTS = SessionLimits()
@@ -83,14 +84,11 @@ def test_an_operation_holds_no_more_than_is_counted_of_it(kind, changes):
     before = h.session.load.octets
     assert before > 0
     gc.collect()
-    tracemalloc.start()
-    try:
+    with tracing():
         for message in messages:
             h.session.client_data(message, h.now)
         gc.collect()
         held, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
     assert len(h.session.operations.places.open) == 21
     assert held <= h.session.load.octets - before
 
