@@ -43,7 +43,8 @@ def disguises(mark: str) -> Iterator[str]:
         yield digits[before and before + 1 : -1]
 
 
-_ANY = re.compile("|".join(re.escape(found) for mark in MARKS for found in disguises(mark)))
+_DISGUISED = tuple(dict.fromkeys(found for mark in MARKS for found in disguises(mark)))
+_ANY = re.compile("|".join(map(re.escape, _DISGUISED)))
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,9 @@ class Emitted:
         if isinstance(text, bytes):
             text = text.decode("utf-8", "replace")
         self.octets[channel] = self.octets.get(channel, 0) + len(text)
+        # One after the other they are looked for four times as fast as by the expression, which says where they are.
+        if not any(disguised in text for disguised in _DISGUISED):
+            return
         for found in _ANY.finditer(text):
             around = text[max(0, found.start() - 60) : found.end() + 20]
             self.leaks.append(Leak(test or _running_test(), channel, around))
