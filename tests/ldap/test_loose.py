@@ -100,19 +100,23 @@ def test_a_value_of_nothing_but_symbols_has_an_empty_form():
     assert loose_forms("★ \u200b") == ("",) == loose_forms(" ")
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        str.lower,
-        str.casefold,
-        *(lambda text, form=form: unicodedata.normalize(form, text) for form in ("NFC", "NFD", "NFKC", "NFKD")),
-        lambda text: text.upper() if len(text.upper()) == len(text) else text,
-        lambda text: f"\u200b {text}\u3000 ",
-    ],
-)
-def test_no_character_is_told_from_what_servers_make_of_it(change):
-    # The character between others, since a server may leave it out at an end.
-    told = [c for c in ASSIGNED if change(c) != c and not same(f"x{c}x", f"x{change(c)}x")]
+CHANGES = [
+    str.lower,
+    str.casefold,
+    *(lambda text, form=form: unicodedata.normalize(form, text) for form in ("NFC", "NFD", "NFKC", "NFKD")),
+    lambda text: text.upper() if len(text.upper()) == len(text) else text,
+    lambda text: f"\u200b {text}\u3000 ",
+]
+
+
+def test_no_character_is_told_from_what_servers_make_of_it():
+    told = []
+    for character in ASSIGNED:
+        # The character between others, since a server may leave it out at an end.
+        forms = set(loose_forms(f"x{character}x"))
+        for changed in {change(character) for change in CHANGES} - {character}:
+            if forms.isdisjoint(loose_forms(f"x{changed}x")):
+                told.append(character)
     # Read as a mark by Active Directory and as an iota by the others, but never as a mark and an iota.
     assert [c for c in told if "YPOGEGRAMMENI" not in unicodedata.name(c)] == []
 
