@@ -63,6 +63,14 @@ KINDS = {
 }
 
 
+@pytest.fixture(scope="module")
+def nothing_of_other_tests():
+    """What tests before have left, most of it for good, need not be looked at in each search for garbage below."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.mark.usefixtures("nothing_of_other_tests")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "changes",
