@@ -23,12 +23,27 @@ def is_worker() -> bool:
     return "PYTEST_XDIST_WORKER" in os.environ
 
 
+# The modules whose tests start servers begin within this part of the run, counted in modules: behind it are only those
+# that compute, because a test that waits at the end keeps everybody waiting.
+_WITH_SERVERS = 0.7
+
+
 def spread(items: list[pytest.Item]) -> None:
-    """Marks the tests that start servers, and puts them first: they wait while the others compute."""
+    """Marks the tests that start servers, and mixes their modules with the others: some compute while others wait."""
+    modules: dict[Path, list[pytest.Item]] = {}
     for item in items:
         if str(item.path).startswith(_SERVERS) or "start_gateway" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.servers)
-    items.sort(key=lambda item: item.get_closest_marker("servers") is None)
+        modules.setdefault(item.path, []).append(item)
+    waiting: list[list[pytest.Item]] = []
+    computing: list[list[pytest.Item]] = []
+    for module in modules.values():
+        starts_servers = any(item.get_closest_marker("servers") is not None for item in module)
+        (waiting if starts_servers else computing).append(module)
+    placed = [(_WITH_SERVERS * place / len(waiting), module) for place, module in enumerate(waiting)]
+    placed += [(place / len(computing), module) for place, module in enumerate(computing)]
+    placed.sort(key=lambda found: found[0])
+    items[:] = [item for _, module in placed for item in module]
 
 
 # The test that runs, where it must start no program.
