@@ -51,6 +51,20 @@ def reactor_thread() -> Iterator[None]:
 
 
 @pytest.fixture
+def told() -> Iterator[list[Any]]:
+    """The events of the log, as they come."""
+    events: list[Any] = []
+    # Imported here, for it may not be imported before the reactor is chosen.
+    from twisted.logger import ILogObserver, globalLogPublisher
+
+    # Twisted declares what an observer is in a way that mypy cannot read.
+    observer = cast(ILogObserver, events.append)
+    globalLogPublisher.addObserver(observer)
+    yield events
+    globalLogPublisher.removeObserver(observer)
+
+
+@pytest.fixture
 def on_reactor(reactor_thread: None) -> Callable[[Callable[[Reactor], Coroutine[Any, Any, object]]], object]:
     """A function that takes an async function of the reactor, and returns or raises what that does."""
     from twisted.internet.defer import Deferred

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from gateway.link.berth import InsideBerth
 from gateway.link.calling import Calling
-from gateway.link.commands import Asked, Cause, Command, Draining, End, Told, Wanted, Welcomed
+from gateway.link.commands import Asked, Cause, Command, Draining, End, Wanted, Welcomed
 from gateway.link.connection import LinkConnection
 from gateway.link.frames import BerthHello, Go, LineHello, NoSession, State
 from gateway.link.keyring import Keyring
@@ -33,6 +33,8 @@ log = Logger(__name__)
 
 # Seconds for a TCP connection.
 _CONNECT: Final = 10.0
+# Seconds between two lines of the log about sessions that are refused.
+_QUIET: Final = 60.0
 
 # Takes what an outside asks for: why there is no session of it, or its name here and what takes the stream over.
 Receive = Callable[[Go], "NoSession | tuple[str, Callable[[Stream], None]]"]
@@ -195,11 +197,6 @@ class LinkCaller:
             self._asked(connection, command.go)
         elif isinstance(command, Draining):
             self._berths.wanted = 0
-        elif isinstance(command, Told):
-            self._told(command.state)
-
-    def _told(self, state: State) -> None:
-        """The outside would ask for sessions of this client."""
 
     def _asked(self, connection: LinkConnection, go: Go) -> None:
         machine = connection.machine
@@ -207,13 +204,7 @@ class LinkCaller:
             raise TypeError("a session was asked for on something else than a berth")
         found = NoSession.draining if self._stopped else self._receive(go)
         if isinstance(found, NoSession):
-            log.warn(
-                "link {link}: the gateway at {host} asked for a session of client {client} and was refused: {why}",
-                link=self._link,
-                host=self._host.address,
-                client=go.client,
-                why=found.value,
-            )
+            self._refused(go, found)
             connection.run(machine.refuse(found))
             return
         session, take = found
@@ -221,6 +212,22 @@ class LinkCaller:
         connection.run(machine.accept(session))
         take(connection.hand_over())
         self._park()
+
+    def _refused(self, go: Go, why: NoSession) -> None:
+        """Says so once a minute: an outside that is not itself any more may ask as often as it likes."""
+        now = monotonic()
+        self._berths.refused += 1
+        if now < self._berths.quiet_until:
+            return
+        log.warn(
+            "link {link}: the gateway at {host} was refused sessions: {count}; the last one for client {client}: {why}",
+            link=self._link,
+            host=self._host.address,
+            count=self._berths.refused,
+            client=go.client,
+            why=why.value,
+        )
+        self._berths.refused, self._berths.quiet_until = 0, now + _QUIET
 
     def link_ended(self, connection: LinkConnection, end: End) -> None:
         if connection is self._line.connection:
@@ -232,7 +239,8 @@ class LinkCaller:
         elif connection in self._berths.parked:
             self._berths.parked.discard(connection)
             self._room.taken -= 1
-            self._park()
+            # An outside that closes each at once must not have it dialled anew at once.
+            self._rest(end)
 
     def _line_ended(self, end: End) -> None:
         was_up = self.up
@@ -271,15 +279,20 @@ class LinkCaller:
         self._room.taken -= 1
         if end is None or self._stopped or berths.rests:
             return
-        wait = berths.calling.ended(end, monotonic())
         log.warn(
             "link {link}: no further connection to the gateway at {host}: {said}",
             link=self._link,
             host=self._host.address,
             said=end.said,
         )
-        berths.rests = True
-        self._reactor.callLater(wait, self._rested)
+        self._rest(end)
+
+    def _rest(self, end: End) -> None:
+        """No berth is dialled for a while. end: why."""
+        berths = self._berths
+        if not self._stopped and not berths.rests:
+            berths.rests = True
+            self._reactor.callLater(berths.calling.ended(end, monotonic()), self._rested)
 
     def _rested(self) -> None:
         self._berths.rests = False
@@ -308,7 +321,8 @@ class _Line:
 
 class _Berths:
     """The berths of a caller. wanted: the outside's last word. dialling: how many are under way, those whose TLS is not
-    up included, which are in opening. rests: after a failure, until it is time to dial again."""
+    up included, which are in opening. rests: after an end, until it is time to dial again. refused: sessions since the
+    log had it last; quiet_until: the log has it again."""
 
     def __init__(self) -> None:
         self.calling = Calling(uniform)
@@ -317,3 +331,5 @@ class _Berths:
         self.wanted = 0
         self.dialling = 0
         self.rests = False
+        self.refused = 0
+        self.quiet_until = 0.0

@@ -18,7 +18,7 @@ from gateway.link.berth import OutsideBerth
 from gateway.link.berths import Berths, NoBerth
 from gateway.link.commands import Arrived, Cause, Command, Draining, End, Proven, Taken, Told
 from gateway.link.connection import LinkConnection
-from gateway.link.frames import BerthHello, Go, Hello, LineHello, LookHello, NotWelcome, State
+from gateway.link.frames import BerthHello, Go, Hello, LineHello, LookHello, NotWelcome
 from gateway.link.gate import Gate
 from gateway.link.keyring import Keyring
 from gateway.link.line import OutsideLine, Who
@@ -47,7 +47,6 @@ class LinkHost:
         # Whose each connection is, until a session has taken it.
         self._names: dict[LinkConnection, Agent] = {}
         self._berths = Berths(lambda: self._agents.values(), reactor)
-        self._states: tuple[State, ...] = ()
 
     def configure(self, settings: OutsideSettings, keyring: Keyring) -> None:
         """Judges by these from now on, also those who are here. Whoever is not pinned any more goes at once, with the
@@ -72,14 +71,6 @@ class LinkHost:
             return self._keyring.peer(layer) == agent.name
         except (Stranger, ssl.SSLError):
             return False
-
-    def ask_for(self, states: tuple[State, ...]) -> None:
-        """What this end would ask sessions for: of each client its state."""
-        self._states = states
-        for agent in self._agents.values():
-            if agent.line is not None and agent.machine is not None:
-                for state in states:
-                    agent.line.run(agent.machine.tell(state, monotonic()))
 
     def stop(self) -> None:
         """No agent and no session may come any more; sessions that have a berth go on."""
@@ -189,7 +180,7 @@ class LinkHost:
 
     def _welcome(self, machine: OutsideLine, connection: LinkConnection, token: str, agent: Agent) -> None:
         parked = self._berths.wanted(agent)
-        welcome = machine.welcome(self._who, token, parked, self._states, time.time(), monotonic())
+        welcome = machine.welcome(self._who, token, parked, (), time.time(), monotonic())
         connection.speak(machine, welcome)
 
     def _fell(self, agent: Agent, end: End) -> None:

@@ -10,7 +10,8 @@ from twisted.internet.defer import CancelledError
 
 from gateway.demo.certificates import make_certificates
 from gateway.ldap import messages as m
-from gateway.link.berth_way import AgentCandidates, BerthWay
+from gateway.link.berth_way import AgentCandidates, BerthWay, agent_server
+from gateway.link.frames import Go
 from gateway.link.host import LinkHost
 from gateway.link.inside import LinkInside
 from gateway.link.keyring import Keyring
@@ -360,3 +361,28 @@ def test_an_outside_that_comes_back_is_called_again(world):
     world.host = LinkHost(settings, world.host._keyring, "1.0", world.loop)
     world.host.gate.open()
     world.ready()
+
+
+def test_an_outside_that_closes_each_berth_is_not_dialled_without_a_pause(world):
+    world.ready()
+    (caller,) = world.insides["inside-1"]._callers.values()
+    secured = []
+    caller.link_secured, as_before = lambda *of: (secured.append(of), as_before(*of)), caller.link_secured
+    until = monotonic() + 1.5
+    while monotonic() < until:
+        for berth in list(parked(world)):
+            berth.close("a hostile outside")
+        world.loop.iterate(0.01)
+    # Four at a time, with a pause of up to a second before each.
+    assert 0 < len(secured) < 80
+
+
+def test_sessions_that_are_refused_are_said_once_a_minute(world, told):
+    world.ready()
+    failed = []
+    for number in range(3):
+        attempt = world.host.open(agent_server("inside", "inside-1"), Go("nobody", f"s{number}", "192.0.2.1"), 5)
+        attempt.addErrback(failed.append)
+    world.loop.until(lambda: len(failed) == 3)
+    assert all("no client block of that name lists this link" in each.getErrorMessage() for each in failed)
+    assert len([each for each in told if "was refused sessions" in each["log_format"]]) == 1
