@@ -70,8 +70,10 @@ class SyslogServer:
             listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             listening.bind(str(self._place))
         elif self.transport == "udp":
-            listening = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            listening.bind(("127.0.0.1", self._port))
+            # To the first address of the name, which is of IPv6 where the system has that.
+            family, _, _, _, address = socket.getaddrinfo("localhost", self._port, type=socket.SOCK_DGRAM)[0]
+            listening = socket.socket(family, socket.SOCK_DGRAM)
+            listening.bind(address)
         else:
             listening = socket.create_server(("127.0.0.1", self._port))
         self._open.append(listening)

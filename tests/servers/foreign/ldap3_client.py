@@ -81,7 +81,8 @@ class Client:
         return {"code": 0, "message": ""}
 
     def _connection(self, strategy: Literal["SYNC", "ASYNC"]) -> Any:
-        tls = ldap3.Tls(ca_certs_file=self.opened["ca"][0], validate=ssl.CERT_REQUIRED)
+        # With Python 3.12 and later ldap3 finds no IP address in a certificate, so it looks for the name beside it.
+        tls = ldap3.Tls(ca_certs_file=self.opened["ca"][0], validate=ssl.CERT_REQUIRED, valid_names=["localhost"])
         server = ldap3.Server(self.opened["url"][0], tls=tls, get_info=ldap3.ALL)
         connection = ldap3.Connection(server, client_strategy=strategy, receive_timeout=60)
         connection.open()
