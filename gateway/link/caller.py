@@ -36,8 +36,9 @@ _CONNECT: Final = 10.0
 # Seconds between two lines of the log about sessions that are refused.
 _QUIET: Final = 60.0
 
-# Takes what an outside asks for: why there is no session of it, or its name here and what takes the stream over.
-Receive = Callable[[Go], "NoSession | tuple[str, Callable[[Stream], None]]"]
+# Takes what an outside asks for, and the TLS that it has asked by: why there is no session of it, or its name here and
+# what takes the stream over.
+Receive = Callable[[Go, TlsLayer], "NoSession | tuple[str, Callable[[Stream], None]]"]
 
 
 class Room:
@@ -92,17 +93,16 @@ class LinkCaller:
         """Calls, and from then on again and again."""
         self._dial(self._line_called, self._line_ended)
 
-    def use(self, keyring: Keyring) -> bool:
-        """Later calls use these keys. False where the outside's own is not pinned any more: its line and berths end."""
+    def use(self, keyring: Keyring) -> None:
+        """Later calls use these keys. What was called with a key of the outside that is not pinned any more ends: the
+        line, with all berths, or a berth."""
         self._keyring = keyring
-        line = self._line.connection
-        if line is not None and line.machine is not None:
-            try:
-                keyring.peer(line.layer)
-            except (Stranger, ssl.SSLError):
-                line.close("its key is not pinned any more")
-                return False
-        return True
+        line = self._line
+        # Where TLS is not up yet, these keys judge it.
+        secured = [] if line.connection is None or line.machine is None else [line.connection]
+        for connection in [*secured, *self._berths.parked]:
+            if not keyring.knows(connection.layer, self._host.address):
+                connection.close("its key is not pinned any more")
 
     def look(self) -> None:
         """Tells the outside what is new of this end's clients, and parks what is wanted."""
@@ -202,7 +202,7 @@ class LinkCaller:
         machine = connection.machine
         if not isinstance(machine, InsideBerth):
             raise TypeError("a session was asked for on something else than a berth")
-        found = NoSession.draining if self._stopped else self._receive(go)
+        found = NoSession.draining if self._stopped else self._receive(go, connection.layer)
         if isinstance(found, NoSession):
             self._refused(go, found)
             connection.run(machine.refuse(found))

@@ -40,13 +40,15 @@ class LinkInside:
         hosts = {host.address: host for host in settings.call}
         for address in self._callers.keys() - hosts.keys():
             self._callers.pop(address).stop()
+            self._receiving.judge(address, None)
         for address, host in hosts.items():
             caller = self._callers.get(address)
             if caller is None:
                 caller = self._callers[address] = self._caller(host, keyrings[address])
                 caller.begin()
-            elif not caller.use(keyrings[address]):
-                self._receiving.end(address)
+            else:
+                caller.use(keyrings[address])
+                self._receiving.judge(address, keyrings[address])
         if self._timer is None:
             self._look()
 
@@ -61,11 +63,13 @@ class LinkInside:
             caller.drain()
 
     def stop(self) -> None:
+        """Calls no more, and nothing that came by a call goes on."""
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
-        for caller in self._callers.values():
+        for address, caller in self._callers.items():
             caller.stop()
+            self._receiving.judge(address, None)
 
     def _caller(self, host: CalledHost, keyring: Keyring) -> LinkCaller:
         receive = self._receiving.for_caller(host.address, self._left)

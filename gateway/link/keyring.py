@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.link.keys import Identity, PairFiles
 from gateway.link.pins import Pins, read_pins
-from gateway.link.tls import peer
+from gateway.link.tls import Stranger, peer
 from gateway.net.transport.tls_layer import TlsLayer
 
 
@@ -45,3 +45,10 @@ class Keyring:
         """The name of whoever is at the other end, once TLS is up. Raises Stranger and ssl.SSLError: the connection is
         to be closed then."""
         return peer(layer, self._pins)
+
+    def knows(self, layer: TlsLayer, name: str) -> bool:
+        """Whether the other end of this TLS is pinned, and by this name."""
+        try:
+            return self.peer(layer) == name
+        except (Stranger, ssl.SSLError):
+            return False

@@ -8,12 +8,14 @@ from time import monotonic
 
 from gateway.link.caller import Receive
 from gateway.link.frames import Go, NoSession
+from gateway.link.keyring import Keyring
 from gateway.net.listeners.listener import SessionRegistry
 from gateway.net.servers.connector import ServerConnector
 from gateway.net.servers.way import Whom
 from gateway.net.sessions.connection_settings import ConnectionSettings
 from gateway.net.sessions.driver import SessionDriver
 from gateway.net.transport.stream import Stream
+from gateway.net.transport.tls_layer import TlsLayer
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
 from gateway.relay.paging import ServerFacts
@@ -53,20 +55,23 @@ class Receiving:
         self.state = state
         self._link = link
         self._registry = registry
-        self._open: dict[SessionDriver, str] = {}
+        # By which outside, and by which TLS, each session came.
+        self._open: dict[SessionDriver, tuple[str, TlsLayer]] = {}
 
     def for_caller(self, host: str, left: Callable[[], None]) -> Receive:
         """What takes the questions of one outside. host: its address. left: is called at the end of each session."""
 
-        def receive(go: Go) -> NoSession | tuple[str, Callable[[Stream], None]]:
-            return self._receive(go, host, left)
+        def receive(go: Go, layer: TlsLayer) -> NoSession | tuple[str, Callable[[Stream], None]]:
+            return self._receive(go, host, layer, left)
 
         return receive
 
-    def end(self, host: str) -> None:
-        """Ends all sessions of this outside: it is not trusted any more."""
-        for driver in [each for each, theirs in self._open.items() if theirs == host]:
-            driver.abort(Reason.client_removed, "the key of the gateway that it comes through is not pinned any more")
+    def judge(self, host: str, keyring: Keyring | None) -> None:
+        """Ends the sessions that came by this outside with a key that is not pinned any more. keyring: None where it is
+        not called any more."""
+        for driver, (theirs, layer) in list(self._open.items()):
+            if theirs == host and (keyring is None or not keyring.knows(layer, host)):
+                driver.abort(Reason.client_removed, "the key that it came by is not pinned any more")
 
     def why_not(self, client: LinkedClient) -> str:
         """Why sessions of this client would not be accepted; "" where they would."""
@@ -75,7 +80,9 @@ class Receiving:
             return ""
         return "no server of its directory is up"
 
-    def _receive(self, go: Go, host: str, left: Callable[[], None]) -> NoSession | tuple[str, Callable[[Stream], None]]:
+    def _receive(
+        self, go: Go, host: str, layer: TlsLayer, left: Callable[[], None]
+    ) -> NoSession | tuple[str, Callable[[Stream], None]]:
         state, registry = self.state, self._registry
         client = state.clients.get(go.client)
         if registry.closed:
@@ -124,7 +131,7 @@ class Receiving:
             Whom(name, session_id, source),
         )
         registry.begun(name, source, driver)
-        self._open[driver] = host
+        self._open[driver] = host, layer
 
         def take(stream: Stream) -> None:
             stream.protocol = driver

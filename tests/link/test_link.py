@@ -315,7 +315,7 @@ def test_a_session_inside_that_ends_ends_the_one_outside(world, server):
     world.ready()
     link, owner = world.open()
     world.ask(link, owner, bind(SYNC))
-    world.insides["inside-1"]._receiving.end("127.0.0.1:" + str(world.host.gate.port))
+    world.insides["inside-1"]._receiving.judge(f"127.0.0.1:{world.host.gate.port}", None)
     world.loop.until(lambda: owner.lost is not None)
     (notice,) = [each for each in owner.messages() if isinstance(each, m.ExtendedResponse)]
     assert "client-removed" in notice.result.diagnostic
@@ -386,3 +386,71 @@ def test_sessions_that_are_refused_are_said_once_a_minute(world, told):
     world.loop.until(lambda: len(failed) == 3)
     assert all("no client block of that name lists this link" in each.getErrorMessage() for each in failed)
     assert len([each for each in told if "was refused sessions" in each["log_format"]]) == 1
+
+
+# Keys that are not pinned any more.
+
+
+def keyring_of(world, *outsides):
+    """What an inside pins its outside by: one certificate, or two while that changes its key."""
+    file = world.tmp_path / "pinned.pem"
+    file.write_bytes(b"".join(each.certificate.read_bytes() for each in outsides))
+    return Keyring(world.keys["inside-1"], {address(world): file}, inside_context, server_side=False)
+
+
+def address(world):
+    return f"127.0.0.1:{world.host.gate.port}"
+
+
+def renew(world, keyring):
+    """The inside takes its keys up."""
+    inside = world.insides["inside-1"]
+    host = CalledHost("127.0.0.1", world.host.gate.port, world.keys["outside"].certificate)
+    settings = InsideSettings("dmz", (host,), world.keys["inside-1"])
+    inside.configure(settings, {host.address: keyring}, inside._receiving.state)
+
+
+def test_a_session_inside_ends_with_the_outsides_key_also_while_there_is_no_line(world):
+    world.ready()
+    link, owner = world.open()
+    world.ask(link, owner, bind(SYNC))
+    (caller,) = world.insides["inside-1"]._callers.values()
+    caller._line.connection.close("for the test")
+    renew(world, keyring_of(world, write_pair(world.tmp_path, "other", datetime.now(UTC))))
+    world.loop.until(lambda: owner.lost is not None)
+    world.loop.until(lambda: not world.insides["inside-1"].registry.open)
+
+
+def test_a_session_inside_ends_with_the_key_that_it_came_with_though_the_line_has_the_newer_one(world):
+    world.ready()
+    newer = write_pair(world.tmp_path, "newer", datetime.now(UTC))
+    renew(world, keyring_of(world, world.keys["outside"], newer))
+    link, owner = world.open()
+    world.ask(link, owner, bind(SYNC))
+    # The outside takes its newer key, and the line comes up again with it.
+    settings = replace(world.host.settings, identity=newer)
+    world.host.configure(settings, Keyring(newer, settings.agents, outside_context, server_side=True))
+    line = world.host._agents["inside-1"].line
+    line.close("for the test")
+    world.ready()
+    link, later = world.open()
+    world.ask(link, later, bind(SYNC))
+    renew(world, keyring_of(world, newer))
+    world.loop.until(lambda: owner.lost is not None)
+    assert later.lost is None
+    world.ready()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_sessions_inside_end_with_the_outside_that_is_called_no_more(world, whole):
+    world.ready()
+    link, owner = world.open()
+    world.ask(link, owner, bind(SYNC))
+    inside = world.insides["inside-1"]
+    if whole:
+        inside.stop()
+    else:
+        inside.configure(InsideSettings("dmz", (), world.keys["inside-1"]), {}, inside._receiving.state)
+    world.loop.until(lambda: owner.lost is not None)
+    world.loop.until(lambda: not inside.registry.open)
+    assert inside._room.taken == 0
