@@ -8,6 +8,7 @@ from collections.abc import Callable
 from random import uniform
 from secrets import token_hex
 from time import monotonic
+from typing import Final
 
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
@@ -32,6 +33,10 @@ from gateway.net.transport.tls_layer import TlsLayer
 
 log = Logger(__name__)
 
+# Connections that an agent may have besides those for sessions: its line, above all, which must be able to come back
+# while it has as many sessions as it may have; whoever would be its line; and those who only look.
+_BESIDE_BERTHS: Final = 8
+
 
 class LinkHost:
     """Who is here on one link. version: of this gateway's software. gate: where agents call in. watchers: called when
@@ -42,6 +47,7 @@ class LinkHost:
         self.gate = Gate(settings, keyring, self, reactor)
         self.watchers: list[Callable[[], None]] = []
         self._keyring = keyring
+        self._stopped = False
         self._who = Who(version, token_hex(16))
         self._agents = {name: Agent(name, settings.parked) for name in settings.agents}
         # Whose each connection is, until a session has taken it.
@@ -57,25 +63,35 @@ class LinkHost:
             self._agents.setdefault(name, Agent(name, settings.parked))
         for agent in self._agents.values():
             agent.demand = Demand(settings.parked)
-            for link in [each for each in agent.sessions if not self._is_pinned(each.layer, agent)]:
-                link.transport.abortConnection()
-        for connection, agent in list(self._names.items()):
-            if not self._is_pinned(connection.layer, agent):
-                connection.close(f"the key of agent {agent.name} is not pinned any more")
+        self.judge(keyring)
         for name in self._agents.keys() - settings.agents.keys():
             del self._agents[name]
         self._changed()
 
-    def _is_pinned(self, layer: TlsLayer, agent: Agent) -> bool:
-        try:
-            return self._keyring.peer(layer) == agent.name
-        except (Stranger, ssl.SSLError):
-            return False
+    def judge(self, keyring: Keyring | None) -> None:
+        """Cuts off whoever is not pinned there, with the sessions on that agent's connections. keyring: None where
+        nobody is."""
+        for agent in self._agents.values():
+            for link in list(agent.sessions):
+                if keyring is None or not keyring.knows(link.layer, agent.name):
+                    link.transport.abortConnection()
+        for connection, agent in list(self._names.items()):
+            if keyring is None or not keyring.knows(connection.layer, agent.name):
+                connection.close(f"the key of agent {agent.name} is not pinned any more")
+
+    @property
+    def sessions(self) -> int:
+        """How many have a connection of an agent."""
+        return sum(len(agent.sessions) for agent in self._agents.values())
 
     def stop(self) -> None:
         """No agent and no session may come any more; sessions that have a berth go on."""
+        self._stopped = True
         self.gate.close()
         for agent in self._agents.values():
+            newcomers, agent.newcomers = agent.newcomers, []
+            for connection, _ in newcomers:
+                connection.close("this gateway is stopping")
             if agent.line is not None and agent.machine is not None:
                 agent.line.run(agent.machine.drain(monotonic()))
                 agent.line.close("this gateway is stopping")
@@ -111,7 +127,7 @@ class LinkHost:
         self._names[connection] = agent
         agent.connections += 1
         arrival = Arrival(agent.name, monotonic())
-        full = agent.connections > self.settings.connections
+        full = agent.connections > self.settings.connections + _BESIDE_BERTHS
         connection.speak(arrival, arrival.refuse(NotWelcome.too_many) if full else [])
 
     def link_said(self, connection: LinkConnection, command: Command) -> None:
@@ -149,9 +165,15 @@ class LinkHost:
         arrival = connection.machine
         if not isinstance(arrival, Arrival):
             raise TypeError("a connection arrived twice")
-        if isinstance(hello, BerthHello):
+        if self._stopped:
+            connection.run(arrival.refuse(NotWelcome.stopping))
+        elif isinstance(hello, BerthHello):
             if not agent.token or hello.line != agent.token:
                 connection.run(arrival.refuse(NotWelcome.unknown_line))
+                return
+            # The line is one of them, and none of those that the inside counts.
+            if agent.connections - 1 > self.settings.connections:
+                connection.run(arrival.refuse(NotWelcome.too_many))
                 return
             connection.speak(OutsideBerth(agent.name, now, uniform), [])
             self._berths.park(connection, agent)

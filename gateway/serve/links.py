@@ -43,6 +43,8 @@ class Links:
         self._reactor = reactor
         self._version = version("ldap-gateway")
         self._hosts: dict[str, LinkHost] = {}
+        # Those of before a reload, as long as sessions go on there.
+        self._leaving: list[LinkHost] = []
         self._insides: dict[str, LinkInside] = {}
 
     def prepare(self, settings: GatewaySettings) -> Prepared:
@@ -87,9 +89,11 @@ class Links:
         for name, host in self._hosts.items():
             if prepared.hosts.get(name) is not host:
                 host.stop()
+                self._leaving.append(host)
         self._hosts = dict(prepared.hosts)
         for name, (link, keyring) in prepared.outside.items():
             self._hosts[name].configure(link, keyring)
+        self._judge_leaving({name: keyring for name, (_, keyring) in prepared.outside.items()})
         for name in self._insides.keys() - prepared.inside.keys():
             self._insides.pop(name).stop()
         for name, (called, keyrings) in prepared.inside.items():
@@ -101,10 +105,20 @@ class Links:
     def renew(self, link: LinkSettings, serving: Serving) -> str:
         """Uses the keys as they are now. Raises ValueError, and then nothing changes."""
         if isinstance(link, OutsideSettings):
-            self._hosts[link.name].configure(link, outside_keyring(link))
+            keyring = outside_keyring(link)
+            self._hosts[link.name].configure(link, keyring)
+            for host in self._leaving:
+                if host.settings.name == link.name:
+                    host.judge(keyring)
         else:
             self._insides[link.name].configure(link, inside_keyrings(link), serving.link_state(link.name))
         return "whoever is not pinned any more is cut off"
+
+    def _judge_leaving(self, keyrings: Mapping[str, Keyring]) -> None:
+        """keyrings: of each link that this gateway waits on. Where a link is none of them, nobody is pinned for it."""
+        self._leaving = [host for host in self._leaving if host.sessions]
+        for host in self._leaving:
+            host.judge(keyrings.get(host.settings.name))
 
     def serves(self, settings: GatewaySettings, client: str, source: str) -> bool:
         """Whether sessions of this client come over the link that stands in the place of the source."""

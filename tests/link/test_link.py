@@ -4,6 +4,7 @@ import socket
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
+from types import SimpleNamespace
 
 import pytest
 from twisted.internet.defer import CancelledError
@@ -31,6 +32,7 @@ from gateway.net.transport.failures import FailureCause
 from gateway.policy.policy import Policy
 from gateway.relay.paging import ServerFacts
 from gateway.relay.settings import SessionLimits
+from gateway.serve.links import Links
 from gateway.state.attempts import AttemptsInMemory
 from gateway.state.sizes import SizesInMemory
 from tests.net.loop import Loop
@@ -454,3 +456,81 @@ def test_sessions_inside_end_with_the_outside_that_is_called_no_more(world, whol
     world.loop.until(lambda: owner.lost is not None)
     world.loop.until(lambda: not inside.registry.open)
     assert inside._room.taken == 0
+
+
+@pytest.mark.parametrize("how", ["replaced", "renewed", "no link"])
+def test_sessions_of_an_address_that_is_left_go_on_until_their_key_is_taken_away(world, how):
+    world.ready()
+    link, owner = world.open()
+    world.ask(link, owner, bind(SYNC))
+    links = Links(world.insides["inside-1"].registry, world.loop)
+    links._hosts["inside"] = world.host
+    pin = world.tmp_path / "inside-1-there.pem"
+    pin.write_bytes(world.keys["inside-1"].certificate.read_bytes())
+
+    def reload(*settings):
+        prepared = links.prepare(SimpleNamespace(links=settings))
+        links.open(prepared)
+        links.apply(prepared, None)
+
+    elsewhere = replace(world.host.settings, host="127.0.0.2", agents={"inside-1": pin})
+    reload(elsewhere)
+    world.loop.until(lambda: not world.insides["inside-1"].up)
+    assert len(world.ask(link, owner, search(), start=2)) == 3
+    assert owner.lost is None
+    other = write_pair(world.tmp_path, "other", datetime.now(UTC))
+    if how == "replaced":
+        reload(replace(elsewhere, agents={"inside-1": other.certificate}))
+    elif how == "renewed":
+        pin.write_bytes(other.certificate.read_bytes())
+        links.renew(elsewhere, None)
+    else:
+        reload()
+    world.loop.until(lambda: owner.lost is not None)
+    links.drain()
+
+
+# An outside that has stopped.
+
+
+def test_an_outside_that_has_stopped_refuses_whoever_was_on_the_way(world, told):
+    world.ready()
+    stop_first(world, "link_secured")
+    (caller,) = world.insides["inside-1"]._callers.values()
+    caller._line.connection.close("for the test")
+    world.loop.until(lambda: any("is stopping" in each.get("said", "") for each in told))
+    assert not caller.up
+    assert not world.host.agents_for(None)
+
+
+def stop_first(world, event):
+    as_before = getattr(world.host, event)
+    setattr(world.host, event, lambda *of: (world.host.stop(), as_before(*of)))
+
+
+def test_an_outside_that_stops_puts_no_second_process_in_the_place_of_the_first(world, server):
+    world.ready()
+    twin = world.inside("inside-1", server)
+    agent = world.host._agents["inside-1"]
+    try:
+        world.loop.until(lambda: agent.newcomers)
+        world.host.stop()
+        world.loop.until(lambda: not agent.connections)
+        assert not twin.up
+    finally:
+        twin.stop()
+        twin.verifier.stop()
+
+
+def test_an_agent_with_all_the_sessions_that_it_may_have_gets_its_line_back(world):
+    host = world.host
+    host.configure(replace(host.settings, connections=2), host._keyring)
+    world.ready()
+    sessions = [world.open() for _ in range(2)]
+    for link, owner in sessions:
+        world.ask(link, owner, bind(SYNC))
+    agent = host._agents["inside-1"]
+    world.loop.until(lambda: agent.connections == 3)
+    agent.line.close("for the test")
+    world.ready()
+    assert agent.connections == 3
