@@ -18,7 +18,7 @@ from gateway.link.commands import Asked, Cause, Command, Draining, End, Wanted, 
 from gateway.link.connection import LinkConnection
 from gateway.link.frames import BerthHello, Go, LineHello, NoSession, State
 from gateway.link.keyring import Keyring
-from gateway.link.line import InsideLine, Who
+from gateway.link.line import MOST_CLIENTS, InsideLine, Who
 from gateway.link.settings import CalledHost
 from gateway.link.tls import Stranger
 from gateway.link.wanted import to_dial
@@ -106,7 +106,7 @@ class LinkCaller:
 
     def look(self) -> None:
         """Tells the outside what is new of this end's clients, and parks what is wanted."""
-        self._tell()
+        self._line.tell(self._states())
         self._park()
 
     def drain(self) -> None:
@@ -117,7 +117,9 @@ class LinkCaller:
         line = self._line
         if line.connection is not None and line.machine is not None:
             line.connection.run(line.machine.drain(monotonic()))
-        for berth in list(self._berths.parked):
+        elif line.connection is not None:
+            line.connection.close("this gateway is stopping")
+        for berth in [*self._berths.parked, *self._berths.opening]:
             berth.close("this gateway is stopping")
 
     def stop(self) -> None:
@@ -298,12 +300,6 @@ class LinkCaller:
         self._berths.rests = False
         self._park()
 
-    def _tell(self) -> None:
-        line = self._line
-        if line.connection is not None and line.machine is not None:
-            for state in self._states():
-                line.connection.run(line.machine.tell(state, monotonic()))
-
 
 class _Line:
     """The line of a caller. token: "" while it is not up."""
@@ -313,6 +309,21 @@ class _Line:
         self.connection: LinkConnection | None = None
         self.machine: InsideLine | None = None
         self.token = ""
+
+    def tell(self, states: Iterable[State]) -> None:
+        """Says what is new of these clients, and that no others are served any more."""
+        connection, machine = self.connection, self.machine
+        if connection is None or machine is None:
+            return
+        said = {each.client: each for each in states}
+        gone = {
+            name: State(name, False, "it is served over this link no more", {}) for name in machine.told - said.keys()
+        }
+        if len(said) + len(gone) > MOST_CLIENTS:
+            connection.close("one line has no room for all clients that it has spoken of by now")
+            return
+        for state in [*said.values(), *gone.values()]:
+            connection.run(machine.tell(state, monotonic()))
 
     def fall(self) -> None:
         self.connection = self.machine = None

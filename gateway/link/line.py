@@ -13,7 +13,7 @@ holds a place at the other end for ever (rathole #470, Teleport #3935).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from math import inf
 from types import MappingProxyType
@@ -292,6 +292,11 @@ class InsideLine(_Line):
     @property
     def up(self) -> bool:
         return self._up and not self.closed
+
+    @property
+    def told(self) -> Set[str]:
+        """The clients that this end has spoken of."""
+        return self._ours.keys()
 
     @property
     def told_all(self) -> bool:

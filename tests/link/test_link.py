@@ -11,6 +11,7 @@ from twisted.internet.defer import CancelledError
 
 from gateway.demo.certificates import make_certificates
 from gateway.ldap import messages as m
+from gateway.link import caller as caller_module
 from gateway.link.berth_way import AgentCandidates, BerthWay, agent_server
 from gateway.link.frames import Go
 from gateway.link.host import LinkHost
@@ -534,3 +535,48 @@ def test_an_agent_with_all_the_sessions_that_it_may_have_gets_its_line_back(worl
     agent.line.close("for the test")
     world.ready()
     assert agent.connections == 3
+
+
+# An inside that changes.
+
+
+def test_a_client_that_is_taken_out_inside_is_asked_for_no_more(world):
+    world.ready()
+    receiving = world.insides["inside-1"]._receiving
+    receiving.state = replace(receiving.state, clients={})
+    world.loop.until(lambda: not world.host.agents_for("mimecast"))
+    with pytest.raises(NoServer, match="agent inside-1: it is served over this link no more"):
+        world.open()
+
+
+def test_an_inside_that_has_told_of_all_clients_that_a_line_may_calls_anew(world, monkeypatch):
+    monkeypatch.setattr(caller_module, "MOST_CLIENTS", 2)
+    world.ready()
+    first = world.host._agents["inside-1"].line
+    receiving = world.insides["inside-1"]._receiving
+    (client,) = receiving.state.clients.values()
+    receiving.state = replace(receiving.state, clients={"mimecast": client, "one": client})
+    world.loop.until(lambda: world.host.agents_for("one"))
+    assert world.host._agents["inside-1"].line is first
+    receiving.state = replace(receiving.state, clients={"mimecast": client, "two": client})
+    world.loop.until(lambda: world.host.agents_for("two"))
+    assert world.host._agents["inside-1"].line is not first
+
+
+def test_an_inside_that_stops_while_its_line_comes_up_has_none(world):
+    (caller,) = world.insides["inside-1"]._callers.values()
+    world.loop.until(lambda: caller._line.connection is not None)
+    caller.drain()
+    world.loop.until(lambda: world.host.gate._strangers or world.host.gate._said_at > 0)
+    world.loop.settle()
+    assert not world.host.agents_for(None)
+
+
+def test_an_inside_that_stops_parks_nothing_that_was_being_dialled(world):
+    world.ready()
+    (caller,) = world.insides["inside-1"]._callers.values()
+    world.loop.until(lambda: caller._berths.opening)
+    caller.drain()
+    agent = world.host._agents["inside-1"]
+    world.loop.until(lambda: not parked(world) and agent.connections == 1)
+    assert (caller._berths.dialling, caller._room.taken) == (0, 0)
