@@ -157,10 +157,11 @@ class TestLife:
         assert here.due == 115.0
         assert here.tick(114.9) == []
         ping = here.tick(115.0)
-        assert sent(ping) == [f.Ping(0)]
+        (asked,) = sent(ping)
+        assert isinstance(asked, f.Ping)
         assert here.tick(116.0) == []
         pong = there.received(octets(ping), 115.1)
-        assert sent(pong) == [f.Pong(0)]
+        assert sent(pong) == [f.Pong(asked.n)]
         assert here.received(octets(pong), 115.2) == []
         assert here.due == 115.2 + 15.0
 

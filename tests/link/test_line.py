@@ -21,6 +21,13 @@ def outside(hello=LINE_HELLO, states=(), now=0.0):
     return line
 
 
+def pinged(commands):
+    """The number of the one ping that they send."""
+    (ping,) = sent(commands)
+    assert isinstance(ping, f.Ping)
+    return ping.n
+
+
 def inside(now=0.0, hello=LINE_HELLO):
     """An agent's end that has just been welcomed."""
     line = InsideLine(hello, "gw.example:8636", now)
@@ -103,11 +110,11 @@ class TestLife:
         line = make(now=100.0)
         assert line.due == 105.0
         assert line.tick(104.9) == []
-        assert sent(line.tick(105.0)) == [f.Ping(0)]
+        first = pinged(line.tick(105.0))
         assert line.due == 110.0
-        line.received(f.encode(f.Pong(0)), 105.25)
+        line.received(f.encode(f.Pong(first)), 105.25)
         assert line.round_trip == 0.25
-        assert sent(line.tick(110.0)) == [f.Ping(1)]
+        assert pinged(line.tick(110.0)) != first
 
     @BOTH
     def test_whatever_else_is_sent_puts_the_ping_off_but_an_answer_does_not(self, make):
@@ -154,9 +161,15 @@ class TestLife:
     @BOTH
     def test_an_answer_that_comes_twice(self, make):
         line = make()
-        line.tick(5.0)
-        assert line.received(f.encode(f.Pong(0)), 5.1) == []
-        assert "waited for none" in end(line.received(f.encode(f.Pong(0)), 5.2)).said
+        answer = f.encode(f.Pong(pinged(line.tick(5.0))))
+        assert line.received(answer, 5.1) == []
+        assert "waited for none" in end(line.received(answer, 5.2)).said
+
+    @BOTH
+    def test_an_answer_of_one_that_has_not_read_the_ping(self, make):
+        first, second = pinged(make().tick(5.0)), make()
+        second.tick(5.0)
+        assert "waited for none" in end(second.received(f.encode(f.Pong(first)), 5.1)).said
 
     @BOTH
     def test_a_flood_of_frames(self, make):
@@ -251,18 +264,18 @@ class TestDrainAndWant:
 class TestChallenge:
     def test_an_agent_that_answers_is_here(self):
         line = outside(now=100.0)
-        assert sent(line.challenge(101.0)) == [f.Ping(0)]
+        asked = pinged(line.challenge(101.0))
         assert line.due == 103.0
         assert line.challenge(101.5) == []
-        assert line.received(f.encode(f.Pong(0)), 102.9) == [c.Proven()]
+        assert line.received(f.encode(f.Pong(asked)), 102.9) == [c.Proven()]
         assert line.due > 103.0
-        assert sent(line.challenge(104.0)) == [f.Ping(1)]
+        assert pinged(line.challenge(104.0)) != asked
 
     def test_the_answer_to_an_older_ping_proves_nothing(self):
         line = outside(now=100.0)
-        line.tick(105.0)
+        older = pinged(line.tick(105.0))
         line.challenge(106.0)
-        assert line.received(f.encode(f.Pong(0)), 106.5) == []
+        assert line.received(f.encode(f.Pong(older)), 106.5) == []
         assert end(line.tick(108.0)).cause is c.Cause.twice
 
     def test_an_agent_that_does_not_answer_gives_its_place(self):
