@@ -8,7 +8,9 @@ from pathlib import Path
 
 from gateway.config import models
 from gateway.config.source import Location
+from gateway.link.frames import State, encode
 from gateway.link.keys import Identity, KeyProblem, PairFiles
+from gateway.link.line import MOST_CLIENTS
 from gateway.link.pins import Pins, read_pins
 from gateway.link.settings import CalledHost, InsideSettings, OutsideSettings
 
@@ -113,6 +115,20 @@ class LinkCompiler:
                 self._problem(("links", name), f"no directory has `link: {name}`: nothing would be asked of it")
             if link.call and name not in by_client:
                 self._problem(("links", name), f"no client has `links: [{name}]`: nothing would be served over it")
+            if len(here := [client for client in file.clients.values() if name in client.links]) > MOST_CLIENTS:
+                self._problem(("links", name), f"{len(here)} clients have it in `links`; at most {MOST_CLIENTS} may")
+        for name, client in file.clients.items():
+            directory = file.directories.get(client.directory)
+            if client.links or (directory is not None and directory.link is not None):
+                self._check_said(name)
+
+    def _check_said(self, client: str) -> None:
+        """That the two ends can tell each other the client's name."""
+        try:
+            encode(State(client, True, "", {}))
+        except ValueError:
+            said = "over a link a client's name has 1 to 255 octets, all of which can be printed"
+            self._problem(("clients", client), said)
 
 
 def link_of_directory(file: models.File, name: str) -> str | None:

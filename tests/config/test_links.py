@@ -1,5 +1,6 @@
 """Links in the configuration: what they become, what is wrong with them, and what is strict behind one."""
 
+from copy import deepcopy
 from datetime import UTC, datetime
 
 import pytest
@@ -202,3 +203,19 @@ def test_two_links_on_one_address_and_one_that_nobody_asks(keys):
     said = wrong(keys, changed(OUTSIDE, links__second=second))
     assert "links.second.address: the same address as links.inside has" in said
     assert "links.second: no directory has `link: second`" in said
+
+
+@pytest.mark.parametrize("configuration", [OUTSIDE, INSIDE], ids=["outside", "inside"])
+@pytest.mark.parametrize("name", ["x" * 256, "mime\tcast", "cast\u202emime"])
+def test_a_client_whose_name_no_frame_can_hold(keys, configuration, name):
+    client = configuration["clients"]["mimecast"]
+    said = wrong(keys, changed(configuration, clients={name: client}))
+    assert "over a link a client's name has 1 to 255 octets, all of which can be printed" in said
+
+
+def test_more_clients_than_one_line_tells_of(keys):
+    client = INSIDE["clients"]["mimecast"]
+    clients = {f"client-{number}": deepcopy(client) for number in range(501)}
+    assert "links.dmz: 501 clients have it in `links`; at most 500 may" in wrong(keys, changed(INSIDE, clients=clients))
+    del clients["client-500"]
+    assert len(load(keys, changed(INSIDE, clients=clients)).settings.clients) == 500
