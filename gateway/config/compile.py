@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from gateway.config import models
 from gateway.config.audit import audit_settings
@@ -15,7 +14,8 @@ from gateway.config.certificates import CertificateProblem, check_pair, read_cer
 from gateway.config.credentials import HEX_ADVICE, CredentialsReader, decoys
 from gateway.config.directories import DirectoryCompiler
 from gateway.config.limits import connection_limits, session_limits
-from gateway.config.links import LinkCompiler, link_of_client, link_of_directory
+from gateway.config.linked import linked_problems, linked_warnings
+from gateway.config.links import LinkCompiler
 from gateway.config.lockout_store import lockout_store
 from gateway.config.names import account_problem, dn_problem
 from gateway.config.networks import ListedNetwork, inside_proxies, read_address, read_networks, ties
@@ -40,9 +40,6 @@ from gateway.policy.settings import BaseAbove, ClientPolicy, Mode, Paging, WhenD
 from gateway.policy.shrink import ShrinkMode, ShrinkSettings
 
 Value = TypeVar("Value")
-
-# Seconds that a gateway behind another one may take for all servers of a directory.
-LINKED_PATIENCE = 8.0
 
 
 class Compiler:
@@ -82,10 +79,10 @@ class Compiler:
             for name, directory in file.directories.items()
         }
         links = LinkCompiler(self._path, self._address, self._problem, self._warning).compile(file)
-        for name, block in file.directories.items():
-            wrong = None if block.link is None else link_of_directory(file, block.link)
-            if wrong is not None:
-                self._problem(("directories", name, "link"), wrong)
+        for location, said in linked_problems(file):
+            self._problem(location, said)
+        for location, said in linked_warnings(file):
+            self._warning(location, said)
         starttls = any(listener.starttls is StartTls.required for listener in listeners)
         self._credentials.read(file)
         self.problems += self._credentials.problems
@@ -233,14 +230,10 @@ class Compiler:
         for i, rule in enumerate(client.matching_rules):
             if not is_type(rule):
                 self._problem((*at, "matching_rules", i), "an OID or the name of a matching rule is expected")
-        linked = self._links_of(at, client, file)
+        linked = bool(client.links)
         sources = [] if linked else self._sources(at, client)
         self._listed[name] = sources
         required = client.required_filter
-        # At the gateway outside, which knows the services and their addresses, these do their work.
-        shrinks = not linked or "shrink_guard" in client.model_fields_set
-        counts_sources = not linked or "per_source" in client.lockout.model_fields_set
-        per_source = client.lockout.per_source if counts_sources else 0
         policy = ClientPolicy(
             name=name,
             naming_contexts=contexts,
@@ -257,61 +250,37 @@ class Compiler:
             if required is None
             else self._parsed((*at, "required_filter"), required, parse_filter),
             mode=Mode(client.mode),
-            when_denied=WhenDenied(_strict(client, "when_denied", "refuse")),
+            when_denied=WhenDenied(client.when_denied),
             size_limit=client.size_limit,
             time_limit=client.time_limit,
             octet_limit=client.octet_limit,
             allow_anonymous=client.allow_anonymous,
             pass_diagnostics=client.pass_diagnostics,
-            base_above=BaseAbove(_strict(client, "base_above", "refuse")),
+            base_above=BaseAbove(client.base_above),
             paging=Paging(file.directories[client.directory].paging),
             page_size=file.directories[client.directory].page_size,
             expand_ranges=client.expand_ranges,
-            mending=bool(_strict(client, "mending", False)),
+            mending=client.mending,
             root_dse=tuple(client.root_dse),
             subschema=self._subschema((*at, "subschema"), client.subschema, excluded),
             referral_hosts=self._referral_hosts(at, client),
             shrink=ShrinkSettings(
-                ShrinkMode(client.shrink_guard.mode if shrinks else "off"),
-                client.shrink_guard.keep_at_least,
-                client.shrink_guard.minimum,
+                ShrinkMode(client.shrink_guard.mode), client.shrink_guard.keep_at_least, client.shrink_guard.minimum
             ),
             directory=client.directory,
-            lockout=LockoutSettings(client.lockout.failures, client.lockout.window, per_source),
+            lockout=LockoutSettings(client.lockout.failures, client.lockout.window, client.lockout.per_source),
             mapped_accounts=mapped,
             decoy_hashes=decoys(mapped),
             gateway_accounts=self._credentials.gateway_accounts(client.directory),
-            extensions=frozenset({START_TLS}) if starttls else frozenset(),
+            # A link's TLS is up before a session begins.
+            extensions=frozenset({START_TLS}) if starttls and not linked else frozenset(),
             tells_identity=linked,
         )
         networks = tuple(source.network for source in sources)
         listeners = self._listeners_of(at, client, file)
         certificate = self._required_certificate((*at, "required_certificate"), client.required_certificate)
-        if linked and "connect_patience" not in file.directories[client.directory].model_fields_set:
-            # The gateway outside would give up first, and say that the directory was silent.
-            directory = replace(directory, connect_patience=min(directory.connect_patience, LINKED_PATIENCE))
         links = tuple(client.links)
         return ClientSettings(policy, networks, directory, listeners, client.sync_gap, certificate, links)
-
-    def _links_of(self, at: Location, client: models.Client, file: models.File) -> bool:
-        """Whether the client's sessions come over links; what is wrong with that is noted."""
-        for i, name in enumerate(client.links):
-            wrong = link_of_client(file, name)
-            if wrong is not None:
-                self._problem((*at, "links", i), wrong)
-        if not client.links:
-            if client.credentials.mode == "passthrough" and file.directories[client.directory].link is not None:
-                advice = "the directory's password passes this gateway; with `mode: mapped` it stays inside"
-                self._warning((*at, "credentials"), advice)
-            return False
-        for key in ("sources", "sources_file", "listeners", "required_certificate"):
-            if key in client.model_fields_set:
-                self._problem((*at, key), "only of use without `links`; make a client of its own for other sessions")
-        if client.mode == "report":
-            self._problem((*at, "mode"), "with `links` only enforce: what is only reported would leave the inside")
-        if client.pass_diagnostics:
-            self._problem((*at, "pass_diagnostics"), "with `links` no server's text may leave the inside")
-        return True
 
     def _check_root_dse(self, location: Location, names: list[str]) -> None:
         for i, name in enumerate(names):
@@ -417,12 +386,6 @@ class Compiler:
             if any(base.is_inside_loosely(name) for base in bases):
                 advice = "leaves nothing of an allowed base: take that base out instead"
                 self._problem((*at, "excluded_base_dns", i), advice)
-
-
-def _strict(client: models.Client, key: str, instead: Value) -> Value:
-    """The value of a key, which has another default where sessions come over a link: what would be put right or left
-    out here without a word would look whole outside."""
-    return instead if client.links and key not in client.model_fields_set else cast(Value, getattr(client, key))
 
 
 def _is_directory(path: Path) -> bool:

@@ -194,8 +194,10 @@ class CredentialsReader:
             # The gateway inside has both.
             return None if name is None or not hashes else MappedAccount(name, hashes)
         if account.bind_dn is None or account.password_file is None:
-            missing = "bind_dn" if account.bind_dn is None else "password_file"
-            self._problem((*at, missing), "is required, but for a directory with `link`")
+            missing, other = ("bind_dn", "password_file") if account.bind_dn is None else ("password_file", "bind_dn")
+            alone = account.bind_dn is None and account.password_file is None
+            said = "is required, but for a directory with `link`" if alone else f"is required beside {other}"
+            self._problem((*at, missing), said)
             return None
         bind_dn = self._bind_dn((*at, "bind_dn"), account.bind_dn)
         password = self._password((*at, "password_file"), account.password_file)

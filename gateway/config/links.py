@@ -131,22 +131,6 @@ class LinkCompiler:
             self._problem(("clients", client), said)
 
 
-def link_of_directory(file: models.File, name: str) -> str | None:
-    """What is wrong with a directory's link; None for nothing."""
-    link = file.links.get(name)
-    if link is None:
-        return f"no such link; there are: {', '.join(file.links) or 'none'}"
-    return None if link.address is not None else "this link is called from here; a directory needs one with `address`"
-
-
-def link_of_client(file: models.File, name: str) -> str | None:
-    """What is wrong with a client's link; None for nothing."""
-    link = file.links.get(name)
-    if link is None:
-        return f"no such link; there are: {', '.join(file.links) or 'none'}"
-    return None if link.call else "this gateway waits on this link; a client needs one with `call`"
-
-
 def _host_and_port(text: str) -> tuple[str, int] | None:
     host, colon, port = text.rpartition(":")
     host = host[1:-1] if host.startswith("[") and host.endswith("]") else host

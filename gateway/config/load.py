@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from gateway.config import models
 from gateway.config.compile import Compiler
 from gateway.config.effective import Effective, effective
+from gateway.config.linked import with_linked_defaults
 from gateway.config.problems import ConfigurationError
 from gateway.config.settings import GatewaySettings
 from gateway.config.source import read_source
@@ -39,7 +40,7 @@ def load_configuration(path: Path) -> Configuration:
     if not isinstance(source.data, dict):
         raise ConfigurationError([source.problem((), "a mapping of keys is expected, like `listeners:`")])
     try:
-        file = models.File.model_validate(source.data)
+        file = with_linked_defaults(models.File.model_validate(source.data))
     except ValidationError as error:
         raise ConfigurationError(wrong_values(source, error)) from None
     resolved = path.resolve()

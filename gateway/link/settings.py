@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from gateway.link.keys import PairFiles
 from gateway.net.sessions.sources import Network
+
+# Seconds that an inside has for all servers of a directory, and then for the answer to a bind. Together they are less
+# than what the outside waits for a bind (30): the inside, which knows what is wrong, has to be the first to say so.
+LINKED_PATIENCE: Final = 8.0
+LINKED_BIND: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)

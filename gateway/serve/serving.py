@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 from gateway.config.settings import GatewaySettings
 from gateway.link.berth_way import AgentCandidates, BerthWay
 from gateway.link.host import LinkHost
 from gateway.link.receiving import LinkedClient, LinkState
+from gateway.link.settings import LINKED_BIND
 from gateway.net.listeners.listener import ListenerState, ServedClient
 from gateway.net.observer import Observer
 from gateway.net.servers.connector import ServerConnector
@@ -21,9 +21,6 @@ from gateway.net.sessions.sources import Network, SourceTable
 from gateway.net.transport.reactor import Reactor
 from gateway.policy.policy import Policy
 from gateway.relay.paging import ServerFacts
-
-# Seconds for an answer to a bind, where the session comes from another gateway, which waits for 30.
-LINKED_BIND: Final = 20.0
 
 
 class Serving:

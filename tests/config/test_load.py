@@ -12,6 +12,7 @@ from gateway.net.servers.settings import ClientCertificate
 from gateway.net.sessions.settings import StartTls
 from gateway.policy.shrink import ShrinkMode, ShrinkSettings
 from tests.config.certificates import write_pair
+from tests.config.link_configuration import HASH
 
 CONF = Path(__file__).parents[2] / "conf"
 GOOD = """\
@@ -325,9 +326,6 @@ def test_a_key_that_cannot_be_read_is_not_called_a_wrong_one(tmp_path):
     (tmp_path / "gateway.key").unlink()
     with pytest.raises(ConfigurationError, match=r"gateway\.key: cannot be read: there is no such file"):
         load_configuration(path)
-
-
-HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI"
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in CONF.glob("*.yaml")))
