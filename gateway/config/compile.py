@@ -18,7 +18,7 @@ from gateway.config.linked import linked_problems, linked_warnings
 from gateway.config.links import LinkCompiler
 from gateway.config.lockout_store import lockout_store
 from gateway.config.names import account_problem, dn_problem
-from gateway.config.networks import ListedNetwork, inside_proxies, read_address, read_networks, ties
+from gateway.config.networks import ListedNetwork, inside_proxies, read_address, read_networks, split_port, ties
 from gateway.config.problems import Problem
 from gateway.config.settings import GatewaySettings
 from gateway.config.source import Location, Source
@@ -31,6 +31,7 @@ from gateway.net.listeners.shared_addresses import shared_addresses, warning_if_
 from gateway.net.servers.settings import DirectorySettings
 from gateway.net.sessions.required_certificate import RequiredCertificate, fold_alt_name
 from gateway.net.sessions.settings import ClientSettings, ListenerSettings, StartTls
+from gateway.net.sessions.sources import Network
 from gateway.observe.audit.settings import AuditSettings
 from gateway.policy.bind_name import read_bind_name
 from gateway.policy.controls import UNDERSTOOD, why_not_understood
@@ -56,6 +57,8 @@ class Compiler:
         self._source = source
         self._directory = directory
         self._shared = shared_addresses()
+        # Where each address is written that something listens on.
+        self._addresses: dict[tuple[str, int], Location] = {}
         # By the client's name.
         self._listed: dict[str, list[ListedNetwork]] = {}
         self._credentials = CredentialsReader(source, directory)
@@ -69,10 +72,6 @@ class Compiler:
         )
         if not file.listeners and not any(link.call for link in file.links.values()):
             self._problem(("listeners",), "no listener, and no link that is called: nobody could connect")
-        addresses = [listener.address for listener in listeners]
-        for i, address in enumerate(addresses):
-            if address in addresses[:i] and not address.endswith(":0"):
-                self._problem(("listeners", i, "address"), "two listeners on one address")
         directory_compiler = DirectoryCompiler(self._path, self._problem, self._warning, self._pair)
         directories = {
             name: directory_compiler.compile(("directories", name), name, directory)
@@ -138,15 +137,17 @@ class Compiler:
         return self._directory / text
 
     def _address(self, location: Location, text: str) -> tuple[str, int] | None:
-        host, colon, port = text.rpartition(":")
+        """Where something is to listen."""
+        host, port = split_port(text) or ("", 0)
         try:
-            found = str(ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host))
+            found = str(ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)), port
         except ValueError:
-            found = ""
-        if not colon or not found or not port.isascii() or not port.isdigit() or int(port) > 65535:
             self._problem(location, "an IP address and a port are expected, like 0.0.0.0:636 or [::]:636")
             return None
-        return found, int(port)
+        first = self._addresses.setdefault(found, location)
+        if first != location and port:
+            self._problem(location, f"the same address as {'.'.join(map(str, first[:-1]))} has")
+        return found
 
     def _admin(self, text: str) -> tuple[str, int] | None:
         location = ("admin", "address")
@@ -316,8 +317,7 @@ class Compiler:
     def _sources(self, at: Location, client: models.Client) -> list[ListedNetwork]:
         listed = []
         for i, network in enumerate(client.sources):
-            where = self._source.problem((*at, "sources", i), "")
-            listed.append(ListedNetwork(network, where.file, where.line, where.path))
+            listed.append(self._listed_network((*at, "sources", i), network))
         if client.sources_file is not None:
             key = ".".join(map(str, (*at, "sources_file")))
             found, problems = read_networks(self._path(client.sources_file), key)
@@ -334,12 +334,23 @@ class Compiler:
                 self._problem(("trusted_proxies", i), advice)
         self.problems += ties([(client, self._listed[client.policy.name]) for client in clients], len(file.listeners))
         for source in [source for listed in self._listed.values() for source in listed]:
-            if source.network.prefixlen == 0:
-                self.warnings.append(source.problem("every address may connect"))
+            self._warn_of_source(source)
             self.warnings += inside_proxies([source], file.trusted_proxies)
-            warning = warning_if_shared(source.network, self._shared)
-            if warning is not None:
-                self.warnings.append(source.problem(warning))
+        for name, link in file.links.items():
+            for i, network in enumerate(link.sources):
+                self._warn_of_source(self._listed_network(("links", name, "sources", i), network))
+
+    def _listed_network(self, location: Location, network: Network) -> ListedNetwork:
+        """A network that is written in the configuration itself."""
+        where = self._source.problem(location, "")
+        return ListedNetwork(network, where.file, where.line, where.path)
+
+    def _warn_of_source(self, source: ListedNetwork) -> None:
+        if source.network.prefixlen == 0:
+            self.warnings.append(source.problem("every address may connect"))
+        warning = warning_if_shared(source.network, self._shared)
+        if warning is not None:
+            self.warnings.append(source.problem(warning))
 
     def _referral_hosts(self, at: Location, client: models.Client) -> frozenset[str]:
         if client.referrals == "drop":

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final, TypeVar
 
 from gateway.config import models
 from gateway.config.source import Location
+from gateway.link.line import MOST_CLIENTS
 from gateway.link.settings import LINKED_BIND, LINKED_PATIENCE
 
 Block = TypeVar("Block", bound=models.Model)
@@ -18,6 +20,9 @@ _STRICT_IN: Final[dict[str, dict[str, Any]]] = {"shrink_guard": {"mode": "off"},
 
 # The keys of a client that say which connections from outside are its own.
 _OF_SOURCES: Final = ("sources", "sources_file", "listeners", "required_certificate")
+
+# Octets of a client's name, by which the two ends speak of it: gateway/link/strict_json.py takes no longer string.
+_LONGEST_NAME: Final = 255
 
 
 def with_linked_defaults(file: models.File) -> models.File:
@@ -57,9 +62,27 @@ def linked_problems(file: models.File) -> Iterator[tuple[Location, str]]:
             said = _wrong_for_directory(file, directory.link)
             if said is not None:
                 yield ("directories", name, "link"), said
+    served: Counter[str] = Counter()
     for name, client in file.clients.items():
         if client.links:
             yield from _client_problems(("clients", name), client, file)
+        over = _links_of(file, client)
+        served.update(over)
+        if over and not (name.isprintable() and 0 < len(name.encode()) <= _LONGEST_NAME):
+            yield (
+                ("clients", name),
+                f"over a link a client needs a name of 1 to {_LONGEST_NAME} octets that can be printed",
+            )
+    for name, count in served.items():
+        if count > MOST_CLIENTS and name in file.links:
+            yield ("links", name), f"{count} clients go over this link; {MOST_CLIENTS} are the most"
+
+
+def _links_of(file: models.File, client: models.Client) -> set[str]:
+    """The links that a client's sessions come over, and that its directory is reached by."""
+    directory = file.directories.get(client.directory)
+    reached = set() if directory is None or directory.link is None else {directory.link}
+    return reached | set(client.links)
 
 
 def _client_problems(at: Location, client: models.Client, file: models.File) -> Iterator[tuple[Location, str]]:

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final, TypeAlias
+
+from cryptography.x509 import Certificate
 
 from gateway.config import models
+from gateway.config.networks import read_address, split_port
 from gateway.config.source import Location
-from gateway.link.frames import State, encode
 from gateway.link.keys import Identity, KeyProblem, PairFiles
-from gateway.link.line import MOST_CLIENTS
-from gateway.link.pins import Pins, read_pins
+from gateway.link.pins import Pin, Pins, read_pins
 from gateway.link.settings import CalledHost, InsideSettings, OutsideSettings
 
-_ADDRESS = "a host and a port are expected, like gateway.example.net:8636"
+# Host and port.
+_Address: TypeAlias = tuple[str, int]
+
+_ADDRESS: Final = "a host and a port are expected, like gateway.example.net:8636 or [2001:db8::1]:8636"
+# Names of links and agents stand in logs and records, as in link://inside/inside-1. These are the ones that
+# `ldap-gateway link key` takes.
+_NAME: Final = re.compile("[A-Za-z0-9][A-Za-z0-9_.-]{0,30}")
+_NAME_EXPECTED: Final = (
+    "a name of 1 to 31 letters, digits, dots, hyphens and underscores is expected, which begins with a letter or digit"
+)
+# RFC 1123 2.1, and underscores, which are in use. A last label of digits alone would be a wrong IP address.
+_LABEL: Final = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST: Final = re.compile(rf"(?=.{{1,253}}\Z)({_LABEL}\.)*(?![0-9]+\Z){_LABEL}")
+
+# The keys that one end alone has, by the key that makes it this end.
+_OF_ONE_END: Final = {"address": ("sources", "agents", "parked"), "call": ("hosts",)}
 
 
 class LinkCompiler:
@@ -37,75 +55,112 @@ class LinkCompiler:
         """The links of the file; of use only where no problem was found."""
         found = [self._link(("links", name), name, link) for name, link in file.links.items()]
         self._check_used(file)
-        taken: dict[str, str] = {}
-        for name, link in file.links.items():
-            if link.address is not None and taken.setdefault(link.address, name) != name:
-                self._problem(("links", name, "address"), f"the same address as links.{taken[link.address]} has")
         return tuple(link for link in found if link is not None)
 
     def _link(self, at: Location, name: str, link: models.Link) -> OutsideSettings | InsideSettings | None:
+        if not _NAME.fullmatch(name):
+            self._problem(at, _NAME_EXPECTED)
+        identity = PairFiles(self._path(link.identity.certificate), self._path(link.identity.private_key))
+        own = self._own_certificate((*at, "identity"), identity)
         if (link.address is None) == (not link.call):
             self._problem(at, "either `address`, where the inside calls, or `call`, the outsides to call, and not both")
             return None
-        identity = PairFiles(self._path(link.identity.certificate), self._path(link.identity.private_key))
-        self._check_identity((*at, "identity"), identity)
-        return self._outside(at, name, link, identity) if link.call == [] else self._inside(at, name, link, identity)
+        end, other = ("call", "address") if link.address is None else ("address", "call")
+        for key in _OF_ONE_END[other]:
+            if key in link.model_fields_set:
+                self._problem((*at, key), f"only of use with `{other}`, and this is the end with `{end}`")
+        if link.address is not None:
+            return self._outside(at, name, link, link.address, identity, own)
+        return self._inside(at, name, link, identity, own)
 
-    def _outside(self, at: Location, name: str, link: models.Link, identity: PairFiles) -> OutsideSettings | None:
-        if link.hosts:
-            self._problem((*at, "hosts"), "only of use with `call`; at this end the agents are pinned: agents")
+    def _outside(
+        self, at: Location, name: str, link: models.Link, text: str, identity: PairFiles, own: Certificate | None
+    ) -> OutsideSettings | None:
         if not link.agents:
             self._problem((*at, "agents"), "no agent is pinned, so nobody could call: NAME: its certificate")
+        for agent in link.agents:
+            if not _NAME.fullmatch(agent):
+                self._problem((*at, "agents", agent), _NAME_EXPECTED)
         if not link.sources:
             self._warning((*at, "sources"), "every address may connect; list the company's way out to the internet")
+        if link.parked >= link.connections:
+            self._problem(
+                (*at, "connections"),
+                f"an agent has one connection besides those that wait for sessions (parked: {link.parked}): at least "
+                f"{link.parked + 1} are needed",
+            )
         agents = {agent: self._path(file) for agent, file in link.agents.items()}
-        self._check_pins((*at, "agents"), agents)
-        address = self._address((*at, "address"), link.address or "")
+        self._check_pins((*at, "agents"), agents, own)
+        address = self._address((*at, "address"), text)
         if address is None:
             return None
+        if address[1] == 0:
+            self._problem((*at, "address"), "with port 0 it would be another one at each start, and agents call one")
         return OutsideSettings(name, *address, tuple(link.sources), identity, agents, link.parked, link.connections)
 
-    def _inside(self, at: Location, name: str, link: models.Link, identity: PairFiles) -> InsideSettings:
-        for key, value in (("agents", link.agents), ("sources", link.sources)):
-            if value:
-                self._problem((*at, key), "only of use with `address`: nobody calls at this end")
-        hosts = {address: self._path(file) for address, file in link.hosts.items()}
-        for address in hosts.keys() - set(link.call):
-            self._problem((*at, "hosts", address), "not in `call`")
-        self._check_pins((*at, "hosts"), hosts)
-        call = []
-        for i, address in enumerate(link.call):
-            read = _host_and_port(address)
-            if read is None:
-                self._problem((*at, "call", i), _ADDRESS)
-            elif address not in hosts:
-                self._problem((*at, "call", i), "its certificate is needed: hosts, with this very address as the key")
-            elif address in link.call[:i]:
-                self._problem((*at, "call", i), "the same address twice")
+    def _inside(
+        self, at: Location, name: str, link: models.Link, identity: PairFiles, own: Certificate | None
+    ) -> InsideSettings:
+        called = self._called((*at, "call"), link.call)
+        files: dict[_Address, Path] = {}
+        for text, file in link.hosts.items():
+            address = read_host(text)
+            if address is None:
+                self._problem((*at, "hosts", text), _ADDRESS)
+            elif address not in called:
+                self._problem((*at, "hosts", text), "not in `call`")
+            elif address in files:
+                self._problem((*at, "hosts", text), "the same address twice")
             else:
-                call.append(CalledHost(*read, hosts[address]))
-        return InsideSettings(name, tuple(call), identity, link.connections)
+                files[address] = self._path(file)
+        for address, i in called.items():
+            if address not in files:
+                self._problem((*at, "call", i), "its certificate is needed: hosts, with this address as the key")
+        self._check_pins((*at, "hosts"), {text: self._path(file) for text, file in link.hosts.items()}, own)
+        call = tuple(CalledHost(*address, files[address]) for address in called if address in files)
+        return InsideSettings(name, call, identity, link.connections)
 
-    def _check_identity(self, at: Location, files: PairFiles) -> None:
+    def _called(self, at: Location, texts: list[str]) -> dict[_Address, int]:
+        """Which one of the list each address is."""
+        found: dict[_Address, int] = {}
+        for i, text in enumerate(texts):
+            address = read_host(text)
+            if address is None:
+                self._problem((*at, i), _ADDRESS)
+            elif address in found:
+                self._problem((*at, i), "the same address twice")
+            else:
+                found[address] = i
+        return found
+
+    def _own_certificate(self, at: Location, files: PairFiles) -> Certificate | None:
         try:
-            Identity(files, datetime.now(UTC))
+            return Identity(files, datetime.now(UTC)).certificate
         except KeyProblem as error:
             self._problem((*at, "private_key" if error.path == files.private_key else "certificate"), str(error))
+            return None
 
-    def _check_pins(self, at: Location, pinned: Mapping[str, Path]) -> None:
-        pins = {}
-        for name, path in pinned.items():
+    def _check_pins(self, at: Location, files: Mapping[str, Path], own: Certificate | None) -> None:
+        """own: what this end shows."""
+        pins: dict[str, list[Pin]] = {}
+        for name, path in files.items():
             try:
                 pins[name] = read_pins(path, datetime.now(UTC))
             except KeyProblem as error:
                 self._problem((*at, name), str(error))
-        try:
-            Pins(pins or {})
-        except KeyProblem as error:
-            self._problem(at, str(error))
-        except ValueError:
-            # Nobody is pinned, which has been said.
+            else:
+                if any(pin.certificate == own for pin in pins[name]):
+                    said = f"{path}: this end's own certificate (identity); the one of the other end is expected"
+                    self._problem((*at, name), said)
+        if not pins:
+            # Which has been said.
             return
+        try:
+            Pins(pins)
+        except KeyProblem as error:
+            # The later one of the two.
+            name = [name for name, path in files.items() if path == error.path][-1]
+            self._problem((*at, name), str(error))
 
     def _check_used(self, file: models.File) -> None:
         by_directory = {directory.link for directory in file.directories.values()}
@@ -115,25 +170,20 @@ class LinkCompiler:
                 self._problem(("links", name), f"no directory has `link: {name}`: nothing would be asked of it")
             if link.call and name not in by_client:
                 self._problem(("links", name), f"no client has `links: [{name}]`: nothing would be served over it")
-            if len(here := [client for client in file.clients.values() if name in client.links]) > MOST_CLIENTS:
-                self._problem(("links", name), f"{len(here)} clients have it in `links`; at most {MOST_CLIENTS} may")
-        for name, client in file.clients.items():
-            directory = file.directories.get(client.directory)
-            if client.links or (directory is not None and directory.link is not None):
-                self._check_said(name)
-
-    def _check_said(self, client: str) -> None:
-        """That the two ends can tell each other the client's name."""
-        try:
-            encode(State(client, True, "", {}))
-        except ValueError:
-            said = "over a link a client's name has 1 to 255 octets, all of which can be printed"
-            self._problem(("clients", client), said)
 
 
-def _host_and_port(text: str) -> tuple[str, int] | None:
-    host, colon, port = text.rpartition(":")
-    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if not colon or not host or " " in host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+def read_host(text: str) -> tuple[str, int] | None:
+    """A host, by name or IP address, and its port, in the one spelling that equal ones have; None for anything else."""
+    found = split_port(text)
+    if found is None or found[1] == 0:
         return None
-    return host, int(port)
+    host, port = found[0].lower(), found[1]
+    in_brackets = host.startswith("[") and host.endswith("]")
+    if _HOST.fullmatch(host):
+        return host, port
+    try:
+        address = read_address(host[1:-1] if in_brackets else host)
+    except ValueError:
+        return None
+    # What stands behind the last colon of an IPv6 address might be a part of it.
+    return (str(address), port) if in_brackets == (":" in host) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -17,6 +18,7 @@ MAX_OCTETS = 1024 * 1024
 
 # Of ::ffff:0:0/96.
 _MAPPED_BITS: Final = 96
+_PORT: Final = re.compile("[0-9]{1,5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,14 @@ def read_address(text: str) -> IPv4Address | IPv6Address:
     Raises ValueError."""
     found = ip_address(text)
     return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
+
+
+def split_port(text: str) -> tuple[str, int] | None:
+    """What stands before the last colon, and the port behind it, 0 to 65535; None where there is no port."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not _PORT.fullmatch(port) or int(port) > 65535:
+        return None
+    return host, int(port)
 
 
 def read_network(text: str) -> Network:

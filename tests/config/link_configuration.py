@@ -67,7 +67,7 @@ def changed(configuration: dict[str, Any], **changes: Any) -> dict[str, Any]:
 def load(directory: Path, configuration: dict[str, Any]) -> Configuration:
     path = directory / "gateway.yaml"
     # Of YAML's ways to write it this one has no aliases, and each key has a line of its own.
-    path.write_text(json.dumps(configuration, indent=1))
+    path.write_text(json.dumps(configuration, indent=1, ensure_ascii=False), encoding="utf-8")
     return load_configuration(path)
 
 

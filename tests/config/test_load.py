@@ -66,6 +66,8 @@ def test_a_good_file_becomes_settings(tmp_path):
         ("private_key: gateway.key", "private_key: gateway.pem", 4, "not a private key"),
         ("127.0.0.1:0", "localhost:636", 2, "an IP address and a port"),
         ("127.0.0.1:0", "127.0.0.1:99999", 2, "an IP address and a port"),
+        ("127.0.0.1:0", "127.0.0.1:" + "9" * 5000, 2, "an IP address and a port"),
+        ("127.0.0.1:0", "127.0.0.1:8389", 1, "admin.address: the same address as listeners.0 has"),
         ('"ldaps://dc1.corp.example"', '"ldap://dc1.corp.example"', 7, "only ldaps://"),
         ('"ldaps://dc1.corp.example"', '"dc1.corp.example"', 7, "a URL like ldaps://"),
         ("198.51.100.0/24", "198.51.100.1/24", 12, "has host bits"),
@@ -361,6 +363,13 @@ def test_starttls_may_be_off_in_every_way_of_writing_it(tmp_path, written):
     text = GOOD.replace(KEY, f"{KEY}\n    starttls: {written}")
     (listener,) = load(tmp_path, text).settings.listeners
     assert listener.starttls is StartTls.off
+
+
+def test_two_listeners_need_two_addresses(tmp_path):
+    listener = GOOD[GOOD.index("  - address") : GOOD.index("directories:")].replace(":0", ":636")
+    other = listener.replace("127.0.0.1:636", '"127.0.0.1:0636"')
+    with pytest.raises(ConfigurationError, match=r":5: listeners\.1\.address: the same address as listeners\.0 has"):
+        load(tmp_path, GOOD.replace(listener.replace(":636", ":0"), listener + other))
 
 
 def test_a_client_of_an_address_with_any_port_may_use_all_listeners_there(tmp_path):
