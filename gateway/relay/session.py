@@ -164,7 +164,8 @@ class Session:
         """No new requests from here on; the session closes itself once the open operations are answered."""
         self.standing.now = now
         self.standing.draining = True
-        return self._go_on()
+        # A session that waits for no turn ends now: with half a message it would be asked whether it may go on.
+        return self._go_on(takes=False)
 
     def abort(self, reason: Reason, text: str, now: float) -> list[Command]:
         """Ends every open operation with an error, and the session with it. A bind that a server has been sent goes on
@@ -187,10 +188,11 @@ class Session:
         elif event is not None:
             self.operations.heard(event)
 
-    def _go_on(self) -> list[Command]:
+    def _go_on(self, takes: bool = True) -> list[Command]:
         """Handles what the client has sent, as far as that goes now, and begins what waits. All that follows from the
-        event, in order."""
-        self._take_requests()
+        event, in order. takes: False where nothing of the client can be handled that could not be before."""
+        if takes:
+            self._take_requests()
         held_back = not self.client.takes_requests()
         self.operations.go_on()
         while held_back and self.client.takes_requests():

@@ -108,6 +108,16 @@ def test_a_session_that_stops_answers_what_waits(permitted):
     assert h.other[-1] is c.CloseClient
 
 
+def test_a_session_that_stops_ends_at_once_where_only_half_a_message_has_come():
+    h = Halting(1)
+    h.do(h.session.client_data(m.encode(m.LDAPMessage(1, ROOT_DSE))[:-1], h.now))
+    # The turns of this moment have gone to others.
+    assert h.permitted == 0
+    h.do(h.session.stop(h.now))
+    assert h.session.closed
+    assert h.other == [c.CloseClient]
+
+
 def test_a_session_that_has_ended_waits_for_no_turn():
     h = Halting(1)
     h.send(m.UnbindRequest(), ROOT_DSE)
