@@ -35,10 +35,11 @@ class Question:
     """Something that the holder is asked. It has one reply, or none where the session has ended.
 
     late: the reason for which the operation ends where no reply comes within limits.bind; None where the operation
-    waits for it as long as for anything else.
+    waits for it as long as for anything else. quiet: as of a Notice; the reply comes at once.
     """
 
     late: ClassVar[Reason | None] = None
+    quiet: ClassVar[bool] = False
 
     def unwanted(self, reply: Reply) -> Notice | None:
         """What the holder is told where the operation has ended before this reply came; None for nothing."""
@@ -105,6 +106,8 @@ class Recalled(Reply):
 @dataclass(frozen=True, slots=True)
 class RecallSizes(Question):
     """The question what the last complete search of this shape gave; Recalled replies."""
+
+    quiet: ClassVar[bool] = True
 
     shape: Shape
 

@@ -387,7 +387,22 @@ class DriverTests(unittest.TestCase):
         self.reactor.advance(10)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
-    # Questions that are answered later.
+    # Questions.
+
+    def test_the_guard_is_asked_behind_what_the_client_was_to_be_sent_before(self):
+        told = self.told
+
+        class Telling(AttemptsInMemory):
+            """A guard that notes when it is asked: it may let other sessions go on first, for as long as these take."""
+
+            def begin(self, *asked):
+                told.append(("guard",))
+                super().begin(*asked)
+
+        self.attempts = Telling(monotonic)
+        self.drive()
+        self.asks(search(), bind(SYNC))
+        self.assertEqual(self.kinds(), ["client", "audit", "guard"])
 
     def test_a_bind_waits_until_the_guard_has_answered(self):
         held, guard = [], self.attempts

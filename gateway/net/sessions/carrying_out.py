@@ -67,6 +67,9 @@ class CommandRunner:
                 records.append(command.record)
                 continue
             if isinstance(command, PoseQuestion):
+                if not command.question.quiet:
+                    # The lockout guard may let other sessions go on before it returns.
+                    self._pass_on(to_client, to_server, records)
                 waiting.extend(self._pose(session, command))
                 continue
             if isinstance(command, Notice) and command.quiet:
