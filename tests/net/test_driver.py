@@ -4,6 +4,7 @@ The client's transport is in memory, on a clock of the test's own. The server's 
 sockets, whose other end the test holds.
 """
 
+import gc
 import select
 from time import monotonic
 
@@ -108,6 +109,33 @@ class TestWay:
         attempt = Deferred(self.given_up.append)
         self.opening.append((whom, attempt))
         return attempt
+
+
+class Guard:
+    """A lockout guard beside the gateway's own one: compiled classes have no heirs among those that are not."""
+
+    def __init__(self):
+        self.own = AttemptsInMemory(monotonic)
+
+    def begin(self, *asked):
+        self.own.begin(*asked)
+
+    def end(self, *ended):
+        self.own.end(*ended)
+
+
+class Holding(Guard):
+    """A guard whose word comes later. held: what it is to decide."""
+
+    def __init__(self):
+        super().__init__()
+        self.held = []
+
+    def begin(self, *asked):
+        self.held.append(asked)
+
+    def decide(self):
+        super().begin(*self.held.pop())
 
 
 class DriverTests(unittest.TestCase):
@@ -392,33 +420,36 @@ class DriverTests(unittest.TestCase):
     def test_the_guard_is_asked_behind_what_the_client_was_to_be_sent_before(self):
         told = self.told
 
-        class Telling(AttemptsInMemory):
+        class Telling(Guard):
             """A guard that notes when it is asked: it may let other sessions go on first, for as long as these take."""
 
             def begin(self, *asked):
                 told.append(("guard",))
                 super().begin(*asked)
 
-        self.attempts = Telling(monotonic)
+        self.attempts = Telling()
         self.drive()
         self.asks(search(), bind(SYNC))
         self.assertEqual(self.kinds(), ["client", "audit", "guard"])
 
     def test_a_bind_waits_until_the_guard_has_answered(self):
-        held, guard = [], self.attempts
-
-        class Holding:
-            """A guard whose word comes later."""
-
-            def begin(self, *arguments):
-                held.append(lambda: guard.begin(*arguments))
-
-            def end(self, *arguments):
-                guard.end(*arguments)
-
         self.attempts = Holding()
         self.drive()
         self.asks(bind(SYNC))
         self.assertEqual(self.way.opening, [])
-        held.pop()()
+        self.attempts.decide()
         self.assertEqual(len(self.way.opening), 1)
+
+    def test_a_session_whose_client_leaves_is_not_kept_by_the_guard(self):
+        # Whoever leaves frees a place for another one, so what is kept would have no bound.
+        self.attempts = Holding()
+        self.drive()
+        self.asks(bind(SYNC))
+        session = id(self.driver._session)
+        self.driver.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.ended, [self.driver])
+        gc.collect()
+        self.assertNotIn(session, {id(each) for each in gc.get_objects() if isinstance(each, Session)})
+        # An attempt that is admitted for nobody is none.
+        self.attempts.decide()
+        self.assertEqual(self.way.opening, [])

@@ -105,14 +105,16 @@ class CommandRunner:
     def _pose(self, session: Session, posed: PoseQuestion) -> list[Command]:
         """What follows where the reply comes at once. It is for the caller to carry out: a client may send hundreds of
         binds in one piece, each of which is refused at once and makes room for the next one."""
-        asking, at_once = True, list[Command]()
+        # None behind this call: what waits for a reply, at the lockout guard say, keeps no session that has ended.
+        asking: Session | None = session
+        at_once = list[Command]()
 
         def answered(reply: Reply) -> None:
-            if asking:
-                at_once.extend(session.answered(posed.key, reply, monotonic()))
+            if asking is not None:
+                at_once.extend(asking.answered(posed.key, reply, monotonic()))
             else:
                 self._replied(posed.key, reply)
 
         self._answers.pose(posed.question, answered)
-        asking = False
+        asking = None
         return at_once
