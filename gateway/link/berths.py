@@ -89,8 +89,10 @@ class Berths:
             self._find(attempt, agent)
 
     def wanted(self, agent: Agent) -> int:
-        """How many should wait now."""
-        return agent.demand.target(self._waiting.count(agent.name), monotonic())
+        """How many should wait now; the agent is told when that falls."""
+        target = agent.demand.target(self._waiting.count(agent.name), monotonic())
+        self._deadline.set(agent.demand.due)
+        return target
 
     def end_silent(self, agent: Agent) -> None:
         """The agent's line has been silent for too long. Its sessions have connections of their own; what is frozen
@@ -103,7 +105,7 @@ class Berths:
             self._go(attempt, agent, agent.berths.pop())
         else:
             self._waiting.add(attempt, partial(_is, agent.name), attempt.until)
-            self._want(agent)
+            self.want(agent)
             self._deadline.set(self._waiting.due)
 
     def _go(self, attempt: _Attempt, agent: Agent, berth: LinkConnection) -> None:
@@ -115,7 +117,7 @@ class Berths:
         self._asked[berth] = attempt
         agent.demand.taken(now)
         berth.run(machine.go(attempt.go, max(0.0, attempt.until - now), now))
-        self._want(agent)
+        self.want(agent)
 
     def _cancelled(self, attempt: _Attempt) -> None:
         self._waiting.withdraw(attempt)
@@ -123,17 +125,16 @@ class Berths:
         if berth is not None and self._asked.pop(berth, None) is not None:
             berth.close("the session has ended")
 
-    def _want(self, agent: Agent) -> None:
+    def want(self, agent: Agent) -> None:
         """Tells the agent how many should wait."""
         if agent.line is not None and agent.machine is not None:
             agent.line.run(agent.machine.want(self.wanted(agent), monotonic()))
-            self._deadline.set(agent.demand.due)
 
     def _look(self) -> None:
         for attempt in self._waiting.expired(monotonic()):
             attempt.taken.errback(NoBerth(f"no connection of agent {attempt.server.server_name} came in time"))
         for agent in self._agents():
-            self._want(agent)
+            self.want(agent)
         self._deadline.set(self._waiting.due)
 
 

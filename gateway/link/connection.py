@@ -91,6 +91,13 @@ class LinkConnection:
         """This end has no use for it any more. said: as End has it."""
         self._end(End(Cause.dropped, said))
 
+    def abort(self, said: str) -> None:
+        """Closes it at once, whatever the other end was still to be told. said: as End has it."""
+        if not self._ended:
+            self._finish()
+            self._stream.abortConnection()
+            self._owner.link_ended(self, End(Cause.dropped, said))
+
     def hand_over(self) -> Stream:
         """The stream, for whoever takes the connection over: from here on this one has nothing to do with it."""
         self._ended = True

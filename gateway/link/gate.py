@@ -17,7 +17,7 @@ from gateway.net.transport.twisted_internals import accept_as
 
 log = Logger(__name__)
 
-# Connections that have not shown a pinned key yet: agents call a few at once.
+# Connections that have not shown a pinned key yet: agents call a few at once. One more takes the place of the oldest.
 MOST_HANDSHAKES: Final = 100
 _BACKLOG: Final = 256
 # Seconds between two lines of the log about strangers.
@@ -31,7 +31,8 @@ class Gate:
     def __init__(self, settings: OutsideSettings, keyring: Keyring, owner: ConnectionOwner, reactor: Reactor) -> None:
         self._owner = owner
         self._reactor = reactor
-        self._handshaking: set[LinkConnection] = set()
+        # In the order in which they came.
+        self._handshaking: dict[LinkConnection, None] = {}
         self._port: Port | None = None
         self._said_at = -_QUIET
         self._strangers = 0
@@ -61,11 +62,11 @@ class Gate:
 
     def passed(self, connection: LinkConnection) -> None:
         """It has shown the key of an agent."""
-        self._handshaking.discard(connection)
+        self._handshaking.pop(connection, None)
 
     def turned_away(self, connection: LinkConnection, said: str) -> None:
         """It has ended without having passed. said: why."""
-        self._handshaking.discard(connection)
+        self._handshaking.pop(connection, None)
         self._note(said)
 
     # From the port.
@@ -82,10 +83,10 @@ class Gate:
             self._note(f"{addr.host} is none of its sources")
             return None
         if len(self._handshaking) >= MOST_HANDSHAKES:
-            self._note(f"{MOST_HANDSHAKES} connections have not shown a key yet")
-            return None
+            # An agent shows its key within a round trip or two; whoever shows none waits for as long as he may.
+            next(iter(self._handshaking)).abort(f"it showed no key, and {MOST_HANDSHAKES} others wanted its place")
         connection = LinkConnection(self._keyring.layer(), self._owner, self._reactor)
-        self._handshaking.add(connection)
+        self._handshaking[connection] = None
         return connection
 
     def _accepted(self, connection: socket.socket, protocol: LinkConnection, *_: object) -> Stream:

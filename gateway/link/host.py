@@ -64,6 +64,8 @@ class LinkHost:
         for agent in self._agents.values():
             agent.demand = Demand(settings.parked)
         self.judge(keyring)
+        for agent in self._agents.values():
+            self._berths.want(agent)
         for name in self._agents.keys() - settings.agents.keys():
             del self._agents[name]
         self._changed()

@@ -12,6 +12,8 @@ from twisted.internet.defer import CancelledError
 from gateway.demo.certificates import make_certificates
 from gateway.ldap import messages as m
 from gateway.link import caller as caller_module
+from gateway.link import gate as gate_module
+from gateway.link import wanted as wanted_module
 from gateway.link.berth_way import AgentCandidates, BerthWay, agent_server
 from gateway.link.frames import Go
 from gateway.link.host import LinkHost
@@ -580,3 +582,46 @@ def test_an_inside_that_stops_parks_nothing_that_was_being_dialled(world):
     agent = world.host._agents["inside-1"]
     world.loop.until(lambda: not parked(world) and agent.connections == 1)
     assert (caller._berths.dialling, caller._room.taken) == (0, 0)
+
+
+# What strangers hold, and how many berths are wanted.
+
+
+def test_strangers_who_show_no_key_keep_no_agent_out(world, monkeypatch):
+    monkeypatch.setattr(gate_module, "MOST_HANDSHAKES", 3)
+    world.ready()
+    world.loop.until(lambda: len(parked(world)) == 4)
+    gate, agent = world.host.gate, world.host._agents["inside-1"]
+    held = []
+    try:
+        for _ in range(3):
+            held.append(socket.create_connection(("127.0.0.1", gate.port)))
+        world.loop.until(lambda: len(gate._handshaking) == 3)
+        first = next(iter(gate._handshaking))
+        agent.line.close("for the test")
+        world.ready()
+        assert first not in gate._handshaking
+        assert len(gate._handshaking) <= 3
+        link, owner = world.open()
+        assert world.ask(link, owner, bind(SYNC)) == [m.BindResponse(OK)]
+    finally:
+        for each in held:
+            each.close()
+
+
+def test_another_number_of_berths_is_wanted_from_a_reload_on(world):
+    world.ready()
+    world.loop.until(lambda: len(parked(world)) == 4)
+    world.host.configure(replace(world.host.settings, parked=7), world.host._keyring)
+    world.loop.until(lambda: len(parked(world)) == 7)
+
+
+def test_fewer_berths_are_wanted_again_also_by_a_line_that_has_come_back(world, monkeypatch):
+    monkeypatch.setattr(wanted_module, "_RECENT", 1.0)
+    world.ready()
+    agent = world.host._agents["inside-1"]
+    for _ in range(9):
+        agent.demand.taken(monotonic())
+    agent.line.close("for the test")
+    world.ready()
+    world.loop.until(lambda: agent.machine._parked == 4)
