@@ -83,10 +83,23 @@ class Berths:
                 agent.berths.remove(berth)
             return
         attempt.berth = None
-        if end.cause is Cause.refused or attempt.until <= monotonic():
+        if end.cause is Cause.refused or attempt.until <= monotonic() or self._is_better_elsewhere(attempt, agent):
             attempt.taken.errback(NoBerth(end.said))
         else:
             self._find(attempt, agent)
+
+    def look_elsewhere(self, agent: Agent) -> None:
+        """The agent is here no more, or stops. Whoever waits for a berth of it need not wait in vain."""
+        for attempt in self._waiting.of(agent.name):
+            if self._is_better_elsewhere(attempt, agent):
+                self._waiting.withdraw(attempt)
+                attempt.taken.errback(NoBerth(agent.why_not(attempt.go.client)))
+
+    def _is_better_elsewhere(self, attempt: _Attempt, agent: Agent) -> bool:
+        """Whether another agent would take the session, and this one would not. Where it is the only one, it may be
+        back in a moment."""
+        client = attempt.go.client
+        return not agent.takes(client) and any(other.takes(client) for other in self._agents() if other is not agent)
 
     def wanted(self, agent: Agent) -> int:
         """How many should wait now; the agent is told when that falls."""

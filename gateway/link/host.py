@@ -142,6 +142,7 @@ class LinkHost:
         elif isinstance(command, Proven):
             self._refuse_newcomers(agent)
         elif isinstance(command, Told | Draining):
+            self._berths.look_elsewhere(agent)
             self._changed()
 
     def link_ended(self, connection: LinkConnection, end: End) -> None:
@@ -223,6 +224,7 @@ class LinkHost:
             self._rise(connection, agent, hello)
             self._refuse_newcomers(agent)
         else:
+            self._berths.look_elsewhere(agent)
             self._changed()
 
     def _refuse_newcomers(self, agent: Agent) -> None:

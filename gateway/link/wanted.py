@@ -81,6 +81,10 @@ class Waiting(Generic[S]):
                 return session
         return None
 
+    def of(self, agent: str) -> list[S]:
+        """Those who would take a berth of this agent, in their order."""
+        return [session for session, place in self._places.items() if place.takes(agent)]
+
     def count(self, agent: str) -> int:
         """How many would take a berth of this agent."""
         return sum(place.takes(agent) for place in self._places.values())

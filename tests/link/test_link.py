@@ -625,3 +625,30 @@ def test_fewer_berths_are_wanted_again_also_by_a_line_that_has_come_back(world, 
     agent.line.close("for the test")
     world.ready()
     world.loop.until(lambda: agent.machine._parked == 4)
+
+
+@pytest.mark.parametrize("how", ["stops", "is lost"])
+def test_a_session_that_waits_for_an_agent_that_leaves_tries_the_other_one_at_once(tmp_path, server, how):
+    made = World(tmp_path, server, agents=("inside-1", "inside-2"))
+    try:
+        made.ready()
+        made.loop.until(lambda: len(parked(made)) == 4)
+        inside = made.insides["inside-1"]
+        (caller,) = inside._callers.values()
+        # It dials none for now.
+        caller._berths.rests = True
+        for berth in list(parked(made)):
+            berth.close("for the test")
+        failed = []
+        waiting = made.host.open(agent_server("inside", "inside-1"), Go("mimecast", "s1", "192.0.2.1"), 25)
+        waiting.addErrback(failed.append)
+        made.loop.settle()
+        assert not failed
+        if how == "stops":
+            inside.drain()
+        else:
+            made.host._agents["inside-1"].line.close("for the test")
+        made.loop.until(lambda: failed)
+        assert failed[0].getErrorMessage() == f"agent inside-1 is {'stopping' if how == 'stops' else 'not here'}"
+    finally:
+        made.close()
