@@ -22,6 +22,10 @@ Location: TypeAlias = tuple[str | int, ...]
 _DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9_]*|[0-9]*\.[0-9]*([eE][-+]?[0-9]+)?|\.(inf|nan))", re.IGNORECASE)
 
 
+# The characters that double quotes can bring into a text by an escape, and that no file, server or output takes.
+_IN_NO_TEXT: Final = re.compile(r"[\x00\ud800-\udfff]")
+
+
 @dataclass(frozen=True, slots=True)
 class Misread:
     """What YAML takes for another thing than people do: 2001:10:20:30:40:50:10:20 for a number to the base of 60, 010
@@ -144,7 +148,17 @@ class _NodeReader:
         except (yaml.YAMLError, ValueError):
             self._add(line, location, "a value that YAML cannot read; put it in double quotes")
             return None
-        return value if isinstance(value, str) else self._not_text(value, str(node.value), location)
+        if isinstance(value, str):
+            return self._text(value, line, location)
+        return self._not_text(value, str(node.value), location)
+
+    def _text(self, text: str, line: int, location: Location) -> str:
+        found = _IN_NO_TEXT.search(text)
+        if found is None:
+            return text
+        said = f"it has the character U+{ord(found[0]):04X}, which no name or file can have; take its escape out"
+        self._add(line, location, said)
+        return ""
 
     def _not_text(self, value: Any, text: str, location: Location) -> Any:
         self.unquoted[location] = unquoted = Misread(text, _reading(value))
@@ -160,7 +174,7 @@ class _NodeReader:
             if not isinstance(key_node, yaml.ScalarNode):
                 self._add(line, location, "a key must be a single word")
                 continue
-            key = str(key_node.value)
+            key = self._text(str(key_node.value), line, location)
             if key in found:
                 self._add(line, (*location, key), "the same key twice")
                 continue
