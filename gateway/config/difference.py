@@ -15,8 +15,14 @@ FROM_THE_NEXT_START: Final = ("admin", "state_dir")
 # Lists whose order means something.
 _ORDERED: Final = frozenset({"servers"})
 
+# Where the sessions of a client come from.
+_WHENCE: Final = frozenset({"sources", "links"})
+
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_-]+")
-_CLIENT: Final = re.compile(r"clients(\.[A-Za-z0-9_-]+|\[[^]]*\])")
+_NAMED: Final = r"(\.[A-Za-z0-9_-]+|\[[^]]*\])"
+_CLIENT: Final = re.compile(f"clients{_NAMED}")
+_LINK: Final = re.compile(f"links{_NAMED}")
+_AGENT: Final = re.compile(rf"links{_NAMED}\.agents{_NAMED}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,11 @@ def _compare(path: str, old: Effective, new: Effective) -> Iterator[Change]:
         elif isinstance(before, list) and isinstance(after, list):
             yield from _lists(at, key, before, after)
         elif before != after:
-            yield Change(at, f"{_word(before)} -> {_word(after)}", _start(at))
+            yield Change(at, f"{_word(before)} -> {_word(after)}", _cut_off(at, after) or _start(at))
+
+
+def _cut_off(path: str, after: Any) -> str:
+    return "it is cut off, with its sessions" if after is None and _AGENT.fullmatch(path) else ""
 
 
 def _block(path: str, before: Any, after: Any) -> Change:
@@ -67,8 +77,10 @@ def _block(path: str, before: Any, after: Any) -> Change:
     note = _start(path)
     if _CLIENT.fullmatch(path):
         note = "its sessions end within drain_timeout"
-    elif path.startswith("listeners["):
+    elif path.startswith("listeners[") or (_LINK.fullmatch(path) and before["address"] is not None):
         note = "its socket is closed, and sessions from there go on"
+    elif _LINK.fullmatch(path):
+        note = "its sessions end within drain_timeout"
     return Change(path, "removed", note)
 
 
@@ -78,7 +90,7 @@ def _lists(path: str, key: str, before: list[Any], after: list[Any]) -> Iterator
     added = [f"+ {item}" for item in new if item not in old]
     removed = [f"- {item}" for item in old if item not in new]
     if added or removed:
-        leaves = removed and key == "sources" and _CLIENT.match(path)
+        leaves = removed and key in _WHENCE and _CLIENT.match(path)
         note = "sessions from there end within drain_timeout" if leaves else _start(path)
         yield Change(path, ", ".join(added + removed), note)
     elif key in _ORDERED:

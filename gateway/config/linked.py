@@ -103,14 +103,16 @@ def _wrong_for_directory(file: models.File, name: str) -> str | None:
     link = file.links.get(name)
     if link is None:
         return _no_such_link(file)
-    return None if link.address is not None else "this link is called from here; a directory needs one with `address`"
+    calls = link.call and link.address is None
+    return "this link is called from here; a directory needs one with `address`" if calls else None
 
 
 def _wrong_for_client(file: models.File, name: str) -> str | None:
     link = file.links.get(name)
     if link is None:
         return _no_such_link(file)
-    return None if link.call else "this gateway waits on this link; a client needs one with `call`"
+    waits = link.address is not None and not link.call
+    return "this gateway waits on this link; a client needs one with `call`" if waits else None
 
 
 def _no_such_link(file: models.File) -> str:

@@ -50,6 +50,8 @@ class LinkCompiler:
         self._address = address
         self._problem = problem
         self._warning = warning
+        # The link that calls each address.
+        self._callers: dict[_Address, str] = {}
 
     def compile(self, file: models.File) -> tuple[OutsideSettings | InsideSettings, ...]:
         """The links of the file; of use only where no problem was found."""
@@ -101,7 +103,7 @@ class LinkCompiler:
     def _inside(
         self, at: Location, name: str, link: models.Link, identity: PairFiles, own: Certificate | None
     ) -> InsideSettings:
-        called = self._called((*at, "call"), link.call)
+        called = self._called((*at, "call"), name, link.call)
         files: dict[_Address, Path] = {}
         for text, file in link.hosts.items():
             address = read_host(text)
@@ -120,7 +122,7 @@ class LinkCompiler:
         call = tuple(CalledHost(*address, files[address]) for address in called if address in files)
         return InsideSettings(name, call, identity, link.connections)
 
-    def _called(self, at: Location, texts: list[str]) -> dict[_Address, int]:
+    def _called(self, at: Location, name: str, texts: list[str]) -> dict[_Address, int]:
         """Which one of the list each address is."""
         found: dict[_Address, int] = {}
         for i, text in enumerate(texts):
@@ -131,6 +133,9 @@ class LinkCompiler:
                 self._problem((*at, i), "the same address twice")
             else:
                 found[address] = i
+                first = self._callers.setdefault(address, name)
+                if first != name:
+                    self._problem((*at, i), f"links.{first} calls it already; one link is enough for all clients")
         return found
 
     def _own_certificate(self, at: Location, files: PairFiles) -> Certificate | None:

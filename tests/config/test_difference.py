@@ -11,6 +11,7 @@ from gateway.config import models
 from gateway.config.difference import differences
 from gateway.config.load import load_configuration
 from tests.config.certificates import write_pair
+from tests.config.link_configuration import INSIDE, OUTSIDE, changed, load
 from tests.config.test_credentials import ONE, OWN, TWO
 
 KEY = b"k" * 32
@@ -124,6 +125,65 @@ def effective(tmp_path):
 def test_a_change_in_words(effective, old, new, said):
     assert old in TEXT
     assert [str(change) for change in differences(effective(TEXT), effective(TEXT.replace(old, new, 1)))] == said
+
+
+TWO_OUTSIDES = changed(
+    INSIDE,
+    links__cloud={
+        **INSIDE["links"]["dmz"],
+        "call": ["cloud.example:8636"],
+        "hosts": {"cloud.example:8636": "inside-2.pem"},
+    },
+    clients__mimecast__links=["dmz", "cloud"],
+)
+
+
+@pytest.mark.parametrize(
+    "before, after, said",
+    [
+        (
+            OUTSIDE,
+            changed(OUTSIDE, links__inside__agents={"inside-2": "inside-2.pem"}),
+            [
+                "links.inside.agents.inside-2: none -> inside-2.pem",
+                "links.inside.agents.inside-1: inside-1.pem -> none (it is cut off, with its sessions)",
+            ],
+        ),
+        (OUTSIDE, changed(OUTSIDE, links__inside__parked=9), ["links.inside.parked: 4 -> 9"]),
+        (OUTSIDE, changed(OUTSIDE, links__inside__parked=4), []),
+        (
+            OUTSIDE,
+            changed(OUTSIDE, links__inside__sources=["192.0.2.11"]),
+            ["links.inside.sources: + 192.0.2.11/32, - 192.0.2.10/32"],
+        ),
+        (
+            OUTSIDE,
+            changed(OUTSIDE, links__inside=None, links__lan=OUTSIDE["links"]["inside"], directories__corp__link="lan"),
+            [
+                "links.lan: added",
+                "links.inside: removed (its socket is closed, and sessions from there go on)",
+                "directories.corp.link: inside -> lan",
+            ],
+        ),
+        (
+            TWO_OUTSIDES,
+            INSIDE,
+            [
+                "links.cloud: removed (its sessions end within drain_timeout)",
+                "clients.mimecast.links: - cloud (sessions from there end within drain_timeout)",
+            ],
+        ),
+        (
+            INSIDE,
+            changed(INSIDE, clients__mimecast__when_denied="strip"),
+            ["clients.mimecast.when_denied: refuse -> strip"],
+        ),
+        (INSIDE, changed(INSIDE, clients__mimecast__when_denied="refuse", clients__mimecast__mending=False), []),
+    ],
+)
+def test_a_change_of_a_link_in_words(keys, before, after, said):
+    old, new = (load(keys, each).effective(KEY) for each in (before, after))
+    assert [str(change) for change in differences(old, new)] == said
 
 
 def test_nothing_has_changed_in_nothing(effective):

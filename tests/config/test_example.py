@@ -67,6 +67,18 @@ def test_every_default_in_the_example_is_the_true_one():
     assert wrong == []
 
 
+def test_the_links_that_are_commented_out_are_right_and_show_every_key():
+    text = EXAMPLE.read_text()
+    block = text[text.index("links: {}") : text.index("directories:")].partition("\n")[2]
+    links = yaml.safe_load("".join(line[1:] for line in block.splitlines(keepends=True)))
+    assert links.keys() == {"inside", "dmz"}
+    assert {key for link in links.values() for key in link} == models.Link.model_fields.keys()
+    for link in links.values():
+        # A default is shown as it is.
+        without = {key: value for key, value in link.items() if key not in ("parked", "connections")}
+        assert models.Link.model_validate(without) == models.Link.model_validate(link)
+
+
 def keys_that_may_be_null():
     """Where the example's own words say so: null is the value, or the comment behind it speaks of null."""
     lines = EXAMPLE.read_text().splitlines()

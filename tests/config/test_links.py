@@ -92,6 +92,7 @@ def test_the_inside_listens_nowhere(keys):
             (INSIDE, {f"links__dmz__{key}": LINK.get(key, 8)}, f"links.dmz.{key}: only of use with `address`")
             for key in ("sources", "agents", "parked")
         ),
+        (INSIDE, {"links__second": CALLED}, "links.second.call.0: links.dmz calls it already"),
         (INSIDE, {"links__second": {**CALLED, "address": "127.0.0.1:1"}}, "links.second: either `address`"),
         (
             INSIDE,
@@ -109,6 +110,14 @@ def test_two_links_on_one_address_and_one_that_nobody_asks(keys):
     said = wrong(keys, changed(OUTSIDE, links__second=second))
     assert "links.second.address: the same address as links.inside has" in said
     assert "links.second: no directory has `link: second`" in said
+
+
+def test_one_mistake_is_one_problem(keys):
+    second = changed(INSIDE, links__second=CALLED, clients__mimecast__links=["dmz", "second"])
+    assert len(wrong(keys, second).splitlines()) == 1
+    assert len(wrong(keys, changed(OUTSIDE, links__inside__address=None)).splitlines()) == 1
+    twice = changed(INSIDE, links__dmz__call=[ADDRESS, ADDRESS])
+    assert len(wrong(keys, twice).splitlines()) == 1
 
 
 def test_what_is_wrong_with_keys_is_said_in_the_line_that_names_them(keys):
