@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gateway.config.difference import Change
     from gateway.config.load import Configuration
     from gateway.net.servers.settings import DirectorySettings
+    from gateway.net.sessions.settings import ClientSettings
 
 # Where --diff is followed by no file.
 _IN_FORCE = ""
@@ -91,7 +92,7 @@ def _sum_up(configuration: Configuration) -> None:
     for client in configuration.settings.clients:
         policy = client.policy
         click.echo(
-            f"client {policy.name}: {len(client.sources)} sources, {len(policy.base_dns)} base DNs, "
+            f"client {policy.name}: {_whence(client)}, {len(policy.base_dns)} base DNs, "
             f"{len(policy.attributes)} attributes, directory {client.directory.name} "
             f"({_servers(client.directory)})"
         )
@@ -119,7 +120,13 @@ def _notes(configuration: Configuration) -> list[str]:
     ]
 
 
+def _whence(client: ClientSettings) -> str:
+    return f"by link {', '.join(client.links)}" if client.links else f"{len(client.sources)} sources"
+
+
 def _servers(directory: DirectorySettings) -> str:
+    if directory.link:
+        return f"by link {directory.link}"
     if directory.discover is not None:
         return f"as DNS says: {directory.discover.service}"
     return ", ".join(server.url for server in directory.servers)

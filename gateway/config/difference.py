@@ -22,7 +22,7 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_-]+")
 _NAMED: Final = r"(\.[A-Za-z0-9_-]+|\[[^]]*\])"
 _CLIENT: Final = re.compile(f"clients{_NAMED}")
 _LINK: Final = re.compile(f"links{_NAMED}")
-_AGENT: Final = re.compile(rf"links{_NAMED}\.agents{_NAMED}")
+_PINNED: Final = re.compile(rf"links{_NAMED}\.(agents|hosts){_NAMED}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def _compare(path: str, old: Effective, new: Effective) -> Iterator[Change]:
 
 
 def _cut_off(path: str, after: Any) -> str:
-    return "it is cut off, with its sessions" if after is None and _AGENT.fullmatch(path) else ""
+    return "it is cut off, with its sessions" if after is None and _PINNED.fullmatch(path) else ""
 
 
 def _block(path: str, before: Any, after: Any) -> Change:
@@ -77,10 +77,10 @@ def _block(path: str, before: Any, after: Any) -> Change:
     note = _start(path)
     if _CLIENT.fullmatch(path):
         note = "its sessions end within drain_timeout"
-    elif path.startswith("listeners[") or (_LINK.fullmatch(path) and before["address"] is not None):
+    elif path.startswith("listeners["):
         note = "its socket is closed, and sessions from there go on"
     elif _LINK.fullmatch(path):
-        note = "its sessions end within drain_timeout"
+        note = "its sessions end at once"
     return Change(path, "removed", note)
 
 

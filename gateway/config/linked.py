@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final, TypeVar
 
 from gateway.config import models
+from gateway.config.links import end_of
 from gateway.config.source import Location
 from gateway.link.line import MOST_CLIENTS
 from gateway.link.settings import LINKED_BIND, LINKED_PATIENCE
@@ -103,16 +104,16 @@ def _wrong_for_directory(file: models.File, name: str) -> str | None:
     link = file.links.get(name)
     if link is None:
         return _no_such_link(file)
-    calls = link.call and link.address is None
-    return "this link is called from here; a directory needs one with `address`" if calls else None
+    wrong = end_of(link) == "call"
+    return "this link is called from here; a directory needs one with `address`" if wrong else None
 
 
 def _wrong_for_client(file: models.File, name: str) -> str | None:
     link = file.links.get(name)
     if link is None:
         return _no_such_link(file)
-    waits = link.address is not None and not link.call
-    return "this gateway waits on this link; a client needs one with `call`" if waits else None
+    wrong = end_of(link) == "address"
+    return "this gateway waits on this link; a client needs one with `call`" if wrong else None
 
 
 def _no_such_link(file: models.File) -> str:

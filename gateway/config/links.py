@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from cryptography.x509 import Certificate
 
@@ -64,10 +64,11 @@ class LinkCompiler:
             self._problem(at, _NAME_EXPECTED)
         identity = PairFiles(self._path(link.identity.certificate), self._path(link.identity.private_key))
         own = self._own_certificate((*at, "identity"), identity)
-        if (link.address is None) == (not link.call):
+        end = end_of(link)
+        if end is None:
             self._problem(at, "either `address`, where the inside calls, or `call`, the outsides to call, and not both")
             return None
-        end, other = ("call", "address") if link.address is None else ("address", "call")
+        other = "call" if end == "address" else "address"
         for key in _OF_ONE_END[other]:
             if key in link.model_fields_set:
                 self._problem((*at, key), f"only of use with `{other}`, and this is the end with `{end}`")
@@ -171,10 +172,18 @@ class LinkCompiler:
         by_directory = {directory.link for directory in file.directories.values()}
         by_client = {link for client in file.clients.values() for link in client.links}
         for name, link in file.links.items():
-            if link.address is not None and name not in by_directory:
+            if end_of(link) == "address" and name not in by_directory:
                 self._problem(("links", name), f"no directory has `link: {name}`: nothing would be asked of it")
-            if link.call and name not in by_client:
+            if end_of(link) == "call" and name not in by_client:
                 self._problem(("links", name), f"no client has `links: [{name}]`: nothing would be served over it")
+
+
+def end_of(link: models.Link) -> Literal["address", "call"] | None:
+    """The key that says at which end of the link this gateway is: it waits, or it calls. None where neither or both
+    are written."""
+    if link.address is None:
+        return "call" if link.call else None
+    return None if link.call else "address"
 
 
 def read_host(text: str) -> tuple[str, int] | None:

@@ -2,13 +2,17 @@ import json
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main
 from gateway.compilation import Compilation, compilation
+from gateway.link.keys import write_pair as write_link_pair
 from tests.cli.configurations import write_configuration
+from tests.config.certificates import write_pair
+from tests.config.link_configuration import INSIDE, OUTSIDE
 from tests.servers.gateway_process import PATIENCE, GatewayProcess
 
 
@@ -28,6 +32,20 @@ def test_what_would_be_served_is_summed_up(tmp_path):
     )
     installation = {"compiled": compilation().compiled, "installation": compilation().said}
     assert json.loads(check(path, "--json").stdout) == {"ok": True, "warnings": [], "notes": [], **installation}
+
+
+def test_clients_and_directories_by_a_link_are_summed_up(tmp_path):
+    for name in ("outside", "inside-1"):
+        write_link_pair(tmp_path, name, datetime.now(UTC))
+    write_pair(tmp_path)
+    for configuration, said in (
+        (OUTSIDE, "1 sources, 1 base DNs, 1 attributes, directory corp (by link inside)"),
+        (INSIDE, "by link dmz, 1 base DNs, 1 attributes, directory corp (ldaps://dc1.corp.example:636)"),
+    ):
+        (tmp_path / "gateway.yaml").write_text(json.dumps(configuration))
+        result = check(tmp_path / "gateway.yaml")
+        assert result.exit_code == 0
+        assert f"client mimecast: {said}\n" in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,11 @@ def test_a_change_in_words(effective, old, new, said):
     assert [str(change) for change in differences(effective(TEXT), effective(TEXT.replace(old, new, 1)))] == said
 
 
+MORE_CALLED = changed(
+    INSIDE,
+    links__dmz__call=[*INSIDE["links"]["dmz"]["call"], "gw2.example.net:8636"],
+    links__dmz__hosts={**INSIDE["links"]["dmz"]["hosts"], "gw2.example.net:8636": "inside-2.pem"},
+)
 TWO_OUTSIDES = changed(
     INSIDE,
     links__cloud={
@@ -161,7 +166,7 @@ TWO_OUTSIDES = changed(
             changed(OUTSIDE, links__inside=None, links__lan=OUTSIDE["links"]["inside"], directories__corp__link="lan"),
             [
                 "links.lan: added",
-                "links.inside: removed (its socket is closed, and sessions from there go on)",
+                "links.inside: removed (its sessions end at once)",
                 "directories.corp.link: inside -> lan",
             ],
         ),
@@ -169,8 +174,16 @@ TWO_OUTSIDES = changed(
             TWO_OUTSIDES,
             INSIDE,
             [
-                "links.cloud: removed (its sessions end within drain_timeout)",
+                "links.cloud: removed (its sessions end at once)",
                 "clients.mimecast.links: - cloud (sessions from there end within drain_timeout)",
+            ],
+        ),
+        (
+            MORE_CALLED,
+            INSIDE,
+            [
+                "links.dmz.call: - gw2.example.net:8636",
+                "links.dmz.hosts[gw2.example.net:8636]: inside-2.pem -> none (it is cut off, with its sessions)",
             ],
         ),
         (

@@ -116,6 +116,8 @@ def test_one_mistake_is_one_problem(keys):
     second = changed(INSIDE, links__second=CALLED, clients__mimecast__links=["dmz", "second"])
     assert len(wrong(keys, second).splitlines()) == 1
     assert len(wrong(keys, changed(OUTSIDE, links__inside__address=None)).splitlines()) == 1
+    assert len(wrong(keys, changed(OUTSIDE, links__inside__call=[ADDRESS])).splitlines()) == 1
+    assert len(wrong(keys, changed(INSIDE, links__dmz__address="127.0.0.1:8636")).splitlines()) == 1
     twice = changed(INSIDE, links__dmz__call=[ADDRESS, ADDRESS])
     assert len(wrong(keys, twice).splitlines()) == 1
 
