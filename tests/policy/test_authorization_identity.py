@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from gateway.ldap.dn import parse
 from gateway.policy.authorization_identity import read_identity, write_identity
 from gateway.policy.bind import BindJudge
+from gateway.policy.bind_name import read_bind_name
+from gateway.policy.decision import LoginName
 from tests.examples import examples
 from tests.ldap.strategies import dns, rdns
 from tests.policy.policies import policy
@@ -71,7 +73,8 @@ def test_a_name_without_a_dn_comes_back_as_a_name_and_never_as_a_dn(name, form):
     """Whatever name a session can be bound as: no name may be written as the DN of somebody else."""
     judge = BindJudge(policy(sync_accounts=(form.format(name), SYNC_DN)))
     bound = next(iter(judge._sync_names.values()), None)
-    if bound is None:
+    if bound is None or (form == "{}" and isinstance(read_bind_name(name), LoginName)):
+        # No account can have that name, or the name is of one of the other forms by itself.
         return
     assert write_identity(bound, "") == b"u:" + bound.encode()
     assert read_identity(write_identity(bound, "")) == (None if form == "{}" else name)
