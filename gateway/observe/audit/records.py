@@ -34,14 +34,16 @@ class _Objects:
         self._fields: Final = fields
         fresh = [field for field in fields if not field.few]
         made = [(field, field.make) for field in fresh if field.make is not None and not field.filled]
-        self._read_few: Final = attrgetter(*sorted({name for field in fields if field.few for name in field.reads}))
+        few = sorted({name for field in fields if field.few for name in field.reads})
+        # A tuple, or of one attribute that alone.
+        self._read_few: Final[Callable[[object], Any]] = attrgetter(*few)
         self._read: Final[Callable[[object], tuple[Any, ...]]] = attrgetter(*(field.reads[0] for field in fresh))
         self._names: Final = tuple(field.name for field in fresh)
         self._filled: Final = tuple((field.name, field) for field in fresh if field.filled)
         self._wide: Final = tuple((field.name, make) for field, make in made if field.wide)
         self._of_one: Final = tuple((f.name, make) for f, make in made if not f.wide and len(f.reads) == 1)
         self._of_several: Final = tuple((f.name, attrgetter(*f.reads), make) for f, make in made if len(f.reads) > 1)
-        self._known: Final[dict[tuple[Any, ...], dict[str, Any]]] = {}
+        self._known: Final[dict[Any, dict[str, Any]]] = {}
 
     def of(self, subject: object, filter_values: bool, now: float) -> dict[str, Any]:
         """The object of one record. subject: what it tells of. now: the end of an operation, in seconds since the
@@ -68,7 +70,7 @@ class _Objects:
             shown[name] = of_several(*read(subject))
         return shown
 
-    def _begin(self, few: tuple[Any, ...], subject: object) -> dict[str, Any]:
+    def _begin(self, few: Any, subject: object) -> dict[str, Any]:
         """An object with the values of the fields that have few, and with the places of the others."""
         begun: dict[str, Any] = {}
         for field in self._fields:
