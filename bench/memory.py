@@ -15,7 +15,8 @@ from bench.results import Goal, Metric, Results
 from bench.servers import Server, slapd, windows_like
 from bench.stream import stream_server
 from bench.wire import Connection, trust
-from gateway.ldap.messages import Attribute, LDAPMessage, SearchResultEntry, encode
+from gateway.ldap.encoding import encode
+from gateway.ldap.messages import Attribute, LDAPMessage, SearchResultEntry
 from tests.servers.windows import people
 
 IDLE = 2000

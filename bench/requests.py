@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from bench.wire import next_cookie
 from gateway.ldap.controls import PagedResults
+from gateway.ldap.encoding import encode
 from gateway.ldap.filter_text import parse_filter
-from gateway.ldap.messages import WHOLE_SUBTREE, LDAPMessage, SearchRequest, encode
+from gateway.ldap.messages import WHOLE_SUBTREE, LDAPMessage, SearchRequest
 from tests.servers.windows import people
 
 # Ten of the attributes that a person has here: what the gateway and slapd let out.

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from bench.servers import Server
 from gateway.demo.certificates import make_certificates
+from gateway.ldap.decoding import decode_request
+from gateway.ldap.encoding import encode
 from gateway.ldap.framing import Framer
 from gateway.ldap.messages import (
     BindRequest,
@@ -20,8 +22,6 @@ from gateway.ldap.messages import (
     SearchRequest,
     SearchResultDone,
     SearchResultEntry,
-    decode_request,
-    encode,
 )
 from gateway.ldap.results import LDAPResult, ResultCode
 

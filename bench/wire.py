@@ -9,15 +9,9 @@ from types import TracebackType
 from typing import Protocol
 
 from gateway.ldap.controls import PAGED_RESULTS, paged_results
-from gateway.ldap.messages import (
-    BindRequest,
-    LDAPMessage,
-    Request,
-    SimpleAuthentication,
-    UnbindRequest,
-    decode_response,
-    encode,
-)
+from gateway.ldap.decoding import decode_response
+from gateway.ldap.encoding import encode
+from gateway.ldap.messages import BindRequest, LDAPMessage, Request, SimpleAuthentication, UnbindRequest
 
 _PATIENCE = 120.0
 _READ = 256 * 1024

@@ -11,6 +11,8 @@ from typing import Final, TypeAlias
 
 from gateway.ldap import messages
 from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults, paged_results
+from gateway.ldap.decoding import decode_response
+from gateway.ldap.encoding import encode
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.framing import Framer
 from gateway.ldap.messages import BindRequest, ExtendedRequest, LDAPMessage, Request, SearchRequest, SearchResultEntry
@@ -134,7 +136,7 @@ class Client:
             raise ClientStateError("no such request, or one that cannot be abandoned")
         del self._open[message_id]
         self._abandoned.add(message_id)
-        return messages.encode(LDAPMessage(self._new_id(), messages.AbandonRequest(message_id)))
+        return encode(LDAPMessage(self._new_id(), messages.AbandonRequest(message_id)))
 
     def unbind(self) -> bytes:
         """The last that is sent; the connection is then to be closed."""
@@ -142,7 +144,7 @@ class Client:
             raise ClientStateError(f"no request is possible: {self._ended}")
         self._ended = "unbound"
         self._open.clear()
-        return messages.encode(LDAPMessage(self._new_id(), messages.UnbindRequest()))
+        return encode(LDAPMessage(self._new_id(), messages.UnbindRequest()))
 
     def receive(self, data: bytes) -> list[Event]:
         """The events in what the server sent. Raises DecodeError for anything that a server may not send; the
@@ -153,7 +155,7 @@ class Client:
         events: list[Event] = []
         try:
             while (message := self._framer.next_message()) is not None:
-                event = self._read(messages.decode_response(message))
+                event = self._read(decode_response(message))
                 if event is not None:
                     events.append(event)
         except DecodeError:
@@ -168,7 +170,7 @@ class Client:
         if self._binding:
             raise ClientStateError("a request while a bind runs")
         message_id = self._new_id()
-        outgoing = Outgoing(message_id, messages.encode(LDAPMessage(message_id, request, controls)))
+        outgoing = Outgoing(message_id, encode(LDAPMessage(message_id, request, controls)))
         self._open[message_id] = request
         return outgoing
 

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from gateway.ldap.messages import RequestLimits
+from gateway.ldap.decoding import RequestLimits
 
 # OWASP's first choice for argon2id: KiB, passes, lanes. Strong enough for a secret that is as long as it should be, and
 # it leaves strangers who guess the least to waste.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gateway.config import models
+from gateway.ldap.decoding import RequestLimits
 from gateway.ldap.filters import FilterLimits
-from gateway.ldap.messages import RequestLimits
 from gateway.net.sessions.settings import ConnectionLimits
 from gateway.relay.settings import SessionLimits
 

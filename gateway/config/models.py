@@ -11,8 +11,8 @@ from pydantic_core import PydanticCustomError
 
 from gateway.config.admin import ADMIN_ADDRESS
 from gateway.config.networks import read_network
+from gateway.ldap.decoding import RequestLimits
 from gateway.ldap.filters import FilterLimits
-from gateway.ldap.messages import RequestLimits
 from gateway.net.servers.settings import HealthSettings
 from gateway.net.sessions.settings import DEFAULT_SYNC_GAP, ConnectionLimits
 from gateway.net.sessions.sources import Network

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from gateway.ask.client import RESPONSE_LIMIT, Client, Disconnection, Entry, Reference, SearchDone
 from gateway.ldap import ber, messages
 from gateway.ldap.controls import Control
+from gateway.ldap.decoding import decode_response
 from gateway.ldap.dn import DN
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.framing import Framer
@@ -131,7 +132,7 @@ class ServiceConnection:
         whole = framer.next_message()
         if whole is None or self._answer is None:
             return
-        answer = messages.decode_response(whole).operation
+        answer = decode_response(whole).operation
         if not isinstance(answer, messages.UnservedResponse):
             raise DecodeError("a response that does not belong to its request")
         self._answer.callback(answer.result)

@@ -20,9 +20,10 @@ from twisted.python.components import registerAdapter
 from gateway.demo.certificates import CertificateFiles
 from gateway.demo.people import DirectoryEntry
 from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults, paged_results
+from gateway.ldap.decoding import decode_request
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.framing import Framer
-from gateway.ldap.messages import Request, decode_request
+from gateway.ldap.messages import Request
 from gateway.net.transport.reactor import Reactor
 from gateway.policy.settings import BIT_AND, BIT_OR
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Final, final
 
 from gateway.ldap import ber
 from gateway.ldap.controls import read_controls
+from gateway.ldap.decoding import Envelope
 from gateway.ldap.dn import MAX_CHARACTERS
 from gateway.ldap.entry_stream import EntryStream
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.first_rdn import end_of_first_rdn
 from gateway.ldap.framing import Framer, message_size
-from gateway.ldap.messages import SEARCH_ENTRY, Envelope
+from gateway.ldap.messages import SEARCH_ENTRY
 
 if TYPE_CHECKING:
     from mypy_extensions import i64

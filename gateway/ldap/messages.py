@@ -1,8 +1,8 @@
-"""LDAPMessage and its operations as values, decoded strictly and encoded canonically (RFC 4511 4).
+"""LDAPMessage and its operations as values, and the tags of the protocol's operations (RFC 4511 4).
 
-decode_request reads what a client may send, decode_response what a server may send. Operations that
-the gateway never performs (add, delete, modify, modifyDN, compare) are recognised, not read: their
-contents go nowhere, so nothing in them needs to be understood.
+decoding.py reads them strictly, encoding.py writes them canonically. Operations that the gateway never performs (add,
+delete, modify, modifyDN, compare) are recognised, not read: their contents go nowhere, so nothing in them needs to be
+understood.
 """
 
 from __future__ import annotations
@@ -10,11 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, final
 
-from gateway.ldap import ber
-from gateway.ldap.attribute_lists import read_attributes, write_attributes
-from gateway.ldap.controls import Control, read_controls, write_controls
-from gateway.ldap.errors import INVALID_DN_SYNTAX, DecodeError, RequestFault, ValueFault, beyond_limit
-from gateway.ldap.filters import Filter, FilterLimits, FilterReader, Present, write_filter
+from gateway.ldap.controls import Control
+from gateway.ldap.filters import Filter, Present
 from gateway.ldap.results import LDAPResult, ResultCode
 
 BIND_REQUEST: Final = 0x60
@@ -58,7 +55,7 @@ SCOPE_NAMES: Final = ("base", "one", "sub")
 # The attribute list that asks for none (RFC 4511 4.5.1.8).
 NO_ATTRIBUTES: Final = "1.1"
 
-_RESPONSE_TO: Final = {
+RESPONSE_TO: Final = {
     MODIFY_REQUEST: MODIFY_RESPONSE,
     ADD_REQUEST: ADD_RESPONSE,
     DELETE_REQUEST: DELETE_RESPONSE,
@@ -81,7 +78,7 @@ _REQUEST_NAMES: Final = {
     ABANDON_REQUEST: "abandon",
     EXTENDED_REQUEST: "extended",
 }
-_UNSERVED_RESPONSES: Final = frozenset(_RESPONSE_TO.values())
+UNSERVED_RESPONSES: Final = frozenset(RESPONSE_TO.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +171,7 @@ class UnservedRequest:
 
     @property
     def response_tag(self) -> int:
-        return _RESPONSE_TO[self.tag]
+        return RESPONSE_TO[self.tag]
 
     @property
     def name(self) -> str:
@@ -275,312 +272,6 @@ class LDAPMessage:
         self.controls = controls
 
 
-@dataclass(frozen=True, slots=True)
-class RequestLimits:
-    """What one request may hold. attributes: names in a search's list; attribute_length: octets of one.
-    dn_length, password_length: octets. controls: of one message."""
-
-    filter: FilterLimits = field(default_factory=FilterLimits)
-    attributes: int = 500
-    attribute_length: int = 256
-    dn_length: int = 8192
-    password_length: int = 1024
-    controls: int = 16
-
-
-DEFAULT_LIMITS: Final = RequestLimits()
-
-
-@final
-@dataclass(init=False, slots=True, unsafe_hash=True)
-class Envelope:
-    """Where the parts of one whole message lie: its ID, the tag of its operation, the bounds of the
-    operation's contents, and where the controls begin (the end of the message where there are none)."""
-
-    message_id: Final[int]
-    tag: Final[int]
-    start: Final[int]
-    end: Final[int]
-
-    def __init__(self, message_id: int, tag: int, start: int, end: int) -> None:
-        self.message_id = message_id
-        self.tag = tag
-        self.start = start
-        self.end = end
-
-
-def read_envelope(data: bytes) -> Envelope:
-    """Reads the outermost layer of one whole message, nothing trailing. Raises DecodeError.
-
-    `EntryFilter` in entries.py reads that of entries by itself, and says which test holds the two ways equal."""
-    outer = ber.Reader(data)
-    message = outer.enter(ber.SEQUENCE)
-    outer.finish()
-    message_id = message.integer()
-    tag, start, end = message.any_element()
-    return Envelope(message_id, tag, start, end)
-
-
-def decode_request(data: bytes, limits: RequestLimits = DEFAULT_LIMITS) -> LDAPMessage:
-    """Decodes one whole message from a client. Raises DecodeError; RequestFault, which is one, where only a value in it
-    is none that it may have."""
-    envelope = read_envelope(data)
-    body = ber.Reader(data, envelope.start, envelope.end)
-    try:
-        request = _read_request(envelope.tag, body, limits)
-        return LDAPMessage(envelope.message_id, request, _read_controls(data, envelope, limits.controls))
-    except ValueFault as fault:
-        found = fault
-    raise RequestFault(envelope.message_id, envelope.tag, found)
-
-
-def decode_response(data: bytes, maximum_controls: int = 64) -> LDAPMessage:
-    """Decodes one whole message from a server. Raises DecodeError."""
-    return decode_enveloped(data, read_envelope(data), maximum_controls)
-
-
-def decode_enveloped(data: bytes, envelope: Envelope, maximum_controls: int = 64) -> LDAPMessage:
-    """Decodes a message whose outermost layer was read already."""
-    body = ber.Reader(data, envelope.start, envelope.end)
-    response = _read_response(envelope.tag, body)
-    return LDAPMessage(envelope.message_id, response, _read_controls(data, envelope, maximum_controls))
-
-
-def _read_controls(data: bytes, envelope: Envelope, maximum: int) -> tuple[Control, ...]:
-    rest = ber.Reader(data, envelope.end)
-    controls = read_controls(rest, maximum)
-    rest.finish()
-    return controls
-
-
-def _read_request(tag: int, body: ber.Reader, limits: RequestLimits) -> Request:
-    if tag == SEARCH_REQUEST:
-        return _read_search(body, limits)
-    if tag == BIND_REQUEST:
-        return _read_bind(body, limits)
-    if tag == UNBIND_REQUEST:
-        # RFC 4511 4.3: NULL, so there are no contents.
-        body.finish()
-        return UnbindRequest()
-    if tag == ABANDON_REQUEST:
-        # A primitive INTEGER under the operation's own tag, so the contents are the number itself.
-        whole = ber.Reader(ber.element(ber.INTEGER, body.data[body.pos : body.end]))
-        return AbandonRequest(whole.integer())
-    if tag == EXTENDED_REQUEST:
-        oid = body.text(0x80)
-        value = None if body.at_end() else body.octets(0x81)
-        body.finish()
-        return ExtendedRequest(oid, value)
-    if tag in _RESPONSE_TO:
-        return UnservedRequest(tag)
-    raise DecodeError(f"0x{tag:02x} is not a request")
-
-
-def _read_bind(body: ber.Reader, limits: RequestLimits) -> BindRequest:
-    version = _number(body, ber.INTEGER, 1, 127, "LDAP version")
-    name = body.bounded_text(limits.dn_length, "bind name", "limits.dn_length", INVALID_DN_SYNTAX)
-    authentication: SimpleAuthentication | SaslAuthentication
-    if body.peek_tag() == SASL:
-        inner = body.enter(SASL)
-        mechanism = inner.text()
-        credentials = None if inner.at_end() else inner.octets()
-        inner.finish()
-        authentication = SaslAuthentication(mechanism, credentials)
-    else:
-        password = body.octets(SIMPLE)
-        if len(password) > limits.password_length:
-            raise beyond_limit(f"password of more than {limits.password_length} octets", "limits.password_length")
-        authentication = SimpleAuthentication(password)
-    body.finish()
-    return BindRequest(version, name, authentication)
-
-
-def _number(body: ber.Reader, tag: int, low: int, high: int, what: str) -> int:
-    """Raises ValueFault for a number that is not between low and high."""
-    found = body.integer(tag, LEAST_INT)
-    if not low <= found <= high:
-        raise ValueFault(f"{what} {found} is not between {low} and {high}")
-    return found
-
-
-def _read_search(body: ber.Reader, limits: RequestLimits) -> SearchRequest:
-    base = body.bounded_text(limits.dn_length, "base DN", "limits.dn_length", INVALID_DN_SYNTAX)
-    scope = body.integer(ber.ENUMERATED, LEAST_INT)
-    if not 0 <= scope <= WHOLE_SUBTREE:
-        raise ValueFault(f"scope {scope} is not one of {', '.join(SCOPE_NAMES)}")
-    deref_aliases = _number(body, ber.ENUMERATED, 0, 3, "derefAliases")
-    size_limit = _number(body, ber.INTEGER, 0, ber.MAX_INT, "sizeLimit")
-    time_limit = _number(body, ber.INTEGER, 0, ber.MAX_INT, "timeLimit")
-    types_only = body.boolean()
-    search_filter = FilterReader(limits.filter).read(body)
-    selection = body.enter(ber.SEQUENCE)
-    body.finish()
-    attributes = read_attributes(selection, limits.attributes, limits.attribute_length)
-    return SearchRequest(base, scope, search_filter, attributes, deref_aliases, size_limit, time_limit, types_only)
-
-
-def _read_response(tag: int, body: ber.Reader) -> Response:
-    if tag == SEARCH_ENTRY:
-        return _read_entry(body)
-    if tag == SEARCH_DONE:
-        done = SearchResultDone(_read_result(body))
-        body.finish()
-        return done
-    if tag == BIND_RESPONSE:
-        result = _read_result(body)
-        credentials = None if body.at_end() else body.octets(SERVER_SASL_CREDENTIALS)
-        body.finish()
-        return BindResponse(result, credentials)
-    if tag == SEARCH_REFERENCE:
-        uris: list[str] = []
-        while not body.at_end():
-            uris.append(body.text())
-        return SearchResultReference(tuple(uris))
-    if tag == EXTENDED_RESPONSE:
-        result = _read_result(body)
-        oid = body.text(0x8A) if body.peek_tag() == 0x8A else None
-        value = None if body.at_end() else body.octets(0x8B)
-        body.finish()
-        return ExtendedResponse(result, oid, value)
-    if tag == INTERMEDIATE_RESPONSE:
-        oid = body.text(0x80) if body.peek_tag() == 0x80 else None
-        value = None if body.at_end() else body.octets(0x81)
-        body.finish()
-        return IntermediateResponse(oid, value)
-    if tag in _UNSERVED_RESPONSES:
-        result = _read_result(body)
-        body.finish()
-        return UnservedResponse(tag, result)
-    raise DecodeError(f"0x{tag:02x} is not a response")
-
-
-def _read_result(body: ber.Reader) -> LDAPResult:
-    code = body.integer(ber.ENUMERATED)
-    # Texts are for people; a server that writes them in Latin-1 does not fail the operation for it.
-    matched_dn = body.octets().decode("utf-8", "replace")
-    diagnostic = body.octets().decode("utf-8", "replace")
-    referral: list[str] = []
-    if body.peek_tag() == REFERRAL:
-        uris = body.enter(REFERRAL)
-        while not uris.at_end():
-            referral.append(uris.text())
-    return LDAPResult(code, matched_dn, diagnostic, tuple(referral))
-
-
-def _read_entry(body: ber.Reader) -> SearchResultEntry:
-    dn = body.text()
-    listed = body.enter(ber.SEQUENCE)
-    body.finish()
-    attributes: list[Attribute] = []
-    while not listed.at_end():
-        item = listed.enter(ber.SEQUENCE)
-        description = item.text()
-        values_reader = item.enter(ber.SET)
-        item.finish()
-        values: list[bytes] = []
-        while not values_reader.at_end():
-            values.append(values_reader.octets())
-        attributes.append(Attribute(description, tuple(values)))
-    return SearchResultEntry(dn, tuple(attributes))
-
-
-def encode(message: LDAPMessage) -> bytes:
-    """The canonical encoding of a message. Raises EncodeError."""
-    return _wrap(message.message_id, write_operation(message.operation) + write_controls(message.controls))
-
-
-def _wrap(message_id: int, rest: bytes) -> bytes:
-    return ber.element(ber.SEQUENCE, ber.integer(message_id) + rest)
-
-
-def write_operation(operation: Operation) -> bytes:
-    """The protocolOp element alone. Raises EncodeError."""
-    if isinstance(operation, SearchRequest):
-        return ber.element(SEARCH_REQUEST, _search_contents(operation))
-    if isinstance(operation, BindRequest):
-        return ber.element(BIND_REQUEST, _bind_contents(operation))
-    if isinstance(operation, UnbindRequest):
-        return ber.element(UNBIND_REQUEST, b"")
-    if isinstance(operation, AbandonRequest):
-        return ber.integer(operation.message_id, ABANDON_REQUEST)
-    if isinstance(operation, ExtendedRequest):
-        contents = ber.text(operation.oid, 0x80)
-        if operation.value is not None:
-            contents += ber.octets(operation.value, 0x81)
-        return ber.element(EXTENDED_REQUEST, contents)
-    if isinstance(operation, SearchResultEntry):
-        return ber.element(SEARCH_ENTRY, _entry_contents(operation))
-    if isinstance(operation, SearchResultDone):
-        return ber.element(SEARCH_DONE, _result_contents(operation.result))
-    if isinstance(operation, SearchResultReference):
-        return ber.element(SEARCH_REFERENCE, b"".join([ber.text(uri) for uri in operation.uris]))
-    if isinstance(operation, BindResponse):
-        contents = _result_contents(operation.result)
-        if operation.server_sasl_credentials is not None:
-            contents += ber.octets(operation.server_sasl_credentials, SERVER_SASL_CREDENTIALS)
-        return ber.element(BIND_RESPONSE, contents)
-    if isinstance(operation, ExtendedResponse):
-        contents = _result_contents(operation.result)
-        if operation.oid is not None:
-            contents += ber.text(operation.oid, 0x8A)
-        if operation.value is not None:
-            contents += ber.octets(operation.value, 0x8B)
-        return ber.element(EXTENDED_RESPONSE, contents)
-    if isinstance(operation, IntermediateResponse):
-        contents = b""
-        if operation.oid is not None:
-            contents += ber.text(operation.oid, 0x80)
-        if operation.value is not None:
-            contents += ber.octets(operation.value, 0x81)
-        return ber.element(INTERMEDIATE_RESPONSE, contents)
-    if isinstance(operation, UnservedResponse):
-        return ber.element(operation.tag, _result_contents(operation.result))
-    # A request that was never read cannot be written.
-    raise TypeError(f"{operation.name} requests are not forwarded")
-
-
-def _search_contents(request: SearchRequest) -> bytes:
-    return b"".join(
-        [
-            ber.text(request.base),
-            ber.integer(request.scope, ber.ENUMERATED),
-            ber.integer(request.deref_aliases, ber.ENUMERATED),
-            ber.integer(request.size_limit),
-            ber.integer(request.time_limit),
-            ber.boolean(request.types_only),
-            write_filter(request.filter),
-            write_attributes(request.attributes),
-        ]
-    )
-
-
-def _bind_contents(request: BindRequest) -> bytes:
-    contents = ber.integer(request.version) + ber.text(request.name)
-    authentication = request.authentication
-    if isinstance(authentication, SimpleAuthentication):
-        return contents + ber.octets(authentication.password, SIMPLE)
-    inner = ber.text(authentication.mechanism)
-    if authentication.credentials is not None:
-        inner += ber.octets(authentication.credentials)
-    return contents + ber.element(SASL, inner)
-
-
-def _result_contents(result: LDAPResult) -> bytes:
-    contents = ber.integer(result.code, ber.ENUMERATED)
-    contents += ber.text(result.matched_dn) + ber.text(result.diagnostic)
-    if result.referral:
-        contents += ber.element(REFERRAL, b"".join([ber.text(uri) for uri in result.referral]))
-    return contents
-
-
-def _entry_contents(entry: SearchResultEntry) -> bytes:
-    items: list[bytes] = []
-    for attribute in entry.attributes:
-        values = b"".join([ber.octets(value) for value in attribute.values])
-        items.append(ber.element(ber.SEQUENCE, ber.text(attribute.type) + ber.element(ber.SET, values)))
-    return ber.text(entry.dn) + ber.element(ber.SEQUENCE, b"".join(items))
-
-
 def operation_name(tag: int) -> str:
     """The name that RFC 4511 gives to the request with this protocolOp tag."""
     return _REQUEST_NAMES.get(tag) or _UNSERVED_NAMES[tag]
@@ -596,7 +287,7 @@ def blank_request(tag: int) -> Request | None:
         return BindRequest(3, "", SimpleAuthentication(b""))
     if tag == EXTENDED_REQUEST:
         return ExtendedRequest("")
-    return UnservedRequest(tag) if tag in _RESPONSE_TO else None
+    return UnservedRequest(tag) if tag in RESPONSE_TO else None
 
 
 def final_response(request: Request, result: LDAPResult, value: bytes | None = None) -> FinalResponse | None:

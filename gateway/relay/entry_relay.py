@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from gateway.ldap import messages
+from gateway.ldap.decoding import Envelope, decode_response, read_envelope
 from gateway.ldap.dn import DNError, parse
+from gateway.ldap.encoding import encode
 from gateway.ldap.entries import CARRIED, LOOSELY_INSIDE, RANGED, TOO_LARGE, TOO_MANY
 from gateway.ldap.entry_stream import EntryStream
 from gateway.ldap.errors import DecodeError
@@ -48,9 +50,7 @@ class EntryRelay:
             step.in_order,
         )
 
-    def relay(
-        self, step: Stream, stream: EntryStream, data: bytes, envelope: messages.Envelope
-    ) -> Streamed | Refuse | None:
+    def relay(self, step: Stream, stream: EntryStream, data: bytes, envelope: Envelope) -> Streamed | Refuse | None:
         """An entry that needs more than to be sent or held back. Streamed where no more of them are wanted."""
         try:
             outcome = self.filter.judge(data, envelope, stream, self._output.pieces)
@@ -75,7 +75,7 @@ class EntryRelay:
         over_limit = False
         while step.carry.messages and stream.passed < step.page and not over_limit:
             data = step.carry.take()
-            envelope = messages.read_envelope(data)
+            envelope = read_envelope(data)
             outcome = self.filter.judge(data, envelope, stream, self._output.pieces)
             if outcome == LOOSELY_INSIDE:
                 # The server has spelled the base so when the entry came, and has changed that meanwhile.
@@ -95,7 +95,7 @@ class EntryRelay:
 
     def deliver(self, operation: Operation, step: Deliver) -> Refuse | None:
         """Sends an entry of the gateway's making."""
-        data = messages.encode(LDAPMessage(operation.message_id, step.entry))
+        data = encode(LDAPMessage(operation.message_id, step.entry))
         limit = self._policy.settings.octet_limit
         step.tally.octets += len(data)
         if limit and step.tally.octets > limit:
@@ -113,7 +113,7 @@ class EntryRelay:
         if not uris:
             record.references_dropped += 1
             return
-        data = messages.encode(LDAPMessage(operation.message_id, messages.SearchResultReference(uris)))
+        data = encode(LDAPMessage(operation.message_id, messages.SearchResultReference(uris)))
         record.octets += len(data)
         self._output.pieces.append(data)
         if operation.awaited is not None and operation.awaited.stream is not None:
@@ -131,7 +131,7 @@ class EntryRelay:
 def _stray(step: Stream, stream: EntryStream, data: bytes) -> Streamed | None:
     """The end of a step at an entry that is in an allowed base by loose comparison alone; None where it is not in the
     base of its own search, so that it is held back like whatever else nobody asked for. Raises DecodeError."""
-    entry = messages.decode_response(data).operation
+    entry = decode_response(data).operation
     if not isinstance(entry, messages.SearchResultEntry):
         raise TypeError("something else than an entry was judged")
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, TypeAlias, final
 
-from gateway.ldap import messages
+from gateway.ldap.decoding import decode_request
 from gateway.ldap.errors import DecodeError, RequestFault
 from gateway.ldap.framing import Framer
 from gateway.ldap.messages import LDAPMessage
@@ -78,7 +78,7 @@ class FromClient:
             if data is None:
                 self.clocks.awaits_rest(self._framer.buffered() > 0, self._standing.now)
                 return None
-            message = messages.decode_request(data, self._limits.request)
+            message = decode_request(data, self._limits.request)
         except RequestFault as fault:
             self.clocks.request(self._standing.now)
             return fault

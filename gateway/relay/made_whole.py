@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
+from gateway.ldap.decoding import decode_response
 from gateway.ldap.entry_stream import Tally
 from gateway.ldap.errors import DecodeError
-from gateway.ldap.messages import SearchResultEntry, decode_response
+from gateway.ldap.messages import SearchResultEntry
 from gateway.ldap.results import ResultCode
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import REASONS, Reason

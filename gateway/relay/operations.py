@@ -7,6 +7,7 @@ gateway/relay/to_server.py, and knows of no connection.
 from __future__ import annotations
 
 from gateway.ldap import messages
+from gateway.ldap.encoding import encode
 from gateway.ldap.messages import BindRequest, LDAPMessage
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.policy.lockout import Verdict
@@ -195,7 +196,7 @@ class Operations:
         response = messages.final_response(operation.request, outcome.result, outcome.value)
         if response is not None:
             controls = (*outcome.controls, *bind_answer(self._policy, operation, outcome))
-            self.send(operation, messages.encode(LDAPMessage(operation.message_id, response, controls)))
+            self.send(operation, encode(LDAPMessage(operation.message_id, response, controls)))
         self._close(operation, outcome.reason, outcome.result.code)
 
     def _close(self, operation: Operation, reason: Reason | None, code: int | None) -> None:

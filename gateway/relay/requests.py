@@ -9,6 +9,7 @@ from typing import Final, TypeAlias, cast, final
 
 from gateway.ldap import messages
 from gateway.ldap.controls import Control
+from gateway.ldap.encoding import encode
 from gateway.ldap.errors import RequestFault
 from gateway.ldap.messages import AbandonRequest, BindRequest, LDAPMessage, Request, UnbindRequest
 from gateway.ldap.results import LDAPResult, ResultCode
@@ -192,7 +193,7 @@ class Requests:
             operation.record.held_back += plan.more.attributes
         if plan.entry is not None:
             operation.record.sent = 1
-            self._operations.send(operation, messages.encode(LDAPMessage(operation.message_id, plan.entry)))
+            self._operations.send(operation, encode(LDAPMessage(operation.message_id, plan.entry)))
         self._operations.finish(operation, Outcome(LDAPResult(ResultCode.success), plan.answers))
 
     def _start_tls(self, operation: Operation) -> Ending:
@@ -202,7 +203,7 @@ class Requests:
             return Malformed(_BEHIND_STARTTLS)
         now = self._standing.now
         result = messages.ExtendedResponse(LDAPResult(ResultCode.success), messages.START_TLS)
-        self._operations.send(operation, messages.encode(LDAPMessage(operation.message_id, result)))
+        self._operations.send(operation, encode(LDAPMessage(operation.message_id, result)))
         self._output.audit(operation.record, "permit", None, ResultCode.success, now)
         self._standing.encrypted = True
         self._client.clocks.restart(now)

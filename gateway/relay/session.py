@@ -13,6 +13,7 @@ from collections.abc import Callable
 from math import inf
 
 from gateway.ldap import messages
+from gateway.ldap.encoding import encode
 from gateway.ldap.errors import RequestFault
 from gateway.ldap.results import ResultCode
 from gateway.policy.policy import Policy
@@ -233,7 +234,7 @@ class Session:
         if reason is Reason.stopping or not self.operations.tries_password():
             self.operations.fail_all(reason, text)
         self.operations.desert(reason)
-        self._output.pieces.append(messages.encode(messages.notice_of_disconnection(code, f"{reason}: {text}")))
+        self._output.pieces.append(encode(messages.notice_of_disconnection(code, f"{reason}: {text}")))
         self._output.command(CloseClient())
 
     def _end_silently(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gateway.ldap.messages import RequestLimits
+from gateway.ldap.decoding import RequestLimits
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.ldap import messages
+from gateway.ldap.decoding import decode_enveloped, decode_response, read_envelope
+from gateway.ldap.encoding import encode
 from gateway.ldap.errors import DecodeError, MessageTooLarge
 from gateway.ldap.messages import AbandonRequest, BindRequest, BindResponse, LDAPMessage, UnbindRequest
 from gateway.ldap.results import ResultCode, result_name
@@ -121,7 +123,7 @@ class ToServer:
         if upstream is None:
             return
         if upstream.connected:
-            self._output.command(SendToServer(messages.encode(LDAPMessage(upstream.new_id(), UnbindRequest()))))
+            self._output.command(SendToServer(encode(LDAPMessage(upstream.new_id(), UnbindRequest()))))
         self._output.command(CloseServer())
 
     def _gone(self, reason: Reason, text: str, detail: str) -> Gone | None:
@@ -178,7 +180,7 @@ class ToServer:
         if isinstance(step, Stream):
             operation.record.pages += 1
             awaited.stream = upstream.streams[upstream_id] = self._entries.stream(operation, step)
-        self._output.command(SendToServer(messages.encode(LDAPMessage(upstream_id, step.request, step.controls))))
+        self._output.command(SendToServer(encode(LDAPMessage(upstream_id, step.request, step.controls))))
 
     def give_up(self, operation: Operation, reason: Reason | None = None) -> None:
         """Tells the server that an answer is no longer wanted; what still comes is dropped. reason: why the operation
@@ -191,7 +193,7 @@ class ToServer:
         upstream.release(awaited.upstream_id)
         if isinstance(operation.step, ServerStep) and not isinstance(operation.step.request, BindRequest):
             abandoned = AbandonRequest(awaited.upstream_id)
-            self._output.command(SendToServer(messages.encode(LDAPMessage(upstream.new_id(), abandoned))))
+            self._output.command(SendToServer(encode(LDAPMessage(upstream.new_id(), abandoned))))
 
     def end_step(self, operation: Operation) -> None:
         """Nothing more of the server is awaited for the operation's step."""
@@ -239,9 +241,9 @@ class ToServer:
 
     def _read(self, upstream: Upstream[Operation], data: bytes) -> ServerEvent | None:
         """What one message means. Raises DecodeError where it is none."""
-        envelope = messages.read_envelope(data)
+        envelope = read_envelope(data)
         if envelope.message_id == 0:
-            notice = messages.decode_response(data).operation
+            notice = decode_response(data).operation
             # RFC 4511 4.4: of the unsolicited notifications only the notice of disconnection means anything.
             if not isinstance(notice, messages.ExtendedResponse) or notice.oid != messages.NOTICE_OF_DISCONNECTION:
                 return None
@@ -257,7 +259,7 @@ class ToServer:
                 return self._answered(operation, found)
             return None if found is None else Unusable(operation, found)
         try:
-            response = messages.decode_enveloped(data, envelope)
+            response = decode_enveloped(data, envelope)
             answer = operation.answer(response)
         except DecodeError as error:
             answer = undecodable(error)

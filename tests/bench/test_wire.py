@@ -5,6 +5,8 @@ import pytest
 from bench.requests import ATTRIBUTES, Lookups, PagedRead
 from bench.wire import Scanner, next_cookie, result_code, successful
 from gateway.ldap.controls import PagedResults
+from gateway.ldap.decoding import decode_request
+from gateway.ldap.encoding import encode
 from gateway.ldap.messages import (
     Attribute,
     BindResponse,
@@ -12,8 +14,6 @@ from gateway.ldap.messages import (
     SearchRequest,
     SearchResultDone,
     SearchResultEntry,
-    decode_request,
-    encode,
 )
 from gateway.ldap.results import LDAPResult, ResultCode
 

@@ -13,6 +13,7 @@ from gateway.cli import main
 from gateway.config.load import load_configuration
 from gateway.ldap import messages as m
 from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults
+from gateway.ldap.encoding import encode
 from gateway.ldap.filter_text import parse_filter
 from gateway.ldap.results import LDAPResult
 from gateway.observe.audit.line import json_text
@@ -70,14 +71,14 @@ class Recorded:
     def ask(self, request, *controls):
         self.number += 1
         self.now += 1
-        message = m.encode(m.LDAPMessage(self.number, request, controls))
+        message = encode(m.LDAPMessage(self.number, request, controls))
         self.do(self.session.client_data(message, self.now))
         return self
 
     def bound(self):
         self.ask(bind())
         self.do(self.session.server_connected("ldaps://dc1", self.now))
-        self.do(self.session.server_data(m.encode(m.LDAPMessage(1, m.BindResponse(LDAPResult(0)))), self.now))
+        self.do(self.session.server_data(encode(m.LDAPMessage(1, m.BindResponse(LDAPResult(0)))), self.now))
         return self
 
     def do(self, commands):

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from gateway.demo.certificates import CertificateFiles
 from gateway.ldap import messages as m
+from gateway.ldap.decoding import decode_response
 from gateway.ldap.framing import Framer
 from tests.hostile import octets as o
 from tests.hostile.answers import results
@@ -78,7 +79,7 @@ class RawConnection(RawClient):
                 assert self._framer.buffered() == 0, "part of a message"
                 return None
             self._framer.feed(data)
-        return m.decode_response(octets)
+        return decode_response(octets)
 
     def until_results(self, count: int) -> list[m.LDAPMessage]:
         """What comes up to so many results; less where the other side closes before."""

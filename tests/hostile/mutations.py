@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from gateway.ldap import messages as m
+from gateway.ldap.encoding import encode
 from tests.hostile import from_clients, from_servers, octets
 from tests.hostile.octets import BASE, SYNC
 from tests.ldap import strategies
@@ -122,7 +122,7 @@ def corpus(families: Mapping[str, Sequence[tuple[str, bytes, object]]]) -> st.Se
     return st.integers(0, len(cases) - 1).map(lambda number: cases[number])
 
 
-real_requests = st.one_of(permitted, strategies.request_messages.map(m.encode))
+real_requests = st.one_of(permitted, strategies.request_messages.map(encode))
 from_client = st.one_of(
     real_requests, bent(real_requests), bent(permitted), corpus(from_clients.FAMILIES), st.binary(max_size=40)
 )
@@ -146,7 +146,7 @@ usual = st.one_of(
     st.builds(lambda id, who: octets.result(0x78, 0, b"", b"", octets.text(who, 0x8B), id=id), server_ids,
               st.sampled_from([f"dn:CN=u,{BASE}", "u:u", ""])),
 )  # fmt: skip
-real_responses = st.one_of(usual, strategies.response_messages.map(m.encode))
+real_responses = st.one_of(usual, strategies.response_messages.map(encode))
 from_server = st.one_of(
     real_responses, bent(real_responses), bent(usual), corpus(from_servers.FAMILIES), st.binary(max_size=40)
 )

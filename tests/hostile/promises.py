@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 
 from gateway.ldap import messages as m
+from gateway.ldap.decoding import decode_request, decode_response
+from gateway.ldap.encoding import encode
 from gateway.ldap.filters import And, ExtensibleMatch, Filter, Not, Or
 from gateway.ldap.framing import Framer
 from gateway.relay.audit import AuditRecord
@@ -26,7 +28,7 @@ def whole(octets: bytes, decode: Callable[[bytes], m.LDAPMessage]) -> list[m.LDA
     framer.feed(octets)
     while (message := framer.next_message()) is not None:
         found.append(decode(message))
-        assert m.encode(found[-1]) == message, "not canonical"
+        assert encode(found[-1]) == message, "not canonical"
     assert framer.buffered() == 0, "part of a message"
     return found
 
@@ -62,7 +64,7 @@ def filter_types(filter_: Filter) -> set[str]:
 
 def check_forwarded(octets: bytes) -> list[m.LDAPMessage]:
     """Requests to a server; returns them."""
-    found = whole(octets, m.decode_request)
+    found = whole(octets, decode_request)
     for message in found:
         request = message.operation
         assert message.message_id > 0
@@ -90,7 +92,7 @@ def check_search(request: m.SearchRequest) -> None:
 
 def check_answered(octets: bytes) -> list[m.LDAPMessage]:
     """Responses to the client; returns them."""
-    found = whole(octets, m.decode_response)
+    found = whole(octets, decode_response)
     for message in found:
         response = message.operation
         assert {control.oid for control in message.controls} <= {PAGED}

@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.ldap import messages as m
+from gateway.ldap.decoding import decode_request, decode_response
+from gateway.ldap.encoding import encode
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.framing import Framer
 from gateway.policy.reasons import Reason
@@ -50,16 +52,16 @@ def decoded(octets, decode):
 @fuzzed
 @given(from_client)
 def test_what_is_read_of_a_client_has_one_encoding(octets):
-    for message in decoded(octets, m.decode_request):
+    for message in decoded(octets, decode_request):
         if not isinstance(message.operation, m.UnservedRequest):
-            assert m.decode_request(m.encode(message)) == message
+            assert decode_request(encode(message)) == message
 
 
 @fuzzed
 @given(from_server)
 def test_what_is_read_of_a_server_has_one_encoding(octets):
-    for message in decoded(octets, m.decode_response):
-        assert m.decode_response(m.encode(message)) == message
+    for message in decoded(octets, decode_response):
+        assert decode_response(encode(message)) == message
 
 
 @fuzzed

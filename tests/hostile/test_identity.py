@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.ldap import messages as m
 from gateway.ldap.controls import Control, PagedResults, paged_results
+from gateway.ldap.encoding import encode
 from gateway.ldap.filters import Present
 from gateway.ldap.results import LDAPResult
 from gateway.policy.lockout import LockoutSettings
@@ -239,13 +240,13 @@ def pages(size, cookie=b""):
 def ask_page(session, message_id, cookie=b"", base=BASE):
     """The result's code and cookie; the server always has more."""
     request = m.SearchRequest(base, 2, Present("objectClass"), ("mail",))
-    data = m.encode(m.LDAPMessage(message_id, request, pages(2, cookie)))
+    data = encode(m.LDAPMessage(message_id, request, pages(2, cookie)))
     session.do(session.session.client_data(data, session.now))
     asked = [message for message in session.to_server if isinstance(message.operation, m.SearchRequest)]
     session.to_server.clear()
     for message in asked:
         response = m.LDAPMessage(message.message_id, done(), (Control(*pages_of_server(message)),))
-        session.do(session.session.server_data(m.encode(response), session.now))
+        session.do(session.session.server_data(encode(response), session.now))
     answer = session.to_client[-1]
     assert answer.message_id == message_id
     cookies = [paged_results(control).cookie for control in answer.controls]

@@ -20,6 +20,8 @@ from twisted.python.failure import Failure
 import gateway
 from gateway.ask.client import Client
 from gateway.ldap import messages as m
+from gateway.ldap.decoding import decode_request, decode_response
+from gateway.ldap.encoding import encode
 from gateway.ldap.errors import DecodeError
 from gateway.policy.credentials import MappedAccount, OwnAccount, OwnPassword, Secret, SecretCheck
 from gateway.policy.decision import AccountKind, BindPlan
@@ -77,7 +79,7 @@ CARRIERS = [
     m.BindResponse(m.LDAPResult(0), PASSWORD),
     BindPlan(REQUEST, AccountKind.sync),
     Ask(REQUEST),
-    c.SendToServer(m.encode(m.LDAPMessage(1, REQUEST))),
+    c.SendToServer(encode(m.LDAPMessage(1, REQUEST))),
     c.SendToClient(PASSWORD),
     Client().bind(o.SYNC, PASSWORD),
     Secret(PASSWORD),
@@ -94,7 +96,7 @@ def test_what_carries_a_password_does_not_show_it(carrier):
 @pytest.mark.parametrize("name, octets, _", [row for rows in FAMILIES.values() for row in rows if b"\x60" in row[1]])
 def test_no_refusal_of_octets_repeats_them(name, octets, _):
     """The text of a DecodeError goes to the log, the audit and the client."""
-    for decode in (m.decode_request, m.decode_response):
+    for decode in (decode_request, decode_response):
         try:
             decode(octets.replace(o.PASSWORD.encode(), PASSWORD))
         except DecodeError as error:

@@ -10,7 +10,7 @@ import struct
 
 import pytest
 
-from gateway.ldap import messages as m
+from gateway.ldap.decoding import decode_response
 from tests.hostile import octets as o
 from tests.hostile.answers import results
 from tests.hostile.at_work import HostileServer, RawConnection, gateway_configuration, plain_connection
@@ -102,7 +102,7 @@ def ldap(octets):
     found = []
     while octets:
         assert octets[0] == 0x30 and octets[1] < 0x80
-        found.append(m.decode_response(octets[: octets[1] + 2]))
+        found.append(decode_response(octets[: octets[1] + 2]))
         octets = octets[octets[1] + 2 :]
     return found
 

@@ -7,6 +7,7 @@ from pyasn1.codec.ber import decoder
 from gateway.ldap import filters as f
 from gateway.ldap import messages as m
 from gateway.ldap.controls import Control
+from gateway.ldap.encoding import encode
 from gateway.ldap.results import LDAPResult
 from tests.examples import examples
 from tests.ldap import strategies
@@ -134,10 +135,10 @@ def is_described(message):
 @settings(max_examples=examples(1500), deadline=None)
 @given(strategies.request_messages.filter(is_described))
 def test_requests_are_the_same_to_both(message):
-    assert read(m.encode(message)) == message
+    assert read(encode(message)) == message
 
 
 @settings(max_examples=examples(2500), deadline=None)
 @given(strategies.response_messages.filter(lambda x: not isinstance(x.operation, m.IntermediateResponse)))
 def test_responses_are_the_same_to_both(message):
-    assert read(m.encode(message)) == message
+    assert read(encode(message)) == message

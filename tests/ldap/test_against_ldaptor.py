@@ -6,6 +6,7 @@ from hypothesis import given, settings
 
 from gateway.ldap import filters as f
 from gateway.ldap import messages as m
+from gateway.ldap.encoding import encode
 from tests.examples import examples
 from tests.ldap import strategies
 
@@ -60,7 +61,7 @@ def substrings(found):
 @settings(max_examples=examples(2000), deadline=None)
 @given(strategies.filters)
 def test_filters_are_the_same_to_both(wanted):
-    octets = m.encode(m.LDAPMessage(7, m.SearchRequest("dc=corp", 2, wanted, ("cn",))))
+    octets = encode(m.LDAPMessage(7, m.SearchRequest("dc=corp", 2, wanted, ("cn",))))
     decoded, consumed = pureber.berDecodeObject(CONTEXT, octets)
     assert consumed == len(octets)
     assert decoded.id == 7

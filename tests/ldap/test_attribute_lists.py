@@ -1,9 +1,11 @@
 import pytest
 
 from gateway.ldap import attribute_lists
+from gateway.ldap.decoding import RequestLimits, decode_request
+from gateway.ldap.encoding import encode
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.filters import Present
-from gateway.ldap.messages import LDAPMessage, RequestLimits, SearchRequest, decode_request, encode
+from gateway.ldap.messages import LDAPMessage, SearchRequest
 
 WIDE = RequestLimits()
 

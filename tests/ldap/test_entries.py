@@ -7,7 +7,9 @@ from hypothesis import given, settings
 
 from gateway.ldap import messages as m
 from gateway.ldap.controls import Control
+from gateway.ldap.decoding import read_envelope
 from gateway.ldap.dn import parse
+from gateway.ldap.encoding import encode
 from gateway.ldap.entries import (
     EACH_BY_ITSELF,
     HELD_BACK,
@@ -166,7 +168,7 @@ def quickly(message, streams):
         if given_back is None:
             return ("sent", b"".join(pieces)) if pieces else "held back"
         assert not pieces
-        envelope = m.read_envelope(given_back)
+        envelope = read_envelope(given_back)
         stream = streams.get(envelope.message_id)
         if stream is None or envelope.tag != m.SEARCH_ENTRY:
             return "not for it"
@@ -242,7 +244,7 @@ def test_however_a_stream_is_cut_the_same_comes_out():
             while (given_back := POLICY.entry_filter.relay(framer, streams, pieces)) is not None:
                 others.append(given_back)
                 try:
-                    envelope = m.read_envelope(given_back)
+                    envelope = read_envelope(given_back)
                     if envelope.tag == m.SEARCH_ENTRY and envelope.message_id in streams:
                         POLICY.entry_filter.judge(given_back, envelope, streams[envelope.message_id], pieces)
                 except DecodeError:
@@ -266,7 +268,7 @@ def has_controls(message):
 @settings(max_examples=examples(2000), deadline=None)
 @given(strategies.ids, strategies.entries, strategies.controls, strategies.ids)
 def test_both_ways_do_the_same_with_any_entry(server_id, entry, controls, client_id):
-    octets = m.encode(m.LDAPMessage(server_id, entry, controls))
+    octets = encode(m.LDAPMessage(server_id, entry, controls))
     streams = {server_id: EntryStream(client_id, Tally(len(ALLOWED)), True)}
     assert quickly(octets, streams) == slowly(octets, {server_id: reference.Search(client_id, True)})
 
@@ -277,7 +279,7 @@ def stream(*, ranges=True, **limits):
 
 def message(*attributes, dn=f"CN=x,{STAFF}", controls=(), message_id=5):
     found = tuple(m.Attribute(name, values) for name, values in attributes)
-    return m.encode(m.LDAPMessage(message_id, m.SearchResultEntry(dn, found), controls))
+    return encode(m.LDAPMessage(message_id, m.SearchResultEntry(dn, found), controls))
 
 
 def test_long_lengths_are_written_in_the_shortest_form():
@@ -287,7 +289,7 @@ def test_long_lengths_are_written_in_the_shortest_form():
     entry = b"\x64" + bytes((len(dn) + 2 + len(attribute),)) + dn + b"\x30" + bytes((len(attribute),)) + attribute
     octets = b"\x30" + bytes((3 + len(entry),)) + b"\x02\x01\x05" + entry
     expected = m.SearchResultEntry(f"CN=x,{STAFF}", (m.Attribute("mail", (b"abc",)),))
-    assert quickly(octets, {5: stream()}) == ("sent", m.encode(m.LDAPMessage(2, expected)))
+    assert quickly(octets, {5: stream()}) == ("sent", encode(m.LDAPMessage(2, expected)))
 
 
 def test_an_entry_that_may_not_be_seen_is_held_back_and_not_counted():
@@ -325,7 +327,7 @@ def test_an_entry_set_apart_is_passed_and_not_counted_as_sent():
 
 
 def test_no_control_of_an_entry_passes():
-    sent = m.encode(m.LDAPMessage(2, m.SearchResultEntry(f"CN=x,{STAFF}", ())))
+    sent = encode(m.LDAPMessage(2, m.SearchResultEntry(f"CN=x,{STAFF}", ())))
     controls = (Control("1.2.3", True), Control(LISTED_CONTROL, False, b"x"))
     assert quickly(message(controls=controls), {5: stream()}) == ("sent", sent)
 

@@ -11,6 +11,8 @@ from twisted.internet.defer import CancelledError
 
 from gateway.demo.certificates import make_certificates
 from gateway.ldap import messages as m
+from gateway.ldap.decoding import decode_response
+from gateway.ldap.encoding import encode
 from gateway.link import caller as caller_module
 from gateway.link import gate as gate_module
 from gateway.link import wanted as wanted_module
@@ -61,7 +63,7 @@ class Owner:
         self.lost = detail
 
     def messages(self):
-        return [each.operation for each in split(self.octets, m.decode_response)]
+        return [each.operation for each in split(self.octets, decode_response)]
 
 
 class World:
@@ -127,7 +129,7 @@ class World:
     def ask(self, link, owner, *requests, start=1):
         """Sends them, and returns once so many final answers have come."""
         wanted = len([each for each in owner.messages() if isinstance(each, m.FinalResponse)]) + len(requests)
-        link.transport.write(b"".join(m.encode(m.LDAPMessage(start + i, each)) for i, each in enumerate(requests)))
+        link.transport.write(b"".join(encode(m.LDAPMessage(start + i, each)) for i, each in enumerate(requests)))
         self.loop.until(lambda: len([each for each in owner.messages() if isinstance(each, m.FinalResponse)]) >= wanted)
         return owner.messages()
 

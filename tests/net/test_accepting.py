@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.ldap import messages as m
+from gateway.ldap.encoding import encode
 from gateway.ldap.filters import Present
 from gateway.net.listeners.listener import ListenerFactory, ListenerState, ServedClient, SessionRegistry
 from gateway.net.listeners.listening import Listeners, StartError
@@ -33,7 +34,7 @@ from tests.net.test_proxy_header import v1, v2
 from tests.policy.policies import compiled
 
 LISTED, OTHER, UNLISTED, PROXY = "198.51.100.7", "198.51.100.8", "192.0.2.1", "203.0.113.9"
-ROOT_DSE = m.encode(m.LDAPMessage(1, m.SearchRequest("", m.BASE_OBJECT, Present("objectClass"), ("1.1",))))
+ROOT_DSE = encode(m.LDAPMessage(1, m.SearchRequest("", m.BASE_OBJECT, Present("objectClass"), ("1.1",))))
 
 
 class ClientTransport(StringTransport):

@@ -8,6 +8,8 @@ import time
 import pytest
 
 from gateway.ask.client import Disconnection, Entry
+from gateway.ldap.decoding import decode_response
+from gateway.ldap.encoding import encode
 from gateway.ldap.filters import Present
 from gateway.ldap.framing import Framer
 from gateway.ldap.messages import (
@@ -22,8 +24,6 @@ from gateway.ldap.messages import (
     SearchResultDone,
     SearchResultEntry,
     SimpleAuthentication,
-    decode_response,
-    encode,
 )
 from gateway.ldap.results import LDAPResult
 from tests.servers.gateway_process import PATIENCE, GatewayProcess, configuration

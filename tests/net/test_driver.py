@@ -15,6 +15,8 @@ from twisted.python.failure import Failure
 from twisted.trial import unittest
 
 from gateway.ldap import messages as m
+from gateway.ldap.decoding import decode_request, decode_response
+from gateway.ldap.encoding import encode
 from gateway.net.servers.connector import ServerConnector
 from gateway.net.servers.server_link import ServerLink
 from gateway.net.servers.settings import DirectorySettings, ServerSettings
@@ -187,7 +189,7 @@ class DriverTests(unittest.TestCase):
     # What the peers do.
 
     def asks(self, *requests, start=1):
-        octets = b"".join(m.encode(m.LDAPMessage(start + i, request)) for i, request in enumerate(requests))
+        octets = b"".join(encode(m.LDAPMessage(start + i, request)) for i, request in enumerate(requests))
         self.driver.dataReceived(octets)
         # Each session gives up its turn after some milliseconds.
         self.reactor.advance(0)
@@ -203,10 +205,10 @@ class DriverTests(unittest.TestCase):
     def server_got(self):
         """The requests that have come to the server; at least one must."""
         octets = self.peer.recv(1 << 20)
-        return [message.operation for message in split(octets, m.decode_request)]
+        return [message.operation for message in split(octets, decode_request)]
 
     def server_says(self, *operations, message_id=1):
-        self.peer.sendall(b"".join(m.encode(m.LDAPMessage(message_id, each)) for each in operations))
+        self.peer.sendall(b"".join(encode(m.LDAPMessage(message_id, each)) for each in operations))
         self.turn()
 
     def turn(self):
@@ -228,7 +230,7 @@ class DriverTests(unittest.TestCase):
     def answers(self):
         """What the client got, in order."""
         octets = b"".join(each[1] for each in self.told if each[0] == "client")
-        return [type(message.operation).__name__ for message in split(octets, m.decode_response)]
+        return [type(message.operation).__name__ for message in split(octets, decode_response)]
 
     def kinds(self):
         return [each[0] for each in self.told]
@@ -252,7 +254,7 @@ class DriverTests(unittest.TestCase):
         self.asks(search(), search(), start=2)
         self.assertEqual(len(self.server_got()), 2)
         data = b"".join(
-            m.encode(m.LDAPMessage(number, each)) for number in (2, 3) for each in (entry(JANE, "mail"), done())
+            encode(m.LDAPMessage(number, each)) for number in (2, 3) for each in (entry(JANE, "mail"), done())
         )
         self.peer.sendall(data)
         self.turn()

@@ -6,8 +6,9 @@ import ssl
 
 import pytest
 
+from gateway.ldap.encoding import encode
 from gateway.ldap.framing import Framer
-from gateway.ldap.messages import BASE_OBJECT, START_TLS, ExtendedRequest, LDAPMessage, encode
+from gateway.ldap.messages import BASE_OBJECT, START_TLS, ExtendedRequest, LDAPMessage
 from tests.observe.admin_client import samples
 from tests.servers.gateway_process import PATIENCE, GatewayProcess, configuration
 from tests.servers.raw_client import RawClient

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from gateway.ask.client import BindResult, Client
+from gateway.ldap.encoding import encode
 from gateway.ldap.filters import EqualityMatch, Or
-from gateway.ldap.messages import WHOLE_SUBTREE, BindRequest, BindResponse, LDAPMessage, SearchRequest, encode
+from gateway.ldap.messages import WHOLE_SUBTREE, BindRequest, BindResponse, LDAPMessage, SearchRequest
 from gateway.ldap.results import LDAPResult
 from gateway.net.servers.settings import DirectorySettings, ServerSettings
 from gateway.net.servers.trust import ServerTrust

@@ -8,6 +8,8 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from gateway.ldap import messages as m
+from gateway.ldap.decoding import decode_request
+from gateway.ldap.encoding import encode
 from gateway.ldap.framing import Framer
 from gateway.ldap.results import LDAPResult, ResultCode
 from gateway.net.servers.choosing import listed
@@ -235,12 +237,12 @@ class CountingServer(StubServer):
             while data := connection.recv(65_536):
                 framer.feed(data)
                 while (octets := framer.next_message()) is not None:
-                    message = m.decode_request(octets)
+                    message = decode_request(octets)
                     asked.append(message.operation)
                     if number in self._dropped:
                         return
                     for answer in self.answers(message):
-                        connection.sendall(m.encode(answer))
+                        connection.sendall(encode(answer))
         plain.close()
 
     def wait_for(self, count):
@@ -280,7 +282,7 @@ def test_each_session_has_a_connection_of_its_own_that_carried_no_bind_before(
 
 @pytest.mark.servers
 def test_one_on_which_the_server_has_said_something_is_not_handed_out(certificates, server_certificates, tmp_path):
-    notice = m.encode(m.notice_of_disconnection(ResultCode.unavailable, "going down"))
+    notice = encode(m.notice_of_disconnection(ResultCode.unavailable, "going down"))
 
     with (
         CountingServer(server_certificates, greeting=notice, greeted=(2, 3)) as server,

@@ -3,7 +3,9 @@
 import pytest
 
 from gateway.ldap import messages as m
+from gateway.ldap.decoding import decode_request
 from gateway.ldap.dn import escape_value, parse
+from gateway.ldap.encoding import encode
 from gateway.ldap.filter_text import parse_filter
 from gateway.ldap.filters import And, EqualityMatch, Present
 from gateway.policy.bind import BindJudge
@@ -22,7 +24,7 @@ def decide(base=BASE, filter="(mail=*)", attributes=("mail",), **changes):
     """The decision on a request as it comes from the wire, where a filter is no text but BER."""
     parsed = parse_filter(filter) if isinstance(filter, str) else filter
     request = m.SearchRequest(base, 2, parsed, tuple(attributes), 3, 0, 0)
-    decoded = m.decode_request(m.encode(m.LDAPMessage(1, request)))
+    decoded = decode_request(encode(m.LDAPMessage(1, request)))
     return SearchJudge(policy(**changes)).decide(decoded.operation, ())
 
 
@@ -30,7 +32,7 @@ def forwarded(plan):
     """What a server reads, decoded anew from the octets that it gets."""
     assert isinstance(plan, SearchPlan)
     (part,) = plan.parts
-    return m.decode_request(m.encode(m.LDAPMessage(1, part))).operation
+    return decode_request(encode(m.LDAPMessage(1, part))).operation
 
 
 @pytest.mark.parametrize("value", SPECIAL)

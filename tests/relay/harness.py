@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 from gateway.ldap import messages as m
+from gateway.ldap.decoding import decode_request, decode_response
+from gateway.ldap.encoding import encode
 from gateway.ldap.filters import Present
 from gateway.ldap.framing import Framer
 from gateway.ldap.results import LDAPResult
@@ -70,9 +72,9 @@ class Harness:
     def do(self, commands: Iterable[c.Command]) -> None:
         for command in commands:
             if isinstance(command, c.SendToClient):
-                self.to_client += split(command.data, m.decode_response)
+                self.to_client += split(command.data, decode_response)
             elif isinstance(command, c.SendToServer):
-                self.to_server += split(command.data, m.decode_request)
+                self.to_server += split(command.data, decode_request)
             elif isinstance(command, c.Audit):
                 self.audit.append(command.record)
                 EMITTED.note("audit record", repr(command.record))
@@ -100,11 +102,11 @@ class Harness:
         self.do(self.session.answered(key, reply, self.now))
 
     def send(self, *requests: m.Operation, start: int = 1) -> None:
-        data = b"".join(m.encode(m.LDAPMessage(start + i, r)) for i, r in enumerate(requests))
+        data = b"".join(encode(m.LDAPMessage(start + i, r)) for i, r in enumerate(requests))
         self.do(self.session.client_data(data, self.now))
 
     def answer(self, message_id: int, *operations: m.Operation) -> None:
-        data = b"".join(m.encode(m.LDAPMessage(message_id, o)) for o in operations)
+        data = b"".join(encode(m.LDAPMessage(message_id, o)) for o in operations)
         self.do(self.session.server_data(data, self.now))
 
     def connected(self) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.ldap import messages as m
+from gateway.ldap.decoding import decode_request
+from gateway.ldap.encoding import encode
 from gateway.ldap.results import LDAPResult
 from gateway.policy.policy import Policy
 from gateway.relay import commands as c
@@ -109,7 +111,7 @@ class World:
             if isinstance(command, c.SendToClient):
                 self.seen.append((round(self.now - self.start, 6), command.data))
             elif isinstance(command, c.SendToServer):
-                for message in split(command.data, m.decode_request):
+                for message in split(command.data, decode_request):
                     self._ask(message)
             elif isinstance(command, c.ConnectServer):
                 self._connection += 1
@@ -153,7 +155,7 @@ class World:
                 self._answer(person.raw)
                 return
             answers = person.answers(request)
-        data = b"".join(m.encode(m.LDAPMessage(message.message_id, answer)) for answer in answers)
+        data = b"".join(encode(m.LDAPMessage(message.message_id, answer)) for answer in answers)
         self._answer(data)
 
     def _answer(self, data: bytes) -> None:
@@ -162,7 +164,7 @@ class World:
     # What the client does.
 
     def send(self, *requests: m.Operation, start: int = 1) -> None:
-        data = b"".join(m.encode(m.LDAPMessage(start + i, r)) for i, r in enumerate(requests))
+        data = b"".join(encode(m.LDAPMessage(start + i, r)) for i, r in enumerate(requests))
         self.do(self.session.client_data(data, self.now))
 
     def sign_in(
@@ -201,13 +203,13 @@ REFUSED = {
     "nobody": (Person(dns=()), "login-identity-unknown"),
     "two of one name": (Person(way="name", dns=(INSIDE, OUTSIDE)), "login-identity-unknown"),
     "no name": (Person(way="name", dns=("no name",)), "login-outside-base"),
-    "unreadable": (Person(dns=(), raw=m.encode(m.LDAPMessage(2, done()))[:-7] + b"\xff" * 7), "login-identity-unknown"),
+    "unreadable": (Person(dns=(), raw=encode(m.LDAPMessage(2, done()))[:-7] + b"\xff" * 7), "login-identity-unknown"),
     "a bind response": (
-        Person(dns=(), raw=m.encode(m.LDAPMessage(2, m.BindResponse(LDAPResult(49))))),
+        Person(dns=(), raw=encode(m.LDAPMessage(2, m.BindResponse(LDAPResult(49))))),
         "login-identity-unknown",
     ),
     "an extended response": (
-        Person(dns=(), raw=m.encode(m.LDAPMessage(2, m.ExtendedResponse(LDAPResult(12))))),
+        Person(dns=(), raw=encode(m.LDAPMessage(2, m.ExtendedResponse(LDAPResult(12))))),
         "login-identity-unknown",
     ),
     **{

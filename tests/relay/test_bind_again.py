@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.ldap import messages as m
+from gateway.ldap.encoding import encode
 from gateway.ldap.results import LDAPResult
 from gateway.relay import commands as c
 from tests.relay.harness import OK, Harness, bind, search
@@ -80,7 +81,7 @@ def test_a_server_that_cannot_now_is_left_for_others_only(code):
 
 def in_one_piece(h, *messages):
     """These (message ID, operation), as one read of the server's connection."""
-    data = b"".join(m.encode(m.LDAPMessage(*message)) for message in messages)
+    data = b"".join(encode(m.LDAPMessage(*message)) for message in messages)
     h.do(h.session.server_data(data, h.now))
 
 
@@ -115,7 +116,7 @@ def test_what_comes_behind_an_answer_that_says_nothing_goes_with_its_connection(
 
 def test_part_of_a_message_behind_such_an_answer_goes_with_its_connection():
     h = started()
-    data = b"".join(m.encode(m.LDAPMessage(*message)) for message in ((1, m.BindResponse(LDAPResult(BUSY))), NOTICE))
+    data = b"".join(encode(m.LDAPMessage(*message)) for message in ((1, m.BindResponse(LDAPResult(BUSY))), NOTICE))
     h.do(h.session.server_data(data[:-3], h.now))
     assert h.connections[1:] == [("ldaps://dc1", True)]
     h.at("ldaps://dc2")
@@ -149,7 +150,7 @@ def test_where_no_other_can_be_reached_what_came_behind_the_first_answer_is_not_
 
 def test_a_notice_that_begins_without_an_answer_may_be_an_answer():
     h = started()
-    h.do(h.session.server_data(m.encode(m.LDAPMessage(*NOTICE))[:9], h.now))
+    h.do(h.session.server_data(encode(m.LDAPMessage(*NOTICE))[:9], h.now))
     h.lost()
     assert h.results()[0] == (1, 52)
     assert len(h.connections) == 1
@@ -187,7 +188,7 @@ def test_an_answer_about_the_password_or_the_name_is_final(code):
 
 def test_an_answer_that_has_begun_is_an_answer():
     h = started()
-    answer = m.encode(m.LDAPMessage(1, m.BindResponse(LDAPResult(INVALID))))
+    answer = encode(m.LDAPMessage(1, m.BindResponse(LDAPResult(INVALID))))
     h.do(h.session.server_data(answer[:5], h.now))
     h.lost()
     assert h.results()[0] == (1, 52)

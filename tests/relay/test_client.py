@@ -19,6 +19,8 @@ from gateway.ask.client import (
     page_control,
 )
 from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults, paged_results
+from gateway.ldap.decoding import decode_request
+from gateway.ldap.encoding import encode
 from gateway.ldap.errors import DecodeError
 from gateway.ldap.filters import Present
 from gateway.ldap.messages import (
@@ -40,8 +42,6 @@ from gateway.ldap.messages import (
     SearchResultReference,
     SimpleAuthentication,
     UnbindRequest,
-    decode_request,
-    encode,
 )
 from gateway.ldap.results import LDAPResult, ResultCode
 

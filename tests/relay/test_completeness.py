@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from gateway.ldap import messages as m
 from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults, paged_results
 from gateway.ldap.dn import parse
+from gateway.ldap.encoding import encode
 from gateway.ldap.filters import Present
 from gateway.ldap.results import LDAPResult
 from gateway.policy.settings import Paging
@@ -202,7 +203,7 @@ class CompleteOrFailed(RuleBasedStateMachine):
         request = m.SearchRequest(wanted.base, 2, Present("objectClass"), ("mail", "member"))
         size = wanted.size
         controls = () if size is None else (PagedResults(size, cookie).to_control(critical),)
-        data = m.encode(m.LDAPMessage(self.number, request, controls))
+        data = encode(m.LDAPMessage(self.number, request, controls))
         self.h.do(self.h.session.client_data(data, self.h.now))
         self.look()
 
@@ -234,8 +235,8 @@ class CompleteOrFailed(RuleBasedStateMachine):
     # What the server does.
 
     def server_sends(self, number, *operations, controls=(), cuts=()):
-        data = b"".join(m.encode(m.LDAPMessage(number, o)) for o in operations[:-1])
-        data += m.encode(m.LDAPMessage(number, operations[-1], controls))
+        data = b"".join(encode(m.LDAPMessage(number, o)) for o in operations[:-1])
+        data += encode(m.LDAPMessage(number, operations[-1], controls))
         for cut in sorted(cuts, reverse=True):
             piece, data = data[: cut % (len(data) + 1)], data[cut % (len(data) + 1) :]
             self.h.do(self.h.session.server_data(piece, self.h.now))
@@ -309,7 +310,7 @@ class CompleteOrFailed(RuleBasedStateMachine):
             broken = (Control(PAGED_RESULTS, False, b"\x30\x01\x02"),)
             self.server_sends(number, m.SearchResultDone(LDAPResult(80)), controls=broken)
         else:
-            damaged = bytearray(m.encode(m.LDAPMessage(number, as_the_server_gives(f"CN=p0,{STAFF}", 0))))
+            damaged = bytearray(encode(m.LDAPMessage(number, as_the_server_gives(f"CN=p0,{STAFF}", 0))))
             damaged[-1 - len(b"LEAK") - 1] ^= 0xFF
             self.h.do(self.h.session.server_data(bytes(damaged), self.h.now))
             self.look()

@@ -16,6 +16,7 @@ from gateway.ldap.controls import (
     PagedResults,
     paged_results,
 )
+from gateway.ldap.encoding import encode
 from gateway.ldap.filter_text import filter_text, parse_filter
 from gateway.ldap.password_policy import PasswordPolicyAnswer, password_policy_answer
 from gateway.ldap.results import LDAPResult
@@ -51,7 +52,7 @@ class Controlled(Harness):
         self.bound()
 
     def ask(self, *controls, request=None, number=7):
-        data = m.encode(m.LDAPMessage(number, request or search(), controls))
+        data = encode(m.LDAPMessage(number, request or search(), controls))
         self.do(self.session.client_data(data, self.now))
         if self.to_server and self.to_server[-1].operation.base == "":
             self.serve(*(() if self.server is None else (self.server,)), code=50 if self.server is None else 0)
@@ -60,7 +61,7 @@ class Controlled(Harness):
         """Answers the request that the server was sent last."""
         number = self.to_server[-1].message_id
         self.answer(number, *operations)
-        self.do(self.session.server_data(m.encode(m.LDAPMessage(number, done(code), tuple(controls))), self.now))
+        self.do(self.session.server_data(encode(m.LDAPMessage(number, done(code), tuple(controls))), self.now))
 
     def searches(self):
         """What the server was sent besides the look at its root DSE."""
@@ -221,12 +222,12 @@ WARNING = PasswordPolicyAnswer(before_expiration=3600)
 
 class Binding(Harness):
     def ask(self, name, *controls, number=1):
-        self.do(self.session.client_data(m.encode(m.LDAPMessage(number, bind(name), controls)), self.now))
+        self.do(self.session.client_data(encode(m.LDAPMessage(number, bind(name), controls)), self.now))
         self.connected()
 
     def serve(self, code, *controls):
         answer = m.LDAPMessage(self.to_server[-1].message_id, m.BindResponse(LDAPResult(code)), controls)
-        self.do(self.session.server_data(m.encode(answer), self.now))
+        self.do(self.session.server_data(encode(answer), self.now))
 
 
 @settings(max_examples=examples(300), deadline=None)

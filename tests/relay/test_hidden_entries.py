@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from gateway.ldap import messages as m
 from gateway.ldap.controls import PAGED_RESULTS, SORT, SORT_RESULT, PagedResults, paged_results
 from gateway.ldap.dn import parse
+from gateway.ldap.encoding import encode
 from gateway.ldap.sorting import SortKey, SortResult, sort_control
 from gateway.policy.reasons import Reason
 from gateway.policy.settings import Paging
@@ -68,14 +69,14 @@ class Client(Harness):
         controls = more if page is None else (PagedResults(*page).to_control(True), *more)
         self.to_client.clear()
         self.to_server.clear()
-        self.do(self.session.client_data(m.encode(m.LDAPMessage(number, request, controls)), self.now))
+        self.do(self.session.client_data(encode(m.LDAPMessage(number, request, controls)), self.now))
         while self.to_server:
             message = self.to_server.pop(0)
             if isinstance(message.operation, m.SearchRequest):
                 operations, last = self.directory.answer(message)
                 *entries, end = operations
-                data = b"".join(m.encode(m.LDAPMessage(message.message_id, each)) for each in entries)
-                data += m.encode(m.LDAPMessage(message.message_id, end, (*last, *self.directory.says)))
+                data = b"".join(encode(m.LDAPMessage(message.message_id, each)) for each in entries)
+                data += encode(m.LDAPMessage(message.message_id, end, (*last, *self.directory.says)))
                 self.do(self.session.server_data(data, self.now))
         cookie = b""
         seen = []
@@ -166,7 +167,7 @@ def test_among_many_hidden_entries_the_server_is_asked_for_more_at_once():
 
 def test_what_is_carried_has_room_and_gives_it_back():
     large = [person(f"v{i}", False, values=200) for i in range(4)]
-    octets = len(m.encode(m.LDAPMessage(1, large[0])))
+    octets = len(encode(m.LDAPMessage(1, large[0])))
     for room, code in ((octets + 50, 0), (octets - 50, 11)):
         client = Client(Directory({BASE: large}), limits=SessionLimits(refusal_floor=0, expanded_entry=room))
         pages = client.read(search(BASE), 1)
@@ -187,7 +188,7 @@ def test_what_is_carried_has_room_and_gives_it_back():
 
 def roomy(directory, messages):
     """A client with room for so many carried entries of the directory, and a bit of one more."""
-    octets = len(m.encode(m.LDAPMessage(1, directory.entries[BASE][0]))) * messages + 60
+    octets = len(encode(m.LDAPMessage(1, directory.entries[BASE][0]))) * messages + 60
     return Client(directory, limits=SessionLimits(refusal_floor=0, expanded_entry=octets))
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.ldap import messages as m
+from gateway.ldap.encoding import encode
 from gateway.ldap.filters import Present
 from gateway.ldap.results import LDAPResult
 from gateway.policy.reasons import REASONS, Reason
@@ -14,7 +15,7 @@ ROOT_DSE = m.SearchRequest("", 0, Present("objectClass"))
 
 
 def octets(*requests, start=1):
-    return b"".join(m.encode(m.LDAPMessage(start + i, r)) for i, r in enumerate(requests))
+    return b"".join(encode(m.LDAPMessage(start + i, r)) for i, r in enumerate(requests))
 
 
 def notice(h):
@@ -198,7 +199,7 @@ def test_a_search_that_takes_too_long_ends_by_itself_and_its_neighbour_goes_on(l
 
 
 def test_a_search_whose_entries_have_too_many_octets_ends_with_an_error():
-    one = len(m.encode(m.LDAPMessage(5, entry("CN=a," + BASE, "mail"))))
+    one = len(encode(m.LDAPMessage(5, entry("CN=a," + BASE, "mail"))))
     h = Harness(octet_limit=2 * one).bound()
     h.send(search(), search(), start=5)
     first, second = (x.message_id for x in h.to_server)

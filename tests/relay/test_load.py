@@ -8,6 +8,7 @@ import pytest
 from gateway.ldap import messages as m
 from gateway.ldap.controls import PAGED_RESULTS, PagedResults, paged_results
 from gateway.ldap.dn import parse
+from gateway.ldap.encoding import encode
 from gateway.ldap.filters import And, EqualityMatch, Or, Present, Substrings
 from gateway.relay import commands as c
 from gateway.relay.load import ALWAYS, GatewayLoad
@@ -33,7 +34,7 @@ def large(number, octets=60_000):
 
 
 def octets(request, message_id, *controls):
-    return m.encode(m.LDAPMessage(message_id, request, controls))
+    return encode(m.LDAPMessage(message_id, request, controls))
 
 
 KINDS = {
@@ -199,7 +200,7 @@ def first_page(h, number, request):
     """The cookie for the second one."""
     paged(h, number, request)
     more = (PagedResults(0, b"theirs").to_control(False),)
-    data = m.encode(m.LDAPMessage(h.to_server[-1].message_id, done(), more))
+    data = encode(m.LDAPMessage(h.to_server[-1].message_id, done(), more))
     h.do(h.session.server_data(data, h.now))
     (control,) = [x for x in h.to_client[-1].controls if x.oid == PAGED_RESULTS]
     return paged_results(control).cookie

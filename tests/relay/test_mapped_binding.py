@@ -4,6 +4,7 @@ import pytest
 
 from gateway.ldap import messages as m
 from gateway.ldap.controls import PASSWORD_POLICY, Control
+from gateway.ldap.encoding import encode
 from gateway.ldap.results import LDAPResult
 from gateway.policy.credentials import OwnPassword, Secret, SecretVerdict
 from gateway.policy.lockout import LockoutSettings
@@ -301,12 +302,12 @@ def test_controls_of_a_forwarded_bind_go_with_it_and_the_servers_come_back():
     def asked(*accounts):
         h = harness(*accounts, controls=frozenset({PASSWORD_POLICY}))
         message = m.LDAPMessage(1, bind("mimecast-sync", OUTER), (Control(PASSWORD_POLICY),))
-        h.do(h.session.client_data(m.encode(message), h.now))
+        h.do(h.session.client_data(encode(message), h.now))
         h.verified(RIGHT)
         h.connected()
         answer = m.LDAPMessage(1, m.BindResponse(OK), (Control(PASSWORD_POLICY, value=b"\x30\x00"),))
         sent = h.to_server[0].controls
-        h.do(h.session.server_data(m.encode(answer), h.now))
+        h.do(h.session.server_data(encode(answer), h.now))
         return [x.oid for x in sent], [x.oid for x in h.to_client[0].controls]
 
     assert asked(FORWARDED) == ([PASSWORD_POLICY], [PASSWORD_POLICY])

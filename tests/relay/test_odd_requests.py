@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.ldap import messages as m
+from gateway.ldap.encoding import encode
 from gateway.policy.reasons import Reason
 from gateway.relay.settings import SessionLimits
 from tests.hostile.octets import (
@@ -76,7 +77,7 @@ def test_the_others_of_the_session_are_served_in_any_order(kinds):
     data, good = b"", []
     for number, kind in enumerate(kinds, 10):
         if kind == "good":
-            data += m.encode(m.LDAPMessage(number, good_search()))
+            data += encode(m.LDAPMessage(number, good_search()))
             good.append(number)
         else:
             data += renumbered(ODD[kind][0], number)

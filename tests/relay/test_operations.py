@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from gateway.ldap import messages as m
 from gateway.ldap.controls import PagedResults
 from gateway.ldap.dn import parse
+from gateway.ldap.encoding import encode
 from gateway.ldap.filters import EqualityMatch, Present
 from gateway.policy.reasons import Reason
 from gateway.relay import commands as c
@@ -75,7 +76,7 @@ def test_operations_beyond_the_limit_wait_and_begin_in_the_order_of_their_reques
 def test_a_request_that_comes_while_others_wait_goes_behind_them():
     h = crowded(waiting=1)
     # In one piece with the answer that makes room: what has waited comes first.
-    h.session.client.feed(m.encode(m.LDAPMessage(14, look_up(14))))
+    h.session.client.feed(encode(m.LDAPMessage(14, look_up(14))))
     end(h, 10)
     assert begun(h) == [10, 11, 12, 13]
     end(h, 11)
@@ -218,7 +219,7 @@ def test_starttls_is_refused_while_one_waits():
     h = Harness(tls=False, limits=SessionLimits(operations=1)).bound()
     h.send(look_up(10), look_up(11), start=10)
     # In one piece with the end of the only open one: the other has not begun yet.
-    h.session.client.feed(m.encode(m.LDAPMessage(12, m.ExtendedRequest(m.START_TLS))))
+    h.session.client.feed(encode(m.LDAPMessage(12, m.ExtendedRequest(m.START_TLS))))
     end(h, 10)
     assert h.results() == [(10, 0), (12, 1)]
     assert c.StartTls not in h.other
@@ -270,7 +271,7 @@ class Life:
     def request(self, operation, controls=()):
         self.last_id += 1
         self.asked.append(self.last_id)
-        data = m.encode(m.LDAPMessage(self.last_id, operation, controls))
+        data = encode(m.LDAPMessage(self.last_id, operation, controls))
         self.h.do(self.h.session.client_data(data, self.h.now))
 
     def outstanding(self):
@@ -289,7 +290,7 @@ class Life:
             self.paged += 1
             controls = (PagedResults(0, cookie).to_control(False),) if message.controls else ()
             answers = [m.LDAPMessage(message.message_id, done(), controls)]
-        data = b"".join(map(m.encode, answers))
+        data = b"".join(map(encode, answers))
         pieces = [data[:3], data[3:]] if in_pieces else [data]
         for piece in pieces:
             self.h.do(self.h.session.server_data(piece, self.h.now))
@@ -318,7 +319,7 @@ class Life:
             self.abandons += 1
             self.last_id += 1
             aim = self.asked[-min(number, len(self.asked))] if self.asked else 7
-            data = m.encode(m.LDAPMessage(self.last_id, m.AbandonRequest(aim)))
+            data = encode(m.LDAPMessage(self.last_id, m.AbandonRequest(aim)))
             h.do(h.session.client_data(data, h.now))
         elif what == "bind":
             self.request(bind("svc-sync@corp.example" if number == 0 else "CN=nobody,DC=elsewhere"))
@@ -365,7 +366,7 @@ class Life:
                 assert h.session.client.buffered() == 0
         if how == "unbind" and not h.session.closed:
             self.last_id += 1
-            h.do(h.session.client_data(m.encode(m.LDAPMessage(self.last_id, m.UnbindRequest())), h.now))
+            h.do(h.session.client_data(encode(m.LDAPMessage(self.last_id, m.UnbindRequest())), h.now))
         if how == "lose server":
             h.do(h.session.server_lost("reset", h.now))
         if how == "abort":

@@ -5,6 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.ldap import messages as m
+from gateway.ldap.decoding import decode_response
+from gateway.ldap.encoding import encode
 from gateway.ldap.filters import Present
 from gateway.ldap.results import LDAPResult
 from gateway.policy.lockout import LockoutSettings
@@ -39,7 +41,7 @@ def seen(person, password, then=lambda made: None, **more):
 def test_the_answer_to_a_right_password_is_that_to_a_wrong_one_at_the_same_time(person, pass_diagnostics):
     wrong = seen(person, WRONG, pass_diagnostics=pass_diagnostics)
     right = seen(person, PASSWORD, pass_diagnostics=pass_diagnostics)
-    assert right == wrong == [(0.25, m.encode(m.LDAPMessage(1, m.BindResponse(LDAPResult(49)))))]
+    assert right == wrong == [(0.25, encode(m.LDAPMessage(1, m.BindResponse(LDAPResult(49)))))]
 
 
 @pytest.mark.parametrize("name", list(REFUSED))
@@ -183,7 +185,7 @@ def test_what_comes_meanwhile_waits_for_it():
     assert (made.session.busy, made.seen) == (True, [])
     made.run(1)
     assert [at for at, _ in made.seen] == pytest.approx([0.25, 0.25, 0.25, 0.258])
-    answers = [message for _, octets in made.seen for message in split(octets, m.decode_response)]
+    answers = [message for _, octets in made.seen for message in split(octets, decode_response)]
     results = [(x.message_id, x.operation.result.code) for x in answers if hasattr(x.operation, "result")]
     assert results == [(1, 49), (2, 50), (3, 0), (4, 0)]
 
@@ -217,7 +219,7 @@ def test_a_session_that_stops_answers_at_the_floor_and_ends():
     made.do(made.session.stop(made.now))
     made.run(1)
     assert {at for at, _ in made.seen} == {0.25}
-    assert made.seen[0][1] == m.encode(m.LDAPMessage(1, m.BindResponse(LDAPResult(49))))
+    assert made.seen[0][1] == encode(m.LDAPMessage(1, m.BindResponse(LDAPResult(49))))
     assert made.session.closed
 
 
@@ -231,7 +233,7 @@ def test_a_session_that_is_ended_answers_like_any_bind_that_is_under_way():
         assert made.session.closed
         ended.append(made.seen)
     assert ended[0] == ended[1]
-    assert split(ended[0][0][1], m.decode_response)[0].operation.result.code == 52
+    assert split(ended[0][0][1], decode_response)[0].operation.result.code == 52
 
 
 @pytest.mark.parametrize("floor", [0, 0.25, 2])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gateway.ldap import messages as m
 from gateway.ldap.controls import MANAGE_DSA_IT, PAGED_RESULTS, Control, PagedResults, paged_results
 from gateway.ldap.dn import parse
+from gateway.ldap.encoding import encode
 from gateway.ldap.filters import EqualityMatch, GreaterOrEqual
 from gateway.policy.settings import Paging
 from gateway.policy.shrink import Remembered, ShrinkMode, ShrinkSettings
@@ -36,7 +37,7 @@ class Paged(Harness):
 
     def ask(self, request=None, size=2, cookie=b"", number=7, critical=False):
         control = PagedResults(size, cookie).to_control(critical)
-        data = m.encode(m.LDAPMessage(number, request or search(), (control,)))
+        data = encode(m.LDAPMessage(number, request or search(), (control,)))
         self.do(self.session.client_data(data, self.now))
 
     def serve(self, *entries, code=0, cookie=None, number=None):
@@ -44,7 +45,7 @@ class Paged(Harness):
         number = number or self.to_server[-1].message_id
         controls = () if cookie is None else (page(cookie),)
         self.answer(number, *entries)
-        self.do(self.session.server_data(m.encode(m.LDAPMessage(number, done(code), controls)), self.now))
+        self.do(self.session.server_data(encode(m.LDAPMessage(number, done(code), controls)), self.now))
 
     def asked(self):
         """Base, page size and cookie of each search that the server was sent."""
@@ -240,7 +241,7 @@ def test_no_more_paged_searches_are_kept_than_ten():
 def test_a_cookie_that_cannot_be_read_fails_the_search():
     h = Paged(**ALWAYS).bound()
     h.send(search(), start=7)
-    broken = m.encode(m.LDAPMessage(h.to_server[-1].message_id, done(), (Control(PAGED_RESULTS, False, b"\x30"),)))
+    broken = encode(m.LDAPMessage(h.to_server[-1].message_id, done(), (Control(PAGED_RESULTS, False, b"\x30"),)))
     h.do(h.session.server_data(broken, h.now))
     assert h.results() == [(7, 52)]
     assert h.audit[-1].reason == "server-undecodable"
@@ -655,7 +656,7 @@ def test_controls_that_change_the_result_make_another_search_of_it():
     with_it = (Control(MANAGE_DSA_IT),)
     for number, controls, count in ((7, with_it, 20), (8, (), 10), (9, with_it, 10)):
         message = m.LDAPMessage(number, search(), controls)
-        h.do(h.session.client_data(m.encode(message), h.now))
+        h.do(h.session.client_data(encode(message), h.now))
         h.serve(*(person(str(i)) for i in range(count)))
     assert h.results() == [(7, 0), (8, 0), (9, 53)]
     assert len(h.sizes) == 2

@@ -4,6 +4,7 @@ import pytest
 
 from gateway.ldap import messages as m
 from gateway.ldap.controls import Control
+from gateway.ldap.encoding import encode
 from gateway.ldap.filters import EqualityMatch, Present
 from gateway.ldap.results import LDAPResult
 from gateway.policy.decision import Mended
@@ -414,7 +415,7 @@ def test_unknown_extended_operations_and_critical_controls():
     h = Harness()
     h.send(m.ExtendedRequest(m.WHO_AM_I))
     critical = m.LDAPMessage(2, bind("svc-sync@corp.example"), (Control("1.2.3.4", True),))
-    h.do(h.session.client_data(m.encode(critical), h.now))
+    h.do(h.session.client_data(encode(critical), h.now))
     assert h.results() == [(1, 2), (2, 12)]
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.ldap import messages as m
+from gateway.ldap.encoding import encode
 from gateway.ldap.filters import Present
 from gateway.relay import commands as c
 from gateway.relay.from_client import PIPELINED_OCTETS
@@ -76,7 +77,7 @@ def test_a_request_behind_a_bind_waits_for_its_end_and_for_the_turn():
 
 def test_a_client_is_not_read_while_enough_of_it_waits_for_the_turn():
     h = Halting(0)
-    request = m.encode(m.LDAPMessage(1, ROOT_DSE))
+    request = encode(m.LDAPMessage(1, ROOT_DSE))
     fitting = PIPELINED_OCTETS // len(request)
     h.do(h.session.client_data(request * fitting, h.now))
     assert h.session.client.reads
@@ -88,7 +89,7 @@ def test_a_client_is_not_read_while_enough_of_it_waits_for_the_turn():
 
 def test_half_a_message_waits_for_no_turn():
     h = Halting(1)
-    request = m.encode(m.LDAPMessage(1, ROOT_DSE))
+    request = encode(m.LDAPMessage(1, ROOT_DSE))
     h.do(h.session.client_data(request[:-1], h.now))
     assert not h.session.client.waits_for_turn()
     h.permitted = 0
@@ -110,7 +111,7 @@ def test_a_session_that_stops_answers_what_waits(permitted):
 
 def test_a_session_that_stops_ends_at_once_where_only_half_a_message_has_come():
     h = Halting(1)
-    h.do(h.session.client_data(m.encode(m.LDAPMessage(1, ROOT_DSE))[:-1], h.now))
+    h.do(h.session.client_data(encode(m.LDAPMessage(1, ROOT_DSE))[:-1], h.now))
     # The turns of this moment have gone to others.
     assert h.permitted == 0
     h.do(h.session.stop(h.now))

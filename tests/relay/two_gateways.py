@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from gateway.ldap import messages as m
+from gateway.ldap.encoding import encode
 from gateway.policy.credentials import SecretVerdict
 from gateway.relay import commands as c
 from tests.relay.harness import Harness
@@ -68,13 +69,13 @@ class TwoGateways:
         answers = _taken(self.inside.to_client)
         for request in requests:
             self.between.append(request.operation)
-            self.inside.do(self.inside.session.client_data(m.encode(request), self.inside.now))
+            self.inside.do(self.inside.session.client_data(encode(request), self.inside.now))
         for request in forwarded:
             if not isinstance(request.operation, m.UnbindRequest | m.AbandonRequest):
                 self.asked.append(request.operation)
                 self.inside.answer(request.message_id, *self._server(request))
         if answers:
-            data = b"".join(map(m.encode, answers))
+            data = b"".join(map(encode, answers))
             self.outside.do(self.outside.session.server_data(data, self.outside.now))
         return bool(requests or forwarded or answers)
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from gateway.ldap import messages as m
+from gateway.ldap.decoding import decode_response
+from gateway.ldap.encoding import encode
 from gateway.ldap.framing import Framer
 from gateway.ldap.results import LDAPResult, ResultCode
 from tests.servers.slapd import AD_SCHEMA, Entries, Slapd
@@ -76,10 +78,10 @@ class _Front(StubServer):
         if not hasattr(self._own, "connection"):
             self._own.connection = socket.create_connection(("127.0.0.1", self._port), 30)
             self._own.framer = Framer(10_000_000)
-        self._own.connection.sendall(m.encode(message))
+        self._own.connection.sendall(encode(message))
         while True:
             while (octets := self._own.framer.next_message()) is not None:
-                answer = m.decode_response(octets)
+                answer = decode_response(octets)
                 yield answer
                 if isinstance(answer.operation, m.FinalResponse):
                     return

@@ -10,6 +10,8 @@ from typing import Any, Self
 
 from gateway.demo.certificates import CertificateFiles
 from gateway.ldap import messages as m
+from gateway.ldap.decoding import decode_request
+from gateway.ldap.encoding import encode
 from gateway.ldap.framing import Framer
 from gateway.ldap.results import LDAPResult
 
@@ -117,10 +119,10 @@ class StubServer:
                 self.received += data
                 framer.feed(data)
                 while (octets := framer.next_message()) is not None:
-                    message = m.decode_request(octets)
+                    message = decode_request(octets)
                     self.requests.append(message.operation)
                     for answer in self.answers(message):
-                        connection.sendall(answer if isinstance(answer, bytes) else m.encode(answer))
+                        connection.sendall(answer if isinstance(answer, bytes) else encode(answer))
         plain.close()
 
     def answers(self, message: m.LDAPMessage) -> Iterable[m.LDAPMessage | bytes]:

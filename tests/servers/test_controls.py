@@ -7,6 +7,8 @@ import pytest
 from gateway.ask.client import Entry, Reference, SearchDone, page_control
 from gateway.ldap import messages as m
 from gateway.ldap.controls import DOMAIN_SCOPE, MANAGE_DSA_IT, PASSWORD_POLICY, SORT_RESULT, Control
+from gateway.ldap.decoding import decode_response
+from gateway.ldap.encoding import encode
 from gateway.ldap.framing import Framer
 from gateway.ldap.password_policy import password_policy_answer
 from gateway.ldap.sorting import SortKey, sort_control, sort_result
@@ -164,11 +166,11 @@ def bound(client, name, password, *controls):
     number = 1 + client.client._last_id
     client.client._last_id = number
     request = m.BindRequest(3, name, m.SimpleAuthentication(password.encode()))
-    client.socket.sendall(m.encode(m.LDAPMessage(number, request, controls)))
+    client.socket.sendall(encode(m.LDAPMessage(number, request, controls)))
     framer = Framer(1 << 20)
     while (message := framer.next_message()) is None:
         framer.feed(client.socket.recv(65_536))
-    return m.decode_response(message)
+    return decode_response(message)
 
 
 def test_slapds_word_on_the_password_comes_beside_a_success_alone(raw):

@@ -15,8 +15,9 @@ import pytest
 
 from gateway.ask.client import next_page, page_control
 from gateway.demo.certificates import CertificateFiles, make_certificates
+from gateway.ldap.decoding import decode_response, read_envelope
 from gateway.ldap.framing import Framer
-from gateway.ldap.messages import EXTENDED_RESPONSE, SEARCH_DONE, SEARCH_ENTRY, decode_response, read_envelope
+from gateway.ldap.messages import EXTENDED_RESPONSE, SEARCH_DONE, SEARCH_ENTRY
 from tests.servers import slapd_tree
 from tests.servers.faulty_path import HANDSHAKE, FaultyPath
 from tests.servers.gateway_process import configuration

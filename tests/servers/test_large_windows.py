@@ -2,8 +2,9 @@
 
 import pytest
 
+from gateway.ldap.decoding import decode_response, read_envelope
 from gateway.ldap.framing import Framer
-from gateway.ldap.messages import SEARCH_DONE, decode_response, read_envelope
+from gateway.ldap.messages import SEARCH_DONE
 from tests.servers.raw_client import RawClient
 from tests.servers.stub_server import StubServer
 from tests.servers.test_complete_windows import ACCOUNT, expected, windows_configuration

@@ -10,8 +10,10 @@ import time
 
 import pytest
 
+from gateway.ldap.decoding import decode_response
+from gateway.ldap.encoding import encode
 from gateway.ldap.framing import Framer
-from gateway.ldap.messages import BindRequest, BindResponse, LDAPMessage, SimpleAuthentication, decode_response, encode
+from gateway.ldap.messages import BindRequest, BindResponse, LDAPMessage, SimpleAuthentication
 from gateway.ldap.results import LDAPResult
 from gateway.state.lockout_socket import SOCKET_NAME
 from tests.servers.gateway_process import PATIENCE, ROOT, configuration

@@ -5,6 +5,8 @@ from collections import Counter
 
 import pytest
 
+from gateway.ldap.decoding import decode_response
+from gateway.ldap.encoding import encode
 from gateway.ldap.filters import EqualityMatch
 from gateway.ldap.framing import Framer
 from gateway.ldap.messages import (
@@ -17,8 +19,6 @@ from gateway.ldap.messages import (
     SearchResultDone,
     SearchResultEntry,
     SimpleAuthentication,
-    decode_response,
-    encode,
 )
 from gateway.relay.open_operations import NOT_BEGUN
 from tests.observe.admin_client import samples

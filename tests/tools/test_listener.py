@@ -12,6 +12,7 @@ from cryptography import x509
 from gateway.ask.findings import Area
 from gateway.demo.certificates import make_certificates
 from gateway.ldap import messages as m
+from gateway.ldap.encoding import encode
 from gateway.net.servers.settings import DirectorySettings
 from gateway.net.sessions.required_certificate import RequiredCertificate
 from gateway.net.sessions.settings import ClientSettings, ListenerSettings, StartTls
@@ -84,7 +85,7 @@ def test_its_own_looks_are_no_failures_of_clients(on_reactor, server_certificate
         with socket.create_connection(("127.0.0.1", running.port)) as other:
             if starttls is StartTls.required:
                 request = m.LDAPMessage(1, m.ExtendedRequest(m.START_TLS))
-                other.sendall(m.encode(request))
+                other.sendall(encode(request))
                 assert other.recv(4096)
             other.sendall(b"GET / HTTP/1.0\r\n\r\n")
             running.wait_for("tls-failed")

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from gateway.ldap import messages as m
+from gateway.ldap.encoding import encode
 from gateway.ldap.results import LDAPResult
 from gateway.net.servers.settings import DirectorySettings, ServerSettings
 from gateway.tools.doctor.server import STEPS, check_server
@@ -77,7 +78,7 @@ def test_a_port_whose_packets_are_dropped(server_certificates, on_reactor):
 def plain_ldap(connection):
     """As a server of plain LDAP takes the greeting of TLS: not LDAP, so a notice of disconnection and the end."""
     connection.recv(4096)
-    connection.sendall(m.encode(m.notice_of_disconnection(m.ResultCode.protocolError, "decoding error")))
+    connection.sendall(encode(m.notice_of_disconnection(m.ResultCode.protocolError, "decoding error")))
     connection.recv(4096)
 
 

@@ -20,6 +20,8 @@ from gateway.ldap.controls import (
     paged_results,
     write_controls,
 )
+from gateway.ldap.decoding import decode_request
+from gateway.ldap.encoding import write_operation
 from gateway.ldap.errors import DecodeError, RequestFault
 from gateway.ldap.framing import Framer
 from gateway.ldap.messages import (
@@ -29,8 +31,6 @@ from gateway.ldap.messages import (
     SimpleAuthentication,
     UnservedRequest,
     blank_request,
-    decode_request,
-    write_operation,
 )
 from gateway.ldap.results import ResultCode
 from gateway.ldap.sorting import SortKey, sort_control
