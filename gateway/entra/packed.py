@@ -1,0 +1,88 @@
+"""The attributes of an entry as octets, so that an answer is made by copying what was asked for.
+
+A table of places comes first: how many attributes there are, then the number of each one's type, where its first value
+begins, and where it ends. Behind the table lie the PartialAttributes (RFC 4511 4.1.7) themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from struct import Struct
+from typing import Final
+
+from gateway.entra.schema import AttributeType
+from gateway.ldap import ber
+
+_COUNT: Final = Struct("<I")
+
+
+@cache
+def _table(count: int) -> Struct:
+    """The numbers of types, the places of the first values, the places of the ends."""
+    return Struct(f"<{3 * count}I")
+
+
+def pack(attributes: Iterable[tuple[AttributeType, Sequence[bytes]]]) -> bytes:
+    """attributes: each type once, with one value at least."""
+    numbers: list[int] = []
+    firsts: list[int] = []
+    ends: list[int] = []
+    written: list[bytes] = []
+    at = 0
+    for type, values in attributes:
+        contents = b"".join([ber.octets(value) for value in values])
+        partial = ber.element(ber.SEQUENCE, ber.text(type.name) + ber.element(ber.SET, contents))
+        at += len(partial)
+        numbers.append(type.number)
+        firsts.append(at - len(contents))
+        ends.append(at)
+        written.append(partial)
+    table = _table(len(numbers))
+    begin = _COUNT.size + table.size
+    places = [*numbers, *[begin + first for first in firsts], *[begin + end for end in ends]]
+    return b"".join([_COUNT.pack(len(numbers)), table.pack(*places), *written])
+
+
+class Packed:
+    """The attributes of one entry, by the numbers of their types. octets: as pack made them."""
+
+    __slots__ = ("_places", "octets")
+
+    def __init__(self, octets: bytes) -> None:
+        (count,) = _COUNT.unpack_from(octets)
+        table = _table(count)
+        found = table.unpack_from(octets, _COUNT.size)
+        ends = found[2 * count :]
+        begins = (_COUNT.size + table.size, *ends[:-1])
+        self.octets = octets
+        # Where each PartialAttribute begins, where its values do, and where both end.
+        self._places = dict(zip(found[:count], zip(begins, found[count : 2 * count], ends, strict=True), strict=True))
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._places
+
+    @property
+    def numbers(self) -> Iterable[int]:
+        """In the order in which the attributes were packed."""
+        return self._places.keys()
+
+    def partial(self, number: int) -> bytes:
+        """The PartialAttribute of a type; b"" where the entry has none."""
+        place = self._places.get(number)
+        return b"" if place is None else self.octets[place[0] : place[2]]
+
+    def values_octets(self, number: int) -> bytes:
+        """The values of a type, each an OCTET STRING; b"" where the entry has none."""
+        place = self._places.get(number)
+        return b"" if place is None else self.octets[place[1] : place[2]]
+
+
+def split_values(octets: bytes) -> list[bytes]:
+    """The values in Packed.values_octets."""
+    found: list[bytes] = []
+    pos, size = 0, len(octets)
+    while pos < size:
+        _, start, pos = ber.read_header(octets, pos, size)
+        found.append(octets[start:pos])
+    return found
