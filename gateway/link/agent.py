@@ -8,6 +8,7 @@ from secrets import token_hex
 from gateway.link.connection import LinkConnection
 from gateway.link.frames import LineHello
 from gateway.link.line import OutsideLine
+from gateway.link.parity import Parity
 from gateway.link.taken import TakenLink
 from gateway.link.wanted import Demand
 
@@ -18,9 +19,11 @@ class Agent:
     connections: of it, with those that sessions have taken, which are in sessions. berths: that are parked, the newest
     last. line: None where it is not here; machine: on the line. token: names the line in the hellos of its berths.
     newcomers: connections that would be its line, each with its hello, while it is asked whether it is still here.
+    parity: how far its policies are those of this end.
     """
 
-    def __init__(self, name: str, least: int) -> None:
+    def __init__(self, name: str, least: int, parity: Parity) -> None:
+        self.parity = parity
         self.name = name
         self.connections = 0
         self.demand = Demand(least)

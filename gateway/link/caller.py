@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from random import uniform
 from time import monotonic
 from typing import Final
@@ -14,11 +15,13 @@ from twisted.python.failure import Failure
 
 from gateway.link.berth import InsideBerth
 from gateway.link.calling import Calling
-from gateway.link.commands import Asked, Cause, Command, Draining, End, Wanted, Welcomed
+from gateway.link.commands import Asked, Cause, Command, Draining, End, Told, Wanted, Welcomed
 from gateway.link.connection import LinkConnection
 from gateway.link.frames import BerthHello, Go, LineHello, NoSession, State
 from gateway.link.keyring import Keyring
-from gateway.link.line import MOST_CLIENTS, InsideLine, Who
+from gateway.link.keys import fingerprint
+from gateway.link.line import InsideLine, Who
+from gateway.link.parity import Parity
 from gateway.link.settings import CalledHost
 from gateway.link.tls import Stranger
 from gateway.link.wanted import to_dial
@@ -53,11 +56,30 @@ class Room:
         return self.most - self.taken
 
 
+class Serves:
+    """What this end has to say to one outside of the clients of the link. known: gives that, asked anew each time, but
+    for the digests of their policies."""
+
+    def __init__(self, known: Callable[[], Iterable[State]], parity: Parity) -> None:
+        self.parity = parity
+        self._known = known
+
+    def begin(self, own: str, layer: TlsLayer, machine: InsideLine) -> None:
+        """TLS of a line is up. own: the fingerprint of what this end has shown."""
+        shown = layer.peer_certificate
+        if shown is not None:
+            self.parity.begin(fingerprint(shown), own, machine.states)
+
+    def states(self) -> Iterator[State]:
+        for state in self._known():
+            yield replace(state, policy=self.parity.of(state.client))
+
+
 class LinkCaller:
     """One outside that this agent calls.
 
-    receive: makes the sessions that the outside asks for. states: what this end has to say of each client of the link,
-    asked anew each time. keyring: pins this outside alone.
+    receive: makes the sessions that the outside asks for. serves: what this end has to say of the clients of the link.
+    keyring: pins this outside alone.
     """
 
     def __init__(
@@ -68,7 +90,7 @@ class LinkCaller:
         who: Who,
         room: Room,
         receive: Receive,
-        states: Callable[[], Iterable[State]],
+        serves: Serves,
         reactor: Reactor,
     ) -> None:
         self._link = link
@@ -77,7 +99,7 @@ class LinkCaller:
         self._who = who
         self._room = room
         self._receive = receive
-        self._states = states
+        self._serves = serves
         self._reactor = reactor
         self._line = _Line()
         self._berths = _Berths()
@@ -106,7 +128,7 @@ class LinkCaller:
 
     def look(self) -> None:
         """Tells the outside what is new of this end's clients, and parks what is wanted."""
-        self._line.tell(self._states())
+        self._line.tell(self._serves.states())
         self._park()
 
     def drain(self) -> None:
@@ -169,8 +191,8 @@ class LinkCaller:
         if connection is self._line.connection:
             machine = InsideLine(LineHello(who.version, who.instance, self._room.most), self._host.address, now)
             self._line.machine = machine
-            for state in self._states():
-                machine.tell(state, now)
+            self._serves.begin(self._keyring.fingerprint, layer, machine)
+            machine.tell_all(self._serves.states(), now)
             connection.speak(machine, machine.begin(now))
             return
         berth = InsideBerth(BerthHello(who.version, who.instance, self._line.token), self._host.address, now, uniform)
@@ -197,6 +219,8 @@ class LinkCaller:
             self._park()
         elif isinstance(command, Asked):
             self._asked(connection, command.go)
+        elif isinstance(command, Told):
+            self._serves.parity.news()
         elif isinstance(command, Draining):
             self._berths.wanted = 0
 
@@ -247,6 +271,7 @@ class LinkCaller:
     def _line_ended(self, end: End) -> None:
         was_up = self.up
         self._line.fall()
+        self._serves.parity.end()
         for berth in [*self._berths.parked, *self._berths.opening]:
             berth.close("the line has ended")
         if self._stopped:
@@ -312,18 +337,8 @@ class _Line:
 
     def tell(self, states: Iterable[State]) -> None:
         """Says what is new of these clients, and that no others are served any more."""
-        connection, machine = self.connection, self.machine
-        if connection is None or machine is None:
-            return
-        said = {each.client: each for each in states}
-        gone = {
-            name: State(name, False, "it is served over this link no more", {}) for name in machine.told - said.keys()
-        }
-        if len(said) + len(gone) > MOST_CLIENTS:
-            connection.close("one line has no room for all clients that it has spoken of by now")
-            return
-        for state in [*said.values(), *gone.values()]:
-            connection.run(machine.tell(state, monotonic()))
+        if self.connection is not None and self.machine is not None:
+            self.connection.run(self.machine.tell_all(states, monotonic()))
 
     def fall(self) -> None:
         self.connection = self.machine = None

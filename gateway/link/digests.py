@@ -10,7 +10,7 @@ import hmac
 import json
 from collections.abc import Iterable, Mapping
 
-# Of SHA-256, 32 hexadecimal digits: 30 lists fit into a STATE frame.
+# Of SHA-256, 32 hexadecimal digits: 40 lists fit into a STATE frame.
 _DIGITS = 32
 
 
@@ -22,11 +22,12 @@ def list_digests(lists: Mapping[str, Iterable[str]], outside: str, inside: str) 
 
 
 def differing(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
-    """The names of the lists that are not the same at both ends, or that one end has no digest of; in order."""
-    return sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+    """The names of the lists that are not the same at both ends, in order. A list that one end alone has a digest of is
+    none of them: the other end, of another version, may not know it."""
+    return sorted(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name])
 
 
 def _digest(name: str, values: Iterable[str], key: bytes) -> str:
     # Its own name is in it, so that two lists with the same values do not show that.
     text = json.dumps([name, sorted(set(values))], ensure_ascii=True)
-    return hmac.new(key, text.encode(), "sha256").hexdigest()[:_DIGITS]
+    return hmac.digest(key, text.encode(), "sha256").hex()[:_DIGITS]

@@ -160,6 +160,11 @@ class State:
     policy: Mapping[str, str]
     servers: tuple[int, int] | None = None
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the end that says this has no such client any more."""
+        return not self.ready and not self.policy
+
 
 @dataclass(frozen=True, slots=True)
 class Want:

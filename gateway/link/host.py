@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from random import uniform
 from secrets import token_hex
 from time import monotonic
@@ -19,10 +20,12 @@ from gateway.link.berth import OutsideBerth
 from gateway.link.berths import Berths, NoBerth
 from gateway.link.commands import Arrived, Cause, Command, Draining, End, Proven, Taken, Told
 from gateway.link.connection import LinkConnection
-from gateway.link.frames import BerthHello, Go, Hello, LineHello, LookHello, NotWelcome
+from gateway.link.frames import BerthHello, Go, Hello, LineHello, LookHello, NotWelcome, State
 from gateway.link.gate import Gate
 from gateway.link.keyring import Keyring
+from gateway.link.keys import fingerprint
 from gateway.link.line import OutsideLine, Who
+from gateway.link.parity import Clients, Digests, Parity, named
 from gateway.link.settings import OutsideSettings
 from gateway.link.tls import Stranger
 from gateway.link.wanted import Demand
@@ -49,7 +52,10 @@ class LinkHost:
         self._keyring = keyring
         self._stopped = False
         self._who = Who(version, token_hex(16))
-        self._agents = {name: Agent(name, settings.parked) for name in settings.agents}
+        # What sessions are asked for, by the client's name.
+        self._asked: Clients = {}
+        self._reactor = reactor
+        self._agents = {name: self._agent(name) for name in settings.agents}
         # Whose each connection is, until a session has taken it.
         self._names: dict[LinkConnection, Agent] = {}
         self._berths = Berths(lambda: self._agents.values(), reactor)
@@ -60,7 +66,7 @@ class LinkHost:
         self.settings, self._keyring = settings, keyring
         self.gate.configure(settings, keyring)
         for name in settings.agents:
-            self._agents.setdefault(name, Agent(name, settings.parked))
+            self._agents[name] = self._agents.get(name) or self._agent(name)
         for agent in self._agents.values():
             agent.demand = Demand(settings.parked)
         self.judge(keyring)
@@ -69,6 +75,18 @@ class LinkHost:
         for name in self._agents.keys() - settings.agents.keys():
             del self._agents[name]
         self._changed()
+
+    def ask_for(self, clients: Clients) -> None:
+        """Asks for sessions of these clients from now on, and compares their policies with those of the agents."""
+        self._asked = clients
+        for agent in self._agents.values():
+            agent.parity.use(clients)
+            if agent.line is not None and agent.machine is not None:
+                agent.line.run(agent.machine.tell_all(_states(clients, agent.parity.of), monotonic()))
+
+    def differing(self, agent: str) -> tuple[str, ...] | None:
+        """The keys of this configuration that the agent has otherwise; None while that is not known."""
+        return self._agents[agent].parity.differing
 
     def judge(self, keyring: Keyring | None) -> None:
         """Cuts off whoever is not pinned there, with the sessions on that agent's connections. keyring: None where
@@ -142,6 +160,7 @@ class LinkHost:
         elif isinstance(command, Proven):
             self._refuse_newcomers(agent)
         elif isinstance(command, Told | Draining):
+            agent.parity.news()
             self._berths.look_elsewhere(agent)
             self._changed()
 
@@ -162,6 +181,10 @@ class LinkHost:
             watcher()
 
     # Lines.
+
+    def _agent(self, name: str) -> Agent:
+        parity = Parity(self._asked, partial(_differs, self.settings.name, name), self._reactor)
+        return Agent(name, self.settings.parked, parity)
 
     def _arrived(self, connection: LinkConnection, agent: Agent, hello: Hello) -> None:
         now = monotonic()
@@ -205,7 +228,15 @@ class LinkHost:
 
     def _welcome(self, machine: OutsideLine, connection: LinkConnection, token: str, agent: Agent) -> None:
         parked = self._berths.wanted(agent)
-        welcome = machine.welcome(self._who, token, parked, (), time.time(), monotonic())
+        shown = connection.layer.peer_certificate
+        ends = self._keyring.fingerprint, "" if shown is None else fingerprint(shown)
+        if isinstance(machine.hello, LineHello):
+            agent.parity.begin(*ends, machine.states)
+            digests = agent.parity.of
+        else:
+            digests = Digests(self._asked, *ends).of
+        states = _states(self._asked, digests)
+        welcome = machine.welcome(self._who, token, parked, states, time.time(), monotonic())
         connection.speak(machine, welcome)
 
     def _fell(self, agent: Agent, end: End) -> None:
@@ -215,6 +246,7 @@ class LinkHost:
             agent=agent.name,
             said=end.said,
         )
+        agent.parity.end()
         for berth in agent.fall():
             berth.close(f"the line of agent {agent.name} has ended")
         if end.cause is Cause.silent:
@@ -239,3 +271,22 @@ class LinkHost:
             )
             if isinstance(connection.machine, Arrival):
                 connection.run(connection.machine.refuse(NotWelcome.already_here))
+
+
+def _states(clients: Clients, digests: Callable[[str], Mapping[str, str]]) -> Iterator[State]:
+    """What the agents are told of the clients that sessions are asked for."""
+    for name in clients:
+        yield State(name, True, "", digests(name))
+
+
+def _differs(link: str, agent: str, keys: tuple[str, ...]) -> None:
+    if not keys:
+        log.info("link {link}: the policies here and at agent {agent} agree", link=link, agent=agent)
+        return
+    log.warn(
+        "link {link}: agent {agent} has not the same as this gateway in {keys}: what is listed here and not there is "
+        "refused there; `ldap-gateway link export` prints what agrees with this gateway",
+        link=link,
+        agent=agent,
+        keys=named(keys),
+    )

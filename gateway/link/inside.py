@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from secrets import token_hex
 from typing import Final
 
-from gateway.link.caller import LinkCaller, Room
+from twisted.logger import Logger
+
+from gateway.link.agreed import agreed
+from gateway.link.caller import LinkCaller, Room, Serves
 from gateway.link.frames import State
 from gateway.link.keyring import Keyring
 from gateway.link.line import Who
+from gateway.link.parity import Parity, named
 from gateway.link.receiving import LinkState, Receiving
 from gateway.link.settings import CalledHost, InsideSettings
 from gateway.net.listeners.listener import SessionRegistry
 from gateway.net.transport.reactor import Reactor, Timer
+
+log = Logger(__name__)
 
 # Seconds between two looks at what is to be told.
 _LOOK: Final = 1.0
@@ -30,6 +37,7 @@ class LinkInside:
         self._room = Room(0)
         # By the address of the outside.
         self._callers: dict[str, LinkCaller] = {}
+        self.parities: dict[str, Parity] = {}
         self._timer: Timer | None = None
 
     def configure(self, settings: InsideSettings, keyrings: Mapping[str, Keyring], state: LinkState) -> None:
@@ -37,18 +45,24 @@ class LinkInside:
         address of each outside."""
         self._room.most = settings.connections
         self._receiving.state = state
+        served = {
+            name: agreed(client.policy.settings, state.limits, outside=False) for name, client in state.clients.items()
+        }
         hosts = {host.address: host for host in settings.call}
         for address in self._callers.keys() - hosts.keys():
             self._callers.pop(address).stop()
+            del self.parities[address]
             self._receiving.judge(address, None)
         for address, host in hosts.items():
             caller = self._callers.get(address)
             if caller is None:
+                self.parities[address] = Parity(served, partial(self._differs, address), self._reactor)
                 caller = self._callers[address] = self._caller(host, keyrings[address])
                 caller.begin()
             else:
                 caller.use(keyrings[address])
                 self._receiving.judge(address, keyrings[address])
+                self.parities[address].use(served)
         if self._timer is None:
             self._look()
 
@@ -73,7 +87,20 @@ class LinkInside:
 
     def _caller(self, host: CalledHost, keyring: Keyring) -> LinkCaller:
         receive = self._receiving.for_caller(host.address, self._left)
-        return LinkCaller(self._name, host, keyring, self._who, self._room, receive, self._states, self._reactor)
+        serves = Serves(self._states, self.parities[host.address])
+        return LinkCaller(self._name, host, keyring, self._who, self._room, receive, serves, self._reactor)
+
+    def _differs(self, address: str, keys: tuple[str, ...]) -> None:
+        if not keys:
+            log.info("link {link}: the policies here and at the gateway at {host} agree", link=self._name, host=address)
+            return
+        log.warn(
+            "link {link}: the gateway at {host} has not the same as this one in {keys}: what is listed there and not "
+            "here is refused here; `ldap-gateway link export` at the outside prints what agrees with it",
+            link=self._name,
+            host=address,
+            keys=named(keys),
+        )
 
     def _look(self) -> None:
         self._timer = self._reactor.callLater(_LOOK, self._look)

@@ -13,7 +13,7 @@ holds a place at the other end for ever (rathole #470, Teleport #3935).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
 from types import MappingProxyType
@@ -53,6 +53,8 @@ MOST_CLIENTS: Final = 500
 # Frames in so many seconds. At the beginning a frame for each client comes at once; later two in 5 s are usual.
 _MOST_FRAMES: Final = 2_000
 _WINDOW: Final = 5.0
+
+_GONE: Final = "it is no client of this link any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,15 @@ class _Line:
         octets = encode(state)
         self._ours[state.client] = state
         return self._write(octets, now) if self._up else []
+
+    def tell_all(self, states: Iterable[State], now: float) -> list[Command]:
+        """What this end has to say of all of its clients: what is new of them, and that it has no others any more. Ends
+        the line where that has no room for all that it has spoken of by now."""
+        said = {each.client: each for each in states}
+        gone = [State(name, False, _GONE, {}) for name in self._ours.keys() - said.keys()]
+        if len(said) + len(gone) > MOST_CLIENTS:
+            return self.end(Cause.dropped, "one line has no room for all clients that it has spoken of by now")
+        return [command for state in [*said.values(), *gone] for command in self.tell(state, now)]
 
     def drain(self, now: float) -> list[Command]:
         """This end begins and takes no session any more. It is sent once, and once the line is up."""
@@ -292,11 +303,6 @@ class InsideLine(_Line):
     @property
     def up(self) -> bool:
         return self._up and not self.closed
-
-    @property
-    def told(self) -> Set[str]:
-        """The clients that this end has spoken of."""
-        return self._ours.keys()
 
     @property
     def told_all(self) -> bool:

@@ -93,6 +93,7 @@ class Links:
         self._hosts = dict(prepared.hosts)
         for name, (link, keyring) in prepared.outside.items():
             self._hosts[name].configure(link, keyring)
+            self._hosts[name].ask_for(serving.asked(name))
         self._judge_leaving({name: keyring for name, (_, keyring) in prepared.outside.items()})
         for name in self._insides.keys() - prepared.inside.keys():
             self._insides.pop(name).stop()

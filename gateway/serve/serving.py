@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gateway.config.settings import GatewaySettings
+from gateway.link.agreed import Agreed, agreed
 from gateway.link.berth_way import AgentCandidates, BerthWay
 from gateway.link.host import LinkHost
 from gateway.link.receiving import LinkedClient, LinkState
@@ -64,6 +65,14 @@ class Serving:
             served = ServedClient(policy, self.connectors[directory], self._facts[directory], own_tls, required)
             clients += [(network, served) for network in client.sources]
         return ListenerState(listener, tls, SourceTable(clients), self._proxies, settings.limits, settings.connections)
+
+    def asked(self, link: str) -> dict[str, Agreed]:
+        """What sessions are asked for by the link of this name, by the client's name."""
+        return {
+            client.policy.name: agreed(client.policy, self.settings.limits, outside=True)
+            for client in self.settings.clients
+            if client.directory.link == link
+        }
 
     def link_state(self, link: str) -> LinkState:
         """What is served over the link of this name."""

@@ -309,6 +309,30 @@ class TestLook:
         assert end(outside(LOOK_HELLO).received(f.encode(frame), 1.0)).said.endswith("that it would only look")
 
 
+class TestAllClients:
+    @BOTH
+    def test_those_that_are_gone_are_told_so(self, make):
+        line = make()
+        other = f.State("other", True, "", {"base_dns": "cd14"})
+        assert sent(line.tell_all([READY, other], 1.0)) == [READY, other]
+        (gone,) = sent(line.tell_all([READY], 2.0))
+        assert (gone.client, gone.is_gone) == ("other", True)
+        assert line.tell_all([READY], 3.0) == []
+        assert sent(line.tell_all([READY, other], 4.0)) == [other]
+
+    @BOTH
+    def test_a_line_ends_where_it_has_no_room_for_all_that_it_has_spoken_of(self, make, monkeypatch):
+        monkeypatch.setattr(lines, "MOST_CLIENTS", 2)
+        line = make()
+        line.tell_all([f.State("one", True, "", {}), f.State("two", True, "", {})], 1.0)
+        ended = end(line.tell_all([f.State("one", True, "", {}), f.State("three", True, "", {})], 2.0))
+        assert ended.cause is c.Cause.dropped and "no room" in ended.said
+
+    def test_a_client_that_is_not_ready_is_not_gone(self):
+        assert not f.State("one", False, "no server", {"base_dns": "ab13"}).is_gone
+        assert not f.State("one", True, "", {}).is_gone
+
+
 class TestEnd:
     @BOTH
     @pytest.mark.parametrize(

@@ -8,14 +8,17 @@ from types import SimpleNamespace
 
 import pytest
 from twisted.internet.defer import CancelledError
+from twisted.logger import eventAsText, globalLogPublisher
 
 from gateway.demo.certificates import make_certificates
 from gateway.ldap import messages as m
 from gateway.ldap.decoding import decode_response
 from gateway.ldap.encoding import encode
-from gateway.link import caller as caller_module
 from gateway.link import gate as gate_module
+from gateway.link import line as line_module
+from gateway.link import parity as parity_module
 from gateway.link import wanted as wanted_module
+from gateway.link.agreed import agreed
 from gateway.link.berth_way import AgentCandidates, BerthWay, agent_server
 from gateway.link.frames import Go
 from gateway.link.host import LinkHost
@@ -35,6 +38,7 @@ from gateway.net.sessions.services import SessionServices
 from gateway.net.sessions.turns import Turns
 from gateway.net.transport.failures import FailureCause
 from gateway.policy.policy import Policy
+from gateway.policy.settings import Mode
 from gateway.relay.paging import ServerFacts
 from gateway.relay.settings import SessionLimits
 from gateway.serve.links import Links
@@ -103,6 +107,8 @@ class World:
         inside = LinkInside("dmz", state, registry, "1.0", self.loop)
         inside.configure(link, {host.address: keyring}, state)
         inside.registry, inside.verifier = registry, verifier
+        # What it was configured with, for a reload.
+        inside.given = link, {host.address: keyring}, state
         return inside
 
     def ready(self):
@@ -476,7 +482,7 @@ def test_sessions_of_an_address_that_is_left_go_on_until_their_key_is_taken_away
     def reload(*settings):
         prepared = links.prepare(SimpleNamespace(links=settings))
         links.open(prepared)
-        links.apply(prepared, None)
+        links.apply(prepared, SimpleNamespace(asked=lambda link: {}))
 
     elsewhere = replace(world.host.settings, host="127.0.0.2", agents={"inside-1": pin})
     reload(elsewhere)
@@ -549,12 +555,12 @@ def test_a_client_that_is_taken_out_inside_is_asked_for_no_more(world):
     receiving = world.insides["inside-1"]._receiving
     receiving.state = replace(receiving.state, clients={})
     world.loop.until(lambda: not world.host.agents_for("mimecast"))
-    with pytest.raises(NoServer, match="agent inside-1: it is served over this link no more"):
+    with pytest.raises(NoServer, match="agent inside-1: it is no client of this link any more"):
         world.open()
 
 
 def test_an_inside_that_has_told_of_all_clients_that_a_line_may_calls_anew(world, monkeypatch):
-    monkeypatch.setattr(caller_module, "MOST_CLIENTS", 2)
+    monkeypatch.setattr(line_module, "MOST_CLIENTS", 2)
     world.ready()
     first = world.host._agents["inside-1"].line
     receiving = world.insides["inside-1"]._receiving
@@ -584,6 +590,88 @@ def test_an_inside_that_stops_parks_nothing_that_was_being_dialled(world):
     agent = world.host._agents["inside-1"]
     world.loop.until(lambda: not parked(world) and agent.connections == 1)
     assert (caller._berths.dialling, caller._room.taken) == (0, 0)
+
+
+# Whether the policies of both ends are the same.
+
+LIMITS = SessionLimits(refusal_floor=0)
+
+
+def asks_for(world, *policies):
+    """The outside asks for sessions of these clients from now on."""
+    world.host.ask_for({each.name: agreed(each, LIMITS, outside=True) for each in policies})
+
+
+def serves(world, **policies):
+    """The inside serves these clients from now on."""
+    inside = world.insides["inside-1"]
+    link, keyrings, state = inside.given
+    (one,) = state.clients.values()
+    clients = {name: replace(one, policy=Policy(each)) for name, each in policies.items()}
+    inside.configure(link, keyrings, replace(state, clients=clients))
+
+
+def known(world):
+    """The keys that differ, as each end has them."""
+    (at_inside,) = world.insides["inside-1"].parities.values()
+    return world.host.differing("inside-1"), at_inside.differing
+
+
+@pytest.fixture
+def heard(monkeypatch):
+    """What the log has of the policies."""
+    monkeypatch.setattr(parity_module, "QUIET", 0.0)
+    found = []
+
+    def hear(event):
+        if "agree" in (event.get("log_format") or ""):
+            found.append(eventAsText(event, includeTimestamp=False, includeSystem=False))
+
+    globalLogPublisher.addObserver(hear)
+    yield found
+    globalLogPublisher.removeObserver(hear)
+
+
+def test_both_ends_name_the_keys_that_differ_and_say_so_when_that_changes(world, heard):
+    asks_for(world, policy(attributes=("mail",), mode=Mode.report))
+    assert known(world) == (None, None)
+    world.ready()
+    differ = ("clients.mimecast.attributes", "clients.mimecast.mode")
+    world.loop.until(lambda: known(world) == (differ, differ))
+    address = world.insides["inside-1"].given[0].call[0].address
+    assert sorted(heard) == [
+        "link dmz: the gateway at " + address + " has not the same as this one in clients.mimecast.attributes, "
+        "clients.mimecast.mode: what is listed there and not here is refused here; `ldap-gateway link export` at the "
+        "outside prints what agrees with it",
+        "link inside: agent inside-1 has not the same as this gateway in clients.mimecast.attributes, "
+        "clients.mimecast.mode: what is listed here and not there is refused there; `ldap-gateway link export` prints "
+        "what agrees with this gateway",
+    ]
+    heard.clear()
+    asks_for(world, policy())
+    world.loop.until(lambda: known(world) == ((), ()))
+    assert sorted(heard) == [
+        f"link dmz: the policies here and at the gateway at {address} agree",
+        "link inside: the policies here and at agent inside-1 agree",
+    ]
+    heard.clear()
+    world.host._agents["inside-1"].line.close("for the test")
+    assert known(world)[0] is None
+    world.ready()
+    world.loop.until(lambda: known(world) == ((), ()))
+    serves(world, mimecast=policy(attributes=("mail",)))
+    world.loop.until(lambda: known(world) == (differ[:1], differ[:1]))
+    # That they agreed still when the line came back is no news.
+    assert len(heard) == 2
+
+
+def test_a_client_of_one_end_alone_is_named_by_both(world, heard):
+    asks_for(world, policy(), policy(name="other"))
+    world.ready()
+    world.loop.until(lambda: known(world) == (("clients.other",), ("clients.other",)))
+    asks_for(world, policy())
+    serves(world, mimecast=policy(), more=policy(name="more"))
+    world.loop.until(lambda: known(world) == (("clients.more",), ("clients.more",)))
 
 
 # What strangers hold, and how many berths are wanted.
