@@ -1,4 +1,5 @@
-"""`ldap-gateway link`: the keys by which an outside gateway and those inside know each other."""
+"""`ldap-gateway link`: the keys by which an outside gateway and those inside know each other, and what they must have
+alike."""
 
 from __future__ import annotations
 
@@ -8,10 +9,12 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.options import config_advice, config_option
+
 
 @click.group(
     epilog="Example: ldap-gateway link key /etc/ldap-gateway inside-1",
-    short_help="Make the keys of a link between two gateways.",
+    short_help="Make the keys and the other end of a link.",
 )
 def command() -> None:
     """Over a link a gateway inside calls the gateway outside, so that nothing need be let in. Each end has a key of its
@@ -61,3 +64,39 @@ def key(directory: Path, name: str) -> None:
         f"    openssl x509 -in {files.certificate.name} -noout -pubkey | openssl pkey -pubin -outform der |\n"
         "      openssl dgst -sha256 -binary | base64"
     )
+
+
+@command.command(
+    epilog="Example: ldap-gateway link export --client mimecast > inside.yaml",
+    short_help="Print what the other end needs of a client.",
+)
+@config_option
+@click.option("--client", required=True, help="The client's block in the configuration.")
+@click.option("--link", metavar="NAME", help="What the link is called there: dmz, or inside for the outside's file.")
+def export(config: Path, client: str, link: str | None) -> None:
+    """Prints a configuration for the gateway at the other end of the link, with CLIENT and what that needs of its
+    directory. So nobody types it twice, and both ends have the same lists.
+
+    A client that comes from `sources` is printed for the gateway inside, one that comes over `links` for the gateway
+    outside. What only the other end knows is marked TODO. No password is printed, and no file of this host; the hashes
+    of a service's secret are.
+
+    Exit status 0: printed, 2: nothing was printed.
+    """
+    from gateway.config.load import load_configuration
+    from gateway.config.other_end import NoOtherEnd, other_end
+    from gateway.config.problems import ConfigurationError
+
+    try:
+        configuration = load_configuration(config)
+        clients = configuration.file.clients
+        if client not in clients:
+            raise click.UsageError(f"no client {client}; there are: {', '.join(clients)}")
+        called = link or ("inside" if clients[client].links else "dmz")
+        click.echo(other_end(configuration.file, configuration.settings, client, called), nl=False)
+    except ConfigurationError as error:
+        click.echo(f"{error}{config_advice(config)}", err=True)
+        sys.exit(2)
+    except NoOtherEnd as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)

@@ -14,7 +14,7 @@ from gateway.config.certificates import CertificateProblem, check_pair, read_cer
 from gateway.config.credentials import HEX_ADVICE, CredentialsReader, decoys
 from gateway.config.directories import DirectoryCompiler
 from gateway.config.limits import connection_limits, session_limits
-from gateway.config.linked import linked_problems, linked_warnings
+from gateway.config.linked import linked_problems, linked_warnings, policy_warnings
 from gateway.config.links import LinkCompiler
 from gateway.config.lockout_store import lockout_store
 from gateway.config.names import account_problem, dn_problem
@@ -91,6 +91,10 @@ class Compiler:
             for name, client in file.clients.items()
             if (served := self._client(name, client, file, directories, starttls)) is not None
         )
+        if not self.problems:
+            for client in clients:
+                for location, said in policy_warnings(client.policy) if client.directory.link else ():
+                    self._warning(location, said)
         self._check_sources(clients, file)
         if file.limits.refusal_floor == 0 and any(client.policy.login_base_dns for client in clients):
             advice = "0: the time of an answer tells strangers the right password of somebody who may not sign in"

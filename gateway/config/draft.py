@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
+
+from gateway.config.yaml_text import quoted
 
 # Comment, and attributes. What does not leave unasked (description, homeMDB, legacyExchangeDN, msExch*, employeeID and
 # all that is not known here) is not in it.
@@ -94,19 +95,19 @@ def draft_text(draft: Draft) -> str:
 def _lines(draft: Draft) -> Iterable[str]:
     yield "# Written by `ldap-gateway init`. conf/gateway.example.yaml has every key, with its default."
     yield "listeners:"
-    yield f"  - address: {_quoted(draft.listen)}"
+    yield f"  - address: {quoted(draft.listen)}"
     if draft.test_pair:
         yield "    # TEST PAIR, made by `ldap-gateway init`: no service trusts it. Replace it before the first sync."
-    yield f"    certificate: {_quoted(draft.certificate)}"
-    yield f"    private_key: {_quoted(draft.private_key)}"
+    yield f"    certificate: {quoted(draft.certificate)}"
+    yield f"    private_key: {quoted(draft.private_key)}"
     yield ""
     yield "directories:"
-    yield f"  {_quoted(draft.directory)}:"
+    yield f"  {quoted(draft.directory)}:"
     yield "    servers:"
     for url, name in draft.servers:
-        yield f"      - {{url: {_quoted(url)}, server_name: {_quoted(name)}}}" if name else f"      - {_quoted(url)}"
-    yield f"    ca_file: {_quoted(draft.ca_file)}"
-    yield f"    naming_contexts: [{', '.join(map(_quoted, draft.naming_contexts))}]"
+        yield f"      - {{url: {quoted(url)}, server_name: {quoted(name)}}}" if name else f"      - {quoted(url)}"
+    yield f"    ca_file: {quoted(draft.ca_file)}"
+    yield f"    naming_contexts: [{', '.join(map(quoted, draft.naming_contexts))}]"
     if not draft.can_page:
         yield "    # The server says that it cannot give its results in pages."
         yield "    paging: never"
@@ -116,10 +117,10 @@ def _lines(draft: Draft) -> Iterable[str]:
     yield "# state_dir: /var/lib/ldap-gateway"
     yield ""
     yield "clients:"
-    yield f"  {_quoted(draft.client)}:"
+    yield f"  {quoted(draft.client)}:"
     yield "    # The addresses that the service connects from."
     yield from _list("sources", draft.sources)
-    yield f"    directory: {_quoted(draft.directory)}"
+    yield f"    directory: {quoted(draft.directory)}"
     yield "    # Every spelling that the service may bind with must be listed. With `credentials` instead, what the"
     yield "    # service holds is worth nothing inside: docs/mapped-credentials.md, `ldap-gateway hash-password`."
     yield from _list("sync_accounts", draft.sync_accounts)
@@ -132,33 +133,16 @@ def _lines(draft: Draft) -> Iterable[str]:
             yield from _list("login_domains", draft.login_domains)
     if draft.is_domino:
         yield "    # Of everything below the root only people and groups: servers and mail-in databases stay inside."
-        yield f"    required_filter: {_quoted(DOMINO_FILTER)}"
+        yield f"    required_filter: {quoted(DOMINO_FILTER)}"
         yield "    # Domino knows nothing of Active Directory's, the default."
         yield "    filter_attributes: []"
         yield "    matching_rules: []"
     yield "    attributes:"
     for comment, names in draft.attributes:
         yield f"      # {comment}"
-        yield from (f"      - {_quoted(name)}" for name in names)
+        yield from (f"      - {quoted(name)}" for name in names)
 
 
 def _list(name: str, values: Iterable[str]) -> Iterable[str]:
     yield f"    {name}:"
-    yield from (f"      - {_quoted(value)}" for value in values)
-
-
-def _quoted(text: str) -> str:
-    """Plain where YAML cannot take it for anything else. Single quotes keep a DN's backslashes as they are; in double
-    ones JSON's escapes are YAML's, and what is not printable might be a line break to YAML."""
-    plain = text.replace("-", "").replace("_", "").isalnum() and text.isascii() and text[0].isalpha()
-    if plain and text.lower() not in _YAML_WORDS:
-        return text
-    if text.isprintable() and ("\\" in text or '"' in text):
-        return "'" + text.replace("'", "''") + "'"
-    return "".join(
-        each if each.isprintable() else f"\\U{ord(each):08x}" for each in json.dumps(text, ensure_ascii=False)
-    )
-
-
-# What YAML 1.1 takes for a truth value or for nothing.
-_YAML_WORDS: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+    yield from (f"      - {quoted(value)}" for value in values)

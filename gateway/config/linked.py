@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from gateway.config import models
 from gateway.config.links import end_of
 from gateway.config.source import Location
+from gateway.ldap.messages import WHOLE_SUBTREE, SearchRequest
 from gateway.link.line import MOST_CLIENTS
 from gateway.link.settings import LINKED_BIND, LINKED_PATIENCE
+from gateway.policy.decision import Refuse
+from gateway.policy.search import SearchJudge
+from gateway.policy.settings import ClientPolicy, Mode
 
 Block = TypeVar("Block", bound=models.Model)
 
@@ -124,6 +129,26 @@ def linked_warnings(file: models.File) -> Iterator[tuple[Location, str]]:
     """What is permitted where a link is named, and probably not meant."""
     yield from _password_warnings(file)
     yield from _time_warnings(file)
+
+
+def policy_warnings(policy: ClientPolicy) -> Iterator[tuple[Location, str]]:
+    """What a gateway inside with the same lists would refuse, though this one permits it. policy: of a client whose
+    directory is reached by a link, without mistakes."""
+    at: Location = ("clients", policy.name)
+    if policy.mode is Mode.report:
+        yield (*at, "mode"), "what is only reported here is refused by the gateway inside, which enforces its policy"
+    if policy.required_filter is not None and policy.base_dns:
+        # As any other filter of whoever asks.
+        judged = replace(policy, required_filter=None, mode=Mode.enforce, mending=False)
+        asked = SearchRequest(str(policy.base_dns[0]), WHOLE_SUBTREE, policy.required_filter, ())
+        decision = SearchJudge(judged).decide(asked, ())
+        if isinstance(decision, Refuse):
+            key = decision.setting_of(policy.name, policy.directory)
+            yield (
+                (*at, "required_filter"),
+                f"the gateway inside judges it like a filter of the service, and refuses it with the same lists "
+                f"({decision.text}); list what is in it in {key} at both ends, or have it at the inside alone",
+            )
 
 
 def _password_warnings(file: models.File) -> Iterator[tuple[Location, str]]:

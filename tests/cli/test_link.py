@@ -1,13 +1,16 @@
-"""`link key`: the pair of one end of a link, its fingerprint, and what is said beside it."""
+"""`link key`: the pair of one end of a link, its fingerprint, and what is said beside it; `link export`."""
 
 import re
 import subprocess
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from gateway.cli import main
-from gateway.link.keys import PairFiles
+from gateway.link.keys import PairFiles, write_pair
+from tests.config.certificates import write_pair as write_certificate
+from tests.config.link_configuration import OUTSIDE, load
 from tests.link.key_files import NOW, identity, made
 
 
@@ -62,3 +65,43 @@ def test_a_name_that_is_none(tmp_path):
     assert result.exit_code == 2
     assert "Invalid value for NAME: a name has 1 to 31 letters" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def config(tmp_path):
+    """An outside's configuration."""
+    for name in ("outside", "inside-1"):
+        write_pair(tmp_path, name, NOW)
+    write_certificate(tmp_path)
+    load(tmp_path, OUTSIDE)
+    return tmp_path / "gateway.yaml"
+
+
+class TestExport:
+    """`link export`: what the other end needs of a client, on standard output."""
+
+    def export(self, *arguments):
+        return CliRunner().invoke(main, ["link", "export", *map(str, arguments)])
+
+    def test_an_inside_is_printed_for_an_outside(self, config):
+        result = self.export("-c", config, "--client", "mimecast")
+        assert (result.exit_code, result.stderr) == (0, "")
+        found = yaml.safe_load(result.stdout)
+        assert found["clients"]["mimecast"]["links"] == ["dmz"]
+        assert found["clients"]["mimecast"]["attributes"] == OUTSIDE["clients"]["mimecast"]["attributes"]
+        assert "TODO" in result.stdout and str(config.parent) not in result.stdout
+
+    def test_the_link_has_another_name_there(self, config):
+        result = self.export("-c", config, "--client", "mimecast", "--link", "cloud")
+        assert yaml.safe_load(result.stdout)["clients"]["mimecast"]["links"] == ["cloud"]
+
+    def test_a_client_that_is_not_there(self, config):
+        result = self.export("-c", config, "--client", "other")
+        assert result.exit_code == 2
+        assert "no client other; there are: mimecast" in result.stderr
+
+    def test_a_configuration_with_a_mistake(self, tmp_path):
+        (tmp_path / "gateway.yaml").write_text("clients: {}\n")
+        result = self.export("-c", tmp_path / "gateway.yaml", "--client", "mimecast")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "gateway.yaml:1: clients" in result.stderr

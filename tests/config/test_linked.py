@@ -204,3 +204,38 @@ def test_a_gateway_that_gives_up_before_the_one_behind_it_is_warned_of(keys, con
     warnings = load(keys, changed(configuration, **changes)).warnings
     about_time = [each for each in warnings if "connect_patience" in each or "limits.bind" in each]
     assert [said in each for each in about_time] == ([] if said is None else [True])
+
+
+class TestRefusedInside:
+    """What a gateway inside with the same lists would refuse."""
+
+    def warnings(self, keys, configuration, **changes):
+        found = load(keys, changed(configuration, **changes)).warnings
+        said = [each.split(": ", 1)[1] for each in found]
+        return [each for each in said if each.startswith(("clients.mimecast.mode", "clients.mimecast.required"))]
+
+    def test_what_is_only_reported_outside(self, keys):
+        (said,) = self.warnings(keys, OUTSIDE, clients__mimecast__mode="report")
+        assert said.startswith("clients.mimecast.mode: what is only reported here is refused by the gateway inside")
+
+    @pytest.mark.parametrize(
+        "wanted, said",
+        [
+            ("(department=x)", "filter-attribute-not-allowed"),
+            ("(mail:caseExactMatch:=x)", "matching-rule-not-allowed"),
+            ("(&(objectClass=person)(mail=*))", None),
+        ],
+    )
+    def test_a_required_filter_that_the_inside_would_refuse(self, keys, wanted, said):
+        found = self.warnings(keys, OUTSIDE, clients__mimecast__required_filter=wanted)
+        assert [each.split(":")[0] for each in found] == ["clients.mimecast.required_filter"] * (said is not None)
+        assert said is None or said in found[0]
+
+    def test_it_is_permitted_where_it_is_listed(self, keys):
+        changes = {"clients__mimecast__filter_attributes": ["department"]}
+        assert self.warnings(keys, OUTSIDE, clients__mimecast__required_filter="(department=x)", **changes) == []
+
+    def test_a_gateway_that_reaches_its_servers_itself_may_have_both(self, keys):
+        direct = changed(INSIDE, listeners=LISTENERS, links=None, clients__mimecast=DIRECT)
+        changes = {"clients__mimecast__mode": "report", "clients__mimecast__required_filter": "(department=x)"}
+        assert self.warnings(keys, direct, **changes) == []
