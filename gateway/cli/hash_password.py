@@ -8,9 +8,6 @@ import click
 
 from gateway.ldap.decoding import RequestLimits
 
-# OWASP's first choice for argon2id: KiB, passes, lanes. Strong enough for a secret that is as long as it should be, and
-# it leaves strangers who guess the least to waste.
-_MEMORY, _PASSES, _LANES = 19_456, 2, 1
 _SHORT = 16
 
 
@@ -24,7 +21,7 @@ def command(from_stdin: bool) -> None:
 
     The secret is what the service is given; the gateway needs its hash only. How to paste it is said on standard error.
     """
-    from argon2 import PasswordHasher
+    from gateway.net.sessions.secret_hash import hash_secret
 
     secret = _read() if from_stdin else _ask()
     if not secret:
@@ -33,7 +30,7 @@ def command(from_stdin: bool) -> None:
         raise click.ClickException(f"longer than {RequestLimits().password_length} octets, as no bind may be")
     if len(secret) < _SHORT:
         click.echo(f"warning: shorter than {_SHORT} octets; `openssl rand -base64 30` makes a good one", err=True)
-    hashed = PasswordHasher(_PASSES, _MEMORY, _LANES).hash(secret)
+    hashed = hash_secret(secret)
     click.echo(hashed)
     click.echo(
         "\n# in the client's block; the quotes are needed, and bind_dn and password_file are yours to fill in:\n"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 
 from gateway.ask.client import RESPONSE_LIMIT, Client, Disconnection, Entry, Reference, SearchDone
+from gateway.demo.place import Place
 from gateway.ldap import ber, messages
 from gateway.ldap.controls import Control
 from gateway.ldap.decoding import decode_response
@@ -60,11 +60,10 @@ class ServiceConnection:
         link.attach(self)
 
     @classmethod
-    async def open(cls, port: int, ca_file: Path, received: bytearray, reactor: Reactor) -> ServiceConnection:
-        """Connects to a port of 127.0.0.1 and verifies its certificate by ca_file and by that address."""
-        server = ServerSettings("127.0.0.1", port, "127.0.0.1")
+    async def open(cls, place: Place, received: bytearray, reactor: Reactor) -> ServiceConnection:
+        server = ServerSettings(place.host, place.port, place.name)
         try:
-            link = await ServerConnector(DirectorySettings("demo", (server,), ca_file), reactor).connect()
+            link = await ServerConnector(DirectorySettings("demo", (server,), place.ca_file), reactor).connect()
         except NoServer as error:
             raise ConnectionFailed(str(error)) from None
         return cls(link, received, reactor)

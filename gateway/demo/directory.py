@@ -19,6 +19,7 @@ from twisted.python.components import registerAdapter
 
 from gateway.demo.certificates import CertificateFiles
 from gateway.demo.people import DirectoryEntry
+from gateway.demo.place import LOOPBACK
 from gateway.ldap.controls import PAGED_RESULTS, Control, PagedResults, paged_results
 from gateway.ldap.decoding import decode_request
 from gateway.ldap.errors import DecodeError
@@ -247,7 +248,7 @@ class EmbeddedDirectory:
     """The demo's directory server.
 
     entries: the suffix first, each parent before its children. heard: is told every request as it arrived, read by the
-    strict decoder; it must not raise.
+    strict decoder; it must not raise. host: the IP address where it listens.
     """
 
     def __init__(
@@ -256,7 +257,9 @@ class EmbeddedDirectory:
         certificates: CertificateFiles,
         reactor: Reactor,
         heard: Callable[[Request], None] | None = None,
+        host: str = LOOPBACK,
     ) -> None:
+        self.host = host
         self._reactor = reactor
         self._factory = DirectoryFactory(entries, heard)
         self._certificates = certificates
@@ -275,11 +278,11 @@ class EmbeddedDirectory:
         return not self._factory.connections
 
     async def start(self) -> None:
-        """Listens on a free port of 127.0.0.1. Raises OSError, ValueError or CannotListenError."""
+        """Listens on a free port. Raises OSError, ValueError or CannotListenError."""
         files = self._certificates
         pair = files.private_key.read_text() + files.certificate.read_text()
         tls = ssl.PrivateCertificate.loadPEM(pair).options()
-        endpoint = SSL4ServerEndpoint(self._reactor, 0, tls, interface="127.0.0.1")
+        endpoint = SSL4ServerEndpoint(self._reactor, 0, tls, interface=self.host)
         self._listening = await endpoint.listen(self._factory)
 
     async def stop(self) -> None:

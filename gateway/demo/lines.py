@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from gateway.demo import words
 from gateway.demo.stage import Stage
-from gateway.demo.steps import Happened, Part
+from gateway.demo.steps import Happened, Part, Record
 from gateway.demo.sync import Report
 from gateway.ldap.filter_text import filter_text
 from gateway.ldap.messages import SCOPE_NAMES, SearchRequest
 from gateway.ldap.results import result_name
-from gateway.observe.audit.records import audit_object
-from gateway.relay.audit import AuditRecord
 
 
 class LineReporter:
@@ -43,10 +42,10 @@ class LineReporter:
         click.echo()
         for hint in words.serving(stage):
             click.echo(hint)
-        for shows, line in words.try_lines(stage.gateway):
+        for shows, line in words.try_lines(stage):
             click.echo(f"# {shows}\n{line}")
 
-    def audited(self, record: AuditRecord) -> None:
+    def audited(self, record: Record) -> None:
         click.echo(f"{time.strftime('%H:%M:%S')} {words.audit_line(record)}")
 
     def stopping(self) -> None:
@@ -85,16 +84,18 @@ class JsonReporter:
     def serving(self, stage: Stage) -> None:
         place = stage.gateway
         shown = {"url": place.url, "ca_file": str(place.ca_file), "configuration": str(stage.configuration)}
-        _print({"serving": {**shown, "try": [{"shows": s, "line": line} for s, line in words.try_lines(place)]}})
+        if stage.inside_configuration is not None:
+            shown["inside_configuration"] = str(stage.inside_configuration)
+        _print({"serving": {**shown, "try": [{"shows": s, "line": line} for s, line in words.try_lines(stage)]}})
 
-    def audited(self, record: AuditRecord) -> None:
-        _print(audit_object(record, filter_values=False, now=time.time()))
+    def audited(self, record: Record) -> None:
+        _print(record)
 
     def stopping(self) -> None:
         """The end of the output says so."""
 
 
-def _print(value: dict[str, Any]) -> None:
+def _print(value: Mapping[str, Any]) -> None:
     click.echo(json.dumps(value, ensure_ascii=False))
 
 

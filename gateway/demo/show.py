@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import CannotListenError
@@ -15,14 +16,17 @@ from twisted.python.failure import Failure
 
 from gateway.config.problems import ConfigurationError
 from gateway.demo.connection import ConnectionFailed
+from gateway.demo.gateway_process import GatewayFailed
 from gateway.demo.stage import Stage
+from gateway.demo.steps import Record
 from gateway.demo.sync import Report, SimulatedSync
 from gateway.host.file_errors import file_trouble
 from gateway.ldap.errors import DecodeError
+from gateway.link.keys import KeyProblem
 from gateway.net.listeners.listening import StartError, listen_failure
 from gateway.net.transport.event_loop import reactor
+from gateway.net.transport.reactor import Reactor
 from gateway.observe.log import begin_logging
-from gateway.relay.audit import AuditRecord
 
 log = Logger(__name__)
 
@@ -32,7 +36,18 @@ EXIT_FAILED: Final = 1
 # A closed terminal ends the demo too, so that it leaves no files behind.
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-_FAILURES: Final = (CannotListenError, ConfigurationError, ConnectionFailed, DecodeError, OSError, StartError)
+_FAILURES: Final = (
+    CannotListenError,
+    ConfigurationError,
+    ConnectionFailed,
+    DecodeError,
+    GatewayFailed,
+    KeyProblem,
+    OSError,
+    StartError,
+)
+
+StageMaker: TypeAlias = Callable[[Path, Reactor], Stage]
 
 
 class Reporter(Protocol):
@@ -42,17 +57,18 @@ class Reporter(Protocol):
     def report(self, report: Report) -> None: ...
     def not_serving(self) -> None: ...
     def serving(self, stage: Stage) -> None: ...
-    def audited(self, record: AuditRecord) -> None: ...
+    def audited(self, record: Record) -> None: ...
     def stopping(self) -> None: ...
 
 
-def run(reporter: Reporter, serve: bool) -> int:
+def run(reporter: Reporter, stage: StageMaker, serve: bool) -> int:
     """Runs the demo and returns the exit status: 0 where everything that it claims holds.
 
-    serve: stays up afterwards until SIGINT, SIGTERM or SIGHUP. Everything that it wrote is removed at the end.
+    stage: makes what the demo runs with, in a directory for its files. serve: stays up afterwards until SIGINT, SIGTERM
+    or SIGHUP. Everything that it wrote is removed at the end.
     """
     begin_logging(LogLevel.warn)
-    show = _Show(reporter, serve)
+    show = _Show(reporter, stage, serve)
     # Before there are files that a signal could leave behind.
     for number in _SIGNALS:
         # Python's handler runs between two bytecodes of whatever happens to run; the reactor's turn is safe.
@@ -64,9 +80,10 @@ def run(reporter: Reporter, serve: bool) -> int:
 
 
 class _Show:
-    def __init__(self, reporter: Reporter, serve: bool) -> None:
+    def __init__(self, reporter: Reporter, stage: StageMaker, serve: bool) -> None:
         self.status = EXIT_FAILED
         self._reporter = reporter
+        self._stage = stage
         self._serve = serve
         self._stopping = False
         self._running: Deferred[None] | None = None
@@ -84,7 +101,7 @@ class _Show:
         self._stopping = True
 
     async def _run(self, work: Path) -> None:
-        stage = Stage(work, reactor)
+        stage = self._stage(work, reactor)
         try:
             await stage.start()
             self._reporter.opening(stage)
@@ -99,14 +116,13 @@ class _Show:
             await stage.stop()
 
     async def _until_stopped(self, stage: Stage) -> None:
-        stage.pass_on(self._audited)
         self._reporter.serving(stage)
         try:
-            await Deferred()
+            await stage.serve(self._audited)
         except CancelledError:
             self._reporter.stopping()
 
-    def _audited(self, record: AuditRecord) -> None:
+    def _audited(self, record: Record) -> None:
         try:
             self._reporter.audited(record)
         except OSError:

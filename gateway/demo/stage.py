@@ -1,122 +1,117 @@
-"""The embedded directory and the gateway before it, in one process and one directory of files."""
+"""What a demo runs with: the embedded directory, what stands before it, and what was seen of both."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from twisted.internet.defer import Deferred
-
-from gateway.config.load import load_configuration
-from gateway.demo.certificates import make_certificates
-from gateway.demo.configuration import write_configuration
+from gateway.demo.certificates import CertificateFiles
 from gateway.demo.directory import EmbeddedDirectory
 from gateway.demo.people import make_directory
+from gateway.demo.place import Place
+from gateway.demo.proof import Claim
+from gateway.demo.steps import Record
+from gateway.demo.waiting import holds_within
 from gateway.ldap.messages import Request
 from gateway.net.transport.reactor import Reactor
-from gateway.relay.audit import AuditRecord
-from gateway.serve.service import Gateway
-from gateway.state.sizes import SizesInMemory
 
-# Seconds: how long and how often it is looked whether all connections have ended.
+# Seconds in which all connections to the directory end.
 SETTLE_LIMIT: Final = 15.0
-SETTLE_STEP: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where one side listens on 127.0.0.1, and the CA file that verifies it."""
+class Account:
+    """Whom the service signs in as. The passwords are part of the made-up data."""
 
-    port: int
-    ca_file: Path
-
-    @property
-    def url(self) -> str:
-        return f"ldaps://127.0.0.1:{self.port}"
+    name: str
+    password: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the demo has seen at both ends of the gateway.
+    """What the demo has seen at both ends of what stands before the directory.
 
-    heard: the requests that reached the directory, in order. records: the gateway's audit.
+    heard: the requests that reached the directory, in order. records: the audit's. inside: those of the gateway behind
+    it, where there is one.
     """
 
     heard: tuple[Request, ...]
-    records: tuple[AuditRecord, ...]
+    records: tuple[Record, ...]
+    inside: tuple[Record, ...] = ()
 
 
-class Stage:
-    """The directory, the gateway and their files that a demo runs with.
+class Stage(ABC):
+    """The directory and what stands before it, with their files.
 
-    work: an existing directory for certificates and the configuration; the caller removes it.
+    files, host, name: of the directory, whose certificate must be for that name. account: the service's, at the
+    gateway. described: what stands before the directory, in words. configuration: of the gateway that the service
+    connects to. inside_configuration: of the one behind it; None where there is none.
     """
 
-    def __init__(self, work: Path, reactor: Reactor) -> None:
+    described: str
+    configuration: Path
+    inside_configuration: Path | None = None
+
+    def __init__(self, files: CertificateFiles, host: str, name: str, account: Account, reactor: Reactor) -> None:
         self.entries = make_directory()
-        self.configuration = work / "gateway.yaml"
+        self.account = account
+        self._name = name
+        self._files = files
         self._reactor = reactor
+        self._serving = False
         self._heard: list[Request] = []
-        self._records: list[AuditRecord] = []
-        self._audited: Callable[[AuditRecord], None] | None = None
-        self._directory_files = make_certificates(work, "directory")
-        self._gateway_files = make_certificates(work, "gateway")
-        self._directory = EmbeddedDirectory(self.entries, self._directory_files, reactor, self._hear)
-        self._gateway: Gateway | None = None
+        self._directory = EmbeddedDirectory(self.entries, files, reactor, self._hear, host)
 
     async def start(self) -> None:
-        """Raises OSError, CannotListenError, ConfigurationError or StartError."""
+        """Raises OSError, CannotListenError, ConfigurationError, StartError or GatewayFailed."""
         await self._directory.start()
-        write_configuration(self.configuration, self._gateway_files, self._directory_files, self._directory.port)
-        settings = load_configuration(self.configuration).settings
-        self._gateway = Gateway(settings, self._audit, SizesInMemory(), self._reactor)
-        self._gateway.start()
 
     async def stop(self) -> None:
-        if self._gateway is not None:
-            await self._gateway.stop()
         await self._directory.stop()
-
-    async def settle(self) -> None:
-        """Waits until no connection to the directory is left. Raises TimeoutError."""
-        until = self._reactor.seconds() + SETTLE_LIMIT
-        while not self._directory.idle:
-            if self._reactor.seconds() > until:
-                raise TimeoutError("a connection to the directory stays open")
-            waited: Deferred[None] = Deferred()
-            self._reactor.callLater(SETTLE_STEP, waited.callback, None)
-            await waited
 
     @property
     def directory(self) -> Place:
-        return Place(self._directory.port, self._directory_files.ca_file)
+        return Place(self._directory.host, self._directory.port, self._name, self._files.ca_file)
 
     @property
+    @abstractmethod
     def gateway(self) -> Place:
-        if self._gateway is None:
-            raise RuntimeError("the gateway has not been started")
-        return Place(self._gateway.ports[0], self._gateway_files.ca_file)
+        """Where the service connects."""
 
-    def take_seen(self) -> Seen:
-        """What has happened since the last call."""
-        found = Seen(tuple(self._heard), tuple(self._records))
+    async def settle(self) -> None:
+        """Waits until no connection to the directory is left. Raises TimeoutError."""
+        if not await holds_within(SETTLE_LIMIT, lambda: self._directory.idle, self._reactor):
+            raise TimeoutError("a connection to the directory stays open")
+
+    async def take_seen(self) -> Seen:
+        """What has happened since the last call; all of it, where no operation is under way."""
+        records, inside = await self._take_records()
+        heard = tuple(self._heard)
         self._heard.clear()
-        self._records.clear()
-        return found
+        return Seen(heard, records, inside)
 
-    def pass_on(self, audited: Callable[[AuditRecord], None]) -> None:
-        """From here on audit records go there, and nothing is kept."""
-        self._audited = audited
-        self.take_seen()
+    def claims(self) -> tuple[Claim, ...]:
+        """What this stage proves by itself, once the sync is over."""
+        return ()
+
+    async def serve(self, audited: Callable[[Record], None]) -> None:
+        """Gives what the service asks from here on to somebody, record by record, until it is cancelled. Raises
+        GatewayFailed."""
+        self._serving = True
+        self._heard.clear()
+        await self._follow(audited)
+
+    @abstractmethod
+    async def _take_records(self) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
+        """The audit's records since the last call, and those of the gateway inside."""
+
+    @abstractmethod
+    async def _follow(self, audited: Callable[[Record], None]) -> None:
+        """What serve does, as far as records go."""
 
     def _hear(self, request: Request) -> None:
-        if self._audited is None:
+        if not self._serving:
             self._heard.append(request)
-
-    def _audit(self, record: AuditRecord) -> None:
-        if self._audited is None:
-            self._records.append(record)
-        else:
-            self._audited(record)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, TypeAlias
 
 from gateway.ldap.messages import Request, SearchRequest
 from gateway.ldap.results import ResultCode
 from gateway.policy.reasons import Reason
-from gateway.relay.audit import AuditRecord
+
+# A record of the audit, as the object that its line of JSON is.
+Record: TypeAlias = Mapping[str, Any]
 
 
 class Part(StrEnum):
@@ -50,8 +54,9 @@ class Happened:
     """What came of one step of the demo.
 
     code, diagnostic: what the service was told; no code where nothing is told. entries, attributes: what it received,
-    attributes by name. heard: what reached the directory. records: the gateway's audit, one record a page. stayed:
-    attributes that the directory gives to the same search asked directly, and that did not come through the gateway.
+    attributes by name. heard: what reached the directory. records: the audit's, one a page. inside: those of the
+    gateway behind it, where there is one, whatever the first one asked of it. stayed: attributes that the directory
+    gives to the same search asked directly, and that did not come through the gateway.
     """
 
     step: Step
@@ -61,27 +66,30 @@ class Happened:
     entries: int = 0
     attributes: tuple[str, ...] = ()
     heard: tuple[Request, ...] = ()
-    records: tuple[AuditRecord, ...] = ()
+    records: tuple[Record, ...] = ()
+    inside: tuple[Record, ...] = ()
     stayed: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str:
-        return self.records[-1].reason if self.records else ""
+        """The last one of the gateway, or of the one behind it; "" where neither gave any."""
+        given = [record["reason"] for record in (*self.inside, *self.records) if record["reason"]]
+        return given[-1] if given else ""
 
     @property
     def entries_held_back(self) -> int:
-        """Entries that the directory sent and the gateway did not pass on."""
-        return sum(record.received - record.sent for record in self.records if record.forwarded is not None)
+        """Entries that the directory sent and did not come through."""
+        return sum(record.get("entries_held_back", 0) for record in (*self.inside, *self.records))
 
     @property
     def attributes_held_back(self) -> tuple[str, ...]:
         """By the audit, which has what was asked for by name, and what `*` would have given as well."""
-        asked = [name for record in self.records for name in record.held_back]
+        asked = [name for record in self.records for name in record.get("held_back") or ()]
         return tuple(sorted({*asked, *self.stayed}, key=str.lower))
 
     @property
     def attributes_forwarded(self) -> tuple[str, ...]:
-        return self.records[-1].forwarded or () if self.records else ()
+        return tuple(self.records[-1].get("forwarded") or ()) if self.records else ()
 
     @property
     def searches_heard(self) -> tuple[SearchRequest, ...]:

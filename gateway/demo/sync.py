@@ -20,8 +20,9 @@ from gateway.demo.people import (
     a_hidden_person,
     a_person,
 )
+from gateway.demo.place import Place
 from gateway.demo.proof import Claim, complete, sealed
-from gateway.demo.stage import Place, Stage
+from gateway.demo.stage import Account, Stage
 from gateway.demo.steps import Expected, Happened, Part, Step
 from gateway.ldap.filter_text import parse_filter
 from gateway.ldap.messages import BASE_OBJECT, WHOLE_SUBTREE, SearchRequest, SearchResultEntry, UnbindRequest
@@ -150,12 +151,13 @@ class SimulatedSync:
             complete(self._through_entries, direct, ATTRIBUTES, SECRET_PROJECTS),
             sealed(bytes(self._through), bytes(self._direct)),
             _as_expected(self._happened),
+            *self._stage.claims(),
         )
         return Report(tuple(self._happened), claims)
 
     async def _ask_directly(self) -> None:
         """The searches of the sync without the gateway: what there is to be had."""
-        connection = await self._bound(self._stage.directory, self._direct)
+        connection = await self._bound(self._stage.directory, _account(SYNC_ACCOUNT), self._direct)
         for step in SYNC_SEARCHES:
             answers = await _pages(connection, step)
             self._direct_entries[step] = tuple(entry for answer in answers for entry in answer.entries)
@@ -163,80 +165,78 @@ class SimulatedSync:
 
     async def _sync(self) -> None:
         place = self._stage.gateway
-        connection = await ServiceConnection.open(place.port, place.ca_file, self._through, self._reactor)
-        self._note(Step(Part.sync, "Connect", "connect", Expected(None, reaches=False), place.url))
+        connection = await ServiceConnection.open(place, self._through, self._reactor)
+        await self._note(Step(Part.sync, "Connect", "connect", Expected(None, reaches=False), place.url))
         await self._search(connection, ROOT_DSE)
-        await self._bind(connection, "Bind", SYNC_ACCOUNT, SYNC_ACCOUNT.password, Expected(), Part.sync)
+        await self._bind(connection, "Bind", self._stage.account, Expected(), Part.sync)
         for step in SYNC_SEARCHES:
             self._through_entries.extend(await self._search(connection, step))
         await connection.unbind()
         await self._stage.settle()
-        self._note(Step(Part.sync, "Unbind", "unbind", Expected(None)))
+        await self._note(Step(Part.sync, "Unbind", "unbind", Expected(None)))
 
     async def _ask_beyond(self) -> None:
-        connection = await self._bound(self._stage.gateway, self._through)
+        connection = await self._bound(self._stage.gateway, self._stage.account, self._through)
         for step in BEYOND:
             if step.search is not None:
                 await self._search(connection, step)
             else:
-                self._note(step, await connection.delete(a_person().dn))
+                await self._note(step, await connection.delete(a_person().dn))
         await self._end(connection)
 
     async def _sign_in(self) -> None:
-        place = self._stage.gateway
-        connection = await ServiceConnection.open(place.port, place.ca_file, self._through, self._reactor)
+        connection = await ServiceConnection.open(self._stage.gateway, self._through, self._reactor)
         wrong = Expected(ResultCode.invalidCredentials)
         outside = Expected(ResultCode.invalidCredentials, Reason.login_outside_base)
-        person, hidden = a_person(), a_hidden_person()
-        await self._bind(connection, "The right password", person, person.password, Expected())
+        person, hidden = _account(a_person()), _account(a_hidden_person())
+        await self._bind(connection, "The right password", person, Expected())
         only_bind = Expected(_REFUSED, Reason.login_may_only_bind, reaches=False)
         search = _search(str(STAFF), "(mail=*)", "mail")
         await self._search(
             connection, Step(Part.sign_in, "A search as that person", "search", only_bind, search=search)
         )
-        await self._bind(connection, "A wrong password", person, b"wrong", wrong)
-        await self._bind(connection, "A hidden person, also right", hidden, hidden.password, outside)
+        await self._bind(connection, "A wrong password", Account(person.name, b"wrong"), wrong)
+        await self._bind(connection, "A hidden person, also right", hidden, outside)
         await self._end(connection)
 
-    async def _bound(self, place: Place, received: bytearray) -> ServiceConnection:
-        connection = await ServiceConnection.open(place.port, place.ca_file, received, self._reactor)
-        result = await connection.bind(SYNC_ACCOUNT.user_principal_name, SYNC_ACCOUNT.password)
+    async def _bound(self, place: Place, account: Account, received: bytearray) -> ServiceConnection:
+        connection = await ServiceConnection.open(place, received, self._reactor)
+        result = await connection.bind(account.name, account.password)
         if result.code != ResultCode.success:
             raise ConnectionFailed(f"{place.url}: the sync account cannot bind: {result.code} {result.diagnostic}")
-        self._stage.take_seen()
+        await self._stage.take_seen()
         return connection
 
     async def _end(self, connection: ServiceConnection) -> None:
         await connection.unbind()
         await self._stage.settle()
-        self._stage.take_seen()
+        await self._stage.take_seen()
 
     async def _bind(
         self,
         connection: ServiceConnection,
         title: str,
-        who: SignIn,
-        password: bytes,
+        who: Account,
         expected: Expected,
         part: Part = Part.sign_in,
     ) -> None:
-        result = await connection.bind(who.user_principal_name, password)
-        self._note(Step(part, title, "bind", expected, who.user_principal_name), result)
+        result = await connection.bind(who.name, who.password)
+        await self._note(Step(part, title, "bind", expected, who.name), result)
 
     async def _search(self, connection: ServiceConnection, step: Step) -> tuple[SearchResultEntry, ...]:
         answers = await _pages(connection, step)
         entries = tuple(entry for answer in answers for entry in answer.entries)
-        self._note(step, answers[-1].done.result, entries, len(answers))
+        await self._note(step, answers[-1].done.result, entries, len(answers))
         return entries
 
-    def _note(
+    async def _note(
         self,
         step: Step,
         result: LDAPResult | None = None,
         entries: tuple[SearchResultEntry, ...] = (),
         pages: int = 0,
     ) -> None:
-        seen = self._stage.take_seen()
+        seen = await self._stage.take_seen()
         # The gateway ends its connection to the directory after a refused bind, whenever that arrives.
         heard = [r for r in seen.heard if step.operation == "unbind" or not isinstance(r, UnbindRequest)]
         attributes = _types(entries)
@@ -251,9 +251,14 @@ class SimulatedSync:
                 attributes,
                 tuple(heard),
                 seen.records,
+                seen.inside,
                 tuple(name for name in there if name not in attributes),
             )
         )
+
+
+def _account(person: SignIn) -> Account:
+    return Account(person.user_principal_name, person.password)
 
 
 async def _pages(connection: ServiceConnection, step: Step) -> list[SearchAnswer]:

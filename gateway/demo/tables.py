@@ -15,9 +15,8 @@ from rich.text import Text
 from gateway.demo import words
 from gateway.demo.people import SUFFIX
 from gateway.demo.stage import Stage
-from gateway.demo.steps import Happened, Part
+from gateway.demo.steps import Happened, Part, Record
 from gateway.demo.sync import Report
-from gateway.relay.audit import AuditRecord
 
 # Wider lines are hard to read.
 WIDEST: Final = 120
@@ -59,15 +58,15 @@ class TableReporter:
         self._console.print(Text(f"\n{intro}", style="bold"))
         for hint in hints:
             self._console.print(Text(hint), soft_wrap=True)
-        for shows, line in words.try_lines(stage.gateway):
+        for shows, line in words.try_lines(stage):
             self._console.print(Text(f"\n# {shows}", style="dim"))
             # Not broken into lines, so that it can be pasted as it stands.
             self._console.print(Text(line, style="cyan"), soft_wrap=True)
         self._console.print(Text("\nWhat the gateway is asked from here on:", style="bold"))
 
-    def audited(self, record: AuditRecord) -> None:
+    def audited(self, record: Record) -> None:
         now = time.strftime("%H:%M:%S")
-        style = "yellow" if record.decision == "refuse" else ""
+        style = "yellow" if record["decision"] == "refuse" else ""
         self._console.print(Text.assemble((now, "dim"), " ", (words.audit_line(record), style)), soft_wrap=True)
 
     def stopping(self) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import Final
 
 from gateway.demo.configuration import CLIENT, DIRECTORY
-from gateway.demo.people import STAFF, SYNC_ACCOUNT
-from gateway.demo.stage import Place, Stage
-from gateway.demo.steps import Happened, Part, Step
+from gateway.demo.people import STAFF
+from gateway.demo.stage import Stage
+from gateway.demo.steps import Happened, Part, Record, Step
 from gateway.ldap.filter_text import filter_text
 from gateway.ldap.messages import (
     SCOPE_NAMES,
@@ -21,7 +22,6 @@ from gateway.ldap.messages import (
 )
 from gateway.ldap.results import ResultCode, result_name
 from gateway.policy.reasons import REASONS, Reason
-from gateway.relay.audit import AuditRecord
 
 PARTS: Final = {
     Part.sync: "The sync",
@@ -35,15 +35,17 @@ STOPPING: Final = "Stopping; the files of the demo are removed."
 
 def opening(stage: Stage) -> tuple[str, str]:
     return (
-        f"A made-up directory of {len(stage.entries)} entries with the gateway before it, LDAPS on both sides.",
+        f"A made-up directory of {len(stage.entries)} entries {stage.described}.",
         "A mail service syncs through the gateway, asks for more than it may have, and lets people sign in.",
     )
 
 
 def serving(stage: Stage) -> list[str]:
+    inside = stage.inside_configuration
     return [
         f"The gateway stays up on {stage.gateway.url} until Ctrl-C.",
         f"Its configuration: {stage.configuration}",
+        *([] if inside is None else [f"That of the gateway inside: {inside}"]),
         "To paste in another terminal (ldapsearch is in ldap-utils, or openldap-clients):",
     ]
 
@@ -97,7 +99,7 @@ def _where(scope: str, base: str) -> str:
     return "root DSE" if scope == "base" and not base else f"{scope} {base}"
 
 
-def _names(names: tuple[str, ...]) -> str:
+def _names(names: Sequence[str]) -> str:
     return ", ".join(names)
 
 
@@ -138,34 +140,33 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def try_lines(gateway: Place) -> list[tuple[str, str]]:
-    """What a line shows, and the line to paste into a shell; passwords are those of the made-up directory."""
+def try_lines(stage: Stage) -> list[tuple[str, str]]:
+    """What a line shows, and the line to paste into a shell; passwords are those of the made-up data."""
     return [
-        ("permitted; employeeID stays behind", _ldapsearch(gateway, "(sn=Fischer)", "*", "employeeID")),
-        ("refused; the filter would reveal a hidden value", _ldapsearch(gateway, "(employeeID=LEAK-10*)", "cn")),
+        ("permitted; employeeID stays behind", _ldapsearch(stage, "(sn=Fischer)", "*", "employeeID")),
+        ("refused; the filter would reveal a hidden value", _ldapsearch(stage, "(employeeID=LEAK-10*)", "cn")),
     ]
 
 
-def _ldapsearch(gateway: Place, filter_: str, *attributes: str) -> str:
-    words = ["ldapsearch", "-x", "-LLL", "-H", gateway.url]
-    words += ["-D", SYNC_ACCOUNT.user_principal_name, "-w", SYNC_ACCOUNT.password.decode()]
+def _ldapsearch(stage: Stage, filter_: str, *attributes: str) -> str:
+    gateway, account = stage.gateway, stage.account
+    words = ["ldapsearch", "-x", "-LLL", "-H", gateway.url, "-D", account.name, "-w", account.password.decode()]
     words += ["-b", str(STAFF), filter_, *attributes]
     return f"LDAPTLS_CACERT={shlex.quote(str(gateway.ca_file))} {shlex.join(words)}"
 
 
-def audit_line(record: AuditRecord) -> str:
-    """One line for people while the demo serves; values of filters as `?`, as the audit has them by default."""
-    words = [record.operation]
-    if record.base is not None:
-        words += [_where(record.scope or "", record.base)]
-        words += [filter_text(record.filter, values=False)] if record.filter is not None else []
-    elif record.account:
-        words += [record.account]
-    told = [] if record.code is None else [f"{result_name(record.code)} ({record.code})"]
-    told += [record.reason] if record.reason else []
-    if record.forwarded is not None:
-        held = record.received - record.sent
-        told.append(count(record.sent, "entry", "entries") + (f", {held} held back" if held else ""))
-    if record.held_back:
-        told.append(f"held back: {', '.join(record.held_back)}")
-    return " ".join(words) + (": " + "; ".join(told) if told else "")
+def audit_line(record: Record) -> str:
+    """One line for people while the demo serves."""
+    words = [record["operation"]]
+    if record.get("base") is not None:
+        words += [_where(record["scope"] or "", record["base"]), record["filter"]]
+    elif record["account"]:
+        words.append(record["account"])
+    told = [] if record["code"] is None else [f"{record['result']} ({record['code']})"]
+    told += [record["reason"]] if record["reason"] else []
+    if record.get("forwarded") is not None:
+        held = record["entries_held_back"]
+        told.append(count(record["entries"], "entry", "entries") + (f", {held} held back" if held else ""))
+    if record.get("held_back"):
+        told.append(f"held back: {_names(record['held_back'])}")
+    return " ".join(filter(None, words)) + (": " + "; ".join(told) if told else "")

@@ -41,9 +41,9 @@ def run(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, timeout=120, check=False)
 
 
-def changed(change: str) -> tuple[str, str]:
+def changed(change: str, *options: str) -> tuple[str, str]:
     """The demo with something broken beforehand."""
-    return "-c", f"{change}\nfrom gateway.cli import main\nmain(['demo'])"
+    return "-c", f"{change}\nfrom gateway.cli import main\nmain({['demo', *options]})"
 
 
 def test_plain_lines_say_what_happened_and_leave_nothing_behind(tmp_path: Path) -> None:
@@ -172,14 +172,14 @@ atexit.register(lambda: print(type(sys.modules["twisted.internet.reactor"]).__na
     assert run(tmp_path, *changed(change)).stdout.splitlines()[-1] == "EventLoop"
 
 
-def on_a_terminal(tmp_path: Path, width: int) -> tuple[int, str]:
+def on_a_terminal(tmp_path: Path, width: int, *options: str) -> tuple[int, str]:
     """The demo's exit status and output on a terminal of so many columns."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
     settings = environment(tmp_path, TERM="xterm-256color")
     for name in ("COLUMNS", "NO_COLOR"):
         settings.pop(name, None)
-    with subprocess.Popen(DEMO, env=settings, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+    with subprocess.Popen([*DEMO, *options], env=settings, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         shown = "".join(read_all(ours))
     return process.returncode, shown
@@ -227,8 +227,8 @@ def read_all(terminal: int) -> Iterator[str]:
 class Serving:
     """`demo --serve --json`: the report, then where it serves, then the audit."""
 
-    def __init__(self, tmp_path: Path) -> None:
-        command = [*DEMO, "--serve", "--json"]
+    def __init__(self, tmp_path: Path, *options: str) -> None:
+        command = [*DEMO, "--serve", "--json", *options]
         self.process = subprocess.Popen(
             command, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
