@@ -8,20 +8,28 @@ from pathlib import Path
 
 import pytest
 
-from bench import compare, endurance, fairness, profiling, soak, start
+from bench import compare, endurance, fairness, link, profiling, soak, start
 from bench.compiled import ROOT, compiled_gateway
+from bench.lab import running_lab
+from bench.link_lab import linked_lab
 from bench.measure import Figure, machine
+
+_COMPARED = {
+    "compare": (compare.SECTIONS, running_lab, "the gateway beside slapd as a proxy, HAProxy and no proxy at all"),
+    "link": (link.SECTIONS, linked_lab, "a gateway behind a link, beside one that reaches the server by itself"),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench/run", description="Measures, and prints tables.")
     commands = parser.add_subparsers(dest="command", required=True)
-    comparing = commands.add_parser("compare", help="the gateway beside slapd as a proxy, HAProxy and no proxy at all")
-    comparing.add_argument("--only", metavar="NAME,...", help=f"of {','.join(compare.SECTIONS)}; default: all")
-    comparing.add_argument("--rounds", type=_count, default=5)
-    comparing.add_argument("--entries", type=_count, default=20_000, help="people in the directory; default: 20000")
-    comparing.add_argument("--uncompiled", action="store_true", help="the gateway as it is where no compiler is")
-    comparing.add_argument("--json", type=Path, metavar="FILE", help="every single value")
+    for name, (sections, _, about) in _COMPARED.items():
+        comparing = commands.add_parser(name, help=about)
+        comparing.add_argument("--only", metavar="NAME,...", help=f"of {','.join(sections)}; default: all")
+        comparing.add_argument("--rounds", type=_count, default=5)
+        comparing.add_argument("--entries", type=_count, default=20_000, help="people in the directory; default: 20000")
+        comparing.add_argument("--uncompiled", action="store_true", help="the gateway as it is where no compiler is")
+        comparing.add_argument("--json", type=Path, metavar="FILE", help="every single value")
     profiled = commands.add_parser("profile", help="where the gateway's time goes")
     profiled.add_argument("--only", metavar="NAME,...", help=f"of {','.join(profiling.WORK)}; default: all")
     profiled.add_argument("--entries", type=_count, default=20_000)
@@ -41,9 +49,10 @@ def main() -> None:
     # So that what was started is ended by SIGTERM too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        if given.command == "compare":
-            only = _chosen(parser, given.only, compare.SECTIONS)
-            compare.compare(only, given.rounds, given.entries, not given.uncompiled, given.json)
+        if given.command in _COMPARED:
+            sections, lab, _ = _COMPARED[given.command]
+            only = _chosen(parser, given.only, sections)
+            compare.compare(sections, only, lab, given.rounds, given.entries, not given.uncompiled, given.json)
         elif given.command == "profile":
             code = ROOT if given.uncompiled else compiled_gateway()
             profiling.profile(_chosen(parser, given.only, profiling.WORK), given.entries, code)

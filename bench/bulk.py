@@ -22,7 +22,7 @@ CPU = Metric("CPU-s per 100,000", 2)
 CLIENT = Metric("CPU-s of the client", 2)
 
 
-def _case(page: int, connections: int) -> str:
+def case_of(page: int, connections: int) -> str:
     return f"pages of {page:,}, {connections} connection{'s' if connections > 1 else ''}"
 
 
@@ -34,11 +34,14 @@ def _fallback_case(page: int) -> str:
     return f"uncompiled, pages of {page:,}"
 
 
-def measure_bulk(lab: Lab, results: Results, number: int) -> None:
-    for connections in CONNECTIONS:
-        for page in PAGES:
+def measure_bulk(
+    lab: Lab, results: Results, number: int, counts: Sequence[int] = CONNECTIONS, pages: Sequence[int] = PAGES
+) -> None:
+    """counts: of connections at once."""
+    for connections in counts:
+        for page in pages:
             for target in lab.in_turn(number):
-                _read(lab, results, target, _case(page, connections), page, connections, ATTRIBUTES)
+                _read(lab, results, target, case_of(page, connections), page, connections, ATTRIBUTES)
 
 
 def measure_star(lab: Lab, results: Results, number: int) -> None:
@@ -59,10 +62,10 @@ def _read(
     lab: Lab, results: Results, target: Target, case: str, page: int, connections: int, attributes: Sequence[str]
 ) -> None:
     with lab.connections(target, connections) as opened:
-        mine, before = time.process_time(), cpu_seconds(target.pid)
+        mine, before = time.process_time(), cpu_seconds(*target.pids)
         seconds = drive((connection, PagedRead(page, attributes)) for connection in opened)
         mine = time.process_time() - mine
-        used = settled_cpu_seconds(target.pid) - before
+        used = settled_cpu_seconds(*target.pids) - before
         entries = sum(connection.scanner.entries for connection in opened)
     expected = connections * (lab.users + len(people.UNITS))
     if entries != expected:
@@ -71,7 +74,7 @@ def _read(
     results.add(case, target.name, {RATE: entries / seconds, CPU: used * share, CLIENT: mine * share})
 
 
-BULK_CASES = {connections: tuple(_case(page, connections) for page in PAGES) for connections in CONNECTIONS}
+BULK_CASES = {connections: tuple(case_of(page, connections) for page in PAGES) for connections in CONNECTIONS}
 STAR_CASES = tuple(_star_case(page) for page in PAGES)
 FALLBACK_CASES = tuple(_fallback_case(page) for page in PAGES)
 

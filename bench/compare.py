@@ -3,28 +3,17 @@
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from bench import bulk, lookups, memory, signin
 from bench.compiled import ROOT, compiled_gateway
-from bench.lab import Bystanders, Lab, running_lab
-from bench.measure import Figure, machine
+from bench.lab import Bystanders, Lab
+from bench.measure import machine
 from bench.requests import PagedRead
-from bench.results import Goal, Results, goals_table
+from bench.results import Results, goals_table
+from bench.sections import Section
 from bench.wire import drive
-
-
-@dataclass(frozen=True)
-class Section:
-    """interleaved: called once a round with the round's number. alone: called once with the number of rounds, for what
-    needs processes of its own."""
-
-    goals: Sequence[Goal]
-    interleaved: Callable[[Lab, Results, int], None] | None = None
-    alone: Callable[[Lab, Results, int], None] | None = None
-    tables: Callable[[Results], list[Figure]] = lambda results: []
-
 
 SECTIONS = {
     "bulk": Section(bulk.GOALS, interleaved=bulk.measure_bulk, tables=bulk.tables),
@@ -37,25 +26,34 @@ SECTIONS = {
 }
 
 
-def compare(only: Sequence[str], rounds: int, users: int, compiled: bool, to_json: Path | None) -> None:
-    """Prints the tables; to_json: a file for every single value."""
-    sections = {name: SECTIONS[name] for name in only}
+def compare(
+    sections: Mapping[str, Section],
+    only: Sequence[str],
+    made: Callable[[int, Path], AbstractContextManager[Lab]],
+    rounds: int,
+    users: int,
+    compiled: bool,
+    to_json: Path | None,
+) -> None:
+    """Prints the tables. sections: all that belong together, of which only these are measured. made: makes the lab, of
+    the number of people and of where the gateway's code is. to_json: a file for every single value."""
+    chosen = {name: sections[name] for name in only}
     results = Results()
-    with running_lab(users, compiled_gateway() if compiled else ROOT) as lab:
+    with made(users, compiled_gateway() if compiled else ROOT) as lab:
         print(machine("compiled" if compiled else "not compiled"), flush=True)
-        others = _go_round(lab, results, sections, rounds)
-        for name, section in sections.items():
+        others = _go_round(lab, results, chosen, rounds)
+        for name, section in chosen.items():
             if section.alone is not None:
                 _say(name)
                 section.alone(lab, results, rounds)
     print(f"\n{rounds} interleaved rounds over {users:,} people; median (least-greatest).")
     if others is not None:
         print(f"Other programs of the machine used {others:.2f} processors meanwhile.")
-    for section in SECTIONS.values():
+    for section in sections.values():
         for figure in section.tables(results):
             if figure.rows:
                 print(f"\n{figure.markdown()}")
-    print(f"\n{goals_table([goal for section in SECTIONS.values() for goal in section.goals], results).markdown()}")
+    print(f"\n{goals_table([goal for section in sections.values() for goal in section.goals], results).markdown()}")
     if to_json is not None:
         to_json.write_text(json.dumps({"users": users, "rounds": rounds, "results": results.as_json()}, indent=1))
 

@@ -61,37 +61,56 @@ def gateway(
         directory = Path(made)
         certificates = make_certificates(directory, "gateway")
         port, admin_port = free_port(), free_port()
-        configuration = directory / "gateway.yaml"
-        # JSON is YAML.
-        whole = _configuration(server, port, admin_port, attributes, limits or {}) | others
-        configuration.write_text(json.dumps(whole))
-        (directory / "state").mkdir()
-        log: list[str] = []
-        ready = threading.Event()
-        audit = directory / "audit"
-        with audit.open("w") as records:
-            began = time.perf_counter()
-            process = subprocess.Popen(
-                [sys.executable, *under, "-m", "gateway", "run", "-c", configuration],
-                stdin=subprocess.DEVNULL,
-                stdout=records,
-                stderr=subprocess.PIPE,
-                text=True,
-                cwd=directory,
-                # Before the environment's own, which leads to the checkout.
-                env={**os.environ, **ENVIRONMENT, "PYTHONPATH": str(code)},
-            )
-        reader = threading.Thread(target=_keep_log, args=(process, log, ready), daemon=True)
-        reader.start()
-        try:
-            if not ready.wait(_PATIENCE) or not any(map(_is_ready, log)):
-                raise RuntimeError(f"the gateway did not start: {''.join(log)}")
-            seconds = time.perf_counter() - began
-            cpu = cpu_seconds(process.pid)
-            yield Running(name, port, str(certificates.ca_file), process.pid, seconds, cpu, log, audit, admin_port)
-        finally:
-            stopped(process)
-            reader.join()
+        whole = configuration(server, port, admin_port, attributes, limits or {}) | others
+        with started(directory, whole, code, under) as run:
+            ca_file = str(certificates.ca_file)
+            yield Running(name, port, ca_file, run.pid, run.seconds, run.cpu, run.log, run.audit, admin_port)
+
+
+@dataclass(frozen=True)
+class Started:
+    """A gateway's process, without what clients of it need to know. The fields are those of Running."""
+
+    pid: int
+    seconds: float
+    cpu: float
+    log: list[str]
+    audit: Path
+
+
+@contextmanager
+def started(directory: Path, whole: Mapping[str, Any], code: Path, under: Sequence[str] = ()) -> Iterator[Started]:
+    """The gateway of a whole configuration, whose files lie in the directory, once it is ready; SIGTERM ends it in the
+    end. code, under: as gateway has them."""
+    file = directory / "gateway.yaml"
+    # JSON is YAML.
+    file.write_text(json.dumps(whole))
+    (directory / "state").mkdir()
+    log: list[str] = []
+    ready = threading.Event()
+    audit = directory / "audit"
+    with audit.open("w") as records:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, *under, "-m", "gateway", "run", "-c", file],
+            stdin=subprocess.DEVNULL,
+            stdout=records,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=directory,
+            # Before the environment's own, which leads to the checkout.
+            env={**os.environ, **ENVIRONMENT, "PYTHONPATH": str(code)},
+        )
+    reader = threading.Thread(target=_keep_log, args=(process, log, ready), daemon=True)
+    reader.start()
+    try:
+        if not ready.wait(_PATIENCE) or not any(map(_is_ready, log)):
+            raise RuntimeError(f"the gateway did not start: {''.join(log)}")
+        seconds = time.perf_counter() - began
+        yield Started(process.pid, seconds, cpu_seconds(process.pid), log, audit)
+    finally:
+        stopped(process)
+        reader.join()
 
 
 def _keep_log(process: "subprocess.Popen[str]", log: list[str], ready: threading.Event) -> None:
@@ -109,9 +128,10 @@ def _is_ready(line: str) -> bool:
     return line.rstrip().endswith("ready")
 
 
-def _configuration(
+def configuration(
     server: Server, port: int, admin_port: int, attributes: Sequence[str], limits: Mapping[str, Any]
 ) -> dict[str, Any]:
+    """Of a gateway before the server, with the files of certificates that lie beside it."""
     return {
         "listeners": [
             {"address": f"127.0.0.1:{port}", "certificate": "gateway.pem", "private_key": "gateway.key"},

@@ -33,7 +33,7 @@ class Lab:
 
     @property
     def pids(self) -> list[int]:
-        return [target.pid for target in self.targets]
+        return [pid for target in self.targets for pid in target.pids]
 
     def connect(self, target: Target, source: str = "127.0.0.1") -> Connection:
         """A connection that is bound."""
@@ -86,5 +86,5 @@ class Bystanders:
     def _now(self) -> tuple[float, float]:
         fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
         user, nice, system, _, _, irq, softirq, steal = fields[:8]
-        ours = time.process_time() + sum(cpu_seconds(pid) for pid in self._pids)
+        ours = time.process_time() + cpu_seconds(*self._pids)
         return (user + nice + system + irq + softirq + steal) * _TICK, ours

@@ -1,6 +1,7 @@
 """Small searches: one person by mail address or account name."""
 
 import random
+from collections.abc import Mapping
 
 from bench.lab import Lab
 from bench.measure import Figure, cpu_seconds, settled_cpu_seconds
@@ -23,8 +24,9 @@ def case_of(connections: int) -> str:
     return f"{connections} connection{'s' if connections > 1 else ''}"
 
 
-def measure_lookups(lab: Lab, results: Results, number: int) -> None:
-    for connections, count in COUNTS.items():
+def measure_lookups(lab: Lab, results: Results, number: int, counts: Mapping[int, int] = COUNTS) -> None:
+    """counts: searches of each connection, by how many connections there are."""
+    for connections, count in counts.items():
         case = case_of(connections)
         latencies = {}
         for target in lab.in_turn(number):
@@ -32,9 +34,9 @@ def measure_lookups(lab: Lab, results: Results, number: int) -> None:
             chance = random.Random(number)
             works = [Lookups(count, lab.users, chance) for _ in range(connections)]
             with lab.connections(target, connections) as opened:
-                before = cpu_seconds(target.pid)
+                before = cpu_seconds(*target.pids)
                 seconds = drive(zip(opened, works, strict=True))
-                used = settled_cpu_seconds(target.pid) - before
+                used = settled_cpu_seconds(*target.pids) - before
                 found = sum(connection.scanner.entries for connection in opened)
             if found != connections * count:
                 raise RuntimeError(f"{target.name}: {found} of {connections * count} searches found somebody")

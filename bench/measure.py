@@ -51,20 +51,20 @@ class Sample:
         return f"{self.median * scale:.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a running process and all its threads, ended ones too: the sum of utime and stime in
-    /proc/PID/stat, but not rounded to hundredths of a second."""
+def cpu_seconds(*pids: int) -> float:
+    """User and system time of running processes, together, and all their threads, ended ones too: the sum of utime and
+    stime in /proc/PID/stat, but not rounded to hundredths of a second."""
     # A process's clock as linux/posix-timers.h numbers it; clock_getcpuclockid(3) gives the same.
-    return time.clock_gettime(~pid << 3 | 2)
+    return sum(time.clock_gettime(~pid << 3 | 2) for pid in pids)
 
 
-def settled_cpu_seconds(pid: int) -> float:
-    """The same once the process has done what is still to do, such as closing connections."""
+def settled_cpu_seconds(*pids: int) -> float:
+    """The same once the processes have done what is still to do, such as closing connections."""
     until = time.monotonic() + 5
-    used = cpu_seconds(pid)
+    used = cpu_seconds(*pids)
     while time.monotonic() < until:
         time.sleep(0.03)
-        if (now := cpu_seconds(pid)) - used < 0.0005:
+        if (now := cpu_seconds(*pids)) - used < 0.0005:
             return now
         used = now
     return used

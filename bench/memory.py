@@ -2,11 +2,12 @@
 
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
+from typing import TypeAlias
 
-from bench.gateway_process import Running, gateway
+from bench.gateway_process import gateway
 from bench.lab import Lab
 from bench.measure import Figure, PeakMemory, cpu_seconds, resident, settled_cpu_seconds
 from bench.peers import Target, haproxy, slapd_proxy
@@ -34,9 +35,15 @@ SLOW_SECONDS = 5.0
 
 # A gateway has read what it wants to when it uses no processor for so long, in seconds.
 STILL = 3.0
+# Seconds of a processor that the timers of one use meanwhile on a machine that is busy; who reads uses far more.
+_TIMERS = 0.01
 _PATIENCE = 120.0
 # As small as the kernel allows: what it holds for a client that does not read is not what is measured.
 _SMALL_BUFFER = 64 * 1024
+
+# What a client does with a result that it has asked for, before gateways of these processes; what each of them had in
+# memory at most while it stalled, nothing where it does not.
+Use: TypeAlias = Callable[[Sequence[int], Connection], list[int]]
 
 PER_PAIR = Metric("kB per session", 1, 1e-3)
 BEFORE = Metric("before, MB", 1, 1e-6)
@@ -59,11 +66,9 @@ _CASES = (STALLED_CASE, SLOW_CASE, SMALL_READS_CASE, LARGE_READS_CASE, UNPAGED_C
 def measure_memory(lab: Lab, results: Results, rounds: int) -> None:
     """Once, whatever the number of rounds: memory varies little, and each case needs processes of its own."""
     _measure_idle(lab, results)
-    person = _person()
-    copies = LARGE_RESULT // len(encode(LDAPMessage(1, person)))
-    _with_gateway(lab, results, STALLED_CASE, lambda: stream_server(person, copies), WHOLE, _stall)
-    _with_gateway(lab, results, SLOW_CASE, lambda: stream_server(person, copies), WHOLE, _read_slowly)
-    photo = SearchResultEntry(person.dn, (Attribute(PHOTO, (b"\x5a" * LARGE_ENTRY,)),))
+    _with_gateway(lab, results, STALLED_CASE, large_result, WHOLE, stall)
+    _with_gateway(lab, results, SLOW_CASE, large_result, WHOLE, _read_slowly)
+    photo = SearchResultEntry(person().dn, (Attribute(PHOTO, (b"\x5a" * LARGE_ENTRY,)),))
     for case, piece in ((SMALL_READS_CASE, 1000), (LARGE_READS_CASE, 16 * 1024)):
         _with_gateway(lab, results, case, partial(stream_server, photo, 1, piece), (PHOTO,), _read, 1)
     units = len(people.UNITS)
@@ -102,71 +107,99 @@ def _with_gateway(
     case: str,
     serve: Callable[[], AbstractContextManager[Server]],
     attributes: tuple[str, ...],
-    use: Callable[[Running, Connection], dict[Metric, float]],
+    use: Use,
     expected: int | None = None,
 ) -> None:
     with serve() as server, gateway(server, code=lab.code, attributes=attributes) as target:
-        with Connection(target.port, trust(target.ca_file), receive_buffer=_SMALL_BUFFER) as first:
-            first.bind(server.sync_name, server.sync_password)
-        with Connection(target.port, trust(target.ca_file), receive_buffer=_SMALL_BUFFER) as connection:
-            connection.bind(server.sync_name, server.sync_password)
-            used = settled_cpu_seconds(target.pid)
-            before = resident(target.pid)
-            began = time.perf_counter()
-            with PeakMemory(target.pid) as peak:
-                connection.ask(search_for_all(attributes=attributes))
-                values = use(target, connection)
-            took = time.perf_counter() - began
-            values |= {BEFORE: before, GROWTH: peak.octets - before, SIZE: connection.scanner.octets}
-            values |= {CPU: cpu_seconds(target.pid) - used, SECONDS: took}
-            if STALLED in values:
-                values[STALLED] -= before
-            if expected is not None and connection.scanner.entries != expected:
-                raise RuntimeError(f"{case}: {connection.scanner.entries} of {expected} entries came")
-    results.add(case, "gateway", values)
+        measure_growth(results, case, target, (target.name,), server, attributes, use, expected)
 
 
-def _read(target: Running, connection: Connection) -> dict[Metric, float]:
+def measure_growth(
+    results: Results,
+    case: str,
+    target: Target,
+    names: Sequence[str],
+    server: Server,
+    attributes: tuple[str, ...],
+    use: Use,
+    expected: int | None = None,
+) -> None:
+    """Has a client ask for everything and use it. names: of the target's processes, in their order, each of which is
+    measured. expected: how many entries the client must have got."""
+    pids = target.pids
+    with Connection(target.port, trust(target.ca_file), receive_buffer=_SMALL_BUFFER) as first:
+        first.bind(server.sync_name, server.sync_password)
+    with Connection(target.port, trust(target.ca_file), receive_buffer=_SMALL_BUFFER) as connection:
+        connection.bind(server.sync_name, server.sync_password)
+        settled_cpu_seconds(*pids)
+        used = [cpu_seconds(pid) for pid in pids]
+        before = [resident(pid) for pid in pids]
+        began = time.perf_counter()
+        with ExitStack() as watched:
+            peaks = [watched.enter_context(PeakMemory(pid)) for pid in pids]
+            connection.ask(search_for_all(attributes=attributes))
+            stalled = use(pids, connection)
+        took = time.perf_counter() - began
+        for i, name in enumerate(names):
+            values: dict[Metric, float] = {BEFORE: before[i], GROWTH: peaks[i].octets - before[i]}
+            values |= {SIZE: connection.scanner.octets, CPU: cpu_seconds(pids[i]) - used[i], SECONDS: took}
+            if stalled:
+                values[STALLED] = stalled[i] - before[i]
+            results.add(case, name, values)
+        if expected is not None and connection.scanner.entries != expected:
+            raise RuntimeError(f"{case}: {connection.scanner.entries} of {expected} entries came")
+
+
+def _read(pids: Sequence[int], connection: Connection) -> list[int]:
     connection.result()
-    return {}
+    return []
 
 
-def _stall(target: Running, connection: Connection) -> dict[Metric, float]:
-    with PeakMemory(target.pid) as peak:
-        _wait_until_still(target.pid)
-    return {STALLED: peak.octets}
+def stall(pids: Sequence[int], connection: Connection) -> list[int]:
+    """Reads nothing until the gateways have come to rest."""
+    with ExitStack() as watched:
+        peaks = [watched.enter_context(PeakMemory(pid)) for pid in pids]
+        _wait_until_still(pids)
+    return [peak.octets for peak in peaks]
 
 
-def _stall_and_read(target: Running, connection: Connection) -> dict[Metric, float]:
-    values = _stall(target, connection)
+def _stall_and_read(pids: Sequence[int], connection: Connection) -> list[int]:
+    stalled = stall(pids, connection)
     connection.result()
-    return values
+    return stalled
 
 
-def _read_slowly(target: Running, connection: Connection) -> dict[Metric, float]:
+def _read_slowly(pids: Sequence[int], connection: Connection) -> list[int]:
     until = time.monotonic() + SLOW_SECONDS
     while time.monotonic() < until:
         connection.scanner.feed(connection.read())
         time.sleep(0.005)
-    return {}
+    return []
 
 
-def _wait_until_still(pid: int) -> None:
+def _wait_until_still(pids: Sequence[int]) -> None:
     until = time.monotonic() + _PATIENCE
-    used, since = cpu_seconds(pid), time.monotonic()
+    used, since = cpu_seconds(*pids), time.monotonic()
     while time.monotonic() - since < STILL:
         if time.monotonic() > until:
             raise RuntimeError("the gateway does not come to rest while its client stalls")
         time.sleep(0.1)
-        # Its timers go on.
-        if (now := cpu_seconds(pid)) > used + 0.005:
+        # Their timers go on.
+        if (now := cpu_seconds(*pids)) > used + _TIMERS * len(pids):
             used, since = now, time.monotonic()
 
 
-def _person() -> SearchResultEntry:
-    person = next(entry for entry in people.make_directory(1) if entry.password == people.USER_PASSWORD)
-    attributes = (Attribute(name, tuple(values)) for name, values in person.attributes.items())
-    return SearchResultEntry(person.dn, tuple(attributes))
+def person() -> SearchResultEntry:
+    """Somebody with all attributes that people have."""
+    found = next(entry for entry in people.make_directory(1) if entry.password == people.USER_PASSWORD)
+    attributes = (Attribute(name, tuple(values)) for name, values in found.attributes.items())
+    return SearchResultEntry(found.dn, tuple(attributes))
+
+
+def large_result() -> AbstractContextManager[Server]:
+    """A server whose every result is LARGE_RESULT octets of one person."""
+    copied = person()
+    return stream_server(copied, LARGE_RESULT // len(encode(LDAPMessage(1, copied))))
 
 
 GOALS = (

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.servers import Server, stopped, write_schema
@@ -51,12 +51,18 @@ listen ldaps
 
 @dataclass(frozen=True)
 class Target:
-    """Something that answers LDAPS on 127.0.0.1. pid: whose processor time and memory counts."""
+    """Something that answers LDAPS on 127.0.0.1. pid: whose memory counts. behind: processes whose processor time
+    counts besides."""
 
     name: str
     port: int
     ca_file: str
     pid: int
+    behind: tuple[int, ...] = field(default=(), kw_only=True)
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        return (self.pid, *self.behind)
 
 
 @contextmanager

@@ -27,6 +27,11 @@ class Results:
         for metric, value in values.items():
             self.samples.setdefault((case, metric.name, target), []).append(value)
 
+    def include(self, others: "Results", prefix: str) -> None:
+        """Adds others' values, each of a case with this before its name."""
+        for (case, metric, target), values in others.samples.items():
+            self.samples.setdefault((f"{prefix}{case}", metric, target), []).extend(values)
+
     def sample(self, case: str, metric: Metric, target: str) -> Sample | None:
         values = self.samples.get((case, metric.name, target))
         return Sample(values) if values else None
@@ -61,7 +66,8 @@ class Goal:
     """What a figure of the gateway must be, or is to be some day.
 
     cases: of which the worst counts. peer: whose figure ours is divided by, None where the bound is one of its own.
-    at_least: more is better.
+    at_least: more is better. paired: the ratio is the median of those of the single rounds, for what disturbs a round
+    disturbs both.
     """
 
     figure: str
@@ -72,6 +78,7 @@ class Goal:
     at_least: bool = False
     aim: bool = False
     target: str = "gateway"
+    paired: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,10 +108,22 @@ def judge(goal: Goal, results: Results) -> Judgement | None:
         value = ours
         if theirs is not None:
             theirs *= goal.metric.scale
-            # A peer whose part drowns in the noise cannot be come near to.
-            value = ours / theirs if theirs > 0 else float("inf")
+            value = _paired_ratio(goal, case, results) if goal.paired else _ratio(ours, theirs)
         found.append(Judgement(goal, case, ours, theirs, value))
     return (min if goal.at_least else max)(found, key=lambda each: each.value)
+
+
+def _paired_ratio(goal: Goal, case: str, results: Results) -> float:
+    """The median of the ratios of the rounds."""
+    ours, theirs = (results.sample(case, goal.metric, name) for name in (goal.target, goal.peer or ""))
+    if ours is None or theirs is None:
+        raise ValueError(f"{case} was not measured of both")
+    return Sample([_ratio(*both) for both in zip(ours.values, theirs.values, strict=True)]).median
+
+
+def _ratio(ours: float, theirs: float) -> float:
+    # A peer whose part drowns in the noise cannot be come near to.
+    return ours / theirs if theirs > 0 else float("inf")
 
 
 def goals_table(goals: Iterable[Goal], results: Results) -> Figure:
@@ -112,8 +131,9 @@ def goals_table(goals: Iterable[Goal], results: Results) -> Figure:
     judgements = filter(None, (judge(goal, results) for goal in goals))
     return Figure(
         "Goals",
-        "Ratios of medians: the gateway's figure divided by the peer's, in the case where it is worst.",
-        ("figure", "worst case", "gateway", "peer", "ratio", "goal", ""),
+        "The figure divided by the peer's, in the case where it is worst: the ratio of the medians, or, where it is "
+        "paired, the median of the rounds' ratios.",
+        ("figure", "worst case", "", "peer", "ratio", "goal", ""),
         [tuple(_cells(judgement)) for judgement in judgements],
     )
 
@@ -127,7 +147,7 @@ def _cells(judgement: Judgement) -> Iterator[str]:
     yield "" if judgement.theirs is None else f"{goal.peer} {judgement.theirs:,.{digits}f}"
     yield "" if goal.peer is None else f"{judgement.value:.2f}"
     sense = "at least" if goal.at_least else "at most"
-    bound = f"{goal.bound:g}" if goal.peer is None else f"{goal.bound:g} x {goal.peer}"
+    bound = f"{goal.bound:g}" if goal.peer is None else f"{goal.bound:g} x {goal.peer}{', paired' * goal.paired}"
     yield f"{'aim' if goal.aim else 'must'}: {sense} {bound}"
     yield "met" if judgement.met else "**not met**"
 

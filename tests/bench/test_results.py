@@ -41,6 +41,24 @@ def test_a_bound_without_a_peer_is_in_the_unit_that_is_shown(results):
     assert not judge(Goal("bulk", CASES[:1], CPU, None, 1.9), results).met
 
 
+def test_a_paired_ratio_is_the_median_of_those_of_the_rounds(results):
+    # 0.25, 0.5 and 2.25: the ratio of the medians is 0.5 as well, so another round parts them.
+    results.add(CASES[0], "gateway", {CPU: 0.003, RATE: 1})
+    results.add(CASES[0], "slapd", {CPU: 0.001, RATE: 1})
+    judged = judge(Goal("bulk", CASES[:1], CPU, "slapd", 1.4, paired=True), results)
+    assert (judged.ours, judged.theirs, judged.value) == (2.5, 4.0, pytest.approx(1.375))
+    assert judged.met
+    shown = goals_table([Goal("bulk", CASES[:1], CPU, "slapd", 1.4, paired=True)], results).rows
+    assert shown[0][4:6] == ("1.38", "must: at most 1.4 x slapd, paired")
+
+
+def test_results_of_elsewhere_are_included_under_names_of_their_own(results):
+    both = Results()
+    both.include(results, "40 ms, ")
+    assert both.median(f"40 ms, {CASES[0]}", CPU, "slapd") == 0.004
+    assert both.sample(CASES[0], CPU, "slapd") is None
+
+
 def test_a_peer_without_a_measurable_part_is_not_come_near_to(results):
     results.add("added", "gateway", {CPU: 0.001})
     results.add("added", "slapd", {CPU: -0.001})
