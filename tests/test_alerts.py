@@ -1,5 +1,6 @@
 """Each alert, fired from the metrics of a gateway in the state that causes it, and nothing beside it."""
 
+import json
 import shutil
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from gateway.ldap.results import LDAPResult
 from tests.observe.admin_client import get, samples
 from tests.observe.timeline import Timeline, as_test, written
 from tests.servers.gateway_process import PATIENCE, GatewayProcess, configuration, free_port
+from tests.servers.link_ends import LinkKeys, inside_of, outside_of
 from tests.servers.raw_client import RawClient
 from tests.servers.stub_server import StubServer
 
@@ -415,6 +417,98 @@ def test_a_process_that_runs_out_of_files_does(start, check):
             open_.enter_context(connect(site, "127.0.0.1"))
         site.lasts(7, "LdapGatewayFilesRunOut")
     check(site)
+
+
+class Ends:
+    """The two ends of a link, of which either may be asked how it is. direct: what one gateway without a link would
+    have."""
+
+    def __init__(self, tmp_path, open_, certificates, server, agents, age=timedelta(0)):
+        self._tmp_path = tmp_path
+        self._open = open_
+        self.certificates = certificates
+        self._server = server
+        self._keys = LinkKeys(tmp_path, agents, age)
+        block = {**server.gateway_directory(), "connect_timeout": 2}
+        self.direct = configuration(certificates, block, CLIENT, admin={"address": "127.0.0.1:0"})
+
+    def outside(self, **client):
+        whole = json.loads(self.direct)
+        whole["clients"]["mimecast"] |= client
+        return self._site("outside", outside_of(json.dumps(whole), self._keys))
+
+    def inside(self, agent="inside-1", directory=""):
+        return self._site(directory or agent, inside_of(self.direct, self._keys, agent))
+
+    def _site(self, name, config):
+        directory = self._tmp_path / name
+        directory.mkdir()
+        running = self._open.enter_context(GatewayProcess(directory, config))
+        return Site(running, self.certificates, self._server, None)
+
+
+@pytest.fixture
+def ends(tmp_path, certificates, server_certificates):
+    """A function that makes the ends of a link with these agents."""
+    with ExitStack() as open_:
+
+        def begin(agents=("inside-1",), **others):
+            server = open_.enter_context(StubServer(server_certificates, Answers()))
+            return Ends(tmp_path, open_, certificates, server, agents, **others)
+
+        yield begin
+
+
+def test_a_link_without_a_line_and_one_with_a_second_process_of_an_agent_do(ends, check):
+    found = ends(("inside-1", "inside-2"))
+    outside = found.outside()
+    outside.lasts(4, "LdapGatewayLinkDown")
+    found.inside("inside-1")
+    outside.until("link_up", "inside-1", "inside")
+    outside.lasts(12, "LdapGatewayLinkAgentDown")
+    found.inside("inside-2")
+    outside.until("link_up", "inside-2", "inside")
+    assert outside.sign_in() == 0
+    outside.lasts(12)
+    found.inside("inside-1", "twin")
+    outside.until("link_refused_total", "inside", "already-here")
+    outside.lasts(5, "LdapGatewayLinkAgentTwice")
+    check(outside)
+
+
+def test_a_link_on_which_sessions_wait_does(ends, check):
+    found = ends()
+    outside, inside = found.outside(), found.inside()
+    outside.until("link_ready", "inside-1", "mimecast", "inside")
+    outside.lasts(5)
+    before = outside.scrape()
+    inside.running.send("SIGSTOP")
+    assert outside.sign_in() == 52
+    after = outside.scrape()
+    inside.running.send("SIGCONT")
+    outside.minutes.goes_on(20, before, after)
+    outside.expect("LdapGatewayLinkWaits")
+    check(outside)
+
+
+def test_a_link_with_an_old_key_does(ends, check):
+    outside = ends(age=timedelta(days=700)).outside()
+    outside.lasts(70, "LdapGatewayLinkDown", "LdapGatewayLinkKeyOld")
+    check(outside)
+
+
+def test_a_request_by_a_link_that_the_inside_refuses_does(ends, check):
+    found = ends()
+    outside, inside = found.outside(attributes=["cn", "mail", "telephoneNumber"]), found.inside()
+    outside.until("link_ready", "inside-1", "mimecast", "inside")
+    with RawClient(outside.running.port, found.certificates.ca_file) as session:
+        assert session.bind(*ACCOUNT) == 0
+        assert session.result(session.search(BASE, attributes=("cn",)))[1].code == 0
+        inside.lasts(30)
+        assert session.result(session.search(BASE, attributes=("cn", "telephoneNumber")))[1].code != 0
+    inside.until("link_policy_refusals_total", "mimecast", "dmz", "attribute-not-allowed")
+    inside.lasts(5, "LdapGatewayLinkRefuses")
+    check(inside)
 
 
 def test_no_alert_is_left_out():

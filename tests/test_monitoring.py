@@ -14,7 +14,8 @@ from gateway.net.observer import Trouble
 from gateway.net.transport.failures import FailureCause
 from gateway.observe.metrics import Metrics
 from gateway.observe.page.documents import anchor, document, pieces
-from tests.observe.ledgers import NOW, ledger
+from tests.observe.ledgers import NOW
+from tests.observe.linked import linked_ledger
 from tests.observe.timeline import JOB, Timeline, as_test, written
 
 ROOT = Path(__file__).parents[1]
@@ -53,7 +54,7 @@ def expressions():
 
 def shown_samples():
     """Of a gateway that has just been started: nothing has happened yet that could be counted."""
-    text = Metrics(ledger()).page("")[0].decode()
+    text = Metrics(linked_ledger()).page("")[0].decode()
     return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 
 
@@ -85,7 +86,7 @@ def test_every_metric_that_is_asked_for_exists():
 
 def test_every_panel_has_something_to_show_of_a_gateway_that_has_just_been_started(promtool, tmp_path):
     minutes = Timeline(NOW)
-    minutes.lasts(90, Metrics(ledger()).page("")[0].decode())
+    minutes.lasts(90, Metrics(linked_ledger()).page("")[0].decode())
     asked = [target["expr"] for panel in panels() for target in panel["targets"]]
     replaced = {'job="$job"': f'job="{JOB}"', 'instance=~"$instance"': 'instance=~".+"', "$__rate_interval": "5m"}
     for variable, value in replaced.items():

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from gateway.host.system_errors import system_error
 
 # The page is one short line; whatever else answers there need not be read to its end.
-_MOST_OCTETS: Final = 4096
+MOST_OCTETS: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,9 @@ class Health:
     said: str
 
 
-def ask_health(address: str, page: str = "/healthz", patience: float = 5.0) -> Health:
-    """GET a page at `HOST:PORT` ([HOST]:PORT for IPv6). patience: seconds for each step. Never raises for what is found
+def ask_health(address: str, page: str = "/healthz", patience: float = 5.0, most: int = MOST_OCTETS) -> Health:
+    """GET a page at `HOST:PORT` ([HOST]:PORT for IPv6). patience: seconds for each step. most: octets of the page that
+    are read. Never raises for what is found
     there: no answer in time, or none that HTTP knows, is a gateway that does not serve."""
     try:
         place = urlsplit(f"//{address}")
@@ -35,7 +36,7 @@ def ask_health(address: str, page: str = "/healthz", patience: float = 5.0) -> H
     try:
         connection.request("GET", page)
         answer = connection.getresponse()
-        body = answer.read(_MOST_OCTETS).decode("utf-8", "replace").strip()
+        body = answer.read(most).decode("utf-8", "replace").strip()
     except OSError as error:
         return Health(False, f"{address}: {system_error(error)}")
     except HTTPException:

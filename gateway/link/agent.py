@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from secrets import token_hex
 
 from gateway.link.connection import LinkConnection
 from gateway.link.frames import LineHello
 from gateway.link.line import OutsideLine
 from gateway.link.parity import Parity
+from gateway.link.standing import ClientStanding, PeerStanding
 from gateway.link.taken import TakenLink
 from gateway.link.wanted import Demand
 
@@ -18,6 +20,7 @@ class Agent:
 
     connections: of it, with those that sessions have taken, which are in sessions. berths: that are parked, the newest
     last. line: None where it is not here; machine: on the line. token: names the line in the hellos of its berths.
+    ended: why its last line did, "" before one has.
     newcomers: connections that would be its line, each with its hello, while it is asked whether it is still here.
     parity: how far its policies are those of this end.
     """
@@ -33,12 +36,14 @@ class Agent:
         self.line: LinkConnection | None = None
         self.machine: OutsideLine | None = None
         self.token = ""
+        self.ended = ""
 
     def rise(self, line: LinkConnection, machine: OutsideLine) -> None:
         self.line, self.machine, self.token = line, machine, token_hex(16)
 
-    def fall(self) -> list[LinkConnection]:
-        """It is here no more. Its parked berths, which are of no use."""
+    def fall(self, said: str) -> list[LinkConnection]:
+        """It is here no more. said: why. Its parked berths, which are of no use."""
+        self.ended = said
         berths = list(self.berths)
         self.berths.clear()
         self.line = self.machine = None
@@ -65,3 +70,24 @@ class Agent:
         if state is None:
             return f"agent {self.name} has no client {client} on this link"
         return f"agent {self.name}: {state.why or 'not ready'}"
+
+    def standing(self, clients: Iterable[str], key_expires: float) -> PeerStanding:
+        """clients: those that go over the link. key_expires: of its pinned certificates."""
+        machine = self.machine
+        up = machine is not None and not machine.closed
+        return PeerStanding(
+            self.name,
+            up,
+            "" if up else self.ended or "it has not called since this gateway was started",
+            machine.hello.version if up and machine is not None else "",
+            machine.round_trip if up and machine is not None else None,
+            len(self.berths),
+            len(self.sessions),
+            key_expires,
+            tuple(
+                ClientStanding(client, ready, "" if ready else self.why_not(client))
+                for client in clients
+                for ready in [self.takes(client)]
+            ),
+            self.parity.differing,
+        )

@@ -30,22 +30,27 @@ class NoBerth(Exception):
 
 
 class _Attempt:
-    """A session that wants a berth of an agent, which is in the place of a server. until: when it gives up. berth: that
-    has been sent its GO."""
+    """A session that wants a berth of an agent, which is in the place of a server. since: when it came; until: when it
+    gives up. berth: that has been sent its GO."""
 
     def __init__(self, server: ServerSettings, go: Go, until: float, cancelled: Callable[[_Attempt], None]) -> None:
         self.server = server
         self.go = go
+        self.since = monotonic()
         self.until = until
         self.berth: LinkConnection | None = None
         self.taken: Deferred[ServerLink] = Deferred(lambda _: cancelled(self))
 
 
 class Berths:
-    """Who gets which berth. agents: gives those of the link, whether they are here or not."""
+    """Who gets which berth. agents: gives those of the link, whether they are here or not. waited: is told how many
+    seconds each session waited, whether it got one or not."""
 
-    def __init__(self, agents: Callable[[], Iterable[Agent]], reactor: Reactor) -> None:
+    def __init__(
+        self, agents: Callable[[], Iterable[Agent]], waited: Callable[[float], None], reactor: Reactor
+    ) -> None:
         self._agents = agents
+        self._waited = waited
         self._reactor = reactor
         self._asked: dict[LinkConnection, _Attempt] = {}
         self._waiting: Waiting[_Attempt] = Waiting()
@@ -70,8 +75,9 @@ class Berths:
         """The inside serves the session that it was given to."""
         attempt = self._asked.pop(berth)
         left = partial(_left, agent)
-        link = TakenLink(attempt.server, berth.hand_over(), berth.layer, taken.octets, left, self._reactor)
+        link = TakenLink(attempt.server, berth.hand_over(), berth.layer, taken, left, self._reactor)
         agent.sessions.add(link)
+        self._waited(monotonic() - attempt.since)
         attempt.taken.callback(link)
 
     def ended(self, berth: LinkConnection, agent: Agent, end: End) -> None:
@@ -84,7 +90,7 @@ class Berths:
             return
         attempt.berth = None
         if end.cause is Cause.refused or attempt.until <= monotonic() or self._is_better_elsewhere(attempt, agent):
-            attempt.taken.errback(NoBerth(end.said))
+            self._fail(attempt, end.said)
         else:
             self._find(attempt, agent)
 
@@ -93,7 +99,7 @@ class Berths:
         for attempt in self._waiting.of(agent.name):
             if self._is_better_elsewhere(attempt, agent):
                 self._waiting.withdraw(attempt)
-                attempt.taken.errback(NoBerth(agent.why_not(attempt.go.client)))
+                self._fail(attempt, agent.why_not(attempt.go.client))
 
     def _is_better_elsewhere(self, attempt: _Attempt, agent: Agent) -> bool:
         """Whether another agent would take the session, and this one would not. Where it is the only one, it may be
@@ -132,6 +138,10 @@ class Berths:
         berth.run(machine.go(attempt.go, max(0.0, attempt.until - now), now))
         self.want(agent)
 
+    def _fail(self, attempt: _Attempt, said: str) -> None:
+        self._waited(monotonic() - attempt.since)
+        attempt.taken.errback(NoBerth(said))
+
     def _cancelled(self, attempt: _Attempt) -> None:
         self._waiting.withdraw(attempt)
         berth = attempt.berth
@@ -145,7 +155,7 @@ class Berths:
 
     def _look(self) -> None:
         for attempt in self._waiting.expired(monotonic()):
-            attempt.taken.errback(NoBerth(f"no connection of agent {attempt.server.server_name} came in time"))
+            self._fail(attempt, f"no connection of agent {attempt.server.server_name} came in time")
         for agent in self._agents():
             self.want(agent)
         self._deadline.set(self._waiting.due)

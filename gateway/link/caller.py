@@ -10,7 +10,6 @@ from time import monotonic
 from typing import Final
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.link.berth import InsideBerth
@@ -23,6 +22,8 @@ from gateway.link.keys import fingerprint
 from gateway.link.line import InsideLine, Who
 from gateway.link.parity import Parity
 from gateway.link.settings import CalledHost
+from gateway.link.standing import ClientStanding, PeerStanding
+from gateway.link.telling import Telling
 from gateway.link.tls import Stranger
 from gateway.link.wanted import to_dial
 from gateway.net.servers.connecting import connect
@@ -32,12 +33,8 @@ from gateway.net.transport.reactor import Reactor, Timer
 from gateway.net.transport.stream import Stream
 from gateway.net.transport.tls_layer import TlsLayer
 
-log = Logger(__name__)
-
 # Seconds for a TCP connection.
 _CONNECT: Final = 10.0
-# Seconds between two lines of the log about sessions that are refused.
-_QUIET: Final = 60.0
 
 # Takes what an outside asks for, and the TLS that it has asked by: why there is no session of it, or its name here and
 # what takes the stream over.
@@ -78,13 +75,13 @@ class Serves:
 class LinkCaller:
     """One outside that this agent calls.
 
-    receive: makes the sessions that the outside asks for. serves: what this end has to say of the clients of the link.
-    keyring: pins this outside alone.
+    telling: of the link. receive: makes the sessions that the outside asks for. serves: what this end has to say of the
+    clients of the link. keyring: pins this outside alone.
     """
 
     def __init__(
         self,
-        link: str,
+        telling: Telling,
         host: CalledHost,
         keyring: Keyring,
         who: Who,
@@ -93,7 +90,7 @@ class LinkCaller:
         serves: Serves,
         reactor: Reactor,
     ) -> None:
-        self._link = link
+        self._telling = telling
         self._host = host
         self._keyring = keyring
         self._who = who
@@ -111,6 +108,23 @@ class LinkCaller:
         """Whether the line is."""
         return self._line.token != ""
 
+    def standing(self, clients: tuple[ClientStanding, ...], sessions: int) -> PeerStanding:
+        """clients: of the link. sessions: that have come by this outside."""
+        line, address = self._line, self._host.address
+        machine = line.machine
+        return PeerStanding(
+            address,
+            self.up,
+            "" if self.up else line.ended or "it is being called",
+            line.version,
+            machine.round_trip if self.up and machine is not None else None,
+            len(self._berths.parked),
+            sessions,
+            self._keyring.pinned[address].expires,
+            clients,
+            self._serves.parity.differing,
+        )
+
     def begin(self) -> None:
         """Calls, and from then on again and again."""
         self._dial(self._line_called, self._line_ended)
@@ -118,6 +132,7 @@ class LinkCaller:
     def use(self, keyring: Keyring) -> None:
         """Later calls use these keys. What was called with a key of the outside that is not pinned any more ends: the
         line, with all berths, or a berth."""
+        self._telling.pins_read(self._keyring, keyring)
         self._keyring = keyring
         line = self._line
         # Where TLS is not up yet, these keys judge it.
@@ -204,15 +219,10 @@ class LinkCaller:
 
     def link_said(self, connection: LinkConnection, command: Command) -> None:
         if isinstance(command, Welcomed):
-            self._line.token = command.welcome.token
+            self._line.token, self._line.version = command.welcome.token, command.welcome.version
             self._berths.wanted = command.welcome.parked
             self._line.calling.rose(monotonic())
-            log.info(
-                "link {link}: the gateway at {host} is called, version {version}",
-                link=self._link,
-                host=self._host.address,
-                version=command.welcome.version,
-            )
+            self._telling.line_came(self._host.address, command.welcome.version)
             self._park()
         elif isinstance(command, Wanted):
             self._berths.wanted = command.parked
@@ -230,7 +240,7 @@ class LinkCaller:
             raise TypeError("a session was asked for on something else than a berth")
         found = NoSession.draining if self._stopped else self._receive(go, connection.layer)
         if isinstance(found, NoSession):
-            self._refused(go, found)
+            self._telling.session_refused(self._host.address, go.client, found)
             connection.run(machine.refuse(found))
             return
         session, take = found
@@ -238,22 +248,6 @@ class LinkCaller:
         connection.run(machine.accept(session))
         take(connection.hand_over())
         self._park()
-
-    def _refused(self, go: Go, why: NoSession) -> None:
-        """Says so once a minute: an outside that is not itself any more may ask as often as it likes."""
-        now = monotonic()
-        self._berths.refused += 1
-        if now < self._berths.quiet_until:
-            return
-        log.warn(
-            "link {link}: the gateway at {host} was refused sessions: {count}; the last one for client {client}: {why}",
-            link=self._link,
-            host=self._host.address,
-            count=self._berths.refused,
-            client=go.client,
-            why=why.value,
-        )
-        self._berths.refused, self._berths.quiet_until = 0, now + _QUIET
 
     def link_ended(self, connection: LinkConnection, end: End) -> None:
         if connection is self._line.connection:
@@ -270,21 +264,14 @@ class LinkCaller:
 
     def _line_ended(self, end: End) -> None:
         was_up = self.up
-        self._line.fall()
+        self._line.fall(end.said)
         self._serves.parity.end()
         for berth in [*self._berths.parked, *self._berths.opening]:
             berth.close("the line has ended")
         if self._stopped:
             return
         wait = self._line.calling.ended(end, monotonic())
-        log.warn(
-            "link {link}: {what} the gateway at {host}: {said}; it is called again in {wait:.1f} seconds",
-            link=self._link,
-            what="lost" if was_up else "no line to",
-            host=self._host.address,
-            said=end.said,
-            wait=wait,
-        )
+        self._telling.line_ended(self._host.address, end, was_up=was_up, wait=wait)
         self._timer = self._reactor.callLater(wait, self.begin)
 
     # Berths.
@@ -306,12 +293,7 @@ class LinkCaller:
         self._room.taken -= 1
         if end is None or self._stopped or berths.rests:
             return
-        log.warn(
-            "link {link}: no further connection to the gateway at {host}: {said}",
-            link=self._link,
-            host=self._host.address,
-            said=end.said,
-        )
+        self._telling.berth_failed(self._host.address, end)
         self._rest(end)
 
     def _rest(self, end: End) -> None:
@@ -327,28 +309,29 @@ class LinkCaller:
 
 
 class _Line:
-    """The line of a caller. token: "" while it is not up."""
+    """The line of a caller. token, version: as the outside said, "" while it is not up. ended: why the last line or
+    call did, "" before one has."""
 
     def __init__(self) -> None:
         self.calling = Calling(uniform)
         self.connection: LinkConnection | None = None
         self.machine: InsideLine | None = None
-        self.token = ""
+        self.token = self.version = self.ended = ""
 
     def tell(self, states: Iterable[State]) -> None:
         """Says what is new of these clients, and that no others are served any more."""
         if self.connection is not None and self.machine is not None:
             self.connection.run(self.machine.tell_all(states, monotonic()))
 
-    def fall(self) -> None:
+    def fall(self, said: str) -> None:
         self.connection = self.machine = None
-        self.token = ""
+        self.token = self.version = ""
+        self.ended = said
 
 
 class _Berths:
     """The berths of a caller. wanted: the outside's last word. dialling: how many are under way, those whose TLS is not
-    up included, which are in opening. rests: after an end, until it is time to dial again. refused: sessions since the
-    log had it last; quiet_until: the log has it again."""
+    up included, which are in opening. rests: after an end, until it is time to dial again."""
 
     def __init__(self) -> None:
         self.calling = Calling(uniform)
@@ -357,5 +340,3 @@ class _Berths:
         self.wanted = 0
         self.dialling = 0
         self.rests = False
-        self.refused = 0
-        self.quiet_until = 0.0

@@ -5,37 +5,33 @@ from __future__ import annotations
 import socket
 from typing import Any, Final
 
-from twisted.logger import Logger
-
 from gateway.link.connection import ConnectionOwner, LinkConnection
 from gateway.link.keyring import Keyring
 from gateway.link.settings import OutsideSettings
+from gateway.link.telling import Telling
 from gateway.net.sessions.sources import SourceTable
 from gateway.net.transport.reactor import Port, Reactor
 from gateway.net.transport.stream import Stream
 from gateway.net.transport.twisted_internals import accept_as
 
-log = Logger(__name__)
-
 # Connections that have not shown a pinned key yet: agents call a few at once. One more takes the place of the oldest.
 MOST_HANDSHAKES: Final = 100
 _BACKLOG: Final = 256
-# Seconds between two lines of the log about strangers.
-_QUIET: Final = 60.0
 
 
 class Gate:
     """The address of a link at the end that waits. owner: has each connection once it is accepted. A factory of
     connections for Twisted (IProtocolFactory)."""
 
-    def __init__(self, settings: OutsideSettings, keyring: Keyring, owner: ConnectionOwner, reactor: Reactor) -> None:
+    def __init__(
+        self, settings: OutsideSettings, keyring: Keyring, owner: ConnectionOwner, telling: Telling, reactor: Reactor
+    ) -> None:
         self._owner = owner
+        self._telling = telling
         self._reactor = reactor
         # In the order in which they came.
         self._handshaking: dict[LinkConnection, None] = {}
         self._port: Port | None = None
-        self._said_at = -_QUIET
-        self._strangers = 0
         self.configure(settings, keyring)
 
     def configure(self, settings: OutsideSettings, keyring: Keyring) -> None:
@@ -67,7 +63,7 @@ class Gate:
     def turned_away(self, connection: LinkConnection, said: str) -> None:
         """It has ended without having passed. said: why."""
         self._handshaking.pop(connection, None)
-        self._note(said)
+        self._telling.stranger(said)
 
     # From the port.
 
@@ -80,7 +76,7 @@ class Gate:
     def buildProtocol(self, addr: Any) -> LinkConnection | None:
         """None closes the connection before an octet of it is read."""
         if self._settings.sources and self._sources.find(addr.host) is None:
-            self._note(f"{addr.host} is none of its sources")
+            self._telling.stranger(f"{addr.host} is none of its sources")
             return None
         if len(self._handshaking) >= MOST_HANDSHAKES:
             # An agent shows its key within a round trip or two; whoever shows none waits for as long as he may.
@@ -91,17 +87,3 @@ class Gate:
 
     def _accepted(self, connection: socket.socket, protocol: LinkConnection, *_: object) -> Stream:
         return Stream(connection, protocol, self._reactor)
-
-    def _note(self, said: str) -> None:
-        """Says it once a minute, with how many there were."""
-        self._strangers += 1
-        now = self._reactor.seconds()
-        if now - self._said_at < _QUIET:
-            return
-        log.info(
-            "link {link}: connections of nobody that is known: {count}; the last one: {said}",
-            link=self._settings.name,
-            count=self._strangers,
-            said=said,
-        )
-        self._said_at, self._strangers = now, 0

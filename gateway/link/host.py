@@ -12,7 +12,6 @@ from time import monotonic
 from typing import Final
 
 from twisted.internet.defer import Deferred, fail
-from twisted.logger import Logger
 
 from gateway.link.agent import Agent
 from gateway.link.arrival import Arrival
@@ -25,8 +24,11 @@ from gateway.link.gate import Gate
 from gateway.link.keyring import Keyring
 from gateway.link.keys import fingerprint
 from gateway.link.line import OutsideLine, Who
-from gateway.link.parity import Clients, Digests, Parity, named
+from gateway.link.observer import LinkObserver
+from gateway.link.parity import Clients, Digests, Parity
 from gateway.link.settings import OutsideSettings
+from gateway.link.standing import LinkStanding, Side
+from gateway.link.telling import Telling
 from gateway.link.tls import Stranger
 from gateway.link.wanted import Demand
 from gateway.net.servers.server_link import ServerLink
@@ -34,20 +36,27 @@ from gateway.net.servers.settings import ServerSettings
 from gateway.net.transport.reactor import Reactor
 from gateway.net.transport.tls_layer import TlsLayer
 
-log = Logger(__name__)
-
 # Connections that an agent may have besides those for sessions: its line, above all, which must be able to come back
 # while it has as many sessions as it may have; whoever would be its line; and those who only look.
 _BESIDE_BERTHS: Final = 8
+_UNWATCHED: Final = LinkObserver()
 
 
 class LinkHost:
-    """Who is here on one link. version: of this gateway's software. gate: where agents call in. watchers: called when
-    agents come and go, or say that they are ready for other clients."""
+    """Who is here on one link. version: of this gateway's software. observer: is told what happens on it. gate: where
+    agents call in. watchers: called when agents come and go, or say that they are ready for other clients."""
 
-    def __init__(self, settings: OutsideSettings, keyring: Keyring, version: str, reactor: Reactor) -> None:
+    def __init__(
+        self,
+        settings: OutsideSettings,
+        keyring: Keyring,
+        version: str,
+        reactor: Reactor,
+        observer: LinkObserver = _UNWATCHED,
+    ) -> None:
         self.settings = settings
-        self.gate = Gate(settings, keyring, self, reactor)
+        self._telling = Telling(settings.name, observer)
+        self.gate = Gate(settings, keyring, self, self._telling, reactor)
         self.watchers: list[Callable[[], None]] = []
         self._keyring = keyring
         self._stopped = False
@@ -58,11 +67,13 @@ class LinkHost:
         self._agents = {name: self._agent(name) for name in settings.agents}
         # Whose each connection is, until a session has taken it.
         self._names: dict[LinkConnection, Agent] = {}
-        self._berths = Berths(lambda: self._agents.values(), reactor)
+        self._berths = Berths(lambda: self._agents.values(), self._telling.waited, reactor)
 
     def configure(self, settings: OutsideSettings, keyring: Keyring) -> None:
         """Judges by these from now on, also those who are here. Whoever is not pinned any more goes at once, with the
         sessions on that agent's connections. The address must be the same."""
+        self._telling.own_key_read(self._keyring, keyring)
+        self._telling.pins_read(self._keyring, keyring)
         self.settings, self._keyring = settings, keyring
         self.gate.configure(settings, keyring)
         for name in settings.agents:
@@ -83,10 +94,6 @@ class LinkHost:
             agent.parity.use(clients)
             if agent.line is not None and agent.machine is not None:
                 agent.line.run(agent.machine.tell_all(_states(clients, agent.parity.of), monotonic()))
-
-    def differing(self, agent: str) -> tuple[str, ...] | None:
-        """The keys of this configuration that the agent has otherwise; None while that is not known."""
-        return self._agents[agent].parity.differing
 
     def judge(self, keyring: Keyring | None) -> None:
         """Cuts off whoever is not pinned there, with the sessions on that agent's connections. keyring: None where
@@ -126,6 +133,16 @@ class LinkHost:
         """Why no agent would take a session of this client."""
         said = "; ".join(agent.why_not(client) for agent in self._agents.values())
         return f"no gateway inside is ready on link {self.settings.name}: {said}"
+
+    def standing(self) -> LinkStanding:
+        """How the link stands."""
+        pinned = self._keyring.pinned
+        peers = tuple(
+            self._agents[name].standing(self._asked, pinned[name].expires)
+            for name in self.settings.agents
+            if name in self._agents and name in pinned
+        )
+        return LinkStanding(self.settings.name, Side.outside, self.settings.address, self._keyring.expires, peers)
 
     def open(self, server: ServerSettings, go: Go, patience: float) -> Deferred[ServerLink]:
         """A connection for a session, at the latest after so many seconds. Fails with NoBerth; may be cancelled.
@@ -173,6 +190,7 @@ class LinkHost:
         if connection is agent.line:
             self._fell(agent, end)
         else:
+            self._telling.connection_ended(agent.name, end)
             agent.newcomers = [each for each in agent.newcomers if each[0] is not connection]
             self._berths.ended(connection, agent, end)
 
@@ -183,7 +201,7 @@ class LinkHost:
     # Lines.
 
     def _agent(self, name: str) -> Agent:
-        parity = Parity(self._asked, partial(_differs, self.settings.name, name), self._reactor)
+        parity = Parity(self._asked, partial(self._telling.agent_differs, name), self._reactor)
         return Agent(name, self.settings.parked, parity)
 
     def _arrived(self, connection: LinkConnection, agent: Agent, hello: Hello) -> None:
@@ -217,12 +235,7 @@ class LinkHost:
     def _rise(self, connection: LinkConnection, agent: Agent, hello: LineHello) -> None:
         machine = OutsideLine(hello, agent.name, monotonic())
         agent.rise(connection, machine)
-        log.info(
-            "link {link}: agent {agent} is here, version {version}",
-            link=self.settings.name,
-            agent=agent.name,
-            version=hello.version,
-        )
+        self._telling.agent_came(agent.name, hello.version)
         self._welcome(machine, connection, agent.token, agent)
         self._changed()
 
@@ -240,14 +253,9 @@ class LinkHost:
         connection.speak(machine, welcome)
 
     def _fell(self, agent: Agent, end: End) -> None:
-        log.warn(
-            "link {link}: agent {agent} is not here any more: {said}",
-            link=self.settings.name,
-            agent=agent.name,
-            said=end.said,
-        )
+        self._telling.agent_left(agent.name, end)
         agent.parity.end()
-        for berth in agent.fall():
+        for berth in agent.fall(end.said):
             berth.close(f"the line of agent {agent.name} has ended")
         if end.cause is Cause.silent:
             self._berths.end_silent(agent)
@@ -263,12 +271,6 @@ class LinkHost:
         """The agent is here, and others have come with its key."""
         newcomers, agent.newcomers = agent.newcomers, []
         for connection, _ in newcomers:
-            log.warn(
-                "link {link}: agent {agent} is here, and another process has come with its key: a copied machine, or a "
-                "stolen key",
-                link=self.settings.name,
-                agent=agent.name,
-            )
             if isinstance(connection.machine, Arrival):
                 connection.run(connection.machine.refuse(NotWelcome.already_here))
 
@@ -277,16 +279,3 @@ def _states(clients: Clients, digests: Callable[[str], Mapping[str, str]]) -> It
     """What the agents are told of the clients that sessions are asked for."""
     for name in clients:
         yield State(name, True, "", digests(name))
-
-
-def _differs(link: str, agent: str, keys: tuple[str, ...]) -> None:
-    if not keys:
-        log.info("link {link}: the policies here and at agent {agent} agree", link=link, agent=agent)
-        return
-    log.warn(
-        "link {link}: agent {agent} has not the same as this gateway in {keys}: what is listed here and not there is "
-        "refused there; `ldap-gateway link export` prints what agrees with this gateway",
-        link=link,
-        agent=agent,
-        keys=named(keys),
-    )

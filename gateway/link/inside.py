@@ -7,37 +7,48 @@ from functools import partial
 from secrets import token_hex
 from typing import Final
 
-from twisted.logger import Logger
-
 from gateway.link.agreed import agreed
 from gateway.link.caller import LinkCaller, Room, Serves
 from gateway.link.frames import State
 from gateway.link.keyring import Keyring
 from gateway.link.line import Who
-from gateway.link.parity import Parity, named
+from gateway.link.observer import LinkObserver
+from gateway.link.parity import Parity
 from gateway.link.receiving import LinkState, Receiving
 from gateway.link.settings import CalledHost, InsideSettings
+from gateway.link.standing import ClientStanding, LinkStanding, Side
+from gateway.link.telling import Telling
 from gateway.net.listeners.listener import SessionRegistry
 from gateway.net.transport.reactor import Reactor, Timer
 
-log = Logger(__name__)
-
 # Seconds between two looks at what is to be told.
 _LOOK: Final = 1.0
+_UNWATCHED: Final = LinkObserver()
 
 
 class LinkInside:
-    """One link at the end that calls. version: of this gateway's software."""
+    """One link at the end that calls. version: of this gateway's software. observer: is told what happens on it."""
 
-    def __init__(self, name: str, state: LinkState, registry: SessionRegistry, version: str, reactor: Reactor) -> None:
+    def __init__(
+        self,
+        name: str,
+        state: LinkState,
+        registry: SessionRegistry,
+        version: str,
+        reactor: Reactor,
+        observer: LinkObserver = _UNWATCHED,
+    ) -> None:
         self._name = name
         self._reactor = reactor
+        self._telling = Telling(name, observer)
         self._receiving = Receiving(name, state, registry)
         self._who = Who(version, token_hex(16))
         self._room = Room(0)
         # By the address of the outside.
         self._callers: dict[str, LinkCaller] = {}
-        self.parities: dict[str, Parity] = {}
+        self._parities: dict[str, Parity] = {}
+        # Of any of them: this agent has one pair.
+        self._keyring: Keyring | None = None
         self._timer: Timer | None = None
 
     def configure(self, settings: InsideSettings, keyrings: Mapping[str, Keyring], state: LinkState) -> None:
@@ -48,21 +59,25 @@ class LinkInside:
         served = {
             name: agreed(client.policy.settings, state.limits, outside=False) for name, client in state.clients.items()
         }
+        keyring = next(iter(keyrings.values()), None)
+        if keyring is not None and self._keyring is not None:
+            self._telling.own_key_read(self._keyring, keyring)
+        self._keyring = keyring
         hosts = {host.address: host for host in settings.call}
         for address in self._callers.keys() - hosts.keys():
             self._callers.pop(address).stop()
-            del self.parities[address]
+            del self._parities[address]
             self._receiving.judge(address, None)
         for address, host in hosts.items():
             caller = self._callers.get(address)
             if caller is None:
-                self.parities[address] = Parity(served, partial(self._differs, address), self._reactor)
+                self._parities[address] = Parity(served, partial(self._telling.host_differs, address), self._reactor)
                 caller = self._callers[address] = self._caller(host, keyrings[address])
                 caller.begin()
             else:
                 caller.use(keyrings[address])
                 self._receiving.judge(address, keyrings[address])
-                self.parities[address].use(served)
+                self._parities[address].use(served)
         if self._timer is None:
             self._look()
 
@@ -70,6 +85,19 @@ class LinkInside:
     def up(self) -> int:
         """How many outsides have a line to this agent."""
         return sum(caller.up for caller in self._callers.values())
+
+    def standing(self) -> LinkStanding:
+        """How the link stands."""
+        clients = tuple(
+            ClientStanding(name, not why, why)
+            for name, client in self._receiving.state.clients.items()
+            for why in [self._receiving.why_not(client)]
+        )
+        peers = tuple(
+            caller.standing(clients, self._receiving.sessions_by(address)) for address, caller in self._callers.items()
+        )
+        expires = 0.0 if self._keyring is None else self._keyring.expires
+        return LinkStanding(self._name, Side.inside, "", expires, peers)
 
     def drain(self) -> None:
         """No session any more; those that are open go on."""
@@ -87,20 +115,8 @@ class LinkInside:
 
     def _caller(self, host: CalledHost, keyring: Keyring) -> LinkCaller:
         receive = self._receiving.for_caller(host.address, self._left)
-        serves = Serves(self._states, self.parities[host.address])
-        return LinkCaller(self._name, host, keyring, self._who, self._room, receive, serves, self._reactor)
-
-    def _differs(self, address: str, keys: tuple[str, ...]) -> None:
-        if not keys:
-            log.info("link {link}: the policies here and at the gateway at {host} agree", link=self._name, host=address)
-            return
-        log.warn(
-            "link {link}: the gateway at {host} has not the same as this one in {keys}: what is listed there and not "
-            "here is refused here; `ldap-gateway link export` at the outside prints what agrees with it",
-            link=self._name,
-            host=address,
-            keys=named(keys),
-        )
+        serves = Serves(self._states, self._parities[host.address])
+        return LinkCaller(self._telling, host, keyring, self._who, self._room, receive, serves, self._reactor)
 
     def _look(self) -> None:
         self._timer = self._reactor.callLater(_LOOK, self._look)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
+from typing import Final
 
 from gateway.link.caller import Receive
 from gateway.link.frames import Go, NoSession
@@ -18,6 +19,7 @@ from gateway.net.transport.stream import Stream
 from gateway.net.transport.tls_layer import TlsLayer
 from gateway.policy.policy import Policy
 from gateway.policy.reasons import Reason
+from gateway.relay.audit import CameBy
 from gateway.relay.paging import ServerFacts
 from gateway.relay.session import Session
 from gateway.relay.settings import SessionLimits
@@ -41,6 +43,11 @@ class LinkState:
     clients: Mapping[str, LinkedClient]
     limits: SessionLimits
     sessions: int
+
+
+# Characters of a session's name and of an address, as the other end says them, that records hold. An address of IPv6
+# with a zone has 60 and less.
+_MOST_SAID: Final = 64
 
 
 def link_source(link: str) -> str:
@@ -73,6 +80,10 @@ class Receiving:
             if theirs == host and (keyring is None or not keyring.knows(layer, host)):
                 driver.abort(Reason.client_removed, "the key that it came by is not pinned any more")
 
+    def sessions_by(self, host: str) -> int:
+        """How many that came by this outside are open."""
+        return sum(theirs == host for theirs, _ in self._open.values())
+
     def why_not(self, client: LinkedClient) -> str:
         """Why sessions of this client would not be accepted; "" where they would."""
         standings = client.connector.servers
@@ -97,10 +108,11 @@ class Receiving:
         source = link_source(self._link)
         name = client.policy.settings.name
         limits = state.limits
+        came_by = CameBy(self._link, _said(go.session), _said(go.source))
 
         def session(goes_on: Callable[[], bool]) -> Session:
             return Session(
-                Peer(session_id, source),
+                Peer(session_id, source, came_by=came_by),
                 client.policy,
                 limits,
                 client.facts,
@@ -138,3 +150,8 @@ class Receiving:
             driver.makeConnection(stream)
 
         return session_id, take
+
+
+def _said(text: str) -> str:
+    """What the other end said, as records hold it. Its characters can be printed, as those of every frame."""
+    return text if len(text) <= _MOST_SAID else f"{text[:_MOST_SAID]}\N{HORIZONTAL ELLIPSIS}"

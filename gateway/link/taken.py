@@ -8,6 +8,7 @@ from time import monotonic
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
+from gateway.link.commands import Taken
 from gateway.net.servers.server_link import LinkOwner, ServerLink
 from gateway.net.servers.settings import ServerSettings
 from gateway.net.transport.failures import explain_failure
@@ -19,9 +20,9 @@ from gateway.net.transport.tls_layer import TlsLayer
 class TakenLink(ServerLink):
     """The connection to a server behind an agent.
 
-    layer: its TLS, which shows whose it is. early: octets that came behind ACCEPT; they are the session's first. left:
-    is called once, with this link, at the end of the connection. heard_at: when octets came last, on the monotonic
-    clock, in seconds.
+    layer: its TLS, which shows whose it is. taken: the inside's answer; octets that came behind it are the session's
+    first. left: is called once, with this link, at the end of the connection. heard_at: when octets came last, on the
+    monotonic clock, in seconds.
     """
 
     def __init__(
@@ -29,14 +30,15 @@ class TakenLink(ServerLink):
         server: ServerSettings,
         stream: Stream,
         layer: TlsLayer,
-        early: bytes,
+        taken: Taken,
         left: Callable[[TakenLink], None],
         reactor: Reactor,
     ) -> None:
         super().__init__(server, stream, reactor)
         self.layer = layer
+        self.session = taken.session
         self.heard_at = monotonic()
-        self._early = early
+        self._early = taken.octets
         self._left = left
         self._later = reactor
 

@@ -20,6 +20,7 @@ from gateway.net.transport.failures import FailureCause
 from gateway.observe.audit.health import AuditHealth
 from gateway.observe.counts import OF_CONNECTIONS, ClientCounts, is_refusal, shrank
 from gateway.observe.histogram import Histogram
+from gateway.observe.links import LinkLedger
 from gateway.observe.refused_today import HOUR, Refused, RefusedToday
 from gateway.observe.sign_ins import Guard, RefusedAccount, SignIn, SyncSignIns, is_of_a_sync, sign_in_words
 from gateway.observe.sync_runs import SyncRun, SyncRuns
@@ -177,7 +178,7 @@ class Ledger(Observer):
     TLS files are not used, why. lockout_store: None where the counts are in memory. stopping: no session is accepted
     any more. audit: whether records are written; load: what operations hold; guards: who is guarded; files_changed:
     names the configuration's files whose contents are not those in force. Whoever knows puts its own in the place of
-    each.
+    each. links: the figures of the links.
     """
 
     def __init__(
@@ -187,6 +188,7 @@ class Ledger(Observer):
         self.audit = AuditHealth()
         self.load = GatewayLoad()
         self.guards: Guards = NoGuards()
+        self.links = LinkLedger()
         self.files_changed: Callable[[], list[str]] = list
         self.started = clock()
         self.clients: dict[str, ClientStatus] = {}
@@ -246,6 +248,7 @@ class Ledger(Observer):
             client.directory.name for client in settings.clients if client.directory.health is not None
         )
         self.listeners = listeners
+        self.links.serve(settings)
 
     def files_wait(self, name: str, why: str | None) -> None:
         """why: None where the TLS files of the listener or directory are those in use."""
@@ -293,6 +296,8 @@ class Ledger(Observer):
         now = self.clock()
         if record.reason and is_refusal(record):
             self._refused.add(record.client, record.reason, now)
+            if record.came_by is not None:
+                self.links.add(record.came_by, record)
         if record.operation == "bind":
             self._note_sign_in(record, now)
         if record.operation != "search":

@@ -24,6 +24,7 @@ from gateway.net.transport.failures import FailureCause
 from gateway.observe.counts import FAILURES, REFUSALS, USUAL, ClientCounts
 from gateway.observe.histogram import Histogram
 from gateway.observe.ledger import Ledger
+from gateway.observe.link_metrics import link_metrics
 from gateway.observe.readiness import not_ready
 from gateway.observe.sync_runs import SyncRun
 from gateway.policy.lockout import CountedKind
@@ -78,6 +79,7 @@ class _LedgerCollector(Collector):
         yield from self._servers()
         yield from self._certificates()
         yield from self._gateway()
+        yield from link_metrics(self._ledger)
 
     def _refusals(self, counts: dict[str, ClientCounts]) -> Iterator[Metric]:
         refused = _counter("refusals", "Requests that the policy does not permit.", "client", "reason")

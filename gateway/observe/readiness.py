@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from gateway.link.parity import named
+from gateway.link.standing import LinkStanding, Side
 from gateway.observe import remedies
 from gateway.observe.durations import duration
 from gateway.observe.ledger import Ledger
@@ -26,7 +29,7 @@ def not_ready(ledger: Ledger) -> list[Trouble]:
     """Every reason why the next client would not be served; none for a gateway that is ready."""
     if ledger.stopping:
         return [Trouble("the gateway is stopping")]
-    reasons = [] if ledger.listeners else [Trouble("no listener is open", remedies.DOCTOR)]
+    reasons = _nobody_can_come(ledger)
     now = ledger.clock()
     for directory in dict.fromkeys(client.directory for client in ledger.clients.values()):
         failed = ledger.unreachable.get(directory)
@@ -36,9 +39,52 @@ def not_ready(ledger: Ledger) -> list[Trouble]:
     return reasons
 
 
+def _nobody_can_come(ledger: Ledger) -> list[Trouble]:
+    """Why no client reaches this gateway, neither by a listener nor by a link."""
+    if ledger.listeners:
+        return []
+    called = _called(ledger)
+    if not called:
+        return [Trouble("no listener is open", remedies.DOCTOR)]
+    return [] if any(link.up for link in called) else [_no_line(link) for link in called]
+
+
+def _called(ledger: Ledger) -> list[LinkStanding]:
+    """The links at whose other end sessions come in."""
+    return [link for link in ledger.links.standings() if link.side is Side.inside]
+
+
+def _no_line(link: LinkStanding) -> Trouble:
+    causes = "; ".join(f"{peer.name}: {peer.why}" for peer in link.peers)
+    text = f"link {link.link}: there is no line to a gateway outside: {causes}"
+    return Trouble(text, remedies.NO_LINE, remedies.LINK_DOWN)
+
+
+def unserved(ledger: Ledger, client: str) -> Trouble | None:
+    """Why no gateway inside would take a session of the client, whose directory is reached by a link; None where one
+    would, and where the directory is reached directly."""
+    link = ledger.links.standing(ledger.clients[client].directory)
+    if link is None or client in link.ready:
+        return None
+    text = f"no gateway inside is ready on link {link.link}: {_why_not(link, client)}"
+    return Trouble(text, remedies.NO_AGENT, remedies.LINK_DOWN)
+
+
+def _why_not(link: LinkStanding, client: str) -> str:
+    """What keeps each agent from serving the client, in words."""
+    return "; ".join(
+        next((each.why for each in peer.clients if each.client == client), "")
+        if peer.up
+        else f"agent {peer.name} is not here: {peer.why}"
+        for peer in link.peers
+    )
+
+
 def unreachable(ledger: Ledger, directory: str, lately: bool) -> Trouble | None:
     """Why no server of the directory can be reached; None where one can. lately: whether a session has just failed at
     all of them."""
+    if directory in ledger.links.by_directory:
+        return _unreachable_by_link(ledger, directory, lately)
     discovery = ledger.discoveries.get(directory)
     servers = [status for status in ledger.servers.values() if status.directory == directory]
     if discovery is not None and not servers:
@@ -51,6 +97,20 @@ def unreachable(ledger: Ledger, directory: str, lately: bool) -> Trouble | None:
     causes = [f"{status.label} ({status.cause})" for status in servers if status.up is False]
     text = f"directory {directory}: no server is up: {', '.join(causes)}"
     return Trouble(text, remedies.ALL_DOWN, remedies.UNREACHABLE)
+
+
+def _unreachable_by_link(ledger: Ledger, directory: str, lately: bool) -> Trouble | None:
+    """Why a directory behind a link cannot be reached: no gateway inside is ready for any of its clients, or no session
+    got a connection of one."""
+    clients = [name for name, client in ledger.clients.items() if client.directory == directory]
+    found = [trouble for name in clients if (trouble := unserved(ledger, name)) is not None]
+    if clients and len(found) == len(clients):
+        return found[0]._replace(text=f"directory {directory}: {found[0].text}")
+    if not lately:
+        return None
+    link = ledger.links.by_directory[directory]
+    text = f"directory {directory}: gateways inside are ready on link {link}, and no session got a connection of one"
+    return Trouble(text, remedies.NO_BERTH, remedies.LINK_WAITS)
 
 
 def notes(ledger: Ledger) -> list[Trouble]:
@@ -77,6 +137,7 @@ def other_notes(ledger: Ledger) -> list[Trouble]:
     trouble = ledger.audit.trouble(ledger.clock())
     lost = ledger.audit.lost
     said = [Trouble(trouble, remedies.NOT_WRITTEN, remedies.AUDIT)] if trouble else []
+    said += link_notes(ledger)
     said += [
         Trouble(
             f"directory {status.directory}: {status.label} is doubtful: it can be connected to and broke sessions "
@@ -91,6 +152,31 @@ def other_notes(ledger: Ledger) -> list[Trouble]:
         text = f"{lost:,} audit record{'' if lost == 1 else 's'} lost since the start; the audit says when"
         said.append(Trouble(text, remedies.LOST, remedies.AUDIT))
     return said
+
+
+def link_notes(ledger: Ledger) -> Iterator[Trouble]:
+    """What is wrong with links, and keeps no client from being served, or only some."""
+    links = ledger.links.standings()
+    if not _nobody_can_come(ledger):
+        yield from (_no_line(link) for link in links if link.side is Side.inside and not link.up)
+    for name, client in ledger.clients.items():
+        trouble = unserved(ledger, name)
+        if trouble is not None and unreachable(ledger, client.directory, lately=False) is None:
+            yield trouble._replace(text=f"client {name}: {trouble.text}")
+    for link in links:
+        for peer in link.peers:
+            who = f"agent {peer.name}" if link.side is Side.outside else f"the gateway at {peer.name}"
+            if link.up and not peer.up:
+                text = f"link {link.link}: there is no line to {who}: {peer.why}"
+                yield Trouble(text, remedies.NO_AGENT, remedies.AGENT_DOWN)
+            if peer.differs:
+                text = f"link {link.link}: the configuration of {who} differs in {named(peer.differs)}"
+                yield Trouble(text, remedies.DIFFERS, remedies.LINK_REFUSES)
+    refused = sum(ledger.links.policy_refusals.values())
+    if refused:
+        requests = "1 request that came by a link was" if refused == 1 else f"{refused:,} requests by a link were"
+        text = f"{requests} refused by this gateway's policy since the start, as the gateway outside never sends such"
+        yield Trouble(text, remedies.BREAK_IN, remedies.LINK_REFUSES)
 
 
 def _since(since: float | None, now: float) -> str:

@@ -28,6 +28,11 @@ CHANGE: Final = "operations#changing-the-configuration"
 AUDIT: Final = "operations#ldapgatewayauditlost-ldapgatewayauditnotwritten"
 LOCKOUT_STORE: Final = "operations#ldapgatewaylockoutstoregone"
 REFUSALS: Final = "operations#ldapgatewayrefusals"
+LINK_DOWN: Final = "operations#ldapgatewaylinkdown"
+AGENT_DOWN: Final = "operations#ldapgatewaylinkagentdown"
+LINK_REFUSES: Final = "operations#ldapgatewaylinkrefuses"
+LINK_WAITS: Final = "operations#ldapgatewaylinkwaits"
+LINK_KEY: Final = "operations#ldapgatewaylinkkeyold"
 REASON: Final = "reasons"
 
 OF_CAUSES: Final[dict[FailureCause, str]] = {
@@ -53,4 +58,14 @@ ALL_DOWN: Final = "Look at the servers below: each says what is wrong."
 UNKNOWN: Final = "Look at `discover.domain`, at `site` and at the DNS server: `ldap-gateway doctor` tries it."
 NOT_WRITTEN: Final = "Make room, or bring the server of the audit back: what waits is written then."
 LOST: Final = "Find out why the output took nothing: the audit has a record of each gap."
+NO_AGENT: Final = (
+    "Look at the other gateway: does it run, does it reach this one, and what does its log say of the link?"
+)
+NO_LINE: Final = "Does the gateway outside run, is its port open from here, and does it have this agent's certificate?"
+NO_BERTH: Final = "Look at `connections` of the link inside, and at what a proxy on the way permits."
+DIFFERS: Final = "Make the client's block the same at both ends."
+BREAK_IN: Final = (
+    "The two configurations differ, or the gateway outside is not itself any more. Until you know which, treat it as a "
+    "break-in: `ldap-gateway audit --denied` has the requests."
+)
 DOCTOR: Final = "`ldap-gateway doctor` walks the whole way and says where it ends."

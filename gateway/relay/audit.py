@@ -14,6 +14,17 @@ WHO_AM_I_ASKED: Final = "Who am I?"
 
 
 @final
+@dataclass(frozen=True, slots=True)
+class CameBy:
+    """The link that a session came by from a gateway outside. session, source: what that gateway calls it, and the
+    address that its client has connected from, as that gateway says: they are for people, and believed in nothing."""
+
+    link: str
+    session: str
+    source: str
+
+
+@final
 @dataclass(init=False, slots=True)
 class AuditRecord:
     """One operation, from its request to its one final answer. Filled in while the operation runs.
@@ -37,6 +48,8 @@ class AuditRecord:
     seconds: from the request to the final answer. server_seconds: of these, while the server's answer was awaited and
     the client took what came. own_seconds: while the gateway itself worked on the session's events since its last
     record; of operations that ran at once it is the last to end that carries the whole.
+    came_by: the link that the session came by, None for a listener's. server_session: the name that the gateway inside
+    has for the session, "" where its server is none.
     """
 
     session: str
@@ -75,6 +88,8 @@ class AuditRecord:
     server_seconds: float
     own_seconds: float
     server: str
+    came_by: CameBy | None
+    server_session: str
 
     def __init__(
         self,
@@ -114,6 +129,8 @@ class AuditRecord:
         server_seconds: float = 0.0,
         own_seconds: float = 0.0,
         server: str = "",
+        came_by: CameBy | None = None,
+        server_session: str = "",
     ) -> None:
         self.session = session
         self.client = client
@@ -151,6 +168,8 @@ class AuditRecord:
         self.server_seconds = server_seconds
         self.own_seconds = own_seconds
         self.server = server
+        self.came_by = came_by
+        self.server_session = server_session
 
     def add_detail(self, detail: str) -> None:
         """Behind what detail says already."""

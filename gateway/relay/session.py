@@ -111,11 +111,12 @@ class Session:
             self._end_silently()
         return self._go_on()
 
-    def server_connected(self, url: str, now: float, patience: float | None = None) -> list[Command]:
+    def server_connected(self, url: str, now: float, patience: float | None = None, session: str = "") -> list[Command]:
         """The server connection is open and its TLS verified. patience: seconds for the first answer, where it was
-        opened earlier and may have broken since; a bind that gets none is then sent once more."""
+        opened earlier and may have broken since; a bind that gets none is then sent once more. session: what the server
+        calls this session, where it is another gateway."""
         self.standing.now = now
-        self.server.connected(url, patience)
+        self.server.connected(url, patience, session)
         return self._go_on()
 
     def server_failed(self, detail: str, now: float) -> list[Command]:

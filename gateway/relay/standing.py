@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.policy.decision import AccountKind
-from gateway.relay.audit import AuditRecord
+from gateway.relay.audit import AuditRecord, CameBy
 from gateway.relay.operation import Operation
 from gateway.relay.steps import Account
 
@@ -13,12 +13,14 @@ from gateway.relay.steps import Account
 @dataclass(frozen=True, slots=True)
 class Peer:
     """The client's end of a session. session_id, source: for the audit records. tls: the connection is encrypted
-    already. needs_tls: nothing is served before StartTLS."""
+    already. needs_tls: nothing is served before StartTLS. came_by: the link that the session came by, None for a
+    listener's."""
 
     session_id: str
     source: str
     tls: bool = True
     needs_tls: bool = False
+    came_by: CameBy | None = None
 
 
 class Standing:
@@ -63,6 +65,7 @@ class Standing:
             operation=operation,
             message_id=message_id,
             started=self.now,
+            came_by=self.peer.came_by,
         )
         if self.account is not None:
             record.account = self.account.name

@@ -91,11 +91,12 @@ class ToServer:
 
     # The connection.
 
-    def connected(self, url: str, patience: float | None) -> None:
+    def connected(self, url: str, patience: float | None, session: str) -> None:
         upstream = self._upstream
         if upstream is not None and not upstream.connected:
             upstream.connected = True
             upstream.url = url
+            upstream.session = session
             upstream.patience = patience
             self.clock.heard(self._standing.now)
             for operation in list(self._open.values()):
@@ -174,6 +175,7 @@ class ToServer:
         if all(each.awaited is None for each in self._open.values()):
             self.clock.heard(now)
         operation.record.server = upstream.url
+        operation.record.server_session = upstream.session
         upstream_id = upstream.register(operation)
         operation.awaited = awaited = Awaited(upstream_id, now, self.clock.time(now))
         self._witness.asked(operation)

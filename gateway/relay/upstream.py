@@ -15,15 +15,16 @@ class Upstream(Generic[Owner]):
     """One connection to a server. IDs are never used twice on it, so an answer that comes late, to a request
     that was given up, belongs to nobody and is dropped.
 
-    url: of the server, once it is known. patience: seconds for the first answer, where the connection was opened before
-    it was needed; None once an octet has come. bound_at: when the server accepted a bind, on the session's clock, None
-    for never; served: whether it has answered anything behind that. streams: of the requests whose entries go to the
-    client as they come, by their message IDs.
+    url: of the server, once it is known; session: what the server calls the session, "" for nothing. patience: seconds
+    for the first answer, where the connection was opened before it was needed; None once an octet has come. bound_at:
+    when the server accepted a bind, on the session's clock, None for never; served: whether it has answered anything
+    behind that. streams: of the requests whose entries go to the client as they come, by their message IDs.
     """
 
     def __init__(self, response_limit: int) -> None:
         self.framer = Framer(response_limit)
         self.url = ""
+        self.session = ""
         self.connected = False
         self.patience: float | None = None
         self.bound_at: float | None = None

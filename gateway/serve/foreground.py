@@ -101,6 +101,7 @@ class _Process:
             reactor,
             self._audit.sync_ended,
             self._audit.guard_changed,
+            self._audit.link_changed,
             inherited,
         )
         self._gateway.ledger.audit = self._audit.health

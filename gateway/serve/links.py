@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from twisted.internet.error import CannotListenError
 
@@ -14,8 +14,10 @@ from gateway.config.settings import GatewaySettings
 from gateway.link.host import LinkHost
 from gateway.link.inside import LinkInside
 from gateway.link.keyring import Keyring
+from gateway.link.observer import LinkObserver
 from gateway.link.receiving import link_source
 from gateway.link.settings import InsideSettings, OutsideSettings
+from gateway.link.standing import LinkStanding
 from gateway.link.tls import inside_context, outside_context
 from gateway.net.listeners.listener import SessionRegistry
 from gateway.net.listeners.listening import StartError, listen_failure
@@ -23,6 +25,8 @@ from gateway.net.transport.reactor import Reactor
 from gateway.serve.serving import Serving
 
 LinkSettings: TypeAlias = OutsideSettings | InsideSettings
+
+_UNWATCHED: Final = LinkObserver()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +40,12 @@ class Prepared:
 
 
 class Links:
-    """The links in force, by their names."""
+    """The links in force, by their names. observer: is told what happens on them."""
 
-    def __init__(self, registry: SessionRegistry, reactor: Reactor) -> None:
+    def __init__(self, registry: SessionRegistry, reactor: Reactor, observer: LinkObserver = _UNWATCHED) -> None:
         self._registry = registry
         self._reactor = reactor
+        self._observer = observer
         self._version = version("ldap-gateway")
         self._hosts: dict[str, LinkHost] = {}
         # Those of before a reload, as long as sessions go on there.
@@ -57,7 +62,9 @@ class Links:
                 host = self._hosts.get(link.name)
                 kept = host is not None and (host.settings.host, host.settings.port) == (link.host, link.port)
                 hosts[link.name] = (
-                    host if host is not None and kept else LinkHost(link, keyring, self._version, self._reactor)
+                    host
+                    if host is not None and kept
+                    else LinkHost(link, keyring, self._version, self._reactor, self._observer)
                 )
             else:
                 inside[link.name] = link, inside_keyrings(link)
@@ -100,7 +107,9 @@ class Links:
         for name, (called, keyrings) in prepared.inside.items():
             state = serving.link_state(name)
             if name not in self._insides:
-                self._insides[name] = LinkInside(name, state, self._registry, self._version, self._reactor)
+                self._insides[name] = LinkInside(
+                    name, state, self._registry, self._version, self._reactor, self._observer
+                )
             self._insides[name].configure(called, keyrings, state)
 
     def renew(self, link: LinkSettings, serving: Serving) -> str:
@@ -120,6 +129,11 @@ class Links:
         self._leaving = [host for host in self._leaving if host.sessions]
         for host in self._leaving:
             host.judge(keyrings.get(host.settings.name))
+
+    def standings(self) -> list[LinkStanding]:
+        """How each of them stands, first those that this gateway waits on."""
+        waited_on = [host.standing() for host in self._hosts.values()]
+        return waited_on + [inside.standing() for inside in self._insides.values()]
 
     def serves(self, settings: GatewaySettings, client: str, source: str) -> bool:
         """Whether sessions of this client come over the link that stands in the place of the source."""

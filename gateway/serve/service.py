@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from gateway.ask.health import health_question
 from gateway.config.settings import GatewaySettings
 from gateway.host.file_errors import file_trouble
+from gateway.link.observer import LinkEvent
 from gateway.net.listeners.departures import Departures, is_listed
 from gateway.net.listeners.inherited import InheritedSocket
 from gateway.net.listeners.listener import SessionRegistry
@@ -58,8 +59,8 @@ class Gateway:
     """A gateway that runs: its listeners, its directories and its admin page.
 
     audit: takes each audit record, sync_ended: each sync run that is over, guard_changed: each guard of an account that
-    begins or ends; none of them may block or raise. sizes: of the last complete searches. inherited: sockets of
-    listeners that are open already.
+    begins or ends, link_changed: what happens on a link; none of them may block or raise. sizes: of the last complete
+    searches. inherited: sockets of listeners that are open already.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Gateway:
         reactor: Reactor,
         sync_ended: Callable[[SyncRun], None] = lambda run: None,
         guard_changed: Callable[[GuardChange], None] = lambda change: None,
+        link_changed: Callable[[LinkEvent], None] = lambda event: None,
         inherited: Sequence[InheritedSocket] = (),
     ) -> None:
         self._settings = settings
@@ -84,7 +86,8 @@ class Gateway:
         self._registry = SessionRegistry(services, self.ledger)
         self.ledger.load = self._registry.load
         self._listeners = Listeners(self._registry, reactor, inherited)
-        self._links = Links(self._registry, reactor)
+        self._links = Links(self._registry, reactor, self.ledger.links)
+        self.ledger.links.standings, self.ledger.links.tell = self._links.standings, link_changed
         self._departures = Departures(self._registry, reactor)
         self._heap = Heap()
         self._upkeep = Upkeep(health_question, reactor)

@@ -20,16 +20,19 @@ from gateway.link import parity as parity_module
 from gateway.link import wanted as wanted_module
 from gateway.link.agreed import agreed
 from gateway.link.berth_way import AgentCandidates, BerthWay, agent_server
-from gateway.link.frames import Go
+from gateway.link.commands import Cause
+from gateway.link.frames import Go, NotWelcome
 from gateway.link.host import LinkHost
 from gateway.link.inside import LinkInside
 from gateway.link.keyring import Keyring
 from gateway.link.keys import write_pair
+from gateway.link.observer import LinkEventKind
 from gateway.link.receiving import LinkedClient, LinkState
 from gateway.link.settings import CalledHost, InsideSettings, OutsideSettings
 from gateway.link.tls import inside_context, outside_context
 from gateway.net.listeners.listener import SessionRegistry
 from gateway.net.observer import Observer
+from gateway.net.servers.connecting import connect
 from gateway.net.servers.connector import NoServer, ServerConnector
 from gateway.net.servers.settings import DirectorySettings, ServerSettings
 from gateway.net.servers.way import Whom
@@ -37,8 +40,10 @@ from gateway.net.sessions.secret_verifier import SecretVerifier
 from gateway.net.sessions.services import SessionServices
 from gateway.net.sessions.turns import Turns
 from gateway.net.transport.failures import FailureCause
+from gateway.observe.links import LinkLedger
 from gateway.policy.policy import Policy
 from gateway.policy.settings import Mode
+from gateway.relay.audit import CameBy
 from gateway.relay.paging import ServerFacts
 from gateway.relay.settings import SessionLimits
 from gateway.serve.links import Links
@@ -81,7 +86,10 @@ class World:
         pins = {name: self.keys[name].certificate for name in (known or agents)}
         settings = OutsideSettings("inside", "127.0.0.1", 0, (), self.keys["outside"], pins)
         keyring = Keyring(settings.identity, settings.agents, outside_context, server_side=True)
-        self.host = LinkHost(settings, keyring, "1.0", self.loop)
+        self.seen = LinkLedger()
+        self.events = []
+        self.seen.tell = self.events.append
+        self.host = LinkHost(settings, keyring, "1.0", self.loop, self.seen)
         self.host.gate.open()
         self.records = []
         self.insides = {name: self.inside(name, server) for name in agents}
@@ -104,7 +112,7 @@ class World:
         host = CalledHost("127.0.0.1", self.host.gate.port, self.keys["outside"].certificate)
         keyring = Keyring(self.keys[name], {host.address: host.certificate}, inside_context, server_side=False)
         link = InsideSettings("dmz", (host,), self.keys[name])
-        inside = LinkInside("dmz", state, registry, "1.0", self.loop)
+        inside = LinkInside("dmz", state, registry, "1.0", self.loop, self.seen)
         inside.configure(link, {host.address: keyring}, state)
         inside.registry, inside.verifier = registry, verifier
         # What it was configured with, for a reload.
@@ -317,7 +325,7 @@ def test_sessions_go_on_when_the_line_is_lost_and_new_ones_wait_for_it(world):
     world.host._agents["inside-1"].line.hand_over().abortConnection()
     (caller,) = world.insides["inside-1"]._callers.values()
     world.loop.until(lambda: not caller.up)
-    world.host._agents["inside-1"].fall()
+    world.host._agents["inside-1"].fall("for the test")
     assert len(world.ask(link, owner, search(), start=2)) == 3
     world.ready()
     other, other_owner = world.open()
@@ -399,6 +407,167 @@ def test_sessions_that_are_refused_are_said_once_a_minute(world, told):
     world.loop.until(lambda: len(failed) == 3)
     assert all("no client block of that name lists this link" in each.getErrorMessage() for each in failed)
     assert len([each for each in told if "was refused sessions" in each["log_format"]]) == 1
+
+
+# What is told of all that.
+
+
+def told_of(world, kind):
+    return [event for event in world.events if event.kind is kind]
+
+
+def test_a_line_that_comes_and_goes_is_told_at_both_ends(world):
+    world.ready()
+    world.loop.until(lambda: len(told_of(world, LinkEventKind.risen)) == 2)
+    world.host._agents["inside-1"].line.close("for the test")
+    world.loop.until(lambda: len(told_of(world, LinkEventKind.fallen)) == 2)
+    assert {(event.link, event.peer, event.why) for event in told_of(world, LinkEventKind.fallen)} == {
+        ("inside", "inside-1", "dropped"),
+        ("dmz", address(world), "closed"),
+    }
+    assert (
+        world.seen.lost["inside", "inside-1", Cause.dropped]
+        == world.seen.lost["dmz", address(world), Cause.closed]
+        == 1
+    )
+
+
+def test_a_line_that_comes_and_goes_without_end_is_told_some_times_a_minute(world, told):
+    world.ready()
+    for count in range(2, 15):
+        world.host._agents["inside-1"].line.close("for the test")
+        (caller,) = world.insides["inside-1"]._callers.values()
+        world.loop.until(lambda caller=caller: not caller.up)
+        # Not after the pause that grows from call to call.
+        caller._timer.cancel()
+        caller.begin()
+        world.loop.until(lambda count=count: world.seen.calls["dmz", address(world)] == count)
+    for kind in (LinkEventKind.risen, LinkEventKind.fallen):
+        assert len([event for event in told_of(world, kind) if event.link == "inside"]) == 10
+    assert len([each for each in told if "is not here any more" in each["log_format"]]) == 10
+    assert world.seen.lost["inside", "inside-1", Cause.dropped] == 13
+
+
+def test_whoever_is_refused_with_a_right_key_is_counted_each_time_and_told_once_a_minute(world, told):
+    world.ready()
+    agent = world.host._agents["inside-1"]
+    world.loop.until(lambda: len(parked(world)) == 4)
+    agent.connections += 10_000
+    for count in range(1, 4):
+        hello(world, b"")
+        world.loop.until(lambda count=count: world.seen.turned_away["inside", NotWelcome.too_many] == count)
+    agent.connections -= 10_000
+    (event,) = told_of(world, LinkEventKind.refused)
+    assert (event.link, event.peer, event.why, event.count) == ("inside", "inside-1", "too-many", 1)
+    assert len([each for each in told if "more connections here" in str(each.get("said"))]) == 1
+
+
+def test_a_connection_with_a_right_key_and_bad_frames_is_counted_and_told_once_a_minute(world, told):
+    world.ready()
+    for count in range(1, 4):
+        hello(world, b"0" * 8)
+        world.loop.until(lambda count=count: world.seen.turned_away["inside", Cause.protocol] == count)
+    (event,) = told_of(world, LinkEventKind.refused)
+    assert (event.peer, event.why) == ("inside-1", "protocol")
+    assert "LDAP came where a frame must come" in event.said
+    assert len([each for each in told if "LDAP came" in str(each.get("said"))]) == 1
+
+
+def hello(world, octets):
+    """An agent's key, and then these octets."""
+    layer = keyring_of(world, world.keys["outside"]).layer()
+    opening = connect(ServerSettings("127.0.0.1", world.host.gate.port, "localhost"), 5, world.loop)
+    world.loop.until(lambda: opening.called)
+    stream = world.result(opening)
+    stream.protocol = SimpleNamespace(
+        handshakeCompleted=lambda layer: stream.write(octets),
+        dataReceived=lambda data: None,
+        connectionLost=lambda reason: None,
+    )
+    stream.start_tls(layer)
+
+
+def test_strangers_are_counted_each_time_and_told_once_a_minute(world):
+    world.ready()
+    for _ in range(3):
+        socket.create_connection(("127.0.0.1", world.host.gate.port)).close()
+    world.loop.until(lambda: world.seen.strangers["inside"] == 3)
+    (event,) = told_of(world, LinkEventKind.stranger)
+    assert (event.peer, event.count) == ("", 1)
+
+
+def test_a_client_that_the_inside_does_not_know_trips_the_wire(world):
+    world.ready()
+    attempt = world.host.open(agent_server("inside", "inside-1"), Go("nobody", "s1", "192.0.2.1"), 5)
+    failed = []
+    attempt.addErrback(failed.append)
+    world.loop.until(lambda: failed)
+    assert world.seen.policy_refusals == {("dmz", "", "client-unknown"): 1}
+    (event,) = told_of(world, LinkEventKind.refused)
+    assert (event.link, event.why, event.said) == ("dmz", "client-unknown", "client nobody")
+
+
+def test_how_long_sessions_wait_is_counted(world):
+    world.ready()
+    world.open()
+    assert world.seen.waits("inside").cumulative()[-1] == 1
+
+
+def test_what_a_long_source_says_is_cut_in_the_records(world):
+    world.ready()
+    go = Go("mimecast", "s" * 255, "x" * 255)
+    opening = world.host.open(agent_server("inside", "inside-1"), go, 5)
+    world.loop.until(lambda: opening.called)
+    link, owner = world.result(opening), Owner()
+    link.attach(owner)
+    assert link.session == "s1"
+    world.ask(link, owner, bind(SYNC))
+    (recorded,) = world.records
+    assert recorded.came_by == CameBy("dmz", "s" * 64 + "\N{HORIZONTAL ELLIPSIS}", "x" * 64 + "\N{HORIZONTAL ELLIPSIS}")
+
+
+def test_keys_that_are_added_changed_and_removed_are_told(world):
+    world.ready()
+    other = write_pair(world.tmp_path, "other", datetime.now(UTC))
+
+    def configure(pins, identity=None):
+        settings = replace(world.host.settings, agents=pins, identity=identity or world.host.settings.identity)
+        world.host.configure(settings, Keyring(settings.identity, pins, outside_context, server_side=True))
+
+    first = world.keys["inside-1"].certificate
+    configure({"inside-1": first, "inside-2": other.certificate})
+    configure({"inside-2": first})
+    newer = write_pair(world.tmp_path, "newer", datetime.now(UTC))
+    configure({"inside-2": first}, newer)
+    configure({"inside-2": first}, newer)
+    assert [(event.kind.value, event.peer) for event in world.events if event.kind.value.startswith("key")] == [
+        ("key-added", "inside-2"),
+        ("key-removed", "inside-1"),
+        ("key-changed", "inside-2"),
+        ("key-changed", ""),
+    ]
+    assert all(event.said.startswith("SHA256:") for event in world.events if event.kind.value.startswith("key"))
+
+
+def test_how_a_link_stands_is_told_at_both_ends(world):
+    world.ready()
+    world.loop.until(lambda: len(parked(world)) == 4)
+    asked = ("mimecast", "second")
+    world.host.ask_for({name: agreed(policy(name=name), SessionLimits(), outside=True) for name in asked})
+    link, owner = world.open()
+    world.ask(link, owner, bind(SYNC))
+    world.loop.until(lambda: "clients.second" in (world.host.standing().peers[0].differs or ()))
+    (agent,) = world.host.standing().peers
+    assert (agent.name, agent.up, agent.version, agent.sessions) == ("inside-1", True, "1.0", 1)
+    assert agent.ready == ("mimecast",)
+    assert agent.clients[1].why == "agent inside-1 has no client second on this link"
+    (host,) = world.insides["inside-1"].standing().peers
+    assert (host.name, host.up, host.version, host.sessions) == (address(world), True, "1.0", 1)
+    world.insides["inside-1"].stop()
+    world.loop.until(lambda: not world.host.agents_for(None))
+    (agent,) = world.host.standing().peers
+    assert (agent.up, agent.ready, agent.version) == (False, (), "")
+    assert agent.why
 
 
 # Keys that are not pinned any more.
@@ -577,7 +746,7 @@ def test_an_inside_that_stops_while_its_line_comes_up_has_none(world):
     (caller,) = world.insides["inside-1"]._callers.values()
     world.loop.until(lambda: caller._line.connection is not None)
     caller.drain()
-    world.loop.until(lambda: world.host.gate._strangers or world.host.gate._said_at > 0)
+    world.loop.until(lambda: world.seen.strangers["inside"])
     world.loop.settle()
     assert not world.host.agents_for(None)
 
@@ -613,8 +782,8 @@ def serves(world, **policies):
 
 def known(world):
     """The keys that differ, as each end has them."""
-    (at_inside,) = world.insides["inside-1"].parities.values()
-    return world.host.differing("inside-1"), at_inside.differing
+    (agent,), (host,) = world.host.standing().peers, world.insides["inside-1"].standing().peers
+    return agent.differs, host.differs
 
 
 @pytest.fixture

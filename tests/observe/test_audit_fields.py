@@ -7,9 +7,11 @@ import os
 from dataclasses import fields
 from pathlib import Path
 
+from gateway.link.observer import LinkEvent
 from gateway.observe.audit.fields import (
     GUARD_BEGINS,
     GUARD_ENDS,
+    LINK,
     LOST,
     OPERATION,
     SYNC_CUT_SHORT,
@@ -42,6 +44,7 @@ KINDS = (
     (SYNC_CUT_SHORT, SyncRun),
     (GUARD_BEGINS, GuardChange),
     (GUARD_ENDS, GuardChange),
+    (LINK, LinkEvent),
     (LOST, Loss),
 )
 

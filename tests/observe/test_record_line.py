@@ -9,15 +9,16 @@ from gateway.ldap import messages as m
 from gateway.ldap.filter_text import parse_filter
 from gateway.ldap.filters import ExtensibleMatch, Or, Present
 from gateway.ldap.results import ResultCode
+from gateway.link.observer import LinkEvent, LinkEventKind
 from gateway.observe.audit.line import MOST_OCTETS, audit_line, json_text
 from gateway.observe.audit.record_line import record_line, search_text
-from gateway.observe.audit.records import audit_object, guard_object
+from gateway.observe.audit.records import audit_object, guard_object, link_object
 from gateway.observe.audit.settings import AuditFormat
 from gateway.policy.decision import Mended
 from gateway.policy.lockout import GuardedAccount
 from gateway.policy.reasons import Reason
 from gateway.policy.settings import Mode
-from gateway.relay.audit import AuditRecord
+from gateway.relay.audit import AuditRecord, CameBy
 from gateway.state.guards import GuardChange
 from tests.observe.records import record
 from tests.relay.harness import Harness
@@ -55,6 +56,8 @@ USUAL = {
     "octets": COUNT,
     "seconds": SECONDS,
     "server": TEXT,
+    "came_by": st.none() | st.builds(CameBy, TEXT, TEXT, TEXT),
+    "server_session": TEXT,
 }
 RARE = {
     "mapped_to": TEXT,
@@ -148,3 +151,14 @@ def test_no_name_of_a_client_makes_a_line_longer_than_its_bound(form, values, bo
 def test_the_record_of_a_guard_has_a_bound_too(name, times):
     change = GuardChange(GuardedAccount("corp", f"name:{name * times}"), 3, 60.0)
     assert len(audit_line(guard_object(change, NOW), AuditFormat.json, NOW).octets) <= MOST_OCTETS
+
+
+@given(st.sampled_from(LinkEventKind), TEXT, TEXT, st.integers(1, 10**9), st.sampled_from(AuditFormat))
+def test_the_record_of_a_link_is_one_line_that_can_be_read(kind, peer, said, count, form):
+    event = LinkEvent("inside", kind, peer, "silent", said, count)
+    shown = link_object(event, NOW)
+    made = audit_line(shown, form, NOW)
+    assert (made.kind, made.octets.count(b"\n")) == ("link", 1)
+    if form is AuditFormat.json:
+        assert json.loads(made.octets) == shown
+        assert (shown["record"], shown["event"], shown["peer"], shown["count"]) == ("link", kind.value, peer, count)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,12 @@ _NOT_INSIDE = ("sources", "sources_file", "required_certificate", "listeners")
 
 
 class LinkKeys:
-    """The keys of both ends, made in a directory. agents: the names of those inside."""
+    """The keys of both ends, made in a directory. agents: the names of those inside. age: of their keys."""
 
-    def __init__(self, directory: Path, agents: tuple[str, ...] = ("inside-1",)) -> None:
+    def __init__(self, directory: Path, agents: tuple[str, ...] = ("inside-1",), age: timedelta = timedelta(0)) -> None:
         now = datetime.now(UTC)
         self.outside = write_pair(directory, "outside", now)
-        self.agents = {name: write_pair(directory, name, now) for name in agents}
+        self.agents = {name: write_pair(directory, name, now - age) for name in agents}
         self.address = f"127.0.0.1:{free_port()}"
 
     def outside_link(self) -> dict[str, Any]:

@@ -2,15 +2,20 @@
 
 import contextlib
 import json
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from gateway.ask.client import Disconnection
+from gateway.ask.link_page import ask_links
 from gateway.link.keys import write_pair
+from gateway.link.standing import Side
+from tests.observe.admin_client import get, samples
 from tests.servers.gateway_process import configuration
 from tests.servers.link_ends import LinkKeys, inside_of, outside_of
+from tests.servers.raw_client import RawClient
 from tests.servers.slapd_tree import CONTACTS, GROUPS, STAFF, SYNC_ACCOUNT, SYNC_PASSWORD
 from tests.servers.whole_reads import read, read_directly
 
@@ -34,7 +39,8 @@ class Site:
 @pytest.fixture(scope="module")
 def site(slapd, certificates, start_gateway, tmp_path_factory):
     client = {"sync_accounts": [SYNC_ACCOUNT], "base_dns": BASES, "attributes": ATTRIBUTES}
-    direct = configuration(certificates, slapd.gateway_directory, client)
+    admin = {"address": "127.0.0.1:0"}
+    direct = configuration(certificates, slapd.gateway_directory, client, admin=admin)
     return Site(start_gateway, tmp_path_factory.mktemp("keys"), direct)
 
 
@@ -53,6 +59,112 @@ def test_both_ends_record_what_comes_over_a_link(site, open_client):
     inside = site.insides["inside-1"].wait_for_audit(operation="search")[-1]
     assert (inside["source"], inside["client"], inside["decision"]) == ("link dmz", "mimecast", "permit")
     assert inside["entries"] == outside["entries"] > 0
+
+
+def test_the_two_records_of_an_operation_name_each_other(site, open_client):
+    client = open_client(site.outside, *ACCOUNT)
+    assert client.result(client.search(GROUPS, attributes=("cn",)))[1].code == 0
+    outside = site.outside.wait_for_audit(operation="search", base=GROUPS)[-1]
+    (inside,) = site.insides["inside-1"].wait_for_audit(
+        operation="search", session=outside["server_session"], outside_session=outside["session"]
+    )
+    assert (inside["link"], inside["said_source"]) == ("dmz", outside["source"])
+    assert (inside["base"], inside["entries"]) == (outside["base"], outside["entries"])
+    (bind,) = site.insides["inside-1"].audit(operation="bind", outside_session=outside["session"])
+    assert bind["said_source"] == outside["source"]
+    # Of a listener's session nobody else has said anything.
+    assert "outside_session" not in outside
+    assert "server_session" not in inside
+
+
+def test_both_ends_show_how_the_link_stands(site, open_client):
+    open_client(site.outside, *ACCOUNT)
+    inside = site.insides["inside-1"]
+    (outside_end,) = ask_links(f"127.0.0.1:{site.outside.admin_port}")
+    (agent,) = outside_end.peers
+    assert (outside_end.link, outside_end.side, outside_end.address) == ("inside", Side.outside, site.keys.address)
+    assert (agent.name, agent.up, agent.ready, agent.why) == ("inside-1", True, ("mimecast",), "")
+    assert agent.sessions > 0
+    assert agent.key_expires > time.time() + 700 * 86_400
+    (inside_end,) = ask_links(f"127.0.0.1:{inside.admin_port}")
+    (host,) = inside_end.peers
+    assert (inside_end.link, inside_end.side) == ("dmz", Side.inside)
+    assert (host.name, host.up, host.ready) == (site.keys.address, True, ("mimecast",))
+    assert host.sessions == agent.sessions
+    for end in (site.outside, inside):
+        assert get(end.admin_port, "/readyz")[0] == 200
+        assert "Link " in get(end.admin_port, "/")[2]
+
+
+def test_a_sync_and_sign_ins_through_a_link_trip_no_wire(slapd, certificates, start_gateway, open_client, tmp_path):
+    """What an honest outside sends, also where a person's sign-in is refused inside."""
+    client = {
+        "sync_accounts": [SYNC_ACCOUNT],
+        "base_dns": BASES,
+        "attributes": ATTRIBUTES,
+        "login_base_dns": [STAFF],
+        "login_domains": ["corp.example"],
+    }
+    admin = {"address": "127.0.0.1:0"}
+    site = Site(start_gateway, tmp_path, configuration(certificates, slapd.gateway_directory, client, admin=admin))
+    assert read(open_client(site.outside, *ACCOUNT), BASES, ATTRIBUTES).code == 0
+    person = f"cn=user1,{STAFF}"
+    with RawClient(site.outside.port, certificates.ca_file) as session:
+        for name, password in (
+            (person, "wrong"),
+            (f"cn=nobody,{STAFF}", "wrong"),
+            ("cn=elsewhere,dc=other", "wrong"),
+            (SYNC_ACCOUNT, "wrong"),
+            (SYNC_ACCOUNT, SYNC_PASSWORD),
+        ):
+            session.bind(name, password)
+        for base, filter_, attributes in (
+            (STAFF, "(telephoneNumber=*)", ("mail",)),
+            ("dc=other", "(mail=*)", ("mail",)),
+            ("", "(objectClass=*)", ("*",)),
+            (STAFF, "(mail=*)", ("*", "+")),
+        ):
+            session.result(session.search(base, filter_, attributes=attributes))
+    inside = site.insides["inside-1"]
+    inside.wait_for_audit(operation="search")
+    tripped = {key: value for key, value in samples(inside.admin_port).items() if "policy_refusals_total" in key[0]}
+    assert len(tripped) > 30
+    assert not any(tripped.values())
+
+
+def test_rises_falls_and_changed_keys_are_records_and_readyz_says_why(
+    slapd, certificates, start_gateway, open_client, tmp_path
+):
+    client = {"sync_accounts": [SYNC_ACCOUNT], "base_dns": BASES, "attributes": ATTRIBUTES}
+    admin = {"address": "127.0.0.1:0"}
+    site = Site(start_gateway, tmp_path, configuration(certificates, slapd.gateway_directory, client, admin=admin))
+    inside = site.insides["inside-1"]
+    (risen,) = site.outside.wait_for_audit(record="link", event="risen")
+    assert (risen["link"], risen["peer"]) == ("inside", "inside-1")
+    (called,) = inside.wait_for_audit(record="link", event="risen")
+    assert (called["link"], called["peer"]) == ("dmz", site.keys.address)
+    site.outside.send("SIGSTOP")
+    site.outside.kill()
+    (lost,) = inside.wait_for_audit(record="link", event="fallen")
+    assert (lost["why"], lost["peer"]) == ("closed", site.keys.address)
+    status, _, text = get(inside.admin_port, "/readyz")
+    assert status == 503
+    assert f"link dmz: there is no line to a gateway outside: {site.keys.address}: " in text
+    outside = start_gateway(outside_of(site.direct, site.keys))
+    outside.wait_for("agent inside-1 is here")
+    inside.kill()
+    (fallen,) = outside.wait_for_audit(record="link", event="fallen")
+    assert (fallen["why"], fallen["peer"]) == ("closed", "inside-1")
+    status, _, text = get(outside.admin_port, "/readyz")
+    assert status == 503
+    assert "directory corp: no gateway inside is ready on link inside: agent inside-1 is not here: " in text
+    with RawClient(outside.port, certificates.ca_file) as session:
+        assert session.bind(*ACCOUNT) == 52
+    new = write_pair(tmp_path, "newer", datetime.now(UTC))
+    new.certificate.rename(site.keys.agents["inside-1"].certificate)
+    (changed,) = outside.wait_for_audit(record="link", event="key-changed")
+    assert changed["peer"] == "inside-1"
+    assert changed["said"].startswith("SHA256:")
 
 
 def test_what_the_inside_does_not_list_does_not_leave_it(slapd, certificates, start_gateway, open_client, tmp_path):

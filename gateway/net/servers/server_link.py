@@ -29,7 +29,8 @@ class LinkOwner(Protocol):
 class ServerLink:
     """A connection to a server that belongs to one owner at a time, and to one session for good.
 
-    kept: it was opened before it was needed, and may have broken since. reading: pauses what comes from it.
+    session: what the server calls the session that it serves over it; "" where it has no name for it, as a directory
+    has none. kept: it was opened before it was needed, and may have broken since. reading: pauses what comes from it.
     certificate_expires: when the server's certificate does, in seconds since the epoch; None where that cannot be told.
     """
 
@@ -38,6 +39,7 @@ class ServerLink:
         self.server = server
         self.transport = stream
         self.reading = Reading(stream, reactor)
+        self.session = ""
         self.kept = False
         # Whether anything has come over it.
         self.heard = False

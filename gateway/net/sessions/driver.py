@@ -172,7 +172,8 @@ class SessionDriver:
             link.close()
         else:
             patience = self._server.take(link, self)
-            self._run(session, session.server_connected(link.server.url, self._work.begin(), patience))
+            now = self._work.begin()
+            self._run(session, session.server_connected(link.server.url, now, patience, link.session))
 
     def _flow_changed(self) -> None:
         session = self._session

@@ -15,12 +15,14 @@ from typing import Any, Final, NamedTuple
 from gateway.ldap.filter_text import filter_text
 from gateway.ldap.filters import Filter
 from gateway.ldap.results import result_name
+from gateway.link.observer import LinkEventKind
 from gateway.observe.moment import milliseconds, moment
 from gateway.observe.sign_ins import bind_words
 from gateway.policy.attempts import guarded_reason
 from gateway.policy.decision import Mended
 from gateway.policy.lockout import GuardedAccount
 from gateway.policy.reasons import Reason
+from gateway.relay.audit import CameBy
 from gateway.state.guards import GuardEnd
 
 
@@ -90,13 +92,49 @@ def _result(code: int | None) -> str | None:
     return None if code is None else result_name(code)
 
 
+def _link(came_by: CameBy) -> str:
+    return came_by.link
+
+
+def _outside_session(came_by: CameBy) -> str:
+    return came_by.session
+
+
+def _said_source(came_by: CameBy) -> str:
+    return came_by.source
+
+
 # What the record of an operation has, in the order of a line.
 OPERATION: Final = (
     Field("time", "when it began, in UTC", ("seconds",), _began, wide=True),
     Field("record", "`operation`, or `sign-in` for a bind", ("operation",), _kind_of_operation, few=True),
     Field("session", "a number that counts connections", ("session",)),
     Field("client", "whose connection it was: the name of the block", ("client",), few=True),
-    Field("source", "the address that the connection came from", ("source",)),
+    Field("source", "the address that the connection came from, or `link` and the link's name", ("source",)),
+    Field(
+        "link",
+        "the link that the session came by",
+        ("came_by",),
+        _link,
+        filled=True,
+        told="sessions that came by a link",
+    ),
+    Field(
+        "outside_session",
+        "`session` of the same operation in the audit of the gateway outside, as that says",
+        ("came_by",),
+        _outside_session,
+        filled=True,
+        told="sessions that came by a link",
+    ),
+    Field(
+        "said_source",
+        "`source` there, as the gateway outside says: for people, nothing is decided by it",
+        ("came_by",),
+        _said_source,
+        filled=True,
+        told="sessions that came by a link",
+    ),
     Field("account", "whom the session was bound as; of a bind, whom it wanted to be", ("account",)),
     Field(
         "operation",
@@ -194,7 +232,14 @@ OPERATION: Final = (
         ("seconds",),
         milliseconds,
     ),
-    Field("server", "who answered", ("server",), few=True),
+    Field("server", "who answered; `link://LINK/AGENT` where that was a gateway inside", ("server",), few=True),
+    Field(
+        "server_session",
+        "`session` of the same operation in the audit of that gateway, as that says",
+        ("server_session",),
+        filled=True,
+        told="what a gateway inside answered",
+    ),
 )
 
 
@@ -300,6 +345,40 @@ GUARD_ENDS: Final = (
     ),
 )
 
+
+def _event_of_link(kind: LinkEventKind) -> str:
+    return kind.value
+
+
+def _now(kind: LinkEventKind, filter_values: bool, now: float) -> str:
+    return moment(now)
+
+
+LINK: Final = (
+    Field("time", "when it happened, in UTC", ("kind",), _now, wide=True),
+    Field("record", "`link`: something has happened on a link", ("kind",), _word("link")),
+    Field(
+        "event",
+        "`risen`, `fallen`: a line; `refused`: the other end has shown a right key, and was refused a connection or a "
+        "session; `stranger`: somebody has shown none that is pinned; `key-added`, `key-changed`, `key-removed`: of "
+        "what is pinned, and of this end's own key",
+        ("kind",),
+        _event_of_link,
+    ),
+    Field("link", "its name", ("link",), few=True),
+    Field(
+        "peer", "the agent, or the address that is called; empty for strangers and for this end's own key", ("peer",)
+    ),
+    Field("why", "the cause or the refusal, in one word", ("why",), filled=True),
+    Field("said", "more, in words; of a key its fingerprint", ("said",), filled=True),
+    Field(
+        "count",
+        "how many there were since the last record of the same: what somebody can do as often as he likes has a few "
+        "records a minute",
+        ("count",),
+    ),
+)
+
 LOST: Final = (
     Field("time", "when the first of the lost records came, in UTC", ("first",), moment),
     Field("record", "`lost`", ("first",), _word("lost")),
@@ -322,6 +401,7 @@ def documented() -> list[tuple[str, str, str]]:
         ("operations", OPERATION),
         ("syncs", SYNC_CUT_SHORT),
         ("guards", (*GUARD, *GUARD_BEGINS[len(GUARD) :], *GUARD_ENDS[len(GUARD) :])),
+        ("links", LINK),
         ("losses", LOST),
         ("any", (SHORTENED,)),
     ):

@@ -8,6 +8,7 @@ from enum import IntEnum
 from json import JSONEncoder
 from typing import Any, Final, NamedTuple
 
+from gateway.link.observer import LinkEventKind
 from gateway.observe.audit.settings import AuditFormat
 from gateway.observe.counts import refused
 
@@ -33,6 +34,12 @@ class AuditLine(NamedTuple):
     severity: int
     time: float
 
+
+_LINK_SEVERITIES: Final = {
+    LinkEventKind.risen.value: Severity.informational,
+    LinkEventKind.fallen.value: Severity.warning,
+    LinkEventKind.refused.value: Severity.warning,
+}
 
 # What JSON leaves as it is and terminals obey, or show as something else: DEL and C1 (with CSI), separators of lines,
 # characters without width, marks that turn the direction of what follows; and halves of surrogate pairs.
@@ -84,6 +91,8 @@ def severity(shown: dict[str, Any]) -> int:
         return Severity.informational if shown["complete"] else Severity.warning
     if record == "guard":
         return Severity.notice
+    if record == "link":
+        return _LINK_SEVERITIES.get(shown["event"], Severity.notice)
     return operation_severity(shown["decision"], shown["reason"], shown["code"])
 
 

@@ -10,12 +10,13 @@ from typing import Any
 from twisted.logger import LogLevel
 
 from gateway.host.file_errors import unwritable
+from gateway.link.observer import LinkEvent
 from gateway.net.transport.failures import explain_error
 from gateway.observe.audit.health import AuditHealth
 from gateway.observe.audit.line import MOST_OCTETS, AuditLine, audit_line
 from gateway.observe.audit.output import FileOutput, Output, StandardOutput
 from gateway.observe.audit.record_line import record_line
-from gateway.observe.audit.records import guard_object, lost_object, sync_object
+from gateway.observe.audit.records import guard_object, link_object, lost_object, sync_object
 from gateway.observe.audit.settings import AuditSettings
 from gateway.observe.audit.syslog import SyslogHeader, syslog_output
 from gateway.observe.audit.writer import RETRY_PAUSE, AuditWriter, Loss
@@ -76,6 +77,9 @@ class AuditLog:
 
     def guard_changed(self, change: GuardChange) -> None:
         self._writer.put(self._line(guard_object(change, self._clock())))
+
+    def link_changed(self, event: LinkEvent) -> None:
+        self._writer.put(self._line(link_object(event, self._clock())))
 
     def reopen(self) -> None:
         self._writer.reopen()

@@ -24,7 +24,7 @@ from gateway.observe.audit.line import (
 from gateway.observe.audit.records import audit_object
 from gateway.observe.audit.settings import AuditFormat
 from gateway.observe.moment import milliseconds, moment
-from gateway.relay.audit import AuditRecord
+from gateway.relay.audit import AuditRecord, CameBy
 
 # What is remembered are the session's fields of as many sessions, as many lists of at most so many names, and as many
 # of what else recurs: some megabytes where each is as long as the limits of messages allow, some kilobytes otherwise.
@@ -66,22 +66,30 @@ def search_text(record: AuditRecord, filter_values: bool, now: float) -> str | N
     few = len(asked) <= _NAMES and len(held_back) <= _NAMES and (forwarded is None or len(forwarded) <= _NAMES)
     return (
         f'{{"time": "{moment(now - record.seconds)}", "record": "operation", '
-        f"{_session(record.session, record.client, record.source, record.account)}"
+        f"{_session(record.session, record.client, record.source, record.came_by, record.account)}"
         f'"operation": "search", "message_id": {record.message_id}, {_place(record.base, record.scope)}'
         f'"filter": {encode(filter_text(record.filter, values=filter_values))}, '
         f"{(_few_lists if few else _lists)(asked, forwarded, held_back)}"
         f'"pages": {record.pages}, "entries": {record.sent}, '
         f'"entries_held_back": {record.entries_held_back}, "references_dropped": {record.references_dropped}, '
         f"{_outcome(record.decision, record.reason, record.code, record.server_code)}"
-        f'"bytes": {record.octets}, "ms": {milliseconds(record.seconds)}, {_server(record.server)}}}'
+        f'"bytes": {record.octets}, "ms": {milliseconds(record.seconds)}, {_server(record.server)}'
+        f"{_server_session(record.server_session) if record.server_session else ''}}}"
     )
 
 
 @lru_cache(_SESSIONS)
-def _session(session: str, client: str, source: str, account: str) -> str:
+def _session(session: str, client: str, source: str, came_by: CameBy | None, account: str) -> str:
     return (
         f'"session": {encode(session)}, "client": {encode(client)}, "source": {encode(source)}, '
-        f'"account": {encode(account)}, '
+        f'{"" if came_by is None else _came_by(came_by)}"account": {encode(account)}, '
+    )
+
+
+def _came_by(came_by: CameBy) -> str:
+    return (
+        f'"link": {encode(came_by.link)}, "outside_session": {encode(came_by.session)}, '
+        f'"said_source": {encode(came_by.source)}, '
     )
 
 
@@ -110,3 +118,7 @@ def _outcome(decision: str, reason: str, code: int | None, server_code: int | No
 @lru_cache(_OTHERS)
 def _server(server: str) -> str:
     return f'"server": {encode(server)}'
+
+
+def _server_session(session: str) -> str:
+    return f', "server_session": {encode(session)}'

@@ -1,4 +1,5 @@
-"""The records of operations, sync runs, the lockout guard and losses as objects of JSON; fields.py has their fields."""
+"""The records of operations, sync runs, the lockout guard, links and losses as objects of JSON. fields.py has their
+fields."""
 
 from __future__ import annotations
 
@@ -7,9 +8,11 @@ from functools import cache
 from operator import attrgetter
 from typing import Any, Final, final
 
+from gateway.link.observer import LinkEvent
 from gateway.observe.audit.fields import (
     GUARD_BEGINS,
     GUARD_ENDS,
+    LINK,
     LOST,
     SYNC,
     SYNC_CUT_SHORT,
@@ -108,6 +111,11 @@ def guard_object(change: GuardChange, now: float) -> dict[str, Any]:
     return (_GUARDS_BEGUN if change.end is None else _GUARDS_ENDED).of(change, False, now)
 
 
+def link_object(event: LinkEvent, now: float) -> dict[str, Any]:
+    """Something that has happened on a link. now: in seconds since the epoch."""
+    return _LINKS.of(event, False, now)
+
+
 def lost_object(count: int, first: float, last: float, why: str) -> dict[str, Any]:
     """Records that could not be written, in the place where they would stand. first, last: when the operations ended,
     in seconds since the epoch."""
@@ -123,4 +131,5 @@ _SYNCS: Final = _Objects(SYNC)
 _SYNCS_CUT_SHORT: Final = _Objects(SYNC_CUT_SHORT)
 _GUARDS_BEGUN: Final = _Objects(GUARD_BEGINS)
 _GUARDS_ENDED: Final = _Objects(GUARD_ENDS)
+_LINKS: Final = _Objects(LINK)
 _LOSSES: Final = _Objects(LOST)

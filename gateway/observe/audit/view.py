@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -96,6 +97,10 @@ def line(record: Record) -> tuple[str, str, str]:
         return head, _word(record, "event"), _guard_words(record)
     if kind == "sync":
         return head, sync_row(record)[-1], _sync_words(record)
+    if kind == "link":
+        return head, _word(record, "event"), _link_words(record)
+    if kind not in ("operation", "sign-in"):
+        return head, "", _unknown_words(record)
     reason = _word(record, "reason")
     result = _word(record, "result") or "no answer"
     return head, f"{result} ({reason})" if reason else result, _operation_words(record)
@@ -149,6 +154,20 @@ def _guard_words(record: Record) -> str:
     return f"{words}; guarded for {duration(left)}" if isinstance(left, int) else words
 
 
+def _link_words(record: Record) -> str:
+    peer, why = _word(record, "peer"), _word(record, "why")
+    words = f"link {_word(record, 'link')}{f', {peer}' if peer else ''}{f' ({why})' if why else ''}"
+    said = _word(record, "said")
+    count = _number(record, "count")
+    return f"{words}: {said}{'' if count == '1' else f'; {count} since this was last recorded'}"
+
+
+def _unknown_words(record: Record) -> str:
+    """A record of a kind that a newer gateway writes."""
+    others = {key: value for key, value in record.items() if key not in ("time", "record", "client", "source")}
+    return printable(" ".join(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in others.items()))
+
+
 def _operation_words(record: Record) -> str:
     if record["record"] == "sign-in":
         words = f"{_word(record, 'account') or 'anonymous'}: {_word(record, 'meaning')}"
@@ -160,6 +179,11 @@ def _operation_words(record: Record) -> str:
         if isinstance(name, dict):
             where, received, meant = (_word(name, key) for key in ("where", "received", "meant"))
             words += f"; MENDED {where}: came as {received} and was read as {meant}"
+    if record.get("outside_session"):
+        there = f"session {_word(record, 'outside_session')} there, from {_word(record, 'said_source')}"
+        words += f"; over link {_word(record, 'link')}: {there}"
+    if record.get("server_session"):
+        words += f"; {_word(record, 'server')}, session {_word(record, 'server_session')} there"
     return words
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, Final
 
 from twisted.web.resource import Resource
@@ -35,6 +36,7 @@ def admin_site(ledger: Ledger) -> Site:
         b"": _Status(ledger),
         b"docs": _Documents(),
         b"healthz": _Health(ledger),
+        b"links": _Links(ledger),
         b"readyz": _Ready(ledger),
         b"metrics": _Metrics(ledger),
     }
@@ -123,6 +125,13 @@ class _Ready(_OfLedger):
         status = "not ready" if reasons else "ready"
         said = {"status": status, "reasons": reasons, "notes": [note.text for note in notes(self._ledger)]}
         return _json(request, not reasons, said)
+
+
+class _Links(_OfLedger):
+    """How each link stands, for `doctor` (gateway/ask/link_page.py)."""
+
+    def answer(self, request: Request) -> bytes:
+        return _json(request, True, {"links": [asdict(link) for link in self._ledger.links.standings()]})
 
 
 class _Status(_OfLedger):

@@ -24,7 +24,7 @@ from gateway.observe.page.status_parts import (
     sentence,
     time_of,
 )
-from gateway.observe.readiness import Trouble, unreachable
+from gateway.observe.readiness import Trouble, unreachable, unserved
 from gateway.observe.sign_ins import RefusedAccount, SignIn
 from gateway.observe.sync_runs import SyncRun
 from gateway.policy.reasons import REASONS, Reason
@@ -42,7 +42,9 @@ def client_card(ledger: Ledger, name: str, client: ClientStatus, now: float) -> 
     running = ledger.running(name)
     last = client.runs[-1] if client.runs else None
     refused = ledger.refused_accounts(name)
-    trouble = unreachable(ledger, client.directory, lately=client.directory in ledger.unreachable)
+    trouble = unserved(ledger, name) or unreachable(
+        ledger, client.directory, lately=client.directory in ledger.unreachable
+    )
     said = f"directory {client.directory}; {many(client.counts.open_sessions, 'open session')}"
     return tags.section(
         tags.div(

@@ -19,6 +19,7 @@ from gateway.observe import remedies
 from gateway.observe.durations import duration
 from gateway.observe.ledger import DAY, DiscoveryStatus, Ledger, ServerStatus
 from gateway.observe.page.status_client import client_card
+from gateway.observe.page.status_links import link_card
 from gateway.observe.page.status_parts import (
     Node,
     Row,
@@ -73,6 +74,7 @@ def status_page(ledger: Ledger) -> bytes:
         [_trouble("bad", each) for each in reasons],
         [_trouble("warn", each) for each in warnings],
         [client_card(ledger, name, client, now) for name, client in ledger.clients.items()],
+        [link_card(link, now) for link in ledger.links.standings()],
         tags.div(
             _servers(ledger, now),
             _certificates(ledger, now),
@@ -149,7 +151,11 @@ def _servers(ledger: Ledger, now: float) -> Tag:
         )
         for server in ledger.servers.values()
     ]
-    return table("Servers", ("server", "state"), rows, "No directory is configured, or DNS names no server.")
+    behind = sorted(ledger.links.by_directory)
+    empty = "No directory is configured, or DNS names no server."
+    if behind and len(behind) == len({client.directory for client in ledger.clients.values()}):
+        empty = f"Gateways inside reach the servers of {', '.join(behind)}; this one knows none of them."
+    return table("Servers", ("server", "state"), rows, empty)
 
 
 def _server_state(server: ServerStatus, now: float) -> list[Node]:

@@ -102,11 +102,16 @@ def facts(rows: Iterable[tuple[str, Any]]) -> Tag:
 
 def table(title: str, heads: tuple[str, ...], rows: Iterable[Row], empty: str, below: Any = "") -> Tag:
     """A section with a table; with these words where there are no rows. below: what follows the table."""
-    body = [row for each in rows for row in _rows(each, len(heads))]
-    if not body:
+    found = list(rows)
+    if not found:
         return tags.section(tags.h2(title), faint(empty))
+    return tags.section(tags.h2(title), row_table(heads, found), below)
+
+
+def row_table(heads: tuple[str, ...], rows: Iterable[Row]) -> Tag:
+    body = [row for each in rows for row in _rows(each, len(heads))]
     head = tags.thead(tags.tr([tags.th(name, scope="col") for name in heads]))
-    return tags.section(tags.h2(title), tags.table(head, tags.tbody(body)), below)
+    return tags.table(head, tags.tbody(body))
 
 
 def _rows(row: Row, columns: int) -> list[Tag]:

@@ -57,7 +57,12 @@ class RecordJudge:
         """None where the source is no client's any more."""
         if record.get("record") not in ("operation", "sign-in"):
             raise NotJudged("no request")
-        name, source = str(record.get("client")), str(record.get("source"))
+        name, source, link = str(record.get("client")), str(record.get("source")), record.get("link")
+        if link is not None:
+            # Both ends give a client the same name.
+            return next(
+                (name for each in self._settings.clients if each.policy.name == name and link in each.links), None
+            )
         if source not in self._clients:
             if len(self._clients) >= _REMEMBERED_SOURCES:
                 self._clients.clear()
