@@ -76,6 +76,7 @@ def _look_up(
 ) -> Sequence[LookedUp]:
     from gateway.ask.own_account import own_account
     from gateway.ask.running import Interrupted, run
+    from gateway.cli.servers_here import why_not_from_here
     from gateway.config.load import load_configuration
     from gateway.config.problems import ConfigurationError
     from gateway.tools.doctor.lookup import CannotLookUp, look_up
@@ -86,6 +87,8 @@ def _look_up(
         if not served:
             there = ", ".join(sorted({client.directory.name for client in clients}))
             raise click.UsageError(f"no client of a directory {directory}; there are clients of: {there}")
+        if why_not := why_not_from_here(served[0].directory):
+            _fail(why_not)
         accounts = [each for client in served for each in client.policy.sync_accounts]
         chosen = account or next(iter(accounts), "")
         if chosen not in accounts:

@@ -55,6 +55,7 @@ def command(
     """
     from gateway.ask.own_account import own_account, signing_in_as
     from gateway.ask.running import Interrupted, run
+    from gateway.cli.servers_here import why_not_from_here
     from gateway.config.load import load_configuration
     from gateway.config.problems import ConfigurationError
     from gateway.tools.preview import comparison, preview, view_file
@@ -62,6 +63,8 @@ def command(
     try:
         configuration = load_configuration(config)
         chosen = _client(configuration, client)
+        if why_not := why_not_from_here(chosen.directory):
+            _fail(why_not)
         before = None if compare is None else view_file.read_people(compare, client)
         name = _account(chosen, account)
         own = own_account(chosen.policy, name)

@@ -168,7 +168,7 @@ class _Process:
 
     def _serving(self) -> str:
         """For `systemctl status`."""
-        return f"serving {', '.join(self._gateway.describe_listeners())}"
+        return f"serving {', '.join([*self._gateway.describe_listeners(), *self._gateway.describe_links()])}"
 
     def _show_life(self) -> None:
         """Tells systemd that the gateway lives, as long as the event loop turns."""
@@ -189,6 +189,8 @@ class _Process:
     def _log_listeners(self) -> None:
         for listener in self._gateway.describe_listeners():
             log.info("listening on {listener}", listener=listener)
+        for link in self._gateway.describe_links():
+            log.info("{link}", link=link)
 
     def _reload(self) -> None:
         if self._stopping:

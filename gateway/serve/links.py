@@ -151,6 +151,13 @@ class Links:
             inside.stop()
 
 
+def describe_link(link: LinkSettings) -> str:
+    """What it does at this end."""
+    if isinstance(link, OutsideSettings):
+        return f"link {link.name} waits for agents at {link.address}"
+    return f"link {link.name} calls {', '.join(host.address for host in link.call)}"
+
+
 def link_files(link: LinkSettings) -> tuple[tuple[Path, Path], tuple[Path, ...]]:
     """The files of a link's keys: of its own pair, and of the certificates that are pinned."""
     pair = link.identity.certificate, link.identity.private_key

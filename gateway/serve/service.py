@@ -31,7 +31,7 @@ from gateway.observe.record_log import RecordLog
 from gateway.observe.sync_runs import SyncRun
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
-from gateway.serve.links import Links, LinkSettings, link_files
+from gateway.serve.links import Links, LinkSettings, describe_link, link_files
 from gateway.serve.lockout_control import LockoutControl
 from gateway.serve.own_accounts import take_new_passwords
 from gateway.serve.renewal import Renewal, TlsFiles
@@ -165,6 +165,10 @@ class Gateway:
             kind = "ldaps" if listener.starttls is StartTls.off else "ldap, StartTLS required"
             described.append(f"{host}:{port} ({kind})")
         return described
+
+    def describe_links(self) -> list[str]:
+        """What each link does at this end."""
+        return [describe_link(link) for link in self._settings.links]
 
     def _load(self, settings: GatewaySettings) -> None:
         """From here on sessions are served by these settings. Raises StartError, and then everything is as before."""

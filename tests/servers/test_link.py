@@ -51,6 +51,11 @@ def test_a_sync_through_a_link_is_complete(slapd, site, open_client):
     assert whole.entries == direct
 
 
+def test_both_ends_say_at_their_start_what_they_do(site):
+    assert f"link inside waits for agents at {site.keys.address}" in site.outside.log()
+    assert f"link dmz calls {site.keys.address}" in site.insides["inside-1"].log()
+
+
 def test_both_ends_record_what_comes_over_a_link(site, open_client):
     client = open_client(site.outside, *ACCOUNT)
     assert client.result(client.search(STAFF, attributes=("mail",)))[1].code == 0
