@@ -152,6 +152,23 @@ def test_a_stop_waits_longer_than_open_operations_may_take():
     assert int(grace.removesuffix("s")) > example["drain_timeout"]
 
 
+def test_a_gateway_inside_is_hardened_alike_and_lets_nobody_in():
+    inside = yaml.safe_load((DOCKER / "compose.inside.yaml").read_text())
+    for name, service in inside["services"].items():
+        assert service["read_only"] is True and service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert "ports" not in service and "cap_add" not in service and "privileged" not in service, name
+        # On the host's network the admin page would be open to every user of the host.
+        assert service.get("network_mode") != "host", name
+    gateway, keys = inside["services"]["gateway"], inside["services"]["keys"]
+    assert gateway["stop_grace_period"] == compose()["services"]["gateway"]["stop_grace_period"]
+    assert gateway["volumes"] == compose()["services"]["gateway"]["volumes"]
+    # It writes keys and nothing else, and no running gateway has that directory to write to.
+    assert keys["entrypoint"][:3] == ["ldap-gateway", "link", "key"]
+    assert [mount.rpartition(":")[2] for mount in keys["volumes"]] == [keys["entrypoint"][3]]
+    assert keys["network_mode"] == "none"
+
+
 def test_two_gateways_are_hardened_alike_and_found_where_haproxy_looks():
     two = yaml.safe_load((DOCKER / "compose.two.yaml").read_text())
     haproxy = (DOCKER / "haproxy" / "haproxy.cfg").read_text()
