@@ -21,6 +21,7 @@ class KernelFeature(Enum):
     ipv6 = "IPv6 on loopback"
     mount = "the right to mount a file system"
     small_backlog = "a queue of connections that fills"
+    network_namespaces = "network namespaces with nftables, or the right to make them"
     open_files = "a hard limit of open files below 2**31"
 
     def skip(self) -> NoReturn:

@@ -42,7 +42,7 @@ def key(directory: Path, name: str) -> None:
     now = datetime.now(UTC)
     try:
         files = write_pair(directory, name, now)
-        made = Identity(files, now)
+        made = Identity(files)
     except KeyProblem as error:
         click.echo(str(error), err=True)
         sys.exit(2)

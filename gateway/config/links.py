@@ -13,8 +13,8 @@ from cryptography.x509 import Certificate
 from gateway.config import models
 from gateway.config.networks import read_address, split_port
 from gateway.config.source import Location
-from gateway.link.keys import Identity, KeyProblem, PairFiles
-from gateway.link.pins import Pin, Pins, read_pins
+from gateway.link.keys import Identity, KeyProblem, PairFiles, time_trouble
+from gateway.link.pins import NoPin, Pin, clashes, out_of_time, read_pins
 from gateway.link.settings import CalledHost, InsideSettings, OutsideSettings
 
 # Host and port.
@@ -30,6 +30,9 @@ _NAME_EXPECTED: Final = (
 # RFC 1123 2.1, and underscores, which are in use. A last label of digits alone would be a wrong IP address.
 _LABEL: Final = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST: Final = re.compile(rf"(?=.{{1,253}}\Z)({_LABEL}\.)*(?![0-9]+\Z){_LABEL}")
+
+_OWN_KEY: Final = "`ldap-gateway link key` here, and the certificate to the other ends"
+_NEW_KEY: Final = "`ldap-gateway link key` there, and the certificate to here"
 
 # The keys that one end alone has, by the key that makes it this end.
 _OF_ONE_END: Final = {"address": ("sources", "agents", "parked"), "call": ("hosts",)}
@@ -120,6 +123,9 @@ class LinkCompiler:
             if address not in files:
                 self._problem((*at, "call", i), "its certificate is needed: hosts, with this address as the key")
         self._check_pins((*at, "hosts"), {text: self._path(file) for text, file in link.hosts.items()}, own)
+        if link.connections < len(called):
+            said = f"each of {len(called)} outsides has an equal share of these: at least {len(called)} are needed"
+            self._problem((*at, "connections"), said)
         call = tuple(CalledHost(*address, files[address]) for address in called if address in files)
         return InsideSettings(name, call, identity, link.connections)
 
@@ -141,32 +147,42 @@ class LinkCompiler:
 
     def _own_certificate(self, at: Location, files: PairFiles) -> Certificate | None:
         try:
-            return Identity(files, datetime.now(UTC)).certificate
+            own = Identity(files).certificate
         except KeyProblem as error:
             self._problem((*at, "private_key" if error.path == files.private_key else "certificate"), str(error))
             return None
+        trouble = time_trouble(own, datetime.now(UTC))
+        if trouble:
+            said = f"{files.certificate}: {trouble}; no other end lets this one in until it has a new key: {_OWN_KEY}"
+            self._warning((*at, "certificate"), said)
+        return own
 
     def _check_pins(self, at: Location, files: Mapping[str, Path], own: Certificate | None) -> None:
-        """own: what this end shows."""
+        """What is wrong with the pins of a link. What time or a revocation brings about shuts out whom it concerns, and
+        is no mistake of the configuration. own: what this end shows."""
         pins: dict[str, list[Pin]] = {}
+        good = False
         for name, path in files.items():
             try:
-                pins[name] = read_pins(path, datetime.now(UTC))
+                pins[name] = read_pins(path)
+            except NoPin as error:
+                self._warning((*at, name), f"{error}; {name} is shut out until its certificate is there")
+                continue
             except KeyProblem as error:
                 self._problem((*at, name), str(error))
-            else:
-                if any(pin.certificate == own for pin in pins[name]):
-                    said = f"{path}: this end's own certificate (identity); the one of the other end is expected"
-                    self._problem((*at, name), said)
-        if not pins:
-            # Which has been said.
-            return
-        try:
-            Pins(pins)
-        except KeyProblem as error:
-            # The later one of the two.
-            name = [name for name, path in files.items() if path == error.path][-1]
-            self._problem((*at, name), str(error))
+                good = True
+                continue
+            if any(pin.certificate == own for pin in pins[name]):
+                said = f"{path}: this end's own certificate (identity); the one of the other end is expected"
+                self._problem((*at, name), said)
+            trouble = out_of_time(pins[name], datetime.now(UTC))
+            if trouble:
+                self._warning((*at, name), f"{path}: {trouble}; {name} is shut out until it has a new key: {_NEW_KEY}")
+            good = good or not trouble
+        for clash in clashes(pins):
+            self._problem((*at, clash.names[1]), str(clash.problem))
+        if files and not good:
+            self._warning(at, "none of these certificates can be used now, so nobody is at the other end of this link")
 
     def _check_used(self, file: models.File) -> None:
         by_directory = {directory.link for directory in file.directories.values()}

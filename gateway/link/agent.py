@@ -71,14 +71,15 @@ class Agent:
             return f"agent {self.name} has no client {client} on this link"
         return f"agent {self.name}: {state.why or 'not ready'}"
 
-    def standing(self, clients: Iterable[str], key_expires: float) -> PeerStanding:
-        """clients: those that go over the link. key_expires: of its pinned certificates."""
+    def standing(self, clients: Iterable[str], key_expires: float | None, shut_out: str) -> PeerStanding:
+        """clients: those that go over the link. key_expires: of its pinned certificates. shut_out: why it is that, or
+        ""."""
         machine = self.machine
         up = machine is not None and not machine.closed
         return PeerStanding(
             self.name,
             up,
-            "" if up else self.ended or "it has not called since this gateway was started",
+            "" if up else shut_out or self.ended or "it has not called since this gateway was started",
             machine.hello.version if up and machine is not None else "",
             machine.round_trip if up and machine is not None else None,
             len(self.berths),

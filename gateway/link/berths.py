@@ -19,13 +19,14 @@ from gateway.link.wanted import Waiting
 from gateway.net.servers.server_link import ServerLink
 from gateway.net.servers.settings import ServerSettings
 from gateway.net.transport.deadline import Deadline
+from gateway.net.transport.failures import FailureCause, ToldFailure
 from gateway.net.transport.reactor import Reactor
 
 # Seconds in which a session must hear something of an agent whose line was silent for too long.
 SILENT_SESSION: Final = 15.0
 
 
-class NoBerth(Exception):
+class NoBerth(ToldFailure):
     """There is no connection of the agent for a session. The text says why."""
 
 
@@ -90,7 +91,7 @@ class Berths:
             return
         attempt.berth = None
         if end.cause is Cause.refused or attempt.until <= monotonic() or self._is_better_elsewhere(attempt, agent):
-            self._fail(attempt, end.said)
+            self._fail(attempt, end.said, FailureCause.timeout if end.cause is Cause.silent else FailureCause.other)
         else:
             self._find(attempt, agent)
 
@@ -138,9 +139,9 @@ class Berths:
         berth.run(machine.go(attempt.go, max(0.0, attempt.until - now), now))
         self.want(agent)
 
-    def _fail(self, attempt: _Attempt, said: str) -> None:
+    def _fail(self, attempt: _Attempt, said: str, cause: FailureCause = FailureCause.other) -> None:
         self._waited(monotonic() - attempt.since)
-        attempt.taken.errback(NoBerth(said))
+        attempt.taken.errback(NoBerth(said, cause))
 
     def _cancelled(self, attempt: _Attempt) -> None:
         self._waiting.withdraw(attempt)
@@ -155,7 +156,8 @@ class Berths:
 
     def _look(self) -> None:
         for attempt in self._waiting.expired(monotonic()):
-            self._fail(attempt, f"no connection of agent {attempt.server.server_name} came in time")
+            said = f"no connection of agent {attempt.server.server_name} came in time"
+            self._fail(attempt, said, FailureCause.timeout)
         for agent in self._agents():
             self.want(agent)
         self._deadline.set(self._waiting.due)

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from random import uniform
+from socket import TCP_USER_TIMEOUT
 from time import monotonic
 from typing import Final
 
@@ -30,7 +31,7 @@ from gateway.net.servers.connecting import connect
 from gateway.net.servers.settings import ServerSettings
 from gateway.net.transport.failures import explain_failure
 from gateway.net.transport.reactor import Reactor, Timer
-from gateway.net.transport.stream import Stream
+from gateway.net.transport.stream import Stream, set_option
 from gateway.net.transport.tls_layer import TlsLayer
 
 # Seconds for a TCP connection.
@@ -42,7 +43,8 @@ Receive = Callable[[Go, TlsLayer], "NoSession | tuple[str, Callable[[Stream], No
 
 
 class Room:
-    """The connections that all callers of one link may have together. most: how many; taken: that there are."""
+    """The connections that one caller may have for sessions, those that sessions have taken included. most: how many;
+    taken: that there are."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -51,6 +53,10 @@ class Room:
     @property
     def left(self) -> int:
         return self.most - self.taken
+
+    def leave(self) -> None:
+        """A session has ended."""
+        self.taken -= 1
 
 
 class Serves:
@@ -75,8 +81,8 @@ class Serves:
 class LinkCaller:
     """One outside that this agent calls.
 
-    telling: of the link. receive: makes the sessions that the outside asks for. serves: what this end has to say of the
-    clients of the link. keyring: pins this outside alone.
+    telling: of the link. room: of this caller alone. receive: makes the sessions that the outside asks for. serves:
+    what this end has to say of the clients of the link. keyring: pins this outside alone.
     """
 
     def __init__(
@@ -94,7 +100,7 @@ class LinkCaller:
         self._host = host
         self._keyring = keyring
         self._who = who
-        self._room = room
+        self.room = room
         self._receive = receive
         self._serves = serves
         self._reactor = reactor
@@ -204,7 +210,7 @@ class LinkCaller:
         now = monotonic()
         who = self._who
         if connection is self._line.connection:
-            machine = InsideLine(LineHello(who.version, who.instance, self._room.most), self._host.address, now)
+            machine = InsideLine(LineHello(who.version, who.instance, self.room.most), self._host.address, now)
             self._line.machine = machine
             self._serves.begin(self._keyring.fingerprint, layer, machine)
             machine.tell_all(self._serves.states(), now)
@@ -246,7 +252,11 @@ class LinkCaller:
         session, take = found
         self._berths.parked.discard(connection)
         connection.run(machine.accept(session))
-        take(connection.hand_over())
+        stream = connection.hand_over()
+        # The client outside may read nothing for longer (limits.write_stall), and the kernel makes no difference
+        # between a peer that takes nothing and one that is gone.
+        set_option(stream, TCP_USER_TIMEOUT, 0)
+        take(stream)
         self._park()
 
     def link_ended(self, connection: LinkConnection, end: End) -> None:
@@ -258,7 +268,7 @@ class LinkCaller:
             self._berth_ended(end)
         elif connection in self._berths.parked:
             self._berths.parked.discard(connection)
-            self._room.taken -= 1
+            self.room.taken -= 1
             # An outside that closes each at once must not have it dialled anew at once.
             self._rest(end)
 
@@ -281,16 +291,16 @@ class LinkCaller:
         berths = self._berths
         if not self.up or self._stopped or berths.rests:
             return
-        for _ in range(to_dial(berths.wanted, len(berths.parked), berths.dialling, self._room.left)):
+        for _ in range(to_dial(berths.wanted, len(berths.parked), berths.dialling, self.room.left)):
             berths.dialling += 1
-            self._room.taken += 1
+            self.room.taken += 1
             self._dial(self._berth_called, self._berth_ended)
 
     def _berth_ended(self, end: End | None = None) -> None:
         """A berth that was being dialled came to nothing. end: None where nothing was wrong with the way."""
         berths = self._berths
         berths.dialling -= 1
-        self._room.taken -= 1
+        self.room.taken -= 1
         if end is None or self._stopped or berths.rests:
             return
         self._telling.berth_failed(self._host.address, end)

@@ -4,6 +4,7 @@ ends or a session takes it over."""
 from __future__ import annotations
 
 import ssl
+from socket import TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_USER_TIMEOUT
 from time import monotonic
 from typing import Final, Protocol
 
@@ -15,13 +16,16 @@ from gateway.link.tls import explain_handshake
 from gateway.net.transport.deadline import Deadline
 from gateway.net.transport.failures import explain_failure
 from gateway.net.transport.reactor import Reactor, Timer
-from gateway.net.transport.stream import Stream
+from gateway.net.transport.stream import Stream, set_option
 from gateway.net.transport.tls_layer import TlsLayer
 
 # Seconds for the handshake: what a listener gives its clients.
 HANDSHAKE: Final = 10.0
 # Seconds that a peer which has stopped reading may keep what was sent last.
 _LINGER: Final = 5.0
+# Of tcp(7): a way that swallows packets tells nobody of it. The peer's system is asked whether it is there after 15 s
+# in which nothing came, and given up 15 s later. It has 30 s (in milliseconds) to take what was sent.
+_OPTIONS: Final = {TCP_KEEPIDLE: 15, TCP_KEEPINTVL: 5, TCP_KEEPCNT: 3, TCP_USER_TIMEOUT: 30_000}
 
 
 class Machine(Protocol):
@@ -65,6 +69,8 @@ class LinkConnection:
     def makeConnection(self, stream: Stream) -> None:
         """Takes the stream over, and begins TLS."""
         self._stream = stream
+        for option, value in _OPTIONS.items():
+            set_option(stream, option, value)
         self._handshake = self._reactor.callLater(HANDSHAKE, self._late)
         stream.protocol = self
         stream.start_tls(self.layer)

@@ -43,8 +43,9 @@ _UNWATCHED: Final = LinkObserver()
 
 
 class LinkHost:
-    """Who is here on one link. version: of this gateway's software. observer: is told what happens on it. gate: where
-    agents call in. watchers: called when agents come and go, or say that they are ready for other clients."""
+    """Who is here on one link. version: of this gateway's software. observer: is told what happens on it. keyring:
+    judges whoever comes. gate: where agents call in. watchers: called when agents come and go, or say that they are
+    ready for other clients."""
 
     def __init__(
         self,
@@ -58,7 +59,7 @@ class LinkHost:
         self._telling = Telling(settings.name, observer)
         self.gate = Gate(settings, keyring, self, self._telling, reactor)
         self.watchers: list[Callable[[], None]] = []
-        self._keyring = keyring
+        self.keyring = keyring
         self._stopped = False
         self._who = Who(version, token_hex(16))
         # What sessions are asked for, by the client's name.
@@ -72,9 +73,9 @@ class LinkHost:
     def configure(self, settings: OutsideSettings, keyring: Keyring) -> None:
         """Judges by these from now on, also those who are here. Whoever is not pinned any more goes at once, with the
         sessions on that agent's connections. The address must be the same."""
-        self._telling.own_key_read(self._keyring, keyring)
-        self._telling.pins_read(self._keyring, keyring)
-        self.settings, self._keyring = settings, keyring
+        self._telling.own_key_read(self.keyring, keyring)
+        self._telling.pins_read(self.keyring, keyring)
+        self.settings, self.keyring = settings, keyring
         self.gate.configure(settings, keyring)
         for name in settings.agents:
             self._agents[name] = self._agents.get(name) or self._agent(name)
@@ -131,18 +132,20 @@ class LinkHost:
 
     def why_none(self, client: str) -> str:
         """Why no agent would take a session of this client."""
-        said = "; ".join(agent.why_not(client) for agent in self._agents.values())
+        said = "; ".join(_shut(self.keyring, name) or agent.why_not(client) for name, agent in self._agents.items())
         return f"no gateway inside is ready on link {self.settings.name}: {said}"
 
     def standing(self) -> LinkStanding:
         """How the link stands."""
-        pinned = self._keyring.pinned
+        pinned = self.keyring.pinned
         peers = tuple(
-            self._agents[name].standing(self._asked, pinned[name].expires)
+            self._agents[name].standing(
+                self._asked, pinned[name].expires if name in pinned else None, _shut(self.keyring, name)
+            )
             for name in self.settings.agents
-            if name in self._agents and name in pinned
+            if name in self._agents
         )
-        return LinkStanding(self.settings.name, Side.outside, self.settings.address, self._keyring.expires, peers)
+        return LinkStanding(self.settings.name, Side.outside, self.settings.address, self.keyring.expires, peers)
 
     def open(self, server: ServerSettings, go: Go, patience: float) -> Deferred[ServerLink]:
         """A connection for a session, at the latest after so many seconds. Fails with NoBerth; may be cancelled.
@@ -156,7 +159,7 @@ class LinkHost:
 
     def link_secured(self, connection: LinkConnection, layer: TlsLayer) -> None:
         try:
-            agent = self._agents[self._keyring.peer(layer)]
+            agent = self._agents[self.keyring.peer(layer)]
         except (Stranger, ssl.SSLError) as error:
             connection.close(str(error))
             return
@@ -242,7 +245,7 @@ class LinkHost:
     def _welcome(self, machine: OutsideLine, connection: LinkConnection, token: str, agent: Agent) -> None:
         parked = self._berths.wanted(agent)
         shown = connection.layer.peer_certificate
-        ends = self._keyring.fingerprint, "" if shown is None else fingerprint(shown)
+        ends = self.keyring.fingerprint, "" if shown is None else fingerprint(shown)
         if isinstance(machine.hello, LineHello):
             agent.parity.begin(*ends, machine.states)
             digests = agent.parity.of
@@ -273,6 +276,12 @@ class LinkHost:
         for connection, _ in newcomers:
             if isinstance(connection.machine, Arrival):
                 connection.run(connection.machine.refuse(NotWelcome.already_here))
+
+
+def _shut(keyring: Keyring, agent: str) -> str:
+    """Why an agent is shut out; "" where it is not."""
+    problem = keyring.shut_out.get(agent)
+    return "" if problem is None else f"agent {agent} is shut out: {problem}"
 
 
 def _states(clients: Clients, digests: Callable[[str], Mapping[str, str]]) -> Iterator[State]:

@@ -11,12 +11,13 @@ from gateway.link.agreed import agreed
 from gateway.link.caller import LinkCaller, Room, Serves
 from gateway.link.frames import State
 from gateway.link.keyring import Keyring
+from gateway.link.keys import KeyProblem
 from gateway.link.line import Who
 from gateway.link.observer import LinkObserver
 from gateway.link.parity import Parity
 from gateway.link.receiving import LinkState, Receiving
 from gateway.link.settings import CalledHost, InsideSettings
-from gateway.link.standing import ClientStanding, LinkStanding, Side
+from gateway.link.standing import ClientStanding, LinkStanding, PeerStanding, Side
 from gateway.link.telling import Telling
 from gateway.net.listeners.listener import SessionRegistry
 from gateway.net.transport.reactor import Reactor, Timer
@@ -43,8 +44,8 @@ class LinkInside:
         self._telling = Telling(name, observer)
         self._receiving = Receiving(name, state, registry)
         self._who = Who(version, token_hex(16))
-        self._room = Room(0)
-        # By the address of the outside.
+        # These by the address of the outside.
+        self.keyrings: Mapping[str, Keyring] = {}
         self._callers: dict[str, LinkCaller] = {}
         self._parities: dict[str, Parity] = {}
         # Of any of them: this agent has one pair.
@@ -52,10 +53,12 @@ class LinkInside:
         self._timer: Timer | None = None
 
     def configure(self, settings: InsideSettings, keyrings: Mapping[str, Keyring], state: LinkState) -> None:
-        """Calls these outsides from now on, and no others; later sessions are served by this state. keyrings: by the
-        address of each outside."""
-        self._room.most = settings.connections
+        """Calls these outsides from now on, and no others, nor those of which no certificate is pinned; later sessions
+        are served by this state. keyrings: by the address of each outside."""
+        # Each has an equal share, whether it is there or not: one that has been taken over is not to use up all.
+        share = settings.connections // max(1, len(settings.call))
         self._receiving.state = state
+        self.keyrings = keyrings
         served = {
             name: agreed(client.policy.settings, state.limits, outside=False) for name, client in state.clients.items()
         }
@@ -63,7 +66,7 @@ class LinkInside:
         if keyring is not None and self._keyring is not None:
             self._telling.own_key_read(self._keyring, keyring)
         self._keyring = keyring
-        hosts = {host.address: host for host in settings.call}
+        hosts = {host.address: host for host in settings.call if not keyrings[host.address].shut_out}
         for address in self._callers.keys() - hosts.keys():
             self._callers.pop(address).stop()
             del self._parities[address]
@@ -72,9 +75,10 @@ class LinkInside:
             caller = self._callers.get(address)
             if caller is None:
                 self._parities[address] = Parity(served, partial(self._telling.host_differs, address), self._reactor)
-                caller = self._callers[address] = self._caller(host, keyrings[address])
+                caller = self._callers[address] = self._caller(host, keyrings[address], share)
                 caller.begin()
             else:
+                caller.room.most = share
                 caller.use(keyrings[address])
                 self._receiving.judge(address, keyrings[address])
                 self._parities[address].use(served)
@@ -94,7 +98,10 @@ class LinkInside:
             for why in [self._receiving.why_not(client)]
         )
         peers = tuple(
-            caller.standing(clients, self._receiving.sessions_by(address)) for address, caller in self._callers.items()
+            _shut_out(address, keyring.shut_out[address], clients)
+            if address in keyring.shut_out
+            else self._callers[address].standing(clients, self._receiving.sessions_by(address))
+            for address, keyring in self.keyrings.items()
         )
         expires = 0.0 if self._keyring is None else self._keyring.expires
         return LinkStanding(self._name, Side.inside, "", expires, peers)
@@ -113,18 +120,16 @@ class LinkInside:
             caller.stop()
             self._receiving.judge(address, None)
 
-    def _caller(self, host: CalledHost, keyring: Keyring) -> LinkCaller:
-        receive = self._receiving.for_caller(host.address, self._left)
+    def _caller(self, host: CalledHost, keyring: Keyring, share: int) -> LinkCaller:
+        room = Room(share)
+        receive = self._receiving.for_caller(host.address, room.leave)
         serves = Serves(self._states, self._parities[host.address])
-        return LinkCaller(self._telling, host, keyring, self._who, self._room, receive, serves, self._reactor)
+        return LinkCaller(self._telling, host, keyring, self._who, room, receive, serves, self._reactor)
 
     def _look(self) -> None:
         self._timer = self._reactor.callLater(_LOOK, self._look)
         for caller in self._callers.values():
             caller.look()
-
-    def _left(self) -> None:
-        self._room.taken -= 1
 
     def _states(self) -> Iterable[State]:
         for name, client in self._receiving.state.clients.items():
@@ -132,3 +137,7 @@ class LinkInside:
             known = client.connector.servers
             up = sum(state.down is None for _, state in known)
             yield State(name, not why, why, {}, (up, len(known)))
+
+
+def _shut_out(address: str, problem: KeyProblem, clients: tuple[ClientStanding, ...]) -> PeerStanding:
+    return PeerStanding(address, False, f"it is shut out: {problem}", "", None, 0, 0, None, clients, None)

@@ -71,9 +71,10 @@ class PairFiles:
 
 
 class Identity:
-    """What this end shows: its pair, read once. Raises KeyProblem where it cannot be used now."""
+    """What this end shows: its pair, read once, whether its time is now or not (time_trouble). Raises KeyProblem where
+    it cannot be used."""
 
-    def __init__(self, files: PairFiles, now: datetime) -> None:
+    def __init__(self, files: PairFiles) -> None:
         try:
             self.pair = CertificatePair(files)
             open_to_all = files.private_key.stat().st_mode & S_IRWXO
@@ -87,7 +88,6 @@ class Identity:
             )
         self.certificate = found[0]
         check_kind(self.certificate, files.certificate)
-        check_time(self.certificate, files.certificate, now, _RENEW)
         if _public_key(files.private_key, self.pair.key) != self.certificate.public_key().public_bytes(*_SPKI):
             said = f"this key does not belong to {files.certificate}; name the two files of one pair"
             raise KeyProblem(files.private_key, said)
@@ -178,16 +178,16 @@ def check_kind(certificate: x509.Certificate, path: Path) -> None:
         raise KeyProblem(path, f"it may issue others (its basicConstraints do not say CA:FALSE); {_MAKE}")
 
 
-def check_time(certificate: x509.Certificate, path: Path, now: datetime, renewal: str) -> None:
-    """That it is good now. renewal: what to do about one that has expired. Raises KeyProblem."""
+def time_trouble(certificate: x509.Certificate, now: datetime) -> str:
+    """Why it is not good now, as every handshake finds by itself; "" where it is."""
     if certificate.not_valid_after_utc < now:
-        raise KeyProblem(path, f"expired on {_moment(certificate.not_valid_after_utc)}; {renewal}")
+        return f"expired on {_moment(certificate.not_valid_after_utc)}"
     if certificate.not_valid_before_utc > now:
-        raise KeyProblem(
-            path,
+        return (
             f"not valid before {_moment(certificate.not_valid_before_utc)}, and this host's clock says {_moment(now)}: "
-            "is the clock right (`timedatectl`)?",
+            "is the clock right (`timedatectl`)?"
         )
+    return ""
 
 
 def _write(path: Path, octets: bytes, mode: int) -> None:
@@ -252,7 +252,6 @@ def _moment(when: datetime) -> str:
 
 
 _MAKE: Final = "make one with `ldap-gateway link key`"
-_RENEW: Final = f"{_MAKE}, and give its certificate to the other end"
 _SIGNS_HANDSHAKES: Final = x509.KeyUsage(
     digital_signature=True,
     content_commitment=False,

@@ -52,7 +52,7 @@ class CalledHost:
 @dataclass(frozen=True, slots=True)
 class InsideSettings:
     """A link at the end that calls. call: the outsides, each by its own address. identity: the pair that this agent
-    shows. connections: of the link, at once, over all its addresses."""
+    shows. connections: of the link, at once; each address has an equal share of them."""
 
     name: str
     call: tuple[CalledHost, ...]

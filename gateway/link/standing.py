@@ -30,8 +30,8 @@ class PeerStanding:
     name: of the agent, or the address that is called. up: whether the line is. why: in words, where it is not. version:
     of the other end's software, as that says; "" where the line is not up. round_trip: in seconds; None before it is
     known. berths: connections that wait for a session. key_expires: when the last of its pinned certificates does, in
-    seconds since the epoch. clients: of the link. differs: the keys of this end's configuration that the other end has
-    otherwise (gateway/link/parity.py); None while that is not known.
+    seconds since the epoch; None where none is pinned. clients: of the link. differs: the keys of this end's
+    configuration that the other end has otherwise (gateway/link/parity.py); None while that is not known.
     """
 
     name: str
@@ -41,7 +41,7 @@ class PeerStanding:
     round_trip: float | None
     berths: int
     sessions: int
-    key_expires: float
+    key_expires: float | None
     clients: tuple[ClientStanding, ...]
     differs: tuple[str, ...] | None
 

@@ -104,5 +104,5 @@ class Waiting(Generic[S]):
 
 def to_dial(wanted: int, parked: int, dialled: int, room: int) -> int:
     """How many more berths the inside dials now at one address. wanted: the outside's last word. dialled: those under
-    way. room: how many connections more the link may have, over all its addresses."""
+    way. room: how many connections more this address may have."""
     return max(0, min(wanted - parked - dialled, room, MOST_DIALS - dialled))

@@ -56,7 +56,8 @@ def _lines(links: list[LinkStanding], now: float) -> Iterator[Metric]:
             up.add_sample(up.name, labels, float(peer.up))
             berths.add_sample(berths.name, labels, float(peer.berths))
             sessions.add_sample(sessions.name, labels, float(peer.sessions))
-            expiry.add_sample(expiry.name, labels, peer.key_expires - now)
+            if peer.key_expires is not None:
+                expiry.add_sample(expiry.name, labels, peer.key_expires - now)
             for client in peer.clients:
                 ready.add_sample(ready.name, {**labels, "client": client.client}, float(peer.up and client.ready))
             if peer.round_trip is not None:

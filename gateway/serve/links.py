@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from twisted.internet.error import CannotListenError
+from twisted.logger import Logger
 
 from gateway.config.settings import GatewaySettings
 from gateway.link.host import LinkHost
 from gateway.link.inside import LinkInside
 from gateway.link.keyring import Keyring
 from gateway.link.observer import LinkObserver
+from gateway.link.pins import NoPin
 from gateway.link.receiving import link_source
 from gateway.link.settings import InsideSettings, OutsideSettings
 from gateway.link.standing import LinkStanding
 from gateway.link.tls import inside_context, outside_context
 from gateway.net.listeners.listener import SessionRegistry
-from gateway.net.listeners.listening import StartError, listen_failure
+from gateway.net.listeners.listening import Bound, StartError, in_the_way, listen_failure
 from gateway.net.transport.reactor import Reactor
 from gateway.serve.serving import Serving
+
+log = Logger(__name__)
 
 LinkSettings: TypeAlias = OutsideSettings | InsideSettings
 
@@ -70,8 +74,14 @@ class Links:
                 inside[link.name] = link, inside_keyrings(link)
         return Prepared(hosts, outside, inside)
 
-    def open(self, prepared: Prepared) -> None:
-        """Opens the addresses that are new. Raises StartError, and then none of them is."""
+    @property
+    def bound(self) -> list[Bound]:
+        """The addresses in force."""
+        return [(f"link {name}", host.settings.host, host.settings.port) for name, host in self._hosts.items()]
+
+    def open(self, prepared: Prepared, others: Sequence[Bound]) -> None:
+        """Opens the addresses that are new. others: that the gateway has open besides. Raises StartError, and then none
+        of them is."""
         opened: list[LinkHost] = []
         for name, host in prepared.hosts.items():
             if host is self._hosts.get(name):
@@ -81,7 +91,8 @@ class Links:
             except CannotListenError as error:
                 for each in opened:
                     each.gate.close()
-                why = listen_failure(error, host.settings.host, host.settings.port)
+                at = host.settings.host, host.settings.port
+                why = in_the_way(error, *at, (*self.bound, *others)) or listen_failure(error, *at)
                 raise StartError(f"link {name}, address {host.settings.address}: {why}") from None
             opened.append(host)
 
@@ -113,16 +124,48 @@ class Links:
             self._insides[name].configure(called, keyrings, state)
 
     def renew(self, link: LinkSettings, serving: Serving) -> str:
-        """Uses the keys as they are now. Raises ValueError, and then nothing changes."""
+        """Uses all keys as they are now. Raises OSError and ValueError, and then nothing changes."""
         if isinstance(link, OutsideSettings):
-            keyring = outside_keyring(link)
-            self._hosts[link.name].configure(link, keyring)
-            for host in self._leaving:
-                if host.settings.name == link.name:
-                    host.judge(keyring)
+            self._use_outside(link, outside_keyring(link))
         else:
-            self._insides[link.name].configure(link, inside_keyrings(link), serving.link_state(link.name))
+            self._use_inside(link, inside_keyrings(link), serving)
+        return "for connections from now on"
+
+    def renew_pins(self, link: LinkSettings, serving: Serving) -> str:
+        """Takes the other ends' keys as they are now, and cuts off whoever is not pinned any more: also an end whose
+        file is gone, or cannot be used. Raises ValueError where one cannot be used, and OSError where no connection can
+        be made with the others: time may mend that."""
+        if isinstance(link, OutsideSettings):
+            found = [self._hosts[link.name].keyring.repinned(link.agents)]
+            self._use_outside(link, found[0][0])
+        else:
+            before = self._insides[link.name].keyrings
+            by_address = {
+                host.address: before[host.address].repinned({host.address: host.certificate}) for host in link.call
+            }
+            found = list(by_address.values())
+            self._use_inside(link, {address: keyring for address, (keyring, _) in by_address.items()}, serving)
+        unusable = []
+        for name, problem in (shut for keyring, _ in found for shut in keyring.shut_out.items()):
+            if isinstance(problem, NoPin):
+                log.warn("link {link}: {name} is shut out: {problem}", link=link.name, name=name, problem=problem)
+            else:
+                unusable.append(f"{name} is shut out: {problem}")
+        if unusable:
+            raise ValueError("; ".join(unusable))
+        for _, error in found:
+            if error is not None:
+                raise error
         return "whoever is not pinned any more is cut off"
+
+    def _use_outside(self, link: OutsideSettings, keyring: Keyring) -> None:
+        self._hosts[link.name].configure(link, keyring)
+        for host in self._leaving:
+            if host.settings.name == link.name:
+                host.judge(keyring)
+
+    def _use_inside(self, link: InsideSettings, keyrings: Mapping[str, Keyring], serving: Serving) -> None:
+        self._insides[link.name].configure(link, keyrings, serving.link_state(link.name))
 
     def _judge_leaving(self, keyrings: Mapping[str, Keyring]) -> None:
         """keyrings: of each link that this gateway waits on. Where a link is none of them, nobody is pinned for it."""
@@ -147,6 +190,9 @@ class Links:
             inside.drain()
 
     def stop(self) -> None:
+        """At once, whatever is open."""
+        for host in self._hosts.values():
+            host.stop()
         for inside in self._insides.values():
             inside.stop()
 
@@ -158,12 +204,9 @@ def describe_link(link: LinkSettings) -> str:
     return f"link {link.name} calls {', '.join(host.address for host in link.call)}"
 
 
-def link_files(link: LinkSettings) -> tuple[tuple[Path, Path], tuple[Path, ...]]:
-    """The files of a link's keys: of its own pair, and of the certificates that are pinned."""
-    pair = link.identity.certificate, link.identity.private_key
-    if isinstance(link, OutsideSettings):
-        return pair, tuple(link.agents.values())
-    return pair, tuple(host.certificate for host in link.call)
+def pinned_files(link: LinkSettings) -> Mapping[str, Path]:
+    """By the name of each other end, which is an address where it is called, the file with its certificate."""
+    return link.agents if isinstance(link, OutsideSettings) else {host.address: host.certificate for host in link.call}
 
 
 def outside_keyring(link: OutsideSettings) -> Keyring:

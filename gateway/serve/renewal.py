@@ -22,21 +22,23 @@ log = Logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """The files that one listener or one directory needs for TLS.
+    """The files that one listener, one directory or one link needs for TLS.
 
-    name: for people, like `listener 0.0.0.0:636`. pairs: certificate and private key. authorities: CA bundles.
-    renew: uses the files as they are; returns what the log says of them, and raises OSError or ValueError, which
-    changes nothing.
+    name: for people, like `listener 0.0.0.0:636`. pairs: certificate and private key. authorities: CA bundles. pins:
+    of a link's other ends; renew is called whatever has become of them, and none from before stays in force. renew:
+    uses the files as they are; returns what the log says of them, and raises OSError or ValueError where it has to be
+    called again, which changes nothing else.
     """
 
     name: str
     pairs: tuple[tuple[Path, Path], ...]
     authorities: tuple[Path, ...]
     renew: Callable[[], str]
+    pins: tuple[Path, ...] = ()
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        return (*(path for pair in self.pairs for path in pair), *self.authorities)
+        return (*(path for pair in self.pairs for path in pair), *self.authorities, *self.pins)
 
 
 class Renewal:
@@ -58,7 +60,9 @@ class _Watched:
     def __init__(self, files: TlsFiles, waiting: Callable[[str, str | None], None]) -> None:
         self._files = files
         self._waiting = waiting
-        self._in_force = self._seen = self._stamp()
+        self._seen = self._stamp()
+        # None where what is in force is in none of the files.
+        self._in_force: Stamp | None = self._seen
         self._said: str | None = None
 
     def look(self) -> None:
@@ -100,6 +104,8 @@ class _Watched:
             return
         self._said = why
         text = "{name}: changed files are not used: {why}; those from before stay in force"
+        if self._files.pins:
+            text, self._in_force = "{name}: {why}", None
         say(text, name=self._files.name, why=why)
         self._waiting(self._files.name, why)
 

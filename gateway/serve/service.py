@@ -31,7 +31,7 @@ from gateway.observe.record_log import RecordLog
 from gateway.observe.sync_runs import SyncRun
 from gateway.policy.reasons import Reason
 from gateway.relay.audit import AuditRecord
-from gateway.serve.links import Links, LinkSettings, describe_link, link_files
+from gateway.serve.links import Links, LinkSettings, describe_link, pinned_files
 from gateway.serve.lockout_control import LockoutControl
 from gateway.serve.own_accounts import take_new_passwords
 from gateway.serve.renewal import Renewal, TlsFiles
@@ -127,6 +127,7 @@ class Gateway:
                 self._admin = self._reactor.listenTCP(port, admin_site(self.ledger), interface=host)
             except CannotListenError as error:
                 self._listeners.close()
+                self._links.stop()
                 raise StartError(f"admin.address {host}:{port}: {listen_failure(error, host, port)}") from None
         self._tell_ledger()
         self._counts.count_by(self._settings.clients)
@@ -182,9 +183,9 @@ class Gateway:
             raise StartError(file_trouble(error)) from None
         except ValueError as error:
             raise StartError(str(error)) from None
-        self._links.open(links)
+        self._links.open(links, self._listeners.bound)
         try:
-            self._listeners.apply(states)
+            self._listeners.apply(states, self._links.bound)
         except StartError:
             self._links.give_up(links)
             raise
@@ -213,15 +214,21 @@ class Gateway:
             )
             for name, directory in directories.items()
         ]
-        of_links = [
-            TlsFiles(f"link {link.name}", (pair,), pinned, partial(self._renew_link, link))
-            for link in settings.links
-            for pair, pinned in [link_files(link)]
-        ]
-        return of_listeners + of_directories + of_links
+        return of_listeners + of_directories + [files for link in settings.links for files in self._link_files(link)]
 
-    def _renew_link(self, link: LinkSettings) -> str:
-        return self._links.renew(link, self._serving)
+    def _link_files(self, link: LinkSettings) -> tuple[TlsFiles, TlsFiles]:
+        """The other ends by themselves: what is wrong with this end's own pair keeps nobody's key in force."""
+        own = link.identity.certificate, link.identity.private_key
+        return (
+            TlsFiles(f"link {link.name}", (own,), (), lambda: self._links.renew(link, self._serving)),
+            TlsFiles(
+                f"other ends of link {link.name}",
+                (),
+                (),
+                lambda: self._links.renew_pins(link, self._serving),
+                tuple(pinned_files(link).values()),
+            ),
+        )
 
     def _renew_listener(self, index: int) -> str:
         state = self._serving.listener_state(index)

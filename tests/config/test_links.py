@@ -43,7 +43,6 @@ def test_the_inside_listens_nowhere(keys):
         (OUTSIDE, {"links__inside__address": None}, "links.inside: either `address`"),
         (OUTSIDE, {"links__inside__address": "nowhere"}, "links.inside.address: an IP address and a port"),
         (OUTSIDE, {"links__inside__agents": {}}, "links.inside.agents: no agent is pinned"),
-        (OUTSIDE, {"links__inside__agents": {"inside-1": "gone.pem"}}, "gone.pem: cannot be read"),
         (OUTSIDE, {"links__inside__agents": {"inside-1": "gateway.pem"}}, "gateway.pem: it may issue others"),
         (
             OUTSIDE,
@@ -92,6 +91,7 @@ def test_the_inside_listens_nowhere(keys):
             (INSIDE, {f"links__dmz__{key}": LINK.get(key, 8)}, f"links.dmz.{key}: only of use with `address`")
             for key in ("sources", "agents", "parked")
         ),
+        (INSIDE, {"links__dmz__connections": 1, "links__dmz__call": [ADDRESS, "b:1"]}, "an equal share of these"),
         (INSIDE, {"links__second": CALLED}, "links.second.call.0: links.dmz calls it already"),
         (INSIDE, {"links__second": {**CALLED, "address": "127.0.0.1:1"}}, "links.second: either `address`"),
         (
@@ -128,11 +128,40 @@ def test_what_is_wrong_with_keys_is_said_in_the_line_that_names_them(keys):
     assert said.startswith(f"{keys / 'gateway.yaml'}:{line}: links.inside.agents.b: {keys / 'inside-1.pem'}: ")
 
 
-def test_a_key_that_others_may_read_and_one_that_has_expired(keys, tmp_path):
+def test_an_agent_whose_certificate_is_gone_or_has_expired_is_shut_out_alone(keys, tmp_path):
     old = write_pair(tmp_path, "old", datetime.now(UTC) - timedelta(days=800))
-    expired = changed(OUTSIDE, links__inside__agents={"inside-1": str(old.certificate)})
-    assert "links.inside.agents.inside-1: " in wrong(keys, expired)
-    assert "old.pem: expired on" in wrong(keys, expired)
+    others = {"inside-1": "inside-1.pem", "old": str(old.certificate), "gone": "gone.pem"}
+    expired, gone = about_links(load(keys, changed(OUTSIDE, links__inside__agents=others)))
+    assert "links.inside.agents.gone: " in gone
+    assert gone.endswith(
+        "gone.pem: cannot be read: there is no such file; gone is shut out until its certificate is there"
+    )
+    assert "links.inside.agents.old: " in expired
+    assert "old.pem: expired on" in expired
+    assert "old is shut out until it has a new key: `ldap-gateway link key` there" in expired
+    # Of several, or of none: the gateway serves whatever else it has.
+    del others["inside-1"]
+    (said,) = about_links(load(keys, changed(OUTSIDE, links__inside__agents=others)), "links.inside.agents: ")
+    assert said.endswith("none of these certificates can be used now, so nobody is at the other end of this link")
+    warned = about_links(load(keys, changed(INSIDE, links__dmz__hosts={ADDRESS: "gone.pem"})))
+    assert f"{ADDRESS} is shut out until its certificate is there" in warned[0]
+    assert len(warned) == 2
+
+
+def test_a_pair_of_this_end_that_has_expired_is_warned_of(keys, tmp_path):
+    old = write_pair(tmp_path, "old", datetime.now(UTC) - timedelta(days=800))
+    identity = {"certificate": str(old.certificate), "private_key": str(old.private_key)}
+    (said,) = about_links(load(keys, changed(OUTSIDE, links__inside__identity=identity)))
+    assert "links.inside.identity.certificate: " in said
+    assert "expired on" in said
+    assert "no other end lets this one in" in said
+
+
+def about_links(loaded, part=": links."):
+    return [each for each in loaded.warnings if part in each]
+
+
+def test_a_key_that_others_may_read(keys, tmp_path):
     pair = write_pair(tmp_path, "open", datetime.now(UTC))
     pair.private_key.chmod(0o644)
     identity = {"certificate": str(pair.certificate), "private_key": str(pair.private_key)}

@@ -23,11 +23,11 @@ def made(directory: Path, name: str, now: datetime = NOW) -> PairFiles:
 
 
 def identity(files: PairFiles) -> Identity:
-    return Identity(files, NOW)
+    return Identity(files)
 
 
 def pinned(**files: PairFiles) -> Pins:
-    return Pins({name.replace("_", "-"): read_pins(each.certificate, NOW) for name, each in files.items()})
+    return Pins({name.replace("_", "-"): read_pins(each.certificate) for name, each in files.items()})
 
 
 def unread_pins(files: PairFiles) -> Pins:

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from gateway.link.keys import Identity, KeyProblem, PairFiles, fingerprint, new_pair, write_pair
-from gateway.link.pins import Pins, read_pins
+from gateway.link.keys import KeyProblem, PairFiles, fingerprint, new_pair, time_trouble, write_pair
+from gateway.link.pins import NoPin, Pins, out_of_time, pins_of, read_pins
 from tests.link.key_files import NOW, identity, made, pinned, write
 
 
@@ -42,21 +42,20 @@ class TestMaking:
         digest = hashlib.sha256(spki)
         assert certificate.subject.rfc4514_string() == f"CN=inside-1.{digest.hexdigest()[:32]}"
         assert fingerprint(certificate) == "SHA256:" + base64.b64encode(digest.digest()).decode().rstrip("=")
-        assert (
-            identity(files).fingerprint == fingerprint(certificate) == read_pins(files.certificate, NOW)[0].fingerprint
-        )
+        assert identity(files).fingerprint == fingerprint(certificate) == read_pins(files.certificate)[0].fingerprint
 
     def test_it_is_good_for_two_years_and_begins_a_day_early(self, tmp_path):
         files = write_pair(tmp_path, "inside-1", NOW)
         for when in (NOW - timedelta(hours=23), NOW + timedelta(days=729)):
-            assert Identity(files, when).fingerprint
-            assert read_pins(files.certificate, when)
+            assert time_trouble(identity(files).certificate, when) == ""
+            assert out_of_time(read_pins(files.certificate), when) == ""
         early, late = NOW - timedelta(hours=25), NOW + timedelta(days=731)
-        for read, what in ((Identity, files), (read_pins, files.certificate)):
-            assert "is the clock right (`timedatectl`)?" in said(read, what, early)
-            assert said(read, what, late).startswith("expired on ")
-        assert "have the other end make a new one" in said(read_pins, files.certificate, late)
-        assert "give its certificate to the other end" in said(Identity, files, late)
+        for trouble in (
+            lambda when: time_trouble(identity(files).certificate, when),
+            lambda when: out_of_time(read_pins(files.certificate), when),
+        ):
+            assert "is the clock right (`timedatectl`)?" in trouble(early)
+            assert trouble(late).startswith("expired on ")
 
     @pytest.mark.parametrize("name", ["", "-a", ".a", "a/b", "a b", "ä", "a" * 32, "a\n", "../a"])
     def test_names_that_are_none(self, name):
@@ -127,7 +126,7 @@ class TestIdentity:
         for number, key in enumerate((generate_private_key(SECP384R1()), generate_rsa_key(65537, 2048))):
             files = write(tmp_path / str(number), "inside-1", key=key)
             assert said(identity, files).startswith("its key is not ECDSA with P-256")
-            assert said(read_pins, files.certificate, NOW).startswith("its key is not ECDSA with P-256")
+            assert said(read_pins, files.certificate).startswith("its key is not ECDSA with P-256")
             good = made(tmp_path / f"{number}good", "inside-1")
             mixed = PairFiles(good.certificate, files.private_key)
             assert said(identity, mixed).startswith("its key is not ECDSA with P-256")
@@ -138,7 +137,7 @@ class TestPins:
         one, other = made(tmp_path / "1", "inside-1"), made(tmp_path / "2", "inside-1")
         both = tmp_path / "both.pem"
         both.write_bytes(one.certificate.read_bytes() + other.certificate.read_bytes())
-        pins = Pins({"inside-1": read_pins(both, NOW)})
+        pins = Pins({"inside-1": read_pins(both)})
         assert {pins.owner(identity(files).certificate) for files in (one, other)} == {"inside-1"}
 
     def test_who_is_who(self, tmp_path):
@@ -152,16 +151,18 @@ class TestPins:
         one, other = write(tmp_path / "1", "same", key=key), write(tmp_path / "2", "same", key=key)
         assert pinned(one=one).owner(identity(other).certificate) is None
 
-    def test_no_pin_at_all(self):
+    def test_no_pin_at_all(self, tmp_path):
+        stranger = identity(made(tmp_path, "inside-1")).certificate
         for nobody in ({}, {"inside-1": []}):
-            with pytest.raises(ValueError, match="nobody can be at the other end"):
-                Pins(nobody)
+            pins = Pins(nobody)
+            assert not pins
+            assert pins.owner(stranger) is None
 
     def test_one_key_is_for_one_end(self, tmp_path):
         files = made(tmp_path, "inside-1")
         assert "one key is for one end alone" in said(pinned, one=files, other=files)
         # The same file twice for one end is no harm.
-        Pins({"one": read_pins(files.certificate, NOW) * 2})
+        Pins({"one": read_pins(files.certificate) * 2})
 
     def test_two_certificates_with_one_subject(self, tmp_path):
         one, other = write(tmp_path / "1", "same"), write(tmp_path / "2", "same")
@@ -170,28 +171,46 @@ class TestPins:
 
     def test_no_certificate(self, tmp_path):
         path = tmp_path / "pin.pem"
-        assert said(read_pins, path, NOW) == "cannot be read: there is no such file"
+        assert said(read_pins, path) == "cannot be read: there is no such file"
         for octets in (b"", b"hello", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"):
             path.write_bytes(octets)
-            assert said(read_pins, path, NOW).startswith("no certificate in PEM;")
+            assert said(read_pins, path).startswith("no certificate in PEM;")
 
     @pytest.mark.parametrize("ca", [True, None])
     def test_a_certificate_that_may_issue_others(self, ca, tmp_path):
         files = write(tmp_path, "authority", ca=ca)
-        assert said(read_pins, files.certificate, NOW).startswith("it may issue others")
+        assert said(read_pins, files.certificate).startswith("it may issue others")
 
     def test_a_certificate_that_another_one_issued(self, tmp_path):
         files = write(tmp_path, "leaf", issuer=generate_private_key(SECP256R1()))
-        assert said(read_pins, files.certificate, NOW).startswith("it is not signed by its own key")
+        assert said(read_pins, files.certificate).startswith("it is not signed by its own key")
 
-    def test_an_old_certificate_beside_a_good_one_is_left_out(self, tmp_path):
+    def test_an_old_certificate_beside_a_good_one_does_no_harm(self, tmp_path):
         good, old = made(tmp_path / "1", "inside-1"), made(tmp_path / "2", "inside-1", NOW - timedelta(days=800))
         both = tmp_path / "both.pem"
         both.write_bytes(old.certificate.read_bytes() + good.certificate.read_bytes())
-        assert [pin.certificate for pin in read_pins(both, NOW)] == [identity(good).certificate]
-        assert said(read_pins, old.certificate, NOW).startswith("expired on ")
+        assert out_of_time(read_pins(both), NOW) == ""
+        assert out_of_time(read_pins(old.certificate), NOW).startswith("expired on ")
+
+    def test_whose_file_cannot_be_used_is_shut_out_and_nobody_else(self, tmp_path):
+        good, first, second = (made(tmp_path / name, name) for name in ("good", "first", "second"))
+        second.certificate.write_bytes(first.certificate.read_bytes())
+        empty = tmp_path / "empty.pem"
+        empty.touch()
+        names = {"good": good, "first": first, "second": second}
+        files = {name: pair.certificate for name, pair in names.items()}
+        pins, shut_out = pins_of(files | {"gone": tmp_path / "gone.pem", "empty": empty})
+        assert pins.owner(identity(good).certificate) == "good"
+        # It could be either of them.
+        (shared,) = read_pins(first.certificate)
+        assert pins.owner(shared.certificate) is None
+        assert shut_out.keys() == {"first", "second", "gone", "empty"}
+        assert isinstance(shut_out["gone"], NoPin)
+        assert str(shut_out["gone"]) == f"{tmp_path}/gone.pem: cannot be read: there is no such file"
+        assert "no certificate in PEM" in str(shut_out["empty"])
+        assert not pins_of({"gone": tmp_path / "gone.pem"})[0]
 
     def test_a_certificate_of_another_kind_beside_a_good_one(self, tmp_path):
         good, other = made(tmp_path / "1", "inside-1"), write(tmp_path / "2", "inside-1", ca=True)
         good.certificate.write_bytes(good.certificate.read_bytes() + other.certificate.read_bytes())
-        assert said(read_pins, good.certificate, NOW).startswith("it may issue others")
+        assert said(read_pins, good.certificate).startswith("it may issue others")

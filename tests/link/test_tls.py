@@ -44,8 +44,8 @@ class Ends:
         self.inside = made(tmp_path / "in", "inside-1")
 
     def shake(self, inside=None, outside=None, agents=None, hosts=None):
-        agents = agents or pinned(inside_1=self.inside)
-        hosts = hosts or pinned(gw=self.outside)
+        agents = pinned(inside_1=self.inside) if agents is None else agents
+        hosts = pinned(gw=self.outside) if hosts is None else hosts
         return Handshake(
             outside_context(identity(outside or self.outside), agents),
             inside_context(identity(inside or self.inside), hosts),
@@ -147,14 +147,30 @@ def test_a_pin_whose_time_is_not_now(begun, left, said, tmp_path, ends):
     assert done.failures()[0].startswith(said)
 
 
+def test_with_nobody_pinned_nobody_gets_through(ends):
+    done = ends.shake(agents=Pins({}))
+    assert not done.outside.established
+    assert done.failures()[0].startswith(OTHER_KEY)
+    done = ends.shake(hosts=Pins({}))
+    assert not done.inside.established
+
+
+def test_a_pair_out_of_time_is_shown_and_refused(tmp_path, ends):
+    old = made(tmp_path / "old", "inside-1", NOW - timedelta(days=800))
+    done = ends.shake(inside=old, agents=pinned(inside_1=old))
+    assert not done.outside.established
+    assert [said.partition(":")[0] for said in done.failures()] == ["its certificate has expired", "TLS"]
+    assert "this one's certificate has expired" in done.failures()[1]
+
+
 def test_two_pins_of_one_end_while_its_key_is_changed(tmp_path, ends):
     later = made(tmp_path / "later", "inside-1")
-    agents = Pins({"inside-1": read_pins(ends.inside.certificate, NOW) + read_pins(later.certificate, NOW)})
+    agents = Pins({"inside-1": read_pins(ends.inside.certificate) + read_pins(later.certificate)})
     for shown in (ends.inside, later):
         done = ends.shake(inside=shown, agents=agents)
         assert done.up
         assert peer(done.outside, agents) == "inside-1"
-    hosts = Pins({"gw": read_pins(ends.outside.certificate, NOW) + read_pins(later.certificate, NOW)})
+    hosts = Pins({"gw": read_pins(ends.outside.certificate) + read_pins(later.certificate)})
     for shown in (ends.outside, later):
         done = ends.shake(outside=shown, hosts=hosts)
         assert done.up

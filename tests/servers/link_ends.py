@@ -17,13 +17,20 @@ _NOT_INSIDE = ("sources", "sources_file", "required_certificate", "listeners")
 
 
 class LinkKeys:
-    """The keys of both ends, made in a directory. agents: the names of those inside. age: of their keys."""
+    """The keys of both ends, made in a directory. agents: the names of those inside. age: of their keys. address: where
+    they call the outside; "" for a free port of loopback."""
 
-    def __init__(self, directory: Path, agents: tuple[str, ...] = ("inside-1",), age: timedelta = timedelta(0)) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        agents: tuple[str, ...] = ("inside-1",),
+        age: timedelta = timedelta(0),
+        address: str = "",
+    ) -> None:
         now = datetime.now(UTC)
         self.outside = write_pair(directory, "outside", now)
         self.agents = {name: write_pair(directory, name, now - age) for name in agents}
-        self.address = f"127.0.0.1:{free_port()}"
+        self.address = address or f"127.0.0.1:{free_port()}"
 
     def outside_link(self) -> dict[str, Any]:
         """The block of the link at the end that waits."""

@@ -27,8 +27,9 @@ class ShownCertificate(Protocol):
 
 
 class RawClient:
-    """A connection over LDAPS, not bound. source: the address it comes from. receive_buffer: octets that the kernel
-    may hold for it. before: what is sent ahead of TLS, each piece by itself. certificate: what it shows."""
+    """A connection over LDAPS, not bound. source: the address it comes from. host: where it goes. receive_buffer:
+    octets that the kernel may hold for it. before: what is sent ahead of TLS, each piece by itself. certificate: what
+    it shows."""
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class RawClient:
         ca_file: str | Path,
         *,
         source: str = "127.0.0.1",
+        host: str = "127.0.0.1",
         receive_buffer: int | None = None,
         before: Iterable[bytes] = (),
         certificate: ShownCertificate | None = None,
@@ -45,7 +47,7 @@ class RawClient:
         if receive_buffer is not None:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         plain.settimeout(PATIENCE)
-        plain.connect(("127.0.0.1", port))
+        plain.connect((host, port))
         if before:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in before:

@@ -67,7 +67,7 @@ class Slapd:
     entries: (DN, attributes) pairs as slapd_tree makes them, loaded by slapadd. settings, database_settings: lines of
     slapd.conf, such as `limits * size.prtotal=disabled` or `sizelimit 100`. schemas: files behind core, cosine and
     inetorgperson. indexed: attributes. names: DNS names and addresses in its certificate. checked: whether slapadd
-    holds the entries to the schema's classes.
+    holds the entries to the schema's classes. address: where it listens.
     """
 
     def __init__(
@@ -81,11 +81,13 @@ class Slapd:
         indexed: str = "objectClass,sAMAccountName,userPrincipalName,mail",
         names: tuple[str, ...] = ("localhost", "127.0.0.1"),
         checked: bool = True,
+        address: str = "127.0.0.1",
     ) -> None:
         self._slapd, slapadd = slapd_binaries()
         self._made = tempfile.TemporaryDirectory(prefix="slapd-")
         self.directory = Path(self._made.name)
         self._suffix = suffix
+        self._address = address
         self.process: subprocess.Popen[bytes] | None = None
         self.port = self.plain_port = 0
         try:
@@ -126,7 +128,7 @@ class Slapd:
 
     @property
     def url(self) -> str:
-        return f"ldaps://127.0.0.1:{self.port}"
+        return f"ldaps://{self._address}:{self.port}"
 
     @property
     def gateway_directory(self) -> dict[str, Any]:
@@ -150,7 +152,7 @@ class Slapd:
         """Starts it, or starts it again on the ports that it had: port for LDAPS, plain_port for LDAP and StartTLS."""
         if self.port == 0:
             self.port, self.plain_port = free_port(), free_port()
-        urls = f"{self.url} ldap://127.0.0.1:{self.plain_port}"
+        urls = f"{self.url} ldap://{self._address}:{self.plain_port}"
         output = self.directory / "output"
         with output.open("w") as file:
             self.process = subprocess.Popen(
@@ -185,7 +187,7 @@ class Slapd:
         until = time.monotonic() + 30
         while self._started.poll() is None and time.monotonic() < until:
             try:
-                socket.create_connection(("127.0.0.1", self.port), 5).close()
+                socket.create_connection((self._address, self.port), 5).close()
                 return True
             except OSError:
                 time.sleep(0.01)

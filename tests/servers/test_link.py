@@ -1,10 +1,8 @@
 """A directory behind two gateways and a link between them: slapd, the inside, the outside, and clients before it."""
 
-import contextlib
 import json
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -15,6 +13,7 @@ from gateway.link.standing import Side
 from tests.observe.admin_client import get, samples
 from tests.servers.gateway_process import configuration
 from tests.servers.link_ends import LinkKeys, inside_of, outside_of
+from tests.servers.memory import memory_of
 from tests.servers.raw_client import RawClient
 from tests.servers.slapd_tree import CONTACTS, GROUPS, STAFF, SYNC_ACCOUNT, SYNC_PASSWORD
 from tests.servers.whole_reads import read, read_directly
@@ -197,20 +196,53 @@ def test_what_the_inside_does_not_list_does_not_leave_it(slapd, certificates, st
         assert inside.wait_for_audit(reason=reason)
 
 
-def test_a_certificate_that_is_replaced_cuts_off_whoever_had_the_old_one(
-    slapd, certificates, start_gateway, open_client, tmp_path
-):
+def test_whoever_is_not_pinned_any_more_is_cut_off(slapd, certificates, start_gateway, open_client, tmp_path):
+    """By its file alone: no signal is sent, but for a reload while a file is gone."""
     client = {"sync_accounts": [SYNC_ACCOUNT], "base_dns": BASES, "attributes": ATTRIBUTES}
     site = Site(start_gateway, tmp_path, configuration(certificates, slapd.gateway_directory, client))
-    session = open_client(site.outside, *ACCOUNT)
-    pinned = site.keys.agents["inside-1"].certificate
+    inside = site.insides["inside-1"]
+    agent, host = site.keys.agents["inside-1"].certificate, site.keys.outside.certificate
+    its_own = agent.read_bytes(), host.read_bytes()
     (tmp_path / "new").mkdir()
-    new = write_pair(tmp_path / "new", "inside-1", datetime.now(UTC))
-    new.certificate.rename(pinned)
-    site.outside.wait_for("agent inside-1 is not here any more")
-    notice = session.event()
-    assert isinstance(notice, Disconnection)
-    assert session.event() is None
+    new = write_pair(tmp_path / "new", "inside-1", datetime.now(UTC)).certificate.read_bytes()
+    # Each end reads the other's certificate elsewhere than that one reads its own.
+    (tmp_path / "there").mkdir()
+    agent_there, host_there = tmp_path / "there" / "agent.pem", tmp_path / "there" / "host.pem"
+    agent_there.write_bytes(its_own[0])
+    host_there.write_bytes(its_own[1])
+    outside_text = site.outside.config.read_text().replace(str(agent), str(agent_there), 1)
+    inside_text = inside.config.read_text()
+    at = inside_text.rindex(str(host))
+    inside_text = inside_text[:at] + str(host_there) + inside_text[at + len(str(host)) :]
+    assert "reloaded" in site.outside.reload(outside_text)
+    assert "reloaded" in inside.reload(inside_text)
+
+    def cut_off(change, *said):
+        session = open_client(site.outside, *ACCOUNT)
+        before = len(site.outside.log()), len(inside.log())
+        change()
+        for text in said:
+            site.outside.wait_for(text, before[0])
+        inside.wait_for("lost the gateway at" if said else "is shut out", before[1])
+        assert isinstance(session.event(), Disconnection)
+        assert session.event() is None
+
+    def comes_back(file, octets):
+        before = len(site.outside.log())
+        file.write_bytes(octets)
+        site.outside.wait_for("agent inside-1 is here", before)
+
+    cut_off(lambda: agent_there.write_bytes(new), "agent inside-1 is not here any more")
+    comes_back(agent_there, its_own[0])
+    cut_off(agent_there.unlink, "inside-1 is shut out: ", "agent inside-1 is not here any more")
+    said = site.outside.reload(outside_text)
+    assert f"{agent_there}: cannot be read: there is no such file; inside-1 is shut out until" in said
+    assert "nobody is at the other end of this link" in said
+    assert "reloaded" in site.outside.wait_for("] reload")
+    comes_back(agent_there, its_own[0])
+    cut_off(host_there.unlink)
+    comes_back(host_there, its_own[1])
+    assert read(open_client(site.outside, *ACCOUNT), [STAFF], ATTRIBUTES).code == 0
 
 
 def test_an_agent_that_is_killed_leaves_its_sessions_to_the_other_one(
@@ -238,19 +270,3 @@ def test_the_outside_holds_nothing_of_the_directory(slapd, site):
     memory = memory_of(site.outside.process.pid)
     assert b"link://inside/inside-1" in memory
     assert not any(needle in memory for needle in needles)
-
-
-def memory_of(pid):
-    """All that a process may write to, or has read."""
-    found = []
-    process = Path("/proc") / str(pid)
-    with (process / "maps").open() as maps, (process / "mem").open("rb", 0) as mem:
-        for line in maps:
-            span, rights = line.split()[:2]
-            if not rights.startswith("rw") or "[v" in line:
-                continue
-            begin, end = (int(each, 16) for each in span.split("-"))
-            with contextlib.suppress(OSError, ValueError):
-                mem.seek(begin)
-                found.append(mem.read(end - begin))
-    return b"".join(found)

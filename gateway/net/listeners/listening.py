@@ -26,6 +26,9 @@ from gateway.net.transport.twisted_internals import accept_as
 # Host, port, and which one of this address it is: several may have port 0, any free one.
 Key: TypeAlias = tuple[str, int, int]
 
+# A socket that is open: how a text names it, its host and its port.
+Bound: TypeAlias = tuple[str, str, int]
+
 # Connections that wait to be accepted. Where there is no room for one more, the system drops it, and whoever it is
 # tries again a second later at the earliest: a flood of strangers must not do that to the service.
 BACKLOG: Final = 4096
@@ -55,9 +58,15 @@ class Listeners:
         """In the order of the configuration."""
         return [factory.state for _, factory in self._open.values()]
 
-    def apply(self, states: Sequence[ListenerState]) -> None:
-        """Opens what is new, then replaces the state of what stays, then closes what is gone. Raises StartError,
-        and then everything is as before."""
+    @property
+    def bound(self) -> list[Bound]:
+        return [
+            (f"listener {factory.state.settings.address}", key[0], key[1]) for key, (_, factory) in self._open.items()
+        ]
+
+    def apply(self, states: Sequence[ListenerState], others: Sequence[Bound] = ()) -> None:
+        """Opens what is new, then replaces the state of what stays, then closes what is gone. others: that the gateway
+        has open besides. Raises StartError, and then everything is as before."""
         wanted = dict(zip(_keys([state.settings for state in states]), states, strict=True))
         self._check_inherited(wanted)
         opened: dict[Key, tuple[Port, ListenerFactory]] = {}
@@ -69,7 +78,7 @@ class Listeners:
                 port = self._listen(key, factory)
             except CannotListenError as error:
                 _close(opened)
-                why = self._in_the_way(key, error) or listen_failure(error, key[0], key[1])
+                why = in_the_way(error, key[0], key[1], (*self.bound, *others)) or listen_failure(error, *key[:2])
                 raise StartError(f"listener {state.settings.address}: {why}") from None
             opened[key] = port, factory
         # Nothing can fail from here on.
@@ -109,15 +118,16 @@ class Listeners:
     def _accepted(self, connection: socket.socket, protocol: Any, *_: object) -> Stream:
         return Stream(connection, protocol, self._reactor)
 
-    def _in_the_way(self, key: Key, error: CannotListenError) -> str:
-        """What is to be said where it is a listener of our own, on all addresses or on one of them; "" otherwise."""
-        if getattr(error.socketError, "errno", None) != EADDRINUSE:
-            return ""
-        for (host, port, _), (_, factory) in self._open.items():
-            if port == key[1] and (ip_address(host).is_unspecified or ip_address(key[0]).is_unspecified):
-                mine = factory.state.settings.address
-                return f"the listener {mine} in force has this port: such a change needs a restart"
+
+def in_the_way(error: CannotListenError, host: str, port: int, bound: Sequence[Bound]) -> str:
+    """What is to be said where it is a socket of our own that is bound, at this address, at all of them or at one of
+    them; "" otherwise."""
+    if getattr(error.socketError, "errno", None) != EADDRINUSE:
         return ""
+    for mine, its_host, its_port in bound:
+        if its_port == port and (its_host == host or any(ip_address(x).is_unspecified for x in (its_host, host))):
+            return f"the {mine} in force has this port: such a change needs a restart"
+    return ""
 
 
 def listen_failure(error: CannotListenError, host: str, port: int) -> str:

@@ -42,6 +42,14 @@ class FailureCause(StrEnum):
     other = "other"
 
 
+class ToldFailure(Exception):
+    """A failure whose text is for people: what to say of it is known where it happened. cause: its kind."""
+
+    def __init__(self, said: str, cause: FailureCause = FailureCause.other) -> None:
+        super().__init__(said)
+        self.cause = cause
+
+
 # What is shown to a client, and to a server.
 _TO_CLIENTS: Final = "the listener's certificate"
 _TO_SERVERS: Final = "client_certificate"
@@ -94,6 +102,8 @@ def explain_error(error: BaseException) -> str:
     """The words of explain_failure, also for connections that are Python's own and not Twisted's."""
     if isinstance(error, ssl.SSLError):
         return _explain_tls(error, _TO_SERVERS)
+    if isinstance(error, ToldFailure):
+        return str(error)
     if isinstance(error, DNSLookupError):
         return "its name does not resolve"
     # The last one is what an endpoint makes of an attempt that is given up because its time is over.
@@ -118,6 +128,8 @@ def failure_cause(failure: Failure) -> FailureCause:
     error = failure.value
     if isinstance(error, ssl.SSLError):
         return FailureCause.certificate if "certificate" in openssl_reason(error) else FailureCause.tls
+    if isinstance(error, ToldFailure):
+        return error.cause
     if isinstance(error, DNSLookupError):
         return FailureCause.name_unknown
     if isinstance(error, TimeoutError | defer.TimeoutError | ConnectingCancelledError):

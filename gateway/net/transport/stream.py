@@ -272,6 +272,12 @@ class Stream:
             self._reactor.callLater(0, self.connectionLost, Failure(reason))
 
 
+def set_option(stream: Stream, option: int, value: int) -> None:
+    """Sets one of tcp(7), while the connection is there."""
+    if stream.fileno() != -1:
+        stream._socket.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
 def happened(stream: Stream, event: int) -> None:
     """Serves a stream for what epoll has seen of it (epoll_ctl(2)): in place of what Twisted makes of it for all kinds
     of descriptors."""

@@ -69,7 +69,7 @@ def _state(link: LinkStanding, peer: PeerStanding, now: float) -> list[Node]:
         state = pill("up, but see beside", "warn")
     else:
         state = pill("up", "good")
-    return [state, *_key(peer.key_expires, now)]
+    return [state] if peer.key_expires is None else [state, *_key(peer.key_expires, now)]
 
 
 def _key(expires: float, now: float) -> list[Node]:
