@@ -1,4 +1,4 @@
-"""A TCP connection as the reactor serves it, and TLS in it from where that has begun.
+"""A connection by TCP or a unix socket as the reactor serves it, and TLS in it from where that has begun.
 
 In place of Twisted's own transports: what is written is sent at once and not in the reactor's next turn, a read is one
 read, with all its TLS records together, and no layer lies between the socket and the protocol that is served.
@@ -65,8 +65,9 @@ class Stream:
 
     def __init__(self, connection: socket.socket, protocol: Served, reactor: Reactor) -> None:
         connection.setblocking(False)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self.protocol = protocol
         self.tls: TlsLayer | None = None
         self._socket = connection
