@@ -67,6 +67,11 @@ class Packed:
         """In the order in which the attributes were packed."""
         return self._places.keys()
 
+    def whole(self) -> bytes:
+        """The PartialAttributes of all types."""
+        (count,) = _COUNT.unpack_from(self.octets)
+        return self.octets[_COUNT.size + _table(count).size :]
+
     def partial(self, number: int) -> bytes:
         """The PartialAttribute of a type; b"" where the entry has none."""
         place = self._places.get(number)

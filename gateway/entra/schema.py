@@ -112,8 +112,6 @@ whenChanged 1.2.840.113556.1.2.3 z
 subschemaSubentry 2.5.18.10 d+
 namingContexts 1.3.6.1.4.1.1466.101.120.5 dm+
 defaultNamingContext 1.2.840.113556.1.4.484 d+
-configurationNamingContext 1.2.840.113556.1.4.486 d+
-schemaNamingContext 1.2.840.113556.1.4.485 d+
 supportedLDAPVersion 1.3.6.1.4.1.1466.101.120.15 im+
 supportedControl 1.3.6.1.4.1.1466.101.120.13 tm+
 supportedCapabilities 1.2.840.113556.1.4.1458 tm+
