@@ -129,8 +129,8 @@ def _opened(config: Path) -> Iterator[tuple[list[str], SizeDatabase | None, Path
     """The names of the configured clients, the database, None where the gateway has not made it yet, and state_dir."""
     from gateway.config.load import load_configuration
     from gateway.config.problems import ConfigurationError
-    from gateway.state.size_database import FILE_NAME, SizeDatabase, UnusableDatabase
-    from gateway.state.sizes import trouble
+    from gateway.state.size_database import FILE_NAME, SizeDatabase
+    from gateway.state.sqlite_file import UnusableDatabase, trouble
 
     try:
         settings = load_configuration(config).settings

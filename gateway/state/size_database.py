@@ -6,24 +6,20 @@ It holds counts, names of attributes, times and `Shape.description`; attribute v
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from gateway.policy.shrink import AttributeSize, Sizes
+from gateway.state.sqlite_file import UnusableDatabase, check_whole, connect, make_private, naming_damage
 
 FILE_NAME = "sizes.sqlite3"
 SCHEMA_VERSION = 2
 # Without `account`, `run`, `compared` and `writes`. A gateway brings it up to date; other processes use it as it is.
 _FIRST_VERSION = 1
-
-# Seconds that one process waits for the other's transaction; each takes milliseconds.
-BUSY_TIMEOUT = 2.0
 
 # Its first second, since the epoch; what comes later has no date.
 _YEAR_9999 = 253_370_764_800
@@ -79,17 +75,10 @@ SELECT client, key, account, description, entries, attributes, stored, run, comp
 """,
 }
 
-# SQLITE_ERROR in statements that are known to be right: the tables are not those of the schema version.
-_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
-
 # Client, key and account.
 ShapeId: TypeAlias = tuple[str, bytes, str]
 
 Kind = TypeVar("Kind")
-
-
-class UnusableDatabase(Exception):
-    """The file is damaged, or of a newer version; the text names it and says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +117,8 @@ class Change:
 class SizeDatabase:
     """One connection to the file, for one thread at a time.
 
-    Every method may raise sqlite3.Error (a lock held for longer than BUSY_TIMEOUT, a disk that is full or gone)
-    and UnusableDatabase.
+    Every method may raise sqlite3.Error (a lock held for longer than sqlite_file.BUSY_TIMEOUT, a disk that is full or
+    gone) and UnusableDatabase.
     """
 
     def __init__(self, path: Path, *, create: bool) -> None:
@@ -137,9 +126,9 @@ class SizeDatabase:
         otherwise FileNotFoundError, and the file stays as it is. Raises OSError too where the file cannot be opened."""
         self.path = path
         if create:
-            _make_private(path)
+            make_private(path)
         self._file = _file_id(path)
-        self._connection = _connect(path)
+        self._connection = connect(path)
         self._version = 0
         self._journal_file: tuple[int, int] | None = None
         # How often a gateway has written to it; 0 where that is not known.
@@ -216,7 +205,7 @@ class SizeDatabase:
         self._connection.close()
 
     def _check(self, create: bool) -> None:
-        _check_whole(self._connection, self.path)
+        check_whole(self._connection, self.path)
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE" if create else "BEGIN")
             if create:
@@ -234,45 +223,14 @@ def read_alone(path: Path) -> list[StoredShape]:
     that WAL needs otherwise, and so only while no other process has it open. Raises as SizeDatabase does."""
     _file_id(path)
     with naming_damage(path):
-        connection = _connect(path)
+        connection = connect(path)
         try:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            _check_whole(connection, path)
+            check_whole(connection, path)
             _check_version(connection, path)
             return _read_shapes(connection)
         finally:
             connection.close()
-
-
-def set_aside(path: Path, now: float) -> Path:
-    """Renames the database, its journal with it; returns the new path. Raises OSError."""
-    moved = path.with_name(f"{path.name}.{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%S.%fZ}")
-    # The database first: a journal without one is thrown away by SQLite, one beside a new database is not harmless.
-    for suffix in ("", "-wal", "-shm"):
-        old = path.with_name(path.name + suffix)
-        if old.exists():
-            old.rename(moved.with_name(moved.name + suffix))
-    return moved
-
-
-@contextmanager
-def naming_damage(path: Path) -> Iterator[None]:
-    """Raises UnusableDatabase for errors that mean that the content is at fault, not the disk or a lock."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", None)
-        if code is None or code & 0xFF not in _DAMAGE:
-            raise
-        raise UnusableDatabase(f"{path} is damaged ({error})") from None
-    except ValueError:
-        raise UnusableDatabase(f"{path} is damaged (a row is not as the gateway writes it)") from None
-
-
-def _make_private(path: Path) -> None:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-    if path.stat().st_mode & 0o077:
-        path.chmod(0o600)
 
 
 def _file_id(path: Path) -> tuple[int, int]:
@@ -289,25 +247,6 @@ def _is(path: Path, file: tuple[int, int]) -> bool:
 
 def _journal(path: Path) -> Path:
     return path.with_name(path.name + "-wal")
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw",
-        uri=True,
-        timeout=BUSY_TIMEOUT,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-    # The default decoder's error cannot be told from one of the disk.
-    connection.text_factory = lambda octets: octets.decode("utf-8")
-    return connection
-
-
-def _check_whole(connection: sqlite3.Connection, path: Path) -> None:
-    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if found != "ok":
-        raise UnusableDatabase(f"{path} is damaged")
 
 
 def _is_new(connection: sqlite3.Connection) -> bool:

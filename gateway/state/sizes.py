@@ -12,7 +12,6 @@ from threading import Event, Lock, Thread
 from time import monotonic, time
 from typing import Protocol
 
-from gateway.host.system_errors import system_error
 from gateway.policy.shrink import Remembered, Shape, Sizes
 from gateway.state.recent_shapes import Forgotten, RecentShapes
 from gateway.state.size_database import (
@@ -21,11 +20,10 @@ from gateway.state.size_database import (
     ShapeId,
     SizeDatabase,
     StoredShape,
-    UnusableDatabase,
     read_alone,
-    set_aside,
 )
 from gateway.state.size_witness import Witness, last_written, note_written
+from gateway.state.sqlite_file import UnusableDatabase, set_aside, trouble
 from gateway.state.state_dir import StateError, check_state_dir
 
 # Shapes per client, those of each account counted. A sync has a handful; a client that makes up filters must not fill
@@ -43,20 +41,6 @@ CLOSE_PATIENCE = 5.0
 # What no waiting mends: the file is none, or not the gateway's.
 _MISTAKES = frozenset({errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.EROFS})
 _SQLITE_MISTAKES = frozenset({sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH})
-
-# SQLite's own texts, in words that say what to look at.
-_SQLITE_WORDS = {
-    sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_IOERR: "the disk or the file system reports an error",
-    sqlite3.SQLITE_BUSY: "another process holds its lock",
-    sqlite3.SQLITE_LOCKED: "another process holds its lock",
-    sqlite3.SQLITE_READONLY: "this account may not write to it: see owner and mode",
-    sqlite3.SQLITE_PERM: "this account may not use it: see owner and mode",
-    sqlite3.SQLITE_AUTH: "this account may not use it: see owner and mode",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: see owner and mode of the file and of its directory",
-    sqlite3.SQLITE_NOMEM: "there is not enough memory",
-    sqlite3.SQLITE_PROTOCOL: "another process holds its lock",
-}
 
 
 class SizeMemory(Protocol):
@@ -415,11 +399,3 @@ def _loaded(path: Path) -> tuple[SizeDatabase, list[StoredShape]]:
 
 def _searches(number: int) -> str:
     return "1 search" if number == 1 else f"{number} searches"
-
-
-def trouble(error: Exception) -> str:
-    """Why the database cannot be used, in words; of an error of the system or of SQLite."""
-    if isinstance(error, OSError):
-        return system_error(error)
-    known = _SQLITE_WORDS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
-    return known or str(error)

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.policy.shrink import Sizes
-from gateway.state.size_database import FILE_NAME, SizeDatabase, UnusableDatabase, set_aside
+from gateway.state.size_database import FILE_NAME, SizeDatabase
 from gateway.state.size_witness import FILE_NAME as WITNESS
 from gateway.state.size_witness import Witness, last_written, note_written
 from gateway.state.sizes import Remembered, StateError
+from gateway.state.sqlite_file import UnusableDatabase, set_aside
 from tests.state.test_sizes import NOTHING, PATIENCE, Memory, database, on_disk, shape, sizes, until
 
 JOURNAL = FILE_NAME + "-wal"
@@ -23,7 +24,7 @@ JOURNAL = FILE_NAME + "-wal"
 @pytest.fixture
 def soon(monkeypatch):
     """A lock is not waited for."""
-    monkeypatch.setattr("gateway.state.size_database.BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("gateway.state.sqlite_file.BUSY_TIMEOUT", 0.05)
 
 
 def lock(path, mode):

@@ -439,7 +439,7 @@ def test_a_directory_that_is_gone_for_a_while(tmp_path):
 
 
 def test_a_lock_that_is_held_for_long_is_reported_and_got_over(tmp_path, monkeypatch):
-    monkeypatch.setattr("gateway.state.size_database.BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("gateway.state.sqlite_file.BUSY_TIMEOUT", 0.05)
     with closing(Memory(tmp_path)) as memory:
         memory.store(shape(1), sizes(100))
         until(lambda: on_disk(tmp_path))
