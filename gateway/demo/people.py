@@ -34,11 +34,11 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-_GIVEN_NAMES: Final = _words("""
+GIVEN_NAMES: Final = _words("""
     Ada Björn Carmen Dmitri Elena François Grace Håkon Inès Jörg Katja Liam Małgorzata Nuria Oskar Priya Quentin
     Rosa Søren Tomás Ursula Viktor Wanda Xenia Yusuf Zoë
 """)
-_SURNAMES: Final = _words("""
+SURNAMES: Final = _words("""
     Abbott Brøgger Castillo Dvořák Eklund Fischer García Horváth Ivanova Jansen Kowalski Lindqvist Müller Nakamura
     O'Neil Petrov Quist Rossi Strauß Tanaka Ulrich Vogel Weiß Ximénez Yılmaz Zając
 """)
@@ -94,7 +94,7 @@ def make_directory() -> list[DirectoryEntry]:
             member_of.setdefault(person, []).append(group)
     entries.append(_service_account())
     for number, dn in enumerate(staff):
-        login = f"{_ascii(_given_name(number))}.{_ascii(_surname(number))}"
+        login = f"{ascii_name(_given_name(number))}.{ascii_name(_surname(number))}"
         entries.append(_person(dn, number, login, member_of.get(dn, [])))
     for number in range(_HIDDEN):
         name = _hidden_name(number)
@@ -106,7 +106,7 @@ def make_directory() -> list[DirectoryEntry]:
 
 def a_person(number: int = 0) -> SignIn:
     """A person of the staff who can sign in; number: below 460, not one of the disabled accounts."""
-    login = f"{_ascii(_given_name(number))}.{_ascii(_surname(number))}"
+    login = f"{ascii_name(_given_name(number))}.{ascii_name(_surname(number))}"
     return SignIn(_staff_dn(number), f"{login}@{DOMAIN}", _password(number))
 
 
@@ -121,15 +121,15 @@ def _hidden_name(number: int) -> str:
 
 
 def _given_name(number: int) -> str:
-    return _GIVEN_NAMES[number % len(_GIVEN_NAMES)]
+    return GIVEN_NAMES[number % len(GIVEN_NAMES)]
 
 
 def _surname(number: int) -> str:
     # Each turn through the given names shifts the surnames by one, so no combination comes twice.
-    return _SURNAMES[(number + number // len(_GIVEN_NAMES)) % len(_SURNAMES)]
+    return SURNAMES[(number + number // len(GIVEN_NAMES)) % len(SURNAMES)]
 
 
-def _ascii(name: str) -> str:
+def ascii_name(name: str) -> str:
     plain = name.lower().translate({ord("ø"): "o", ord("ł"): "l", ord("ß"): "ss", ord("ı"): "i", ord("'"): None})
     return unicodedata.normalize("NFKD", plain).encode("ascii", "ignore").decode()
 
@@ -234,7 +234,7 @@ def _group(dn: DN, number: int, members: list[DN]) -> DirectoryEntry:
 def _contact(number: int) -> DirectoryEntry:
     given, surname = _given_name(7 * number + 3), _surname(11 * number + 5)
     dn = below(CONTACTS, "CN", f"{given} {surname} (partner {number + 1})")
-    mail = f"{_ascii(given)}.{_ascii(surname)}@partner{number % 4 + 1}.example"
+    mail = f"{ascii_name(given)}.{ascii_name(surname)}@partner{number % 4 + 1}.example"
     return DirectoryEntry(
         dn,
         {
