@@ -1,0 +1,34 @@
+"""Whether what is visible of a copy is the tenant, whatever happens there and whatever goes wrong on the way."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.entra.histories import History, histories
+from tests.entra.played import Played
+from tests.examples import examples
+
+# Where files cost least.
+MEMORY = Path("/dev/shm")
+FEW = frozenset(
+    {"displayName", "mail", "mailNickname", "sAMAccountName", "userAccountControl", "groupType"}
+    | {"member", "memberOf", "manager", "whenChanged"}
+)
+
+
+@settings(max_examples=examples(2000), suppress_health_check=[HealthCheck.too_slow])
+@given(steps=histories, seed=st.integers(0, 2**32), guests=st.booleans(), contacts=st.booleans())
+def test_a_round_that_ends_shows_the_tenant_and_one_that_does_not_changes_nothing(steps, seed, guests, contacts):
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as directory:
+        played = Played(Path(directory), random=Random(seed))
+        played.copying(attributes=FEW, guests=guests, contacts=contacts)
+        with closing(History(played)) as history:
+            for step in steps:
+                history.happen(step)
+            history.settle()
