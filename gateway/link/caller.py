@@ -36,6 +36,8 @@ from gateway.net.transport.tls_layer import TlsLayer
 
 # Seconds for a TCP connection.
 _CONNECT: Final = 10.0
+# Seconds that a berth is missing before it is dialled, where there are others.
+_PAUSE: Final = 0.05
 
 # Takes what an outside asks for, and the TLS that it has asked by: why there is no session of it, or its name here and
 # what takes the stream over.
@@ -286,9 +288,18 @@ class LinkCaller:
 
     # Berths.
 
-    def _park(self) -> None:
-        """Dials as many berths as are wanted and missing."""
+    def _park(self, waited: bool = False) -> None:
+        """Dials as many berths as are wanted and missing. Where most of them are there, nobody waits for one, and the
+        session that has just taken one goes first: a handshake takes a millisecond or two of either end. waited: it
+        has."""
         berths = self._berths
+        if waited:
+            berths.pauses = False
+        elif berths.most_are_there:
+            if not berths.pauses:
+                berths.pauses = True
+                self._reactor.callLater(_PAUSE, self._park, True)
+            return
         if not self.up or self._stopped or berths.rests:
             return
         for _ in range(to_dial(berths.wanted, len(berths.parked), berths.dialling, self.room.left)):
@@ -341,7 +352,8 @@ class _Line:
 
 class _Berths:
     """The berths of a caller. wanted: the outside's last word. dialling: how many are under way, those whose TLS is not
-    up included, which are in opening. rests: after an end, until it is time to dial again."""
+    up included, which are in opening. rests: after an end, until it is time to dial again. pauses: until the
+    session that took one is under way."""
 
     def __init__(self) -> None:
         self.calling = Calling(uniform)
@@ -350,3 +362,9 @@ class _Berths:
         self.wanted = 0
         self.dialling = 0
         self.rests = False
+        self.pauses = False
+
+    @property
+    def most_are_there(self) -> bool:
+        """Whether more than half of those that are wanted are parked, or will be soon."""
+        return 2 * (len(self.parked) + self.dialling) > self.wanted

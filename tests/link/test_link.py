@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.defer import CancelledError
 
 from gateway.ldap import messages as m
+from gateway.link import caller as caller_module
 from gateway.link import gate as gate_module
 from gateway.link import line as line_module
 from gateway.link import wanted as wanted_module
@@ -120,6 +121,20 @@ def test_a_berth_that_breaks_before_it_is_accepted_is_replaced_by_another(world)
         caller.room.leave()
     link, owner = world.open()
     assert world.ask(link, owner, bind(SYNC)) == [m.BindResponse(OK)]
+
+
+def test_a_session_that_takes_a_berth_goes_before_the_next_one_unless_few_are_left(world, monkeypatch):
+    monkeypatch.setattr(caller_module, "_PAUSE", 3600.0)
+    world.ready()
+    berths = world.insides["inside-1"].caller._berths
+    world.loop.until(lambda: len(world.parked) == len(berths.parked) == 4)
+    link, owner = world.open()
+    assert world.ask(link, owner, bind(SYNC)) == [m.BindResponse(OK)]
+    assert (len(berths.parked), berths.dialling) == (3, 0)
+    link, owner = world.open()
+    assert world.ask(link, owner, bind(SYNC), start=2) == [m.BindResponse(OK)]
+    # Half of them are left, which are too few to wait for anything.
+    world.loop.until(lambda: len(berths.parked) == 4)
 
 
 def test_a_session_that_leaves_while_it_waits_takes_no_berth(world):
