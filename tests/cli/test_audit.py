@@ -10,14 +10,16 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main
+from gateway.link.observer import LinkEvent, LinkEventKind
 from gateway.observe.audit import reading as audit_reading
 from gateway.observe.audit.line import audit_line
 from gateway.observe.audit.reading import Damage, records
-from gateway.observe.audit.records import audit_object, lost_object, sync_object
+from gateway.observe.audit.records import audit_object, link_object, lost_object, sync_object
 from gateway.observe.audit.settings import AuditFormat
 from gateway.observe.audit.view import Choice, since
 from gateway.observe.sync_runs import SyncRuns
 from gateway.policy.decision import Mended
+from gateway.relay.audit import CameBy
 from tests.cli.configurations import write_configuration
 from tests.observe.records import record
 from tests.servers.terminal import Terminal
@@ -71,6 +73,44 @@ def test_what_was_mended_is_marked(tmp_path):
         "1 entry, 0 pages; MENDED base: came as OU=Sales, EMEA,DC=corp,DC=example and was read as "
         "OU=Sales\\, EMEA,DC=corp,DC=example\n"
     )
+
+
+def test_both_halves_of_an_operation_name_each_other(tmp_path):
+    path = tmp_path / "audit.jsonl"
+    outside = operation(0, server="link://inside/inside-1", server_session="s93", sent=1)
+    path.write_bytes(outside + operation(1, came_by=CameBy("dmz", "s4711", "198.51.100.7"), sent=1))
+    there, here = run(path).stdout.splitlines()
+    assert there.endswith("1 entry, 0 pages; link://inside/inside-1, session s93 there")
+    assert here.endswith("1 entry, 0 pages; over link dmz: session s4711 there, from 198.51.100.7")
+
+
+def test_what_happens_on_a_link_is_shown(tmp_path):
+    path = tmp_path / "audit.jsonl"
+    events = (
+        LinkEvent("inside", LinkEventKind.risen, "inside-1", "", "version 1.2"),
+        LinkEvent("inside", LinkEventKind.fallen, "inside-1", "silent", "agent inside-1 was silent for 15 s"),
+        LinkEvent("inside", LinkEventKind.stranger, "", "", "it shows a certificate that is not pinned", 7),
+    )
+    path.write_bytes(b"".join(line(link_object(event, NOW)) for event in events))
+    shown = run(path).stdout.splitlines()
+    assert [text.split("  link      ")[1] for text in shown] == [
+        "risen  link inside, inside-1: version 1.2",
+        "fallen  link inside, inside-1 (silent): agent inside-1 was silent for 15 s",
+        "stranger  link inside: it shows a certificate that is not pinned; 7 since this was last recorded",
+    ]
+    # They are of no client, and nothing that a policy does not permit.
+    for choice in (("--denied",), ("--client", "mimecast"), ("--syncs",)):
+        assert "version 1.2" not in run(path, *choice).stdout
+
+
+def test_a_record_of_a_kind_that_a_newer_gateway_writes_is_shown_as_it_is(tmp_path):
+    path = tmp_path / "audit.jsonl"
+    newer = b'{"time": "2026-12-01T08:00:00.000+00:00", "record": "moon-phase", "client": "mimecast", "full": true}\n'
+    path.write_bytes(newer + LINES[0])
+    ended = run(path)
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert ended.stdout.splitlines()[0].split() == ["2026-12-01", "08:00:00", "mimecast", "moon-phase", "full=true"]
+    assert run(path, "--json").stdout.encode() == newer + LINES[0]
 
 
 def test_a_run_that_is_open_is_told_with_the_syncs(tmp_path):

@@ -218,6 +218,18 @@ def test_a_source_that_is_listed_no_longer_is_closed(audit, tmp_path):
     assert judge(other, audit, "--client", "mimecast", expected=0)
 
 
+def test_a_record_of_a_link_is_judged_for_the_client_that_lists_the_link(audit, path, tmp_path):
+    (line,) = [json.loads(line) for line in audit if '"base": "OU=Other' in line]
+    by_link = json.dumps({**line, "source": "link dmz", "link": "dmz", "outside_session": "s7", "said_source": "x"})
+    # This configuration has the client, and by its listener alone.
+    result = judge(path, [by_link], expected=1)
+    assert "would be refused: source-not-listed" in result.stdout
+    loaded = load_configuration(path).settings
+    (client,) = loaded.clients
+    judge_of = RecordJudge(replace(loaded, clients=(replace(client, sources=(), links=("dmz",)),)), None)
+    assert judge_of.judge(json.loads(by_link)).changes == ()
+
+
 def test_one_line_is_judged_like_a_request_typed_by_hand(path, audit):
     (line,) = [line for line in audit if '"base": "OU=Other' in line]
     result = CliRunner().invoke(main, ["explain", "-c", str(path), "--record", line, "--json"])
@@ -239,6 +251,8 @@ def test_what_holds_no_request_is_counted_and_what_is_no_record_is_named(path):
         (["--record", "no line"], "--record: no record"),
         (["--record", "-", "--client", "nobody"], "no client nobody; there are: mimecast"),
         (["--record", '{"time": "2026", "record": "lost"}'], "it cannot be judged again: no request"),
+        (["--record", '{"time": "2026", "record": "link", "event": "risen"}'], "it cannot be judged again: no request"),
+        (["--record", '{"time": "2026", "record": "newer"}'], "it cannot be judged again: no request"),
     ],
 )
 def test_a_wrong_question_about_records_is_status_2(path, arguments, words):
