@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.demo.certificates import LOOPBACK_NAMES, CertificateFiles, make_certificates
+from tests.observe.admin_client import samples
 from tests.servers.gateway_process import PATIENCE, GatewayProcess
 from tests.servers.link_ends import LinkKeys, inside_of, outside_of
 from tests.servers.raw_client import RawClient
@@ -66,6 +67,12 @@ def open_client(certificates: CertificateFiles) -> Iterator[Callable[..., RawCli
         client.socket.close()
 
 
+def _tripped(inside: GatewayProcess) -> dict[tuple[str, ...], float]:
+    assert inside.admin_port is not None
+    found = samples(inside.admin_port)
+    return {key: count for key, count in found.items() if count and "link_policy_refusals_total" in key[0]}
+
+
 @pytest.fixture(scope="module")
 def start_gateway(
     tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
@@ -73,9 +80,11 @@ def start_gateway(
     """A function that takes a configuration's text and returns a GatewayProcess.
 
     At the end of the module each must stop with status 0 on SIGTERM, unless the test has stopped it, and none may
-    have met an error that nobody caught.
+    have met an error that nobody caught. Where they go through links, nothing that came by one may have been refused
+    inside by the policy, which is the same at both ends.
     """
     started: list[GatewayProcess] = []
+    insides: list[GatewayProcess] = []
     numbers = itertools.count()
 
     def start(config: str) -> GatewayProcess:
@@ -85,7 +94,9 @@ def start_gateway(
             keys = LinkKeys(directory)
             inside = tmp_path_factory.mktemp("inside")
             started.append(GatewayProcess(directory, outside_of(config, keys)))
-            started.append(GatewayProcess(inside, inside_of(config, keys)))
+            with_pages = json.loads(inside_of(config, keys)) | {"admin": {"address": "127.0.0.1:0"}}
+            insides.append(GatewayProcess(inside, json.dumps(with_pages)))
+            started.append(insides[-1])
             started[-2].wait_for("link inside: agent inside-1 is here")
             return started[-2]
         started.append(GatewayProcess(directory, config))
@@ -94,6 +105,9 @@ def start_gateway(
     yield start
     try:
         serving = [running for running in started if running.process.poll() is None]
+        for running in serving:
+            if running in insides:
+                assert not _tripped(running)
         for running in serving:
             running.terminate()
         for running in serving:
