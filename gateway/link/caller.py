@@ -140,7 +140,6 @@ class LinkCaller:
     def use(self, keyring: Keyring) -> None:
         """Later calls use these keys. What was called with a key of the outside that is not pinned any more ends: the
         line, with all berths, or a berth."""
-        self._telling.pins_read(self._keyring, keyring)
         self._keyring = keyring
         line = self._line
         # Where TLS is not up yet, these keys judge it.

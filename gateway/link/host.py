@@ -74,7 +74,7 @@ class LinkHost:
         """Judges by these from now on, also those who are here. Whoever is not pinned any more goes at once, with the
         sessions on that agent's connections. The address must be the same."""
         self._telling.own_key_read(self.keyring, keyring)
-        self._telling.pins_read(self.keyring, keyring)
+        self._telling.pins_read(self.keyring.pinned, keyring.pinned)
         self.settings, self.keyring = settings, keyring
         self.gate.configure(settings, keyring)
         for name in settings.agents:

@@ -10,7 +10,7 @@ from typing import Final
 from gateway.link.agreed import agreed
 from gateway.link.caller import LinkCaller, Room, Serves
 from gateway.link.frames import State
-from gateway.link.keyring import Keyring
+from gateway.link.keyring import Keyring, PinnedKeys
 from gateway.link.keys import KeyProblem
 from gateway.link.line import Who
 from gateway.link.observer import LinkObserver
@@ -48,8 +48,6 @@ class LinkInside:
         self.keyrings: Mapping[str, Keyring] = {}
         self._callers: dict[str, LinkCaller] = {}
         self._parities: dict[str, Parity] = {}
-        # Of any of them: this agent has one pair.
-        self._keyring: Keyring | None = None
         self._timer: Timer | None = None
 
     def configure(self, settings: InsideSettings, keyrings: Mapping[str, Keyring], state: LinkState) -> None:
@@ -58,14 +56,13 @@ class LinkInside:
         # Each has an equal share, whether it is there or not: one that has been taken over is not to use up all.
         share = settings.connections // max(1, len(settings.call))
         self._receiving.state = state
-        self.keyrings = keyrings
+        before, self.keyrings = self.keyrings, keyrings
+        if before:
+            self._telling.own_key_read(_own(before), _own(keyrings))
+            self._telling.pins_read(_pinned(before), _pinned(keyrings))
         served = {
             name: agreed(client.policy.settings, state.limits, outside=False) for name, client in state.clients.items()
         }
-        keyring = next(iter(keyrings.values()), None)
-        if keyring is not None and self._keyring is not None:
-            self._telling.own_key_read(self._keyring, keyring)
-        self._keyring = keyring
         hosts = {host.address: host for host in settings.call if not keyrings[host.address].shut_out}
         for address in self._callers.keys() - hosts.keys():
             self._callers.pop(address).stop()
@@ -103,8 +100,8 @@ class LinkInside:
             else self._callers[address].standing(clients, self._receiving.sessions_by(address))
             for address, keyring in self.keyrings.items()
         )
-        expires = 0.0 if self._keyring is None else self._keyring.expires
-        return LinkStanding(self._name, Side.inside, "", expires, peers)
+        own = _own(self.keyrings)
+        return LinkStanding(self._name, Side.inside, "", 0.0 if own is None else own.expires, peers)
 
     def drain(self) -> None:
         """No session any more; those that are open go on."""
@@ -141,3 +138,12 @@ class LinkInside:
 
 def _shut_out(address: str, problem: KeyProblem, clients: tuple[ClientStanding, ...]) -> PeerStanding:
     return PeerStanding(address, False, f"it is shut out: {problem}", "", None, 0, 0, None, clients, None)
+
+
+def _own(keyrings: Mapping[str, Keyring]) -> Keyring | None:
+    """One with this agent's own pair, which is the same in each; None where nobody is called."""
+    return next(iter(keyrings.values()), None)
+
+
+def _pinned(keyrings: Mapping[str, Keyring]) -> dict[str, PinnedKeys]:
+    return {address: keys for keyring in keyrings.values() for address, keys in keyring.pinned.items()}

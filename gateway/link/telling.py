@@ -6,6 +6,7 @@ and the audit have each of these a few times a minute only, with how many there 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from time import monotonic
 from typing import Final
 
@@ -13,7 +14,7 @@ from twisted.logger import Logger
 
 from gateway.link.commands import Cause, End
 from gateway.link.frames import NoSession, NotWelcome
-from gateway.link.keyring import Keyring
+from gateway.link.keyring import Keyring, PinnedKeys
 from gateway.link.observer import LinkEvent, LinkEventKind, LinkObserver, Refusal
 from gateway.link.parity import named
 from gateway.link.seldom import Seldom
@@ -159,10 +160,10 @@ class Telling:
 
     # At either end.
 
-    def pins_read(self, before: Keyring, after: Keyring) -> None:
+    def pins_read(self, before: Mapping[str, PinnedKeys], after: Mapping[str, PinnedKeys]) -> None:
         """Other certificates may be pinned now."""
-        for peer in sorted(before.pinned.keys() | after.pinned.keys()):
-            old, new = before.pinned.get(peer), after.pinned.get(peer)
+        for peer in sorted(before.keys() | after.keys()):
+            old, new = before.get(peer), after.get(peer)
             keys = () if new is None else new.fingerprints
             if old is None:
                 self._key(LinkEventKind.key_added, peer, keys)
@@ -171,9 +172,9 @@ class Telling:
             elif old.fingerprints != keys:
                 self._key(LinkEventKind.key_changed, peer, keys)
 
-    def own_key_read(self, before: Keyring, after: Keyring) -> None:
-        """This end may show another certificate now."""
-        if before.fingerprint != after.fingerprint:
+    def own_key_read(self, before: Keyring | None, after: Keyring | None) -> None:
+        """This end may show another certificate now. None where it calls nobody."""
+        if before is not None and after is not None and before.fingerprint != after.fingerprint:
             self._key(LinkEventKind.key_changed, "", (after.fingerprint,))
 
     def _key(self, kind: LinkEventKind, peer: str, fingerprints: tuple[str, ...]) -> None:

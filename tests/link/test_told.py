@@ -178,3 +178,19 @@ def test_how_a_link_stands_is_told_at_both_ends(world):
     (agent,) = world.host.standing().peers
     assert (agent.up, agent.ready, agent.version) == (False, (), "")
     assert agent.why
+
+
+def test_an_outside_whose_key_changes_or_is_pinned_no_more_is_told_inside(world):
+    world.ready()
+    inside, called = world.insides["inside-1"], world.called(world.host)
+    other = write_pair(world.directory, "other", datetime.now(UTC))
+    world.call_with_pins(other)
+    world.call_with_pins(other)
+    world.call(inside, replace(called, certificate=world.directory / "nothing.pem"))
+    assert [(event.kind.value, event.peer) for event in world.events if event.kind.value.startswith("key")] == [
+        ("key-changed", called.address),
+        ("key-removed", called.address),
+    ]
+    (host,) = inside.link.standing().peers
+    assert (host.up, host.key_expires) == (False, None)
+    assert "nothing.pem" in host.why
