@@ -26,6 +26,7 @@ class Area(StrEnum):
     listener = "listener"
     certificate = "certificate"
     server = "server"
+    link = "link"
     account = "account"
     directory = "directory"
     lockout_store = "lockout_store"

@@ -54,12 +54,14 @@ class NoHandshake(Exception):
 class Handshake:
     """What a TLS handshake that verifies nothing showed of a peer.
 
-    chain: as the peer sent it, its own certificate first. Times in seconds.
+    chain: as the peer sent it, its own certificate first. Times in seconds. version: of TLS, as OpenSSL names it:
+    `TLSv1.3`.
     """
 
     chain: tuple[x509.Certificate, ...]
     connecting: float
     securing: float
+    version: str
 
 
 async def look(
@@ -82,7 +84,8 @@ async def look(
         if starttls:
             await _in_time(protocol.start_tls(), patience, reactor)
         await _in_time(protocol.secure(_Unverified(server_name)), patience, reactor)
-        shake = Handshake(protocol.chain(), connected - started, reactor.seconds() - connected)
+        securing = reactor.seconds() - connected
+        shake = Handshake(protocol.chain(), connected - started, securing, protocol.version())
         # RFC 8446 6.1: to a peer whose handshake has not ended yet, a connection that breaks is a client's failed TLS.
         await protocol.part(patience, reactor, unbinds)
     finally:
@@ -183,6 +186,11 @@ class _Looking(Protocol):
         untyped: Any = self.transport
         connection: SSL.Connection = untyped.getHandle()
         return tuple(each.to_cryptography() for each in connection.get_peer_cert_chain() or ())
+
+    def version(self) -> str:
+        untyped: Any = self.transport
+        connection: SSL.Connection = untyped.getHandle()
+        return connection.get_protocol_version_name()
 
     def handshakeCompleted(self) -> None:
         self._end(None)

@@ -45,7 +45,7 @@ def command(
     service_ca: Path | None,
     as_json: bool,
 ) -> None:
-    """Walks the path that a sync takes: listener, certificate, servers, account, directory, policy.
+    """Walks the path that a sync takes: listener, certificate, link, servers, account, directory, policy.
 
     Each step is ok, warning or failed, with what to do; what depends on a failed one is skipped. It changes nothing
     in the directory, and signs in once with the password that it is given, or as the gateway's own account that a
@@ -137,7 +137,8 @@ def _examination(
     mapped = chosen is not None and any(own_account(client.policy, chosen) is not None for client in clients)
     if mapped and password_file is not None:
         raise click.UsageError(f"{chosen} is mapped to an account whose password the configuration has")
-    asks = chosen is not None and not mapped
+    # Behind a link there is no server that could be asked with it.
+    asks = chosen is not None and not mapped and not all(each.directory.link for each in clients)
     password = read_password(password_file, f"Password of {chosen} (none: skip)") if asks else None
     return Examination(settings, clients, chosen, password, NO_PASSWORD, name, authorities)
 

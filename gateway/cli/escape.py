@@ -76,7 +76,7 @@ def _look_up(
 ) -> Sequence[LookedUp]:
     from gateway.ask.own_account import own_account
     from gateway.ask.running import Interrupted, run
-    from gateway.cli.servers_here import why_not_from_here
+    from gateway.ask.servers_here import why_not_from_here
     from gateway.config.load import load_configuration
     from gateway.config.problems import ConfigurationError
     from gateway.tools.doctor.lookup import CannotLookUp, look_up

@@ -55,7 +55,7 @@ def command(
     """
     from gateway.ask.own_account import own_account, signing_in_as
     from gateway.ask.running import Interrupted, run
-    from gateway.cli.servers_here import why_not_from_here
+    from gateway.ask.servers_here import why_not_from_here
     from gateway.config.load import load_configuration
     from gateway.config.problems import ConfigurationError
     from gateway.tools.preview import comparison, preview, view_file

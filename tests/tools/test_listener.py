@@ -127,7 +127,7 @@ def test_an_address_that_this_host_does_not_have(server_certificates):
     # TEST-NET-1 is no address of any host, and nothing is sent there.
     said = Said(Area.listener)
     listener = ListenerSettings("192.0.2.1", 636, server_certificates.certificate, server_certificates.private_key)
-    check_bindable(said.section, listener)
+    check_bindable(said.section, listener.host, listener.port)
     assert said["listens"].status == "failed"
     assert "no address of this host" in said["listens"].advice
 
@@ -141,7 +141,7 @@ def test_a_low_port_needs_a_right(server_certificates):
         os.setuid(65534)
         said = Said(Area.listener)
         listener = ListenerSettings("127.0.0.1", 1, server_certificates.certificate, server_certificates.private_key)
-        check_bindable(said.section, listener)
+        check_bindable(said.section, listener.host, listener.port)
         os._exit(0 if "CAP_NET_BIND_SERVICE" in said["listens"].advice else 1)
     assert os.waitpid(pid, 0)[1] == 0
 

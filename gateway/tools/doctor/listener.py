@@ -43,7 +43,7 @@ async def check_listener(
         shake = await look(host, listener.port, name, _PATIENCE, reactor, starttls=starttls, unbinds=True)
     except NoConnection as none:
         if none.refused:
-            check_bindable(section, listener)
+            check_bindable(section, listener.host, listener.port)
         else:
             section.failed("listens", str(none), "a firewall on this host drops what comes to this port")
         section.skipped("nothing listens", "serves")
@@ -85,32 +85,32 @@ def _compare(section: Section, shake: Handshake, chain: Sequence[x509.Certificat
         section.ok("serves", "it shows the certificate of the file", logged_as)
 
 
-def check_bindable(section: Section, listener: ListenerSettings) -> None:
+def check_bindable(section: Section, host: str, port: int) -> None:
     """Whether the gateway could listen there. SO_REUSEADDR is set as Twisted does."""
-    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((listener.host, listener.port))
+            probe.bind((host, port))
         except OSError as error:
-            said = f"it cannot listen: {_bind_trouble(error, listener)}"
-            section.failed("listens", said, _bind_advice(error, listener))
+            said = f"it cannot listen: {_bind_trouble(error, host, port)}"
+            section.failed("listens", said, _bind_advice(error, host, port))
             return
     section.warning("listens", "nothing listens yet; the port is free", "start the gateway: ldap-gateway run")
 
 
-def _bind_trouble(error: OSError, listener: ListenerSettings) -> str:
+def _bind_trouble(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
-        return port_in_use(listener.host, listener.port)
+        return port_in_use(host, port)
     return system_error(error)
 
 
-def _bind_advice(error: OSError, listener: ListenerSettings) -> str:
+def _bind_advice(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EACCES:
-        return f"ports below 1024 need CAP_NET_BIND_SERVICE; or listen above and redirect {listener.port} there"
+        return f"ports below 1024 need CAP_NET_BIND_SERVICE; or listen above and redirect {port} there"
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"{listener.host} is no address of this host: see `ip address`, or listen on 0.0.0.0"
-    return "end that program, or give the listener another port"
+        return f"{host} is no address of this host: see `ip address`, or listen on 0.0.0.0"
+    return "end that program, or take another port"
 
 
 def _loopback(host: str) -> str:

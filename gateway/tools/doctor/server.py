@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from cryptography import x509
-from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.defer import TimeoutError
-from twisted.internet.threads import deferToThread
 
 from gateway.ask.chain import ChainProblem, Flaw, carries_name, chain_problem, names, read_authorities, shown
 from gateway.ask.connection import Connection, ConnectionFailed
@@ -20,16 +16,9 @@ from gateway.ask.root_dse import RootDse, read_root_dse
 from gateway.net.servers.settings import DirectorySettings, ServerSettings
 from gateway.net.transport.reactor import Reactor
 from gateway.tools.doctor.certificate import check_expiry
+from gateway.tools.doctor.resolving import Unresolved, resolve
 
 STEPS: Final = ("resolves", "connects", "TLS", "expiry", "chain", "name", "answers")
-
-# The errors of getaddrinfo(3) that say another thing than that there is no such name.
-_GETADDRINFO: Final = {
-    socket.EAI_AGAIN: "no DNS server of this host answers",
-    socket.EAI_FAIL: "the DNS server says that it failed",
-    socket.EAI_SYSTEM: "this host's resolver failed",
-    socket.EAI_MEMORY: "there is not enough memory",
-}
 
 # Seconds for one small answer; a server that needs more makes every sign-in wait.
 SLOW: Final = 1.0
@@ -40,11 +29,11 @@ async def check_server(
 ) -> RootDse | None:
     """What the server says of itself; None where the gateway could not use it."""
     try:
-        addresses = server.addresses or await _resolve(server.host, directory.connect_timeout, reactor)
-    except OSError as error:
+        addresses = server.addresses or await resolve(server.host, directory.connect_timeout, reactor)
+    except Unresolved as error:
         section.failed(
             "resolves",
-            f"{server.host} does not resolve{_why_unresolved(error)}",
+            str(error),
             "correct the name or this host's DNS; or give the server's address, with server_name for its certificate",
         )
         section.skipped("its address is not known", *STEPS[1:])
@@ -103,26 +92,6 @@ async def _answers(
     else:
         section.ok("answers", f"{found.kind}, in {took * 1000:.0f} ms")
     return found
-
-
-def _why_unresolved(error: OSError) -> str:
-    """Why, where more can be said than that DNS has no such name."""
-    known = isinstance(error, socket.gaierror) and error.errno in (socket.EAI_NONAME, socket.EAI_NODATA)
-    return "" if known else f": {_GETADDRINFO.get(error.errno or 0, error)}"
-
-
-async def _resolve(host: str, patience: float, reactor: Reactor) -> tuple[str, ...]:
-    """Raises OSError."""
-    if isIPAddress(host) or isIPv6Address(host):
-        return (host,)
-    untyped: Any = reactor
-    try:
-        found = await deferToThread(socket.getaddrinfo, host, None, 0, socket.SOCK_STREAM).addTimeout(patience, untyped)
-    except TimeoutError:
-        raise OSError(f"no answer from DNS within {patience:g} seconds") from None
-    except UnicodeError:
-        raise OSError("not a host name") from None
-    return tuple(dict.fromkeys(str(each[4][0]) for each in found))
 
 
 def _check_chain(

@@ -1,5 +1,5 @@
-"""The walk along the path that a sync takes: listener, certificate, servers, account, directory, policy; and a look at
-the lockout guard of the gateway that runs here, and at its store, where there is one.
+"""The walk along the path that a sync takes: listener, certificate, link, servers, account, directory, policy; and a
+look at the lockout guard of the gateway that runs here, and at its store, where there is one.
 
 It only reads, and it signs in with nothing but the password that it was given.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from cryptography import x509
@@ -18,21 +19,28 @@ from gateway.ask.connection import Connection, ConnectionFailed
 from gateway.ask.findings import Area, Finding, Section
 from gateway.ask.own_account import check_secret, own_account
 from gateway.ask.root_dse import RootDse
+from gateway.ask.servers_here import why_not_from_here
 from gateway.config.settings import GatewaySettings
 from gateway.ldap.dn import DN
 from gateway.ldap.results import ResultCode
+from gateway.link.agreed import agreed
+from gateway.link.settings import OutsideSettings
 from gateway.net.servers.discovery import find_servers
 from gateway.net.servers.found_servers import NotFound
 from gateway.net.servers.settings import DirectorySettings, ServerSettings
 from gateway.net.sessions.settings import ClientSettings, ListenerSettings
 from gateway.net.transport.reactor import Reactor
 from gateway.policy.settings import ClientPolicy, Paging
+from gateway.serve.links import LinkSettings, inside_keyrings
 from gateway.tools.doctor.bases import check_base, check_exists
 from gateway.tools.doctor.certificate import check_certificate
 from gateway.tools.doctor.directory import check_directory
 from gateway.tools.doctor.escapes import check_escapes
 from gateway.tools.doctor.guarded import check_guarded
 from gateway.tools.doctor.identity import check_identity
+from gateway.tools.doctor.link_called import check_called
+from gateway.tools.doctor.link_keys import check_key
+from gateway.tools.doctor.link_waiting import Running, check_servers, check_waiting, running_gateway
 from gateway.tools.doctor.listener import check_listener
 from gateway.tools.doctor.lockout_store import check_lockout_store
 from gateway.tools.doctor.server import check_server
@@ -40,6 +48,8 @@ from gateway.tools.doctor.usual_searches import check_usual_searches
 from gateway.tools.doctor.worst_case import WorstCase, blocks
 
 Say = Callable[[Finding], None]
+
+_OWN_KEY: Final = "`ldap-gateway link key` here, and its certificate (.pem) to the other ends"
 
 DISCOVERS: Final = "discovers"
 DIRECTORY_STEPS: Final = ("naming contexts", "clock", "schema", "paging", "lockout")
@@ -77,6 +87,7 @@ class Doctor:
         self._now = now
         # What the servers of each directory block show before a bind.
         self._shown: dict[str, list[RootDse]] = {}
+        self._running: Running | None = None
 
     async def examine(self) -> None:
         """Whatever is found becomes a finding; nothing is raised for it."""
@@ -84,6 +95,8 @@ class Doctor:
             clients = [each for each in self._asked.clients if each.listens_at(index)]
             if clients:
                 await self._listener(listener, clients)
+        for link in self._links():
+            await self._link(link)
         usable: dict[str, list[ServerSettings]] = {}
         for directory in {each.directory.name: each.directory for each in self._asked.clients}.values():
             usable[directory.name] = await self._servers(directory)
@@ -113,7 +126,47 @@ class Doctor:
             self._now(),
         )
 
+    def _links(self) -> list[LinkSettings]:
+        """Those that clients or their directories name."""
+        named = {name for each in self._asked.clients for name in (*each.links, each.directory.link)}
+        return [link for link in self._asked.settings.links if link.name in named]
+
+    async def _link(self, link: LinkSettings) -> None:
+        section = self._section(Area.link, link.name)
+        check_key(section, "own key", link.identity.certificate, self._now(), _OWN_KEY)
+        if isinstance(link, OutsideSettings):
+            asked = [each.policy.name for each in self._asked.settings.clients if each.directory.link == link.name]
+            running = await self._running_gateway()
+            check_waiting(partial(self._section, Area.link), link, asked, running, self._now())
+            return
+        try:
+            keyrings = inside_keyrings(link)
+        except (OSError, ValueError) as error:
+            section.failed("keys", str(error), "correct that; `ldap-gateway check` says it as well")
+            return
+        limits = self._asked.settings.limits
+        served = {
+            client.policy.name: agreed(client.policy, limits, outside=False)
+            for client in self._asked.settings.clients
+            if link.name in client.links
+        }
+        for host in link.call:
+            section = self._section(Area.link, f"{link.name}, {host.address}")
+            await check_called(section, host, keyrings[host.address], served, self._now(), self._reactor)
+
+    async def _running_gateway(self) -> Running:
+        """What the gateway of this configuration says that runs on this host; it is asked once."""
+        if self._running is None:
+            self._running = await running_gateway(self._asked.settings.admin, self._reactor)
+        return self._running
+
     async def _servers(self, directory: DirectorySettings) -> list[ServerSettings]:
+        because = why_not_from_here(directory)
+        if because:
+            section = self._section(Area.server, f"directory {directory.name}")
+            names = [each.policy.name for each in self._asked.clients if each.directory.name == directory.name]
+            check_servers(section, names, await self._running_gateway(), directory.link, because)
+            return []
         usable = []
         for server in await self._named(directory):
             section = self._section(Area.server, server.url)
@@ -151,6 +204,8 @@ class Doctor:
         because, advice = "", ""
         if name is None:
             because = "the client has no sync_accounts"
+        elif client.directory.link:
+            because = why_not_from_here(client.directory)
         elif not servers:
             because = "no server can be used"
         elif password is None:

@@ -11,5 +11,5 @@ def why_not_from_here(directory: DirectorySettings) -> str:
         return ""
     return (
         f"directory {directory.name} is reached by link {directory.link}, so its servers cannot be asked from here; "
-        "run this command at the gateway inside, which shows what this one can ever get"
+        "run this command at the gateway inside"
     )
