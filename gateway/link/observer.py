@@ -17,9 +17,9 @@ Refusal: TypeAlias = NotWelcome | NoSession | Cause
 class LinkEventKind(StrEnum):
     """What the audit has of a link: one closed set of words.
 
-    risen, fallen: a line. refused: the other end showed a right key and was refused something. stranger: somebody
-    showed no key that is pinned here. key_added, key_changed, key_removed: of the certificates that are pinned, and of
-    this end's own one.
+    risen, fallen: a line. refused: one end showed a right key, and the other one refused it something. stranger:
+    somebody showed no key that is pinned here. key_added, key_changed, key_removed: of the certificates that are
+    pinned, and of this end's own one.
     """
 
     risen = "risen"

@@ -114,6 +114,8 @@ class Telling:
             self._happened(LinkEventKind.fallen, host, end.cause.value, end.said)
         else:
             self._observer.call_failed(self._link, host, end.cause)
+            if isinstance(end.why, NotWelcome):
+                self._happened(LinkEventKind.refused, host, end.why.value, end.said)
         log.warn(
             "link {link}: {what} the gateway at {host}: {said}; it is called again in {wait:.1f} seconds",
             link=self._link,

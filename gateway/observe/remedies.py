@@ -63,7 +63,7 @@ NO_AGENT: Final = (
 )
 NO_LINE: Final = "Does the gateway outside run, is its port open from here, and does it have this agent's certificate?"
 NO_BERTH: Final = "Look at `connections` of the link inside, and at what a proxy on the way permits."
-DIFFERS: Final = "Make the client's block the same at both ends."
+DIFFERS: Final = "Make these the same at both ends: `ldap-gateway link export` prints what the other end needs."
 BREAK_IN: Final = (
     "The two configurations differ, or the gateway outside is not itself any more. Until you know which, treat it as a "
     "break-in: `ldap-gateway audit --denied` has the requests."

@@ -106,6 +106,20 @@ def test_strangers_are_counted_each_time_and_told_once_a_minute(world):
     assert (event.peer, event.count) == ("", 1)
 
 
+def test_a_second_process_with_the_key_of_an_agent_is_told_at_both_ends(world):
+    world.ready()
+    twin = world.inside("inside-1")
+    try:
+        world.loop.until(lambda: len(told_of(world, LinkEventKind.refused)) == 2)
+    finally:
+        twin.end()
+    assert {(event.link, event.peer, event.why) for event in told_of(world, LinkEventKind.refused)} == {
+        ("inside", "inside-1", "already-here"),
+        ("dmz", world.called(world.host).address, "already-here"),
+    }
+    assert world.seen.turned_away["inside", NotWelcome.already_here] > 0
+
+
 def test_a_client_that_the_inside_does_not_know_trips_the_wire(world):
     world.ready()
     attempt = world.host.open(agent_server("inside", "inside-1"), Go("nobody", "s1", "192.0.2.1"), 5)

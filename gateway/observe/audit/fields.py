@@ -359,9 +359,9 @@ LINK: Final = (
     Field("record", "`link`: something has happened on a link", ("kind",), _word("link")),
     Field(
         "event",
-        "`risen`, `fallen`: a line; `refused`: the other end has shown a right key, and was refused a connection or a "
-        "session; `stranger`: somebody has shown none that is pinned; `key-added`, `key-changed`, `key-removed`: of "
-        "what is pinned, and of this end's own key",
+        "`risen`, `fallen`: a line; `refused`: one end has shown a right key, and the other one refused it a "
+        "connection or a session; `stranger`: somebody has shown none that is pinned; `key-added`, `key-changed`, "
+        "`key-removed`: of what is pinned, and of this end's own key",
         ("kind",),
         _event_of_link,
     ),

@@ -23,7 +23,8 @@ def link_card(link: LinkStanding, now: float) -> Tag:
     outside = link.side is Side.outside
     said = f"gateways inside call {link.address}" if outside else "this gateway calls the gateways outside"
     rows = [
-        Row([[tags.code(peer.name), _facts(peer)], _state(link, peer, now)], _remedy(link, peer)) for peer in link.peers
+        Row([[tags.code(peer.name), _facts(peer)], _state(link, peer, now)], _remedy(link, peer, now))
+        for peer in link.peers
     ]
     return tags.section(
         tags.div(tags.div(tags.h3(f"Link {link.link}"), faint(said)), _pill(link), class_="client"),
@@ -69,7 +70,7 @@ def _state(link: LinkStanding, peer: PeerStanding, now: float) -> list[Node]:
         state = pill("up, but see beside", "warn")
     else:
         state = pill("up", "good")
-    return [state] if peer.key_expires is None else [state, *_key(peer.key_expires, now)]
+    return [tags.div(state), *([] if peer.key_expires is None else _key(peer.key_expires, now))]
 
 
 def _key(expires: float, now: float) -> list[Node]:
@@ -82,10 +83,12 @@ def _key(expires: float, now: float) -> list[Node]:
     return [pill(words, "bad" if days < URGENT else "warn"), faint(end)]
 
 
-def _remedy(link: LinkStanding, peer: PeerStanding) -> Node:
+def _remedy(link: LinkStanding, peer: PeerStanding, now: float) -> Node:
     if not peer.up:
         words = remedies.NO_AGENT if link.side is Side.outside else remedies.NO_LINE
         return remedy(words, remedies.LINK_DOWN if not link.up else remedies.AGENT_DOWN)
+    if peer.key_expires is not None and peer.key_expires - now < OLD * DAY:
+        return remedy("Have the other end make a new pair, and pin its certificate here.", remedies.LINK_KEY)
     return remedy(remedies.DIFFERS, remedies.LINK_REFUSES) if peer.differs else ""
 
 
