@@ -17,10 +17,11 @@ from gateway.net.transport.reactor import Reactor
 # Seconds for what a gateway does at once; far more than a slow machine needs.
 PATIENCE: Final = 30.0
 
+_READY: Final = "] ready\n"
 _LISTENING: Final = "listening on "
 # What the log says after SIGUSR1: the records of all operations that have ended are written.
 _WRITTEN: Final = "audit: standard output: written up to here"
-_PACKAGE: Final = Path(__file__).parents[2]
+_CODE: Final = Path(__file__).parents[2]
 
 
 class GatewayFailed(Exception):
@@ -52,10 +53,10 @@ class GatewayProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=audit,
                 stderr=log,
-                # The very code that runs here.
-                env={**os.environ, "PYTHONPATH": str(_PACKAGE)},
+                # The very code that runs here comes first.
+                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(_CODE), *_paths()])},
             )
-        await self.said("ready")
+        await self.said(_READY)
 
     @property
     def pid(self) -> int:
@@ -77,7 +78,9 @@ class GatewayProcess:
             return found
 
         if not await holds_within(PATIENCE, there, self._reactor):
-            raise GatewayFailed(f"{self._name} has not said {text!r} within {PATIENCE:g} seconds; {self._last_words()}")
+            raise GatewayFailed(
+                f"{self._name} has not said {text.strip()!r} within {PATIENCE:g} seconds; {self._last_words()}"
+            )
 
     def look(self) -> None:
         """Raises GatewayFailed where it has ended."""
@@ -124,3 +127,8 @@ class GatewayProcess:
         """The end of its log."""
         lines = self._log.read_text().splitlines()
         return f"the end of its log: {lines[-1]}" if lines else "its log is empty"
+
+
+def _paths() -> list[str]:
+    """Where this process looks for modules besides, by its environment."""
+    return list(filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))
