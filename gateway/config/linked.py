@@ -20,8 +20,9 @@ from gateway.policy.settings import ClientPolicy, Mode
 Block = TypeVar("Block", bound=models.Model)
 
 # The defaults of a client with `links`. What would be put right or left out inside without a word would look whole
-# outside; and the gateway outside knows the services and their addresses, so that it compares and counts.
-_STRICT: Final[dict[str, Any]] = {"mending": False, "when_denied": "refuse", "base_above": "refuse"}
+# outside; and the gateway outside knows the services and their addresses, so that it compares and counts. It narrows
+# what it sends, but for the read of one entry above the allowed bases.
+_STRICT: Final[dict[str, Any]] = {"mending": False, "when_denied": "refuse", "base_above": "entry"}
 _STRICT_IN: Final[dict[str, dict[str, Any]]] = {"shrink_guard": {"mode": "off"}, "lockout": {"per_source": 0}}
 
 # The keys of a client that say which connections from outside are its own.

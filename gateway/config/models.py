@@ -268,7 +268,7 @@ class Client(Model):
     octet_limit: Annotated[int, Field(ge=0, le=2**53, strict=True)] = 0
     allow_anonymous: bool = False
     pass_diagnostics: bool = False
-    base_above: Literal["narrow", "refuse"] = "narrow"
+    base_above: Literal["narrow", "entry", "refuse"] = "narrow"
     expand_ranges: bool = True
     # YAML 1.1 reads an unquoted `on` as true; pydantic reads "on" so.
     mending: bool = True

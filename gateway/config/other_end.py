@@ -140,7 +140,7 @@ class _Inside(_OtherEnd):
 
     def _whence(self) -> Iterator[str]:
         yield f"    links: [{quoted(self._link)}]"
-        yield "    # A client with `links` is strict by default: mending off, when_denied refuse, base_above refuse,"
+        yield "    # A client with `links` is strict by default: mending off, when_denied refuse, base_above entry,"
         yield "    # shrink_guard off. What this end put right or left out without a word would look whole outside."
         if self._client.mode == "report":
             yield "    # The outside has `mode: report`. What it only reports is refused here."

@@ -22,7 +22,7 @@ from gateway.policy.rootdse import answer_root_dse
 from gateway.policy.search_base import BaseJudge, SearchBase
 from gateway.policy.search_filter import FilterJudge
 from gateway.policy.search_refusal import refuse_search
-from gateway.policy.settings import ClientPolicy, Mode, WhenDenied
+from gateway.policy.settings import BaseAbove, ClientPolicy, Mode, WhenDenied
 from gateway.policy.subschema import decide_subschema
 
 
@@ -95,6 +95,8 @@ class SearchJudge:
         )
         if base.above and request.scope == BASE_OBJECT:
             return self._ancestor(rewritten, held_back, base.mended, asked_for)
+        if base.above and self._policy.base_above is BaseAbove.entry:
+            return refuse_search(Reason.base_above_allowed, setting="clients.X.base_above")
         size_limit = _clamp(request.size_limit, self._policy.size_limit)
         parts = self._parts(rewritten, base)
         if not parts:

@@ -51,9 +51,11 @@ class Paging(StrEnum):
 
 
 class BaseAbove(StrEnum):
-    """What becomes of a search whose base lies above allowed ones: it is answered from these, or refused."""
+    """What becomes of a search whose base lies above allowed ones: it is answered from these, or refused. entry: the
+    base entry may be read by itself, its DN and class as with narrow, and every other search is refused."""
 
     narrow = "narrow"
+    entry = "entry"
     refuse = "refuse"
 
 

@@ -33,7 +33,7 @@ def test_a_client_with_links_is_strict(keys):
     (client,) = loaded.settings.clients
     policy = client.policy
     assert (client.links, client.sources, client.directory.connect_patience) == (("dmz",), (), 8)
-    assert (policy.mending, policy.when_denied, policy.base_above) == (False, WhenDenied.refuse, BaseAbove.refuse)
+    assert (policy.mending, policy.when_denied, policy.base_above) == (False, WhenDenied.refuse, BaseAbove.entry)
     assert (policy.shrink.mode, policy.lockout.per_source, policy.tells_identity) == (ShrinkMode.off, 0, True)
     assert loaded.warnings == ()
 
@@ -41,7 +41,7 @@ def test_a_client_with_links_is_strict(keys):
 def test_what_is_in_force_is_told_as_it_is(keys):
     found = load(keys, INSIDE).effective(b"k" * 32)
     client = found["clients"]["mimecast"]
-    assert (client["mending"], client["when_denied"], client["base_above"]) == (False, "refuse", "refuse")
+    assert (client["mending"], client["when_denied"], client["base_above"]) == (False, "refuse", "entry")
     assert (client["shrink_guard"]["mode"], found["directories"]["corp"]["connect_patience"]) == ("off", 8)
 
 
@@ -75,14 +75,14 @@ def test_the_guard_stays_off_where_only_its_figures_are_written(keys):
 WRITTEN = {
     "mending": st.booleans(),
     "when_denied": st.sampled_from(("strip", "refuse")),
-    "base_above": st.sampled_from(("narrow", "refuse")),
+    "base_above": st.sampled_from(("narrow", "entry", "refuse")),
     "size_limit": st.integers(0, 100),
     "shrink_guard": st.fixed_dictionaries(
         {}, optional={"mode": st.sampled_from(("enforce", "report", "off")), "minimum": st.integers(1, 9)}
     ),
     "lockout": st.fixed_dictionaries({}, optional={"per_source": st.integers(0, 9), "failures": st.integers(0, 9)}),
 }
-STRICT = {"mending": False, "when_denied": "refuse", "base_above": "refuse", "shrink_guard.mode": "off"}
+STRICT = {"mending": False, "when_denied": "refuse", "base_above": "entry", "shrink_guard.mode": "off"}
 
 
 @given(

@@ -135,7 +135,7 @@ CLIENTS = st.fixed_dictionaries(
         "mode": st.just("enforce"),
         "pass_diagnostics": st.booleans(),
         "when_denied": st.sampled_from(["strip", "refuse"]),
-        "base_above": st.sampled_from(["narrow", "refuse"]),
+        "base_above": st.sampled_from(["narrow", "entry", "refuse"]),
         "mending": st.booleans(),
         "expand_ranges": st.booleans(),
         "allow_anonymous": st.booleans(),
@@ -167,7 +167,7 @@ def test_what_is_printed_agrees_whatever_the_client_has(files, client, limits, p
     assert differences(outside, inside, name) == []
     (policy,) = (each.policy for each in inside.settings.clients)
     strict = (policy.mending, policy.when_denied, policy.base_above, policy.shrink.mode, policy.lockout.per_source)
-    assert strict == (False, WhenDenied.refuse, BaseAbove.refuse, ShrinkMode.off, 0)
+    assert strict == (False, WhenDenied.refuse, BaseAbove.entry, ShrinkMode.off, 0)
     assert policy.paging == paging
     assert differences(written(files, completed(printed(inside, name, "inside"))), inside, name) == []
 

@@ -271,6 +271,14 @@ def test_one_level_above_where_no_allowed_base_is_a_child_is_refused():
     assert decide("", 1).reason == "base-above-allowed"
 
 
+def test_the_entry_above_may_be_read_where_all_else_above_is_refused():
+    assert isinstance(decide("DC=corp,DC=example", 0, base_above=BaseAbove.entry), AncestorPlan)
+    for scope in (1, 2):
+        refusal = decide("DC=corp,DC=example", scope, base_above=BaseAbove.entry)
+        assert (refusal.reason, refusal.setting) == ("base-above-allowed", "clients.X.base_above")
+    assert decide("DC=corp,DC=example", 0, base_above=BaseAbove.refuse).reason == "base-above-allowed"
+
+
 def test_bases_that_are_excluded_are_no_part_of_it():
     plan = decide("DC=corp,DC=example", excluded_base_dns=(parse(STAFF),))
     assert [part.base for part in plan.parts] == [SALES]

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.ask.client import Disconnection
 from gateway.ask.link_page import ask_links
+from gateway.ldap.messages import BASE_OBJECT
 from gateway.link.keys import write_pair
 from gateway.link.standing import Side
 from tests.observe.admin_client import get, samples
@@ -15,7 +16,7 @@ from tests.servers.gateway_process import configuration
 from tests.servers.link_ends import LinkKeys, inside_of, outside_of
 from tests.servers.memory import memory_of
 from tests.servers.raw_client import RawClient
-from tests.servers.slapd_tree import CONTACTS, GROUPS, STAFF, SYNC_ACCOUNT, SYNC_PASSWORD
+from tests.servers.slapd_tree import CONTACTS, GROUPS, STAFF, SUFFIX, SYNC_ACCOUNT, SYNC_PASSWORD
 from tests.servers.whole_reads import read, read_directly
 
 ACCOUNT = (SYNC_ACCOUNT, SYNC_PASSWORD)
@@ -270,3 +271,10 @@ def test_the_outside_holds_nothing_of_the_directory(slapd, site):
     memory = memory_of(site.outside.process.pid)
     assert b"link://inside/inside-1" in memory
     assert not any(needle in memory for needle in needles)
+
+
+def test_a_container_above_the_allowed_bases_can_be_read_by_itself(site, open_client):
+    """The test buttons of services do that, and the inside must not take it for a break-in."""
+    client = open_client(site.outside, *ACCOUNT)
+    names, result = client.result(client.search(SUFFIX, attributes=("objectClass",), scope=BASE_OBJECT))
+    assert (names, result.code) == ([SUFFIX], 0)
