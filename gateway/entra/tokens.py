@@ -159,7 +159,9 @@ class _Adapter:
         return _taken(reply)
 
     def post(self, url: str, params: Any = None, data: Any = None, headers: Any = None, **others: Any) -> _Response:
-        return _taken(self._web.post(url, headers or {}, data or {}))
+        # The library gives the assertion as octets.
+        form = {name: value.decode() if isinstance(value, bytes) else value for name, value in (data or {}).items()}
+        return _taken(self._web.post(url, headers or {}, form))
 
     def close(self) -> None:
         """The way stays open: it is not the library's."""

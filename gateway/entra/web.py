@@ -6,6 +6,7 @@ The library is told everything itself: with its defaults SSL_CERT_FILE or HTTPS_
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -73,6 +74,8 @@ class Web:
     ) -> None:
         """transport: takes the place of the network. Raises Stopped for settings that cannot be used."""
         self._clock = clock
+        # It would write each URL down, with Graph's tokens in it.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
         try:
             self._client = httpx.Client(
                 verify=True if transport is not None else trust(settings.ca_file),

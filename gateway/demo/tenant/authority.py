@@ -105,8 +105,9 @@ class Authority:
             raise Refusal(700027, "Client assertion failed signature validation.")
         signed, _, signature = form["client_assertion"].rpartition(".")
         header, claims = (json.loads(_decoded(part)) for part in signed.split("."))
+        # The library writes it with padding, which RFC 7515 has not, and Microsoft takes both.
         thumbprint = _encoded(sha256(certificate.public_bytes(Encoding.DER)).digest())
-        if header.get("alg") != "PS256" or header.get("x5t#S256") != thumbprint:
+        if header.get("alg") != "PS256" or header.get("x5t#S256", "").rstrip("=") != thumbprint:
             raise Refusal(700027, "The certificate with this thumbprint is not registered for the application.")
         key = certificate.public_key()
         assert isinstance(key, rsa.RSAPublicKey)  # noqa: S101 - what the stand-in was made with
