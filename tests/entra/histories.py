@@ -62,11 +62,11 @@ acts = st.builds(Act, st.sampled_from(ACTS), st.sampled_from(NUMBERS), st.sample
 rounds = st.builds(
     Round,
     st.integers(0, 2**16),
-    st.lists(st.none() | st.sampled_from(list(Mishap)), max_size=5).map(tuple),
+    st.lists(st.none() | st.sampled_from(list(Mishap)), max_size=4).map(tuple),
     st.just(()) | st.lists(st.none() | acts, max_size=4).map(tuple),
     st.booleans(),
 )
-histories = st.lists(acts | acts | rounds, min_size=1, max_size=14)
+histories = st.lists(acts | acts | rounds, min_size=1, max_size=12)
 
 
 def untidiness(seed: int) -> Untidiness:
