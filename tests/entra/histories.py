@@ -22,7 +22,7 @@ from gateway.demo.tenant.wire import Asked
 from gateway.entra.keeper import Keeper
 from gateway.entra.store_file import open_for_reading
 from gateway.entra.trouble import Passing, Stopped
-from tests.entra.played import Played, shown, uuid
+from tests.entra.played import Played, attributes_of, uuid
 
 # People, groups and contacts by their numbers.
 PEOPLE, GROUPS, CONTACTS = range(1, 6), range(11, 15), range(21, 23)
@@ -83,6 +83,7 @@ def untidiness(seed: int) -> Untidiness:
         removed=random.choice([0.0, 0.5]),
         replayed=random.choice([0, 1, 5, 50]),
         shuffled=random.random() < 0.5,
+        implied=random.random() < 0.5,
     )
 
 
@@ -99,6 +100,14 @@ class History:
         self.unseen = False
         self.published = 0
         self._reader: sqlite3.Connection | None = None
+
+    def populate(self) -> None:
+        """Everybody is there from the beginning, with some links."""
+        for number in NUMBERS:
+            self.add(Act("add", number, number))
+        for _ in range(6):
+            source, target = self.played.random.choice([*PEOPLE, *GROUPS]), self.played.random.choice(NUMBERS)
+            self.link(Act("link", source, target))
 
     def close(self) -> None:
         for each in (self.keeper, self._reader):
@@ -275,17 +284,25 @@ class History:
 
     def check(self) -> None:
         """What is visible is the tenant, and everybody has the name that they always had."""
-        found = shown(self.played.settings.store)
+        found = {dn: attributes_of(octets) for dn, octets in self.visible()}
         ids = {dn: str(UUID(bytes_le=attributes["objectGUID"][0])) for dn, attributes in found.items()}
-        objects = {ids[dn]: (dn, attributes) for dn, attributes in found.items() if dn.startswith("CN=")}
-        assert set(objects) == {each.id for each in self.present()}
-        for each in self.present():
-            dn, attributes = objects[each.id]
-            assert self.dns.setdefault(each.id, dn.split(",OU=")[0]) == dn.split(",OU=")[0]
+        objects = {ids[dn]: dn for dn in found if dn.startswith("CN=")}
+        present = {each.id: each for each in self.present()}
+        assert objects.keys() == present.keys()
+        logins = Counter(
+            each.properties["mailNickname"]
+            for each in present.values()
+            if each.kind is not Kind.contacts and each.properties.get("mailNickname")
+        )
+        for each in present.values():
+            dn = objects[each.id]
+            name = self.dns.setdefault(each.id, dn.split(",OU=")[0])
+            assert dn == f"{name},OU={container(each)},DC=corp,DC=example"
+            attributes = found[dn]
             told: dict[str, list[object]] = {name: list(attributes.get(name, [])) for name in _COMPARED}
             for name in ("member", "memberOf", "manager"):
                 told[name] = _sorted(ids[value.decode()] for value in attributes.get(name, []))
-            assert told == self.true(each), each.id
+            assert told == self.true(each, present, logins), each.id
 
     def present(self) -> list[TenantObject]:
         return [each for each in self.tenant.objects.values() if each.removed is None and self.is_shown(each)]
@@ -295,48 +312,38 @@ class History:
             return False
         return self.played.settings.copy.guests or found.properties.get("userType") != "Guest"
 
-    def true(self, found: TenantObject) -> dict[str, list[object]]:
-        """What the entry of an object has to be."""
-        properties = found.properties
-        names = {each.id for each in self.present()}
-        targets = _sorted(id for id in self.tenant.links.get(found.id, {}) if id in names)
-        logins = Counter(
-            each.properties["mailNickname"]
-            for each in self.present()
-            if each.kind is not Kind.contacts and each.properties.get("mailNickname")
-        )
+    def true(
+        self, found: TenantObject, present: dict[str, TenantObject], logins: Counter[str]
+    ) -> dict[str, list[object]]:
+        """What the entry of an object has to be. logins: how many would have each sAMAccountName."""
+        properties, kind = found.properties, found.kind
+        targets = _sorted(id for id in self.tenant.links.get(found.id, {}) if id in present)
         login = properties.get("mailNickname")
-        is_login = found.kind is not Kind.contacts and login and logins[login] == 1
-        container = {Kind.groups: "Groups", Kind.contacts: "Contacts"}.get(
-            found.kind, "Guests" if properties.get("userType") == "Guest" else "Users"
-        )
-        dn = next(dn for dn in shown_dns(self) if self.dns[found.id] == dn.split(",OU=")[0])
-        assert dn == f"{self.dns[found.id]},OU={container},DC=corp,DC=example"
+        is_enabled, is_security = properties.get("accountEnabled"), properties.get("securityEnabled")
         return {
             "displayName": _text(properties.get("displayName")),
             "mail": _text(properties.get("mail")),
-            "sAMAccountName": _text(login) if is_login else [],
-            "userAccountControl": [b"512" if properties.get("accountEnabled") else b"514"]
-            if found.kind is Kind.users
-            else [],
-            "groupType": [b"-2147483640" if properties.get("securityEnabled") else b"8"]
-            if found.kind is Kind.groups
-            else [],
-            "member": targets if found.kind is Kind.groups else [],
-            "manager": targets if found.kind is Kind.users else [],
+            "sAMAccountName": _text(login) if kind is not Kind.contacts and logins[str(login)] == 1 else [],
+            "userAccountControl": [b"512" if is_enabled else b"514"] if kind is Kind.users else [],
+            "groupType": [b"-2147483640" if is_security else b"8"] if kind is Kind.groups else [],
+            "member": targets if kind is Kind.groups else [],
+            "manager": targets if kind is Kind.users else [],
             "memberOf": _sorted(
                 id
                 for id, members in self.tenant.links.items()
-                if found.id in members and id in names and self.tenant.objects[id].kind is Kind.groups
+                if found.id in members and id in present and present[id].kind is Kind.groups
             ),
         }
 
 
+def container(found: TenantObject) -> str:
+    """The OU that an object belongs to."""
+    if found.kind is Kind.users:
+        return "Guests" if found.properties.get("userType") == "Guest" else "Users"
+    return "Groups" if found.kind is Kind.groups else "Contacts"
+
+
 _COMPARED = ("displayName", "mail", "sAMAccountName", "userAccountControl", "groupType")
-
-
-def shown_dns(history: History) -> list[str]:
-    return [dn for dn, _ in history.visible()]
 
 
 def _sorted(ids: Iterable[str]) -> list[object]:

@@ -165,8 +165,9 @@ def shown(path: Path) -> dict[str, dict[str, list[bytes]]]:
     """By DN the attributes of all visible entries."""
     with closing(open_for_reading(path)) as connection:
         rows = connection.execute("SELECT dn, attributes FROM entry").fetchall()
-    return {dn: _attributes(Packed(octets)) for dn, octets in rows}
+    return {dn: attributes_of(octets) for dn, octets in rows}
 
 
-def _attributes(packed: Packed) -> dict[str, list[bytes]]:
+def attributes_of(octets: bytes) -> dict[str, list[bytes]]:
+    packed = Packed(octets)
     return {TYPES[number].name: split_values(packed.values_octets(number)) for number in packed.numbers}

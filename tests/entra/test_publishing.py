@@ -113,6 +113,19 @@ def test_who_goes_and_comes_back_is_in_the_groups_as_before(played):
     }
 
 
+def test_a_group_that_goes_and_comes_back_has_its_members(played):
+    played.person(1)
+    played.group(11, [uuid(1)])
+    played.once()
+    played.tenant.remove(uuid(11))
+    played.once()
+    assert "memberOf" not in entry(played, 1)
+    played.tenant.restore(uuid(11))
+    played.once()
+    assert len(entry(played, 11)["member"]) == 1
+    assert len(entry(played, 1)["memberOf"]) == 1
+
+
 def test_only_one_manager_whatever_graph_says_of_the_one_before(played):
     for number in (1, 2, 3):
         played.person(number)

@@ -30,7 +30,8 @@ class Untidiness:
     one precedes. again: the share of objects that come a second time, with the last links that came. stale: the share
     of changed objects that first come as they were before. removed: the share of removed objects that a first round
     tells, and of links that are gone. replayed: entries of the journal before the place that are told once more.
-    shuffled: whether the objects come in any order.
+    shuffled: whether the objects come in any order. implied: whether the old manager of somebody is not told where
+    there is a new one.
     """
 
     page: int = PAGE
@@ -41,6 +42,7 @@ class Untidiness:
     removed: float = 0.0
     replayed: int = 0
     shuffled: bool = False
+    implied: bool = False
 
 
 TIDY: Final = Untidiness()
@@ -117,7 +119,10 @@ def next_round(tenant: Tenant, query: Query, since: int, untidy: Untidiness, ran
             runs.append([_removed(states[-1])])
             continue
         before = states[-2] if len(states) > 1 else None
-        runs.append(_run(query, now, before, links.get(id, []), untidy, random))
+        told = links.get(id, [])
+        if untidy.implied and query.kind is Kind.users and any("@removed" not in link for link in told[-1:]):
+            told = [link for link in told if "@removed" not in link]
+        runs.append(_run(query, now, before, told, untidy, random))
     return _pages(runs, untidy, random)
 
 
