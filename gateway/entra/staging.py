@@ -185,6 +185,8 @@ class Staging:
             self._check_is_new(staged, number)
         merged = {**(before or {}), **told.document}
         kept = self._wanted.kept(collection, merged)
+        if before and not self._wanted.shows(collection, before) and self._wanted.shows(collection, kept):
+            raise BeginAnew("an object gets an entry of which not all was kept before, so everything is read anew")
         lacking = self._wanted.lacks(collection, kept)
         if lacking is not None:
             raise Refused(

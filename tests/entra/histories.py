@@ -82,6 +82,7 @@ def untidiness(seed: int) -> Untidiness:
         stale=random.choice([0.0, 0.5]),
         removed=random.choice([0.0, 0.5]),
         replayed=random.choice([0, 1, 5, 50]),
+        partial=random.choice([0.0, 0.5]),
         shuffled=random.random() < 0.5,
         implied=random.random() < 0.5,
     )

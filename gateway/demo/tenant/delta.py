@@ -9,7 +9,7 @@ later comes later.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final, TypeAlias
 
@@ -30,7 +30,8 @@ class Untidiness:
     one precedes. again: the share of objects that come a second time, with the last links that came. stale: the share
     of changed objects that first come as they were before. removed: the share of removed objects that a first round
     tells, and of links that are gone. replayed: entries of the journal before the place that are told once more.
-    shuffled: whether the objects come in any order. implied: whether the old manager of somebody is not told where
+    partial: the share of changed objects of which only the properties that have changed are told. shuffled: whether the
+    objects come in any order. implied: whether the old manager of somebody is not told where
     there is a new one.
     """
 
@@ -41,6 +42,7 @@ class Untidiness:
     stale: float = 0.0
     removed: float = 0.0
     replayed: int = 0
+    partial: float = 0.0
     shuffled: bool = False
     implied: bool = False
 
@@ -50,10 +52,12 @@ TIDY: Final = Untidiness()
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A delta query. select: properties, and the relation where it is followed; () for all that is set."""
+    """A delta query. select: properties, and the relation where it is followed; () for all that is set.
+    changed: what of it is told; None for all."""
 
     kind: Kind
     select: tuple[str, ...]
+    changed: frozenset[str] | None = None
 
     @property
     def relation(self) -> str | None:
@@ -64,7 +68,9 @@ class Query:
     def told(self, found: TenantObject) -> Item:
         """The object with its selected properties; what was never set is not among them."""
         properties = found.properties
-        names = [name for name in self.select if name in properties] if self.select else properties
+        names = [name for name in self.select or properties if name in properties]
+        if self.changed is not None:
+            names = [name for name in names if name in self.changed]
         return {"id": found.id, **{name: properties[name] for name in names}}
 
 
@@ -96,7 +102,8 @@ def first_round(tenant: Tenant, query: Query, untidy: Untidiness, random: Random
 
 def next_round(tenant: Tenant, query: Query, since: int, untidy: Untidiness, random: Random) -> list[list[Item]]:
     """The pages of a query with a token. since: the place in the journal that the token stands for."""
-    begin = max(0, since - untidy.replayed)
+    whole, begin = query, max(0, since - untidy.replayed)
+    old = _states_at(tenant, begin) if untidy.partial else {}
     changes: dict[str, list[TenantObject]] = {}
     links: dict[str, list[Item]] = {}
     for entry in tenant.journal[begin:]:
@@ -118,12 +125,36 @@ def next_round(tenant: Tenant, query: Query, since: int, untidy: Untidiness, ran
             # It came back, and this is not reported.
             runs.append([_removed(states[-1])])
             continue
+        earlier = old.get(id)
+        if earlier is not None and earlier.removed is None and random.random() < untidy.partial:
+            query = replace(whole, changed=_changed(earlier, states))
+        else:
+            query = whole
         before = states[-2] if len(states) > 1 else None
         told = links.get(id, [])
         if untidy.implied and query.kind is Kind.users and any("@removed" not in link for link in told[-1:]):
             told = [link for link in told if "@removed" not in link]
         runs.append(_run(query, now, before, told, untidy, random))
     return _pages(runs, untidy, random)
+
+
+def _states_at(tenant: Tenant, place: int) -> dict[str, TenantObject]:
+    """By id the objects as they were told up to a place in the journal."""
+    return {
+        entry.object.id: entry.object
+        for entry in tenant.journal[:place]
+        if isinstance(entry, Changed) and entry.reported
+    }
+
+
+def _changed(old: TenantObject, states: Sequence[TenantObject]) -> frozenset[str]:
+    """The properties that any of the later states has otherwise."""
+    return frozenset(
+        name
+        for state in states
+        for name, value in state.properties.items()
+        if name not in old.properties or old.properties[name] != value
+    )
 
 
 def _run(
