@@ -10,6 +10,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.link.commands import Cause
 from gateway.net.observer import Trouble
 from gateway.net.transport.failures import FailureCause
 from gateway.observe.metrics import Metrics
@@ -133,6 +134,13 @@ def test_each_cause_of_a_failed_connection_is_in_the_runbook():
     runbook = (ROOT / "docs" / "operations.md").read_text()
     for cause in FailureCause:
         assert cause is FailureCause.other or f"- `{cause}`: " in runbook
+
+
+def test_each_cause_of_a_lost_line_is_in_the_runbook():
+    runbook = (ROOT / "docs" / "operations.md").read_text()
+    # Lines do not age; berths do.
+    for cause in set(Cause) - {Cause.aged}:
+        assert re.search(rf"^- (`[a-z]+`, )*`{cause}`", runbook, re.MULTILINE), cause
 
 
 def test_each_way_in_which_a_server_breaks_sessions_is_in_the_runbook():

@@ -74,14 +74,19 @@ def _lines(links: list[LinkStanding], now: float) -> Iterator[Metric]:
 def _differing(link: LinkStanding) -> dict[str, int]:
     """How many keys of each client differ, on the line where most do; "" has those that are of no client of the link.
     Nothing while no line is known."""
-    known = [Counter(_client_of(key, link) for key in peer.differs) for peer in link.peers if peer.differs is not None]
-    return {client: max(each[client] for each in known) for client in ["", *sorted(_served(link))] if known}
+    clients = _served(link)
+    known = [
+        Counter(_client_of(key, clients) for key in peer.differs) for peer in link.peers if peer.differs is not None
+    ]
+    return {client: max(each[client] for each in known) for client in ["", *sorted(clients)] if known}
 
 
-def _client_of(key: str, link: LinkStanding) -> str:
-    """The client that a key of the configuration is of. The other end may have others, whose names it chooses."""
+def _client_of(key: str, clients: frozenset[str]) -> str:
+    """The client that a key of the configuration is of, like `clients.mimecast.base_dns`. The other end may have
+    others, whose names it chooses."""
     _, _, rest = key.partition("clients.")
-    return next((each for each in _served(link) if rest == each or rest.startswith(f"{each}.")), "")
+    parts = rest.split(".")
+    return next((name for name in (".".join(parts[:end]) for end in range(1, len(parts) + 1)) if name in clients), "")
 
 
 def _counts(figures: LinkLedger, links: list[LinkStanding]) -> Iterator[Metric]:

@@ -6,7 +6,7 @@ Labels are names of the configuration and closed sets of words: what the other e
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from gateway.link.commands import Cause
@@ -47,6 +47,34 @@ class LinkedSettings(Protocol):
     def clients(self) -> tuple[ClientSettings, ...]: ...
 
 
+class LinksNow:
+    """The links as they stand at one moment. all: in the order of the configuration. by_directory: the link that a
+    directory is reached by, of those that are not reached directly."""
+
+    def __init__(self, links: Sequence[LinkStanding], by_directory: Mapping[str, str]) -> None:
+        self.all = links
+        self.by_directory = by_directory
+        self._by_name = {link.link: link for link in links}
+        self._ready = {link.link: link.ready for link in links}
+        # By the link and the client, what each agent that is here has against a session.
+        self._against: dict[tuple[str, str], list[str]] = {}
+        for link in links:
+            for peer in link.peers:
+                for client in peer.clients if peer.up else ():
+                    self._against.setdefault((link.link, client.client), []).append(client.why)
+
+    def serves(self, directory: str, client: str) -> bool:
+        """Whether a session of the client, whose directory is reached by a link, would be taken now."""
+        return client in self._ready.get(self.by_directory[directory], ())
+
+    def why_not(self, directory: str, client: str) -> str:
+        """What keeps each agent of the directory's link from it, in words."""
+        link = self._by_name.get(self.by_directory[directory])
+        peers = () if link is None else link.peers
+        gone = [f"agent {peer.name} is not here: {peer.why}" for peer in peers if not peer.up]
+        return "; ".join([*gone, *self._against.get((self.by_directory[directory], client), [])])
+
+
 class LinkLedger(LinkObserver):
     """The figures of the links.
 
@@ -85,10 +113,8 @@ class LinkLedger(LinkObserver):
         if record.reason == _SECRET_WRONG or (record.decision == "refuse" and record.reason in _OF_A_REQUEST):
             self.policy_refusals[came_by.link, record.client, record.reason] += 1
 
-    def standing(self, directory: str) -> LinkStanding | None:
-        """How the link stands that the directory is reached by; None where it is reached directly."""
-        link = self.by_directory.get(directory)
-        return None if link is None else next((each for each in self.standings() if each.link == link), None)
+    def now(self) -> LinksNow:
+        return LinksNow(self.standings(), self.by_directory)
 
     # From the links.
 

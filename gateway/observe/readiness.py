@@ -10,6 +10,7 @@ from gateway.link.standing import LinkStanding, Side
 from gateway.observe import remedies
 from gateway.observe.durations import duration
 from gateway.observe.ledger import Ledger
+from gateway.observe.links import LinksNow
 
 # Seconds that a session's failed attempt counts where servers are not checked. After that the next client is let in to
 # try: were the gateway not ready until a server answers, a load balancer would send nobody who could find out.
@@ -29,29 +30,26 @@ def not_ready(ledger: Ledger) -> list[Trouble]:
     """Every reason why the next client would not be served; none for a gateway that is ready."""
     if ledger.stopping:
         return [Trouble("the gateway is stopping")]
-    reasons = _nobody_can_come(ledger)
+    links = ledger.links.now()
+    reasons = _nobody_can_come(ledger, links)
     now = ledger.clock()
     for directory in dict.fromkeys(client.directory for client in ledger.clients.values()):
         failed = ledger.unreachable.get(directory)
-        trouble = unreachable(ledger, directory, lately=failed is not None and now - failed < FAILED_FOR)
+        trouble = unreachable(ledger, links, directory, lately=failed is not None and now - failed < FAILED_FOR)
         if trouble is not None:
             reasons.append(trouble)
     return reasons
 
 
-def _nobody_can_come(ledger: Ledger) -> list[Trouble]:
+def _nobody_can_come(ledger: Ledger, links: LinksNow) -> list[Trouble]:
     """Why no client reaches this gateway, neither by a listener nor by a link."""
     if ledger.listeners:
         return []
-    called = _called(ledger)
+    # At whose other end sessions come in.
+    called = [link for link in links.all if link.side is Side.inside]
     if not called:
         return [Trouble("no listener is open", remedies.DOCTOR)]
     return [] if any(link.up for link in called) else [_no_line(link) for link in called]
-
-
-def _called(ledger: Ledger) -> list[LinkStanding]:
-    """The links at whose other end sessions come in."""
-    return [link for link in ledger.links.standings() if link.side is Side.inside]
 
 
 def _no_line(link: LinkStanding) -> Trouble:
@@ -60,31 +58,22 @@ def _no_line(link: LinkStanding) -> Trouble:
     return Trouble(text, remedies.NO_LINE, remedies.LINK_DOWN)
 
 
-def unserved(ledger: Ledger, client: str) -> Trouble | None:
+def unserved(ledger: Ledger, links: LinksNow, client: str) -> Trouble | None:
     """Why no gateway inside would take a session of the client, whose directory is reached by a link; None where one
     would, and where the directory is reached directly."""
-    link = ledger.links.standing(ledger.clients[client].directory)
-    if link is None or client in link.ready:
+    directory = ledger.clients[client].directory
+    if directory not in links.by_directory or links.serves(directory, client):
         return None
-    text = f"no gateway inside is ready on link {link.link}: {_why_not(link, client)}"
+    link = links.by_directory[directory]
+    text = f"no gateway inside is ready on link {link}: {links.why_not(directory, client)}"
     return Trouble(text, remedies.NO_AGENT, remedies.LINK_DOWN)
 
 
-def _why_not(link: LinkStanding, client: str) -> str:
-    """What keeps each agent from serving the client, in words."""
-    return "; ".join(
-        next((each.why for each in peer.clients if each.client == client), "")
-        if peer.up
-        else f"agent {peer.name} is not here: {peer.why}"
-        for peer in link.peers
-    )
-
-
-def unreachable(ledger: Ledger, directory: str, lately: bool) -> Trouble | None:
+def unreachable(ledger: Ledger, links: LinksNow, directory: str, lately: bool) -> Trouble | None:
     """Why no server of the directory can be reached; None where one can. lately: whether a session has just failed at
     all of them."""
-    if directory in ledger.links.by_directory:
-        return _unreachable_by_link(ledger, directory, lately)
+    if directory in links.by_directory:
+        return _unreachable_by_link(ledger, links, directory, lately)
     discovery = ledger.discoveries.get(directory)
     servers = [status for status in ledger.servers.values() if status.directory == directory]
     if discovery is not None and not servers:
@@ -99,16 +88,16 @@ def unreachable(ledger: Ledger, directory: str, lately: bool) -> Trouble | None:
     return Trouble(text, remedies.ALL_DOWN, remedies.UNREACHABLE)
 
 
-def _unreachable_by_link(ledger: Ledger, directory: str, lately: bool) -> Trouble | None:
+def _unreachable_by_link(ledger: Ledger, links: LinksNow, directory: str, lately: bool) -> Trouble | None:
     """Why a directory behind a link cannot be reached: no gateway inside is ready for any of its clients, or no session
     got a connection of one."""
     clients = [name for name, client in ledger.clients.items() if client.directory == directory]
-    found = [trouble for name in clients if (trouble := unserved(ledger, name)) is not None]
-    if clients and len(found) == len(clients):
-        return found[0]._replace(text=f"directory {directory}: {found[0].text}")
+    if not any(links.serves(directory, name) for name in clients):
+        first = unserved(ledger, links, clients[0])
+        return first if first is None else first._replace(text=f"directory {directory}: {first.text}")
     if not lately:
         return None
-    link = ledger.links.by_directory[directory]
+    link = links.by_directory[directory]
     text = f"directory {directory}: gateways inside are ready on link {link}, and no session got a connection of one"
     return Trouble(text, remedies.NO_BERTH, remedies.LINK_WAITS)
 
@@ -156,14 +145,15 @@ def other_notes(ledger: Ledger) -> list[Trouble]:
 
 def link_notes(ledger: Ledger) -> Iterator[Trouble]:
     """What is wrong with links, and keeps no client from being served, or only some."""
-    links = ledger.links.standings()
-    if not _nobody_can_come(ledger):
-        yield from (_no_line(link) for link in links if link.side is Side.inside and not link.up)
+    links = ledger.links.now()
+    if not _nobody_can_come(ledger, links):
+        yield from (_no_line(link) for link in links.all if link.side is Side.inside and not link.up)
+    whole = {name for name in links.by_directory if unreachable(ledger, links, name, lately=False)}
     for name, client in ledger.clients.items():
-        trouble = unserved(ledger, name)
-        if trouble is not None and unreachable(ledger, client.directory, lately=False) is None:
+        trouble = None if client.directory in whole else unserved(ledger, links, name)
+        if trouble is not None:
             yield trouble._replace(text=f"client {name}: {trouble.text}")
-    for link in links:
+    for link in links.all:
         for peer in link.peers:
             who = f"agent {peer.name}" if link.side is Side.outside else f"the gateway at {peer.name}"
             if link.up and not peer.up:

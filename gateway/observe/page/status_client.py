@@ -11,6 +11,7 @@ from gateway.ldap.kinds import Kind
 from gateway.observe import remedies
 from gateway.observe.durations import duration
 from gateway.observe.ledger import DAY, ClientStatus, Ledger
+from gateway.observe.links import LinksNow
 from gateway.observe.page.status_parts import (
     Node,
     ago,
@@ -38,12 +39,12 @@ _BAR_WIDTH, _BAR_STEP, _BARS_HEIGHT, _LEAST_BAR = 10, 14, 48, 4
 _KINDS: Final = ((Kind.user, "People"), (Kind.group, "Groups"), (Kind.contact, "Contacts"))
 
 
-def client_card(ledger: Ledger, name: str, client: ClientStatus, now: float) -> Tag:
+def client_card(ledger: Ledger, links: LinksNow, name: str, client: ClientStatus, now: float) -> Tag:
     running = ledger.running(name)
     last = client.runs[-1] if client.runs else None
     refused = ledger.refused_accounts(name)
-    trouble = unserved(ledger, name) or unreachable(
-        ledger, client.directory, lately=client.directory in ledger.unreachable
+    trouble = unserved(ledger, links, name) or unreachable(
+        ledger, links, client.directory, lately=client.directory in ledger.unreachable
     )
     said = f"directory {client.directory}; {many(client.counts.open_sessions, 'open session')}"
     return tags.section(

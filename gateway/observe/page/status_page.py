@@ -60,7 +60,7 @@ _DOCUMENTS: Final = ("operations", "troubleshooting", "reasons", "completeness")
 def status_page(ledger: Ledger) -> bytes:
     """The page as HTML in UTF-8."""
     now = ledger.clock()
-    reasons = not_ready(ledger)
+    reasons, links = not_ready(ledger), ledger.links.now()
     warnings = list(_warnings(ledger, now))
     host = socket.gethostname()
     title = f"{host}: LDAP gateway"
@@ -73,8 +73,8 @@ def status_page(ledger: Ledger) -> bytes:
         ),
         [_trouble("bad", each) for each in reasons],
         [_trouble("warn", each) for each in warnings],
-        [client_card(ledger, name, client, now) for name, client in ledger.clients.items()],
-        [link_card(link, now) for link in ledger.links.standings()],
+        [client_card(ledger, links, name, client, now) for name, client in ledger.clients.items()],
+        [link_card(link, now) for link in links.all],
         tags.div(
             _servers(ledger, now),
             _certificates(ledger, now),
