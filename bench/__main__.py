@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import compare, endurance, fairness, link, profiling, soak, start
+from bench import compare, endurance, entra, fairness, link, profiling, soak, start
 from bench.compiled import ROOT, compiled_gateway
 from bench.lab import running_lab
 from bench.link_lab import linked_lab
@@ -44,6 +44,8 @@ def main() -> None:
     endured = commands.add_parser("endure", help="what the gateway holds after half an hour in an unsteady world")
     endured.add_argument("--minutes", type=float, default=30.0)
     endured.add_argument("--uncompiled", action="store_true")
+    copied = commands.add_parser("entra", help="a copy of a large Entra ID tenant, read and published")
+    copied.add_argument("--people", type=_count, default=100_000, help="in the tenant; default: 100000")
     commands.add_parser("start", help="how soon `run` serves")
     given = parser.parse_args()
     # So that what was started is ended by SIGTERM too.
@@ -56,6 +58,10 @@ def main() -> None:
         elif given.command == "profile":
             code = ROOT if given.uncompiled else compiled_gateway()
             profiling.profile(_chosen(parser, given.only, profiling.WORK), given.entries, code)
+        elif given.command == "entra":
+            print(machine("not compiled"), flush=True)
+            for figure in entra.measure(given.people):
+                print(f"\n{figure.markdown()}")
         elif given.command == "start":
             print(f"{machine('not compiled')}\n\n{start.measure().markdown()}")
         else:

@@ -24,10 +24,13 @@ def search_for_all(base: str = people.STAFF, attributes: Sequence[str] = ATTRIBU
 
 
 class PagedRead:
-    """Everything below OU=Staff, page by page."""
+    """Everything below a base, page by page."""
 
-    def __init__(self, page_size: int, attributes: Sequence[str] = ATTRIBUTES) -> None:
-        self._request = search_for_all(attributes=attributes)
+    def __init__(
+        self, page_size: int, attributes: Sequence[str] = ATTRIBUTES, *, request: SearchRequest | None = None
+    ) -> None:
+        """request: in place of one for everything below OU=Staff."""
+        self._request = search_for_all(attributes=attributes) if request is None else request
         self._page_size = page_size
         self._sent = 100
 

@@ -5,8 +5,9 @@ import socket
 import ssl
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, Self
 
 from gateway.ldap.controls import PAGED_RESULTS, paged_results
 from gateway.ldap.decoding import decode_response
@@ -123,10 +124,23 @@ class Connection:
             plain.settimeout(_PATIENCE)
             plain.bind((source, 0))
             plain.connect(("127.0.0.1", port))
-            self.socket = context.wrap_socket(plain, server_hostname="localhost")
+            self._begin(context.wrap_socket(plain, server_hostname="localhost"))
         except BaseException:
             plain.close()
             raise
+
+    @classmethod
+    def at(cls, path: Path) -> Self:
+        """A connection to a unix socket, without TLS."""
+        plain = socket.socket(socket.AF_UNIX)
+        plain.settimeout(_PATIENCE)
+        plain.connect(str(path))
+        made = cls.__new__(cls)
+        made._begin(plain)
+        return made
+
+    def _begin(self, connection: socket.socket) -> None:
+        self.socket = connection
         self.scanner = Scanner()
         self._message_id = 0
 
@@ -241,7 +255,7 @@ def _advance(connection: Connection, work: Work) -> bool:
     while True:
         try:
             data = connection.read()
-        except ssl.SSLWantReadError:
+        except (ssl.SSLWantReadError, BlockingIOError):
             return False
         for answer in connection.scanner.feed(data):
             request = work.next(successful(answer))

@@ -1,7 +1,7 @@
 """The attributes of an entry as octets, so that an answer is made by copying what was asked for.
 
-A table of places comes first: how many attributes there are, then the number of each one's type, where its first value
-begins, and where it ends. Behind the table lie the PartialAttributes (RFC 4511 4.1.7) themselves.
+A table of places comes first: how many attributes there are, then the number of each one's type, where it ends, and how
+far behind its beginning its first value begins. Behind the table lie the PartialAttributes (RFC 4511 4.1.7) themselves.
 """
 
 from __future__ import annotations
@@ -11,37 +11,40 @@ from functools import cache
 from struct import Struct
 from typing import Final
 
-from gateway.entra.schema import AttributeType
+from gateway.entra.schema import TYPES, AttributeType
 from gateway.ldap import ber
 
-_COUNT: Final = Struct("<I")
+_COUNT: Final = Struct("<H")
+_NAMES: Final = [ber.text(type.name) for type in TYPES]
+# Of an OCTET STRING of so many octets.
+_SHORT: Final = [ber.header(ber.OCTET_STRING, size) for size in range(0x80)]
 
 
 @cache
 def _table(count: int) -> Struct:
-    """The numbers of types, the places of the first values, the places of the ends."""
-    return Struct(f"<{3 * count}I")
+    """The numbers of types, the places of the ends, the distances of the first values."""
+    return Struct(f"<{count}H{count}I{count}B")
 
 
 def pack(attributes: Iterable[tuple[AttributeType, Sequence[bytes]]]) -> bytes:
     """attributes: each type once, with one value at least."""
     numbers: list[int] = []
-    firsts: list[int] = []
     ends: list[int] = []
+    distances: list[int] = []
     written: list[bytes] = []
     at = 0
     for type, values in attributes:
-        contents = b"".join([ber.octets(value) for value in values])
-        partial = ber.element(ber.SEQUENCE, ber.text(type.name) + ber.element(ber.SET, contents))
+        contents = b"".join([_SHORT[len(each)] + each if len(each) < 0x80 else ber.octets(each) for each in values])
+        partial = ber.element(ber.SEQUENCE, _NAMES[type.number] + ber.element(ber.SET, contents))
         at += len(partial)
         numbers.append(type.number)
-        firsts.append(at - len(contents))
         ends.append(at)
+        distances.append(len(partial) - len(contents))
         written.append(partial)
     table = _table(len(numbers))
     begin = _COUNT.size + table.size
-    places = [*numbers, *[begin + first for first in firsts], *[begin + end for end in ends]]
-    return b"".join([_COUNT.pack(len(numbers)), table.pack(*places), *written])
+    places = table.pack(*numbers, *[begin + end for end in ends], *distances)
+    return b"".join([_COUNT.pack(len(numbers)), places, *written])
 
 
 class Packed:
@@ -53,11 +56,11 @@ class Packed:
         (count,) = _COUNT.unpack_from(octets)
         table = _table(count)
         found = table.unpack_from(octets, _COUNT.size)
-        ends = found[2 * count :]
+        ends = found[count : 2 * count]
         begins = (_COUNT.size + table.size, *ends[:-1])
         self.octets = octets
-        # Where each PartialAttribute begins, where its values do, and where both end.
-        self._places = dict(zip(found[:count], zip(begins, found[count : 2 * count], ends, strict=True), strict=True))
+        # Where each PartialAttribute begins and ends, and how far from its beginning its values are.
+        self._places = dict(zip(found[:count], zip(begins, ends, found[2 * count :], strict=True), strict=True))
 
     def __contains__(self, number: int) -> bool:
         return number in self._places
@@ -75,12 +78,12 @@ class Packed:
     def partial(self, number: int) -> bytes:
         """The PartialAttribute of a type; b"" where the entry has none."""
         place = self._places.get(number)
-        return b"" if place is None else self.octets[place[0] : place[2]]
+        return b"" if place is None else self.octets[place[0] : place[1]]
 
     def values_octets(self, number: int) -> bytes:
         """The values of a type, each an OCTET STRING; b"" where the entry has none."""
         place = self._places.get(number)
-        return b"" if place is None else self.octets[place[1] : place[2]]
+        return b"" if place is None else self.octets[place[0] + place[2] : place[1]]
 
 
 def split_values(octets: bytes) -> list[bytes]:

@@ -17,8 +17,7 @@ from uuid import UUID
 
 from gateway.entra.packed import Packed, pack, split_values
 from gateway.entra.schema import TYPES, AttributeType, served_type
-from gateway.entra.syntaxes import dn_key, indexed, stored_key
-from gateway.ldap.attribute_types import canonical_type
+from gateway.entra.syntaxes import indexed, is_value, name_keys, stored_key
 from gateway.ldap.dn import DNError, parse
 
 # Keys of `meta`.
@@ -51,7 +50,14 @@ WITH RECURSIVE above (key) AS (
 SELECT dn FROM above JOIN entry ON entry.parent = above.key
 WHERE NOT EXISTS (SELECT 1 FROM entry AS other WHERE other.key = above.key) LIMIT 2
 """
+_BY_ID: Final = "SELECT number, dn, attributes FROM entry WHERE id = ?"
+_ADD: Final = "INSERT OR IGNORE INTO value VALUES (?, ?, ?)"
+_ADD_UNSORTED: Final = "INSERT INTO temp.unsorted VALUES (?, ?, ?)"
 _TWICE: Final = "SELECT min(dn) FROM entry GROUP BY key HAVING count(*) > 1 LIMIT 1"
+_NAMED_TWICE: Final = "SELECT min(dn) FROM entry WHERE key = ? HAVING count(*) > 1"
+
+# New names of which each is looked at by itself.
+_MANY: Final = 1000
 
 _INDEXED: Final = tuple(type for type in TYPES if type.indexed and type.oid)
 _NAME: Final = served_type("distinguishedName")
@@ -110,16 +116,18 @@ def write_entries(connection: sqlite3.Connection, changed: Iterable[PublishedEnt
         writing.remove(id)
     for entry in changed:
         writing.put(entry)
-    writing.check_names()
+    writing.end()
 
 
 def replace_all(connection: sqlite3.Connection, entries: Iterable[PublishedEntry]) -> None:
     """Publishes all entries; what is visible and not among them goes. Raises CopyError."""
-    writing = _Writing(connection)
+    first = connection.execute("SELECT 1 FROM entry LIMIT 1").fetchone() is None
+    writing = _Writing(connection, first=first)
     for entry in entries:
         writing.put(entry)
-    writing.remove_others()
-    writing.check_names()
+    if not first:
+        writing.remove_others()
+    writing.end()
     _write_meta(connection, LAYOUT_KEY, LAYOUT)
 
 
@@ -128,94 +136,119 @@ def _write_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
 
 
 class _Writing:
-    """One publish under way."""
+    """One publish under way. first: nothing is visible yet, so that no entry has to be compared."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, *, first: bool = False) -> None:
         if not connection.in_transaction:
             raise CopyError("a publish is a part of its caller's transaction")
         self._connection = connection
-        # The numbers of the entries that were put.
+        self._first = first
+        # The numbers of the entries that were put, and the keys of the names that are new.
         self._put: set[int] = set()
+        self._new_names: list[bytes] = []
+        if first:
+            connection.execute("DROP TABLE IF EXISTS temp.unsorted")
+            connection.execute("CREATE TEMP TABLE unsorted (attribute INTEGER, key BLOB, entry INTEGER)")
 
     def put(self, entry: PublishedEntry) -> None:
         id = _octets_of(entry.id)
-        key, parent = _keys(entry)
-        octets = _packed(entry)
-        found = self._connection.execute("SELECT number, dn, attributes FROM entry WHERE id = ?", (id,)).fetchone()
+        key, parent = _name_keys(entry)
+        attributes = _attributes(entry)
+        octets = pack([attributes[number] for number in sorted(attributes)])
+        found = None if self._first else self._held(id)
         if found is None:
-            made = self._connection.execute(
-                "INSERT INTO entry (id, key, parent, dn, attributes) VALUES (?, ?, ?, ?, ?)",
-                (id, key, parent, entry.dn, octets),
-            )
-            number = int(made.lastrowid or 0)
-            self._index(number, None, Packed(octets))
+            number = self._insert(entry, (id, key, parent, entry.dn, octets))
+            self._new_names.append(key)
+            self._index(number, None, _keys(entry, attributes))
         else:
             number, dn, old = found
             if dn != entry.dn or old != octets:
+                keys = _keys(entry, attributes)
+                if dn != entry.dn:
+                    self._new_names.append(key)
                 self._connection.execute(
                     "UPDATE entry SET key = ?, parent = ?, dn = ?, attributes = ? WHERE number = ?",
                     (key, parent, entry.dn, octets, number),
                 )
-                self._index(number, Packed(old), Packed(octets))
+                self._index(number, Packed(old), keys)
         if number in self._put:
-            raise CopyError(f"{entry.dn}: the same id stands twice in one publish: {entry.id}")
+            raise _twice(entry)
         self._put.add(number)
 
     def remove(self, id: str) -> None:
-        found = self._connection.execute("SELECT number FROM entry WHERE id = ?", (_octets_of(id),)).fetchone()
+        found = self._held(_octets_of(id))
         if found is not None:
-            self._remove(found[0])
+            self._remove(found[0], found[2])
 
     def remove_others(self) -> None:
         """Removes all entries that were not put."""
         held = self._connection.execute("SELECT number FROM entry").fetchall()
-        for (number,) in held:
-            if number not in self._put:
-                self._remove(number)
+        for number in {number for (number,) in held} - self._put:
+            row = self._connection.execute("SELECT attributes FROM entry WHERE number = ?", (number,)).fetchone()
+            self._remove(number, row[0])
 
-    def check_names(self) -> None:
+    def end(self) -> None:
         """Raises CopyError where two entries have one name, or one has no entry above it and is not the base."""
-        twice = self._connection.execute(_TWICE).fetchone()
-        if twice is not None:
-            raise CopyError(f"{twice[0]}: two entries have this name")
+        if self._first:
+            # In the order of the index: so it is written once, and its pages are full.
+            self._connection.execute(
+                "INSERT INTO value SELECT DISTINCT attribute, key, entry FROM temp.unsorted ORDER BY 1, 2, 3"
+            )
+            self._connection.execute("DROP TABLE temp.unsorted")
+        if len(self._new_names) > _MANY:
+            twice = self._connection.execute(_TWICE).fetchall()
+        else:
+            twice = [row for key in self._new_names for row in self._connection.execute(_NAMED_TWICE, (key,))]
+        for (name,) in twice:
+            raise CopyError(f"{name}: two entries have this name")
         alone = self._connection.execute(_ALONE).fetchall()
         if len(alone) > 1:
             names = " and ".join(sorted((row[0] for row in alone), key=len))
             raise CopyError(f"{names}: the entry above is not published, which only the base's is not")
 
-    def _remove(self, number: int) -> None:
-        row = self._connection.execute("SELECT attributes FROM entry WHERE number = ?", (number,)).fetchone()
-        self._index(number, Packed(row[0]), None)
+    def _held(self, id: bytes) -> tuple[int, str, bytes] | None:
+        """Number, name and attributes of the entry with this id."""
+        row: tuple[int, str, bytes] | None = self._connection.execute(_BY_ID, (id,)).fetchone()
+        return row
+
+    def _insert(self, entry: PublishedEntry, row: tuple[bytes, bytes, bytes, str, bytes]) -> int:
+        try:
+            made = self._connection.execute(
+                "INSERT INTO entry (id, key, parent, dn, attributes) VALUES (?, ?, ?, ?, ?)", row
+            )
+        except sqlite3.IntegrityError:
+            raise _twice(entry) from None
+        return int(made.lastrowid or 0)
+
+    def _remove(self, number: int, octets: bytes) -> None:
+        self._index(number, Packed(octets), {})
         self._connection.execute("DELETE FROM entry WHERE number = ?", (number,))
 
-    def _index(self, number: int, old: Packed | None, new: Packed | None) -> None:
-        """Puts the index right where the attributes of an entry were old and are new."""
+    def _index(self, number: int, old: Packed | None, new: Mapping[int, Mapping[bytes, bytes]]) -> None:
+        """Puts the index right for an entry. new: of each indexed attribute the values, each with its key."""
+        gone: list[tuple[int, bytes, int]] = []
+        come: list[tuple[int, bytes, int]] = []
         for type in _INDEXED:
-            before = b"" if old is None else old.values_octets(type.number)
-            after = b"" if new is None else new.values_octets(type.number)
-            if before == after:
-                continue
-            gone, come = _changed_keys(type, before, after)
-            if gone:
-                self._connection.executemany(
-                    "DELETE FROM value WHERE attribute = ? AND key = ? AND entry = ?",
-                    [(type.number, key, number) for key in gone],
-                )
-            if come:
-                self._connection.executemany(
-                    "INSERT OR IGNORE INTO value VALUES (?, ?, ?)", [(type.number, key, number) for key in come]
-                )
+            values = new.get(type.number, {})
+            before = [] if old is None else split_values(old.values_octets(type.number))
+            lost = [value for value in before if value not in values]
+            if lost:
+                # Two values may have one key: SMTP:a@corp.example and smtp:a@corp.example.
+                keys = set(_index_keys(type, lost)).difference(values.values())
+                gone += [(type.number, key, number) for key in keys]
+            if len(lost) < len(before):
+                had = set(before)
+                come += [(type.number, key, number) for value, key in values.items() if value not in had]
+            else:
+                come += [(type.number, key, number) for key in values.values()]
+        if gone:
+            self._connection.executemany("DELETE FROM value WHERE attribute = ? AND key = ? AND entry = ?", gone)
+        if come:
+            self._connection.executemany(_ADD_UNSORTED if self._first else _ADD, come)
 
 
-def _changed_keys(type: AttributeType, before: bytes, after: bytes) -> tuple[set[bytes], set[bytes]]:
-    """The keys that the index has too many of, and those that it may lack. A large group differs in few members, so no
-    more of them is looked at than needed."""
-    old, new = set(split_values(before)), set(split_values(after))
-    gone = set(_index_keys(type, old - new))
-    if gone and new:
-        # Two values may have one key: SMTP:a@corp.example and smtp:a@corp.example.
-        gone -= set(_index_keys(type, new))
-    return gone, set(_index_keys(type, new - old))
+def _twice(entry: PublishedEntry) -> CopyError:
+    return CopyError(f"{entry.dn}: the same id stands twice in one publish: {entry.id}")
 
 
 def _index_keys(type: AttributeType, values: Iterable[bytes]) -> Iterator[bytes]:
@@ -232,34 +265,43 @@ def _octets_of(id: str) -> bytes:
         raise CopyError(f"an id that is no UUID: {id!r}") from None
 
 
-def _keys(entry: PublishedEntry) -> tuple[bytes, bytes]:
+def _name_keys(entry: PublishedEntry) -> tuple[bytes, bytes]:
     """The key of the entry's name, and that of the name above it."""
     try:
-        dn = parse(entry.dn)
+        keys = name_keys(entry.dn)
     except DNError as error:
         raise CopyError(f"{entry.id}: the name cannot be read: {error}") from None
-    if not dn.rdns or str(dn) != entry.dn:
-        raise CopyError(f"{entry.dn}: this is not how the name is written: {str(dn) or 'the root'}")
-    return dn_key(dn), dn_key(dn.parent())
+    if keys is None:
+        raise CopyError(f"{entry.dn}: this is not how the name is written: {str(parse(entry.dn)) or 'the root'}")
+    return keys
 
 
-def _packed(entry: PublishedEntry) -> bytes:
-    attributes = {_NAME.number: (_NAME, [entry.dn.encode()])}
+def _attributes(entry: PublishedEntry) -> dict[int, tuple[AttributeType, Sequence[bytes]]]:
+    """What the entry has, by the numbers of the types; its own name is among it."""
+    attributes: dict[int, tuple[AttributeType, Sequence[bytes]]] = {}
     for name, values in entry.attributes.items():
         try:
             type = served_type(name)
         except KeyError:
             raise CopyError(f"{entry.dn}: gateway/entra/schema.py has no attribute {name}") from None
-        if canonical_type(type.name) == canonical_type(_NAME.name):
-            continue
         if type.number in attributes:
             raise CopyError(f"{entry.dn}: the attribute {name} stands there twice")
-        for value in values:
-            if stored_key(type, value) is None:
-                raise CopyError(f"{entry.dn}: a value of {name} is none of its syntax ({type.syntax.name})")
         if values:
-            attributes[type.number] = type, list(values)
+            attributes[type.number] = type, values
     if _CLASS.number not in attributes:
         raise CopyError(f"{entry.dn}: an entry without objectClass")
-    # In the order of the table, so that the same attributes make the same octets.
-    return pack([attributes[number] for number in sorted(attributes)])
+    attributes[_NAME.number] = _NAME, [entry.dn.encode()]
+    return attributes
+
+
+def _keys(
+    entry: PublishedEntry, attributes: Mapping[int, tuple[AttributeType, Sequence[bytes]]]
+) -> dict[int, dict[bytes, bytes]]:
+    """The values of each indexed attribute, each with its key. Raises CopyError for a value that is none."""
+    found: dict[int, dict[bytes, bytes]] = {}
+    for number, (type, values) in attributes.items():
+        if not all(is_value(type, value) for value in values):
+            raise CopyError(f"{entry.dn}: a value of {type.name} is none of its syntax ({type.syntax.name})")
+        if type.indexed:
+            found[number] = dict(zip(values, _index_keys(type, values), strict=True))
+    return found

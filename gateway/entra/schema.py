@@ -57,11 +57,11 @@ objectGUID 1.2.840.113556.1.4.2 gx
 objectSid 1.2.840.113556.1.4.146 sx
 distinguishedName 2.5.4.49 dx
 cn 2.5.4.3 tmx
-name 1.2.840.113556.1.4.1 tx
+name 1.2.840.113556.1.4.1 t
 ou 2.5.4.11 tmx
 dc 0.9.2342.19200300.100.1.25 tmx
 displayName 1.2.840.113556.1.2.13 tx
-givenName 2.5.4.42 tx
+givenName 2.5.4.42 t
 sn 2.5.4.4 tx
 mail 0.9.2342.19200300.100.1.3 tx
 proxyAddresses 1.2.840.113556.1.2.210 tmx
@@ -189,6 +189,7 @@ def _types() -> list[AttributeType]:
 # By their numbers.
 TYPES: Final = tuple(_types())
 _BY_NAME: Final = {canonical_type(each.name): each for each in TYPES} | {each.oid: each for each in TYPES if each.oid}
+_SERVED_SPELLINGS: Final = {each.name: each for each in TYPES if each.oid}
 
 
 def find_type(name: str) -> AttributeType | None:
@@ -198,7 +199,7 @@ def find_type(name: str) -> AttributeType | None:
 
 def served_type(name: str) -> AttributeType:
     """The type with this name, of those that an entry can have. Raises KeyError."""
-    found = _BY_NAME[canonical_type(name)]
+    found = _SERVED_SPELLINGS.get(name) or _BY_NAME[canonical_type(name)]
     if not found.oid:
         raise KeyError(name)
     return found

@@ -12,6 +12,8 @@ from urllib.parse import quote
 MODE: Final = 0o600
 # Seconds that one writer waits for another.
 _PATIENCE: Final = 30.0
+# Octets of a page.
+_PAGE: Final = 8192
 # Kibioctets of pages that a connection keeps, negative as SQLite wants it.
 _CACHE: Final = -2000
 
@@ -23,6 +25,8 @@ def open_for_writing(path: Path, *, check_same_thread: bool = True) -> sqlite3.C
     path.chmod(MODE)
     connection = sqlite3.connect(path, _PATIENCE, isolation_level=None, check_same_thread=check_same_thread)
     try:
+        # Of a new file: an entry has two kilobytes, of which pages of the usual four could hold one.
+        connection.execute(f"PRAGMA page_size = {_PAGE}")
         connection.execute("PRAGMA journal_mode = WAL")
         # What was committed survives a kill of the process, and after a loss of power the file is whole, if older.
         connection.execute("PRAGMA synchronous = NORMAL")

@@ -23,12 +23,13 @@ Key: TypeAlias = str | bytes | int
 
 # Octets of a key that the index holds: more of a text does not make it tell more entries apart.
 INDEXED_OCTETS: Final = 64
-_DN_KEY_OCTETS: Final = 16
+# Enough that nobody finds a name with the key of one among 100,000 others.
+_DN_KEY_OCTETS: Final = 12
 
 # A name whose key is the name itself in lower case: none of its values has anything escaped, or a run of blanks.
 _PLAIN: Final = rb"[^\x00-\x20\x7f-\xff\"+,;<=>\\]"
 _PLAIN_DN: Final = re.compile(
-    rb"(?:(?:CN|OU|DC|O|L|ST|C)=(?!#)" + _PLAIN + rb"(?:" + _PLAIN + rb"| (?=[^ ,]))*(?:,(?=.)|\Z))+\Z"
+    rb"(?:(?:CN|OU|DC|O|L|ST|C)=(?!#)" + _PLAIN + rb"+(?: " + _PLAIN + rb"+)*(?:,(?=.)|\Z))+\Z"
 )
 _INTEGER: Final = re.compile(rb"-?[0-9]{1,20}\Z")
 # 63 bits, as the widest type of Active Directory has (LargeInteger).
@@ -50,8 +51,28 @@ def dn_key(dn: DN) -> bytes:
     return blake2b(written.encode("utf-8", "surrogatepass"), digest_size=_DN_KEY_OCTETS).digest()
 
 
+def name_keys(dn: str) -> tuple[bytes, bytes] | None:
+    """The keys of a name and of the one above it; None where the name is not written as RFC 4514 writes it, and as the
+    gateway does. Raises DNError."""
+    octets = dn.encode("utf-8", "surrogatepass")
+    if _PLAIN_DN.match(octets):
+        return _plain_key(octets), _plain_key(octets.partition(b",")[2])
+    parsed = parse(dn)
+    return (dn_key(parsed), dn_key(parsed.parent())) if parsed.rdns and str(parsed) == dn else None
+
+
 def stored_key(type: AttributeType, value: bytes) -> Key | None:
     return _STORED[type.syntax](value)
+
+
+def is_value(type: AttributeType, value: bytes) -> bool:
+    """Whether this is a value of the type's syntax."""
+    if type.syntax is not Syntax.text:
+        return stored_key(type, value) is not None
+    try:
+        return bool(value.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def asserted_key(type: AttributeType, value: bytes) -> Key | None:
@@ -72,10 +93,14 @@ def _text(value: bytes) -> str | None:
         return None
 
 
+def _plain_key(value: bytes) -> bytes:
+    return blake2b(value.lower().replace(b",", b"\n"), digest_size=_DN_KEY_OCTETS).digest()
+
+
 @lru_cache(4096)
 def _dn(value: bytes) -> bytes | None:
     if _PLAIN_DN.match(value):
-        return blake2b(value.lower().replace(b",", b"\n"), digest_size=_DN_KEY_OCTETS).digest()
+        return _plain_key(value)
     try:
         return dn_key(parse(value.decode()))
     except (UnicodeDecodeError, DNError):
