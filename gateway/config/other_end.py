@@ -52,9 +52,10 @@ class _OtherEnd:
         self._link = link
 
     def lines(self) -> Iterator[str]:
-        yield from self._heading()
+        yield self._heading()
+        yield "# - complete what is marked TODO"
         yield "# - `ldap-gateway check` says what is missing; docs/link.md has the steps"
-        yield "# - leave the rest as it is: both ends say in their logs in which keys they differ"
+        yield "# - leave the rest as it is: both ends say in their logs and on their pages in which keys they differ"
         yield from self._links()
         yield "directories:"
         yield f"  {quoted(self._client.directory)}:"
@@ -72,7 +73,7 @@ class _OtherEnd:
             if value != {}:
                 yield from block(key, value, "    ")
 
-    def _heading(self) -> Iterator[str]:
+    def _heading(self) -> str:
         raise NotImplementedError
 
     def _links(self) -> Iterator[str]:
@@ -106,9 +107,8 @@ class _OtherEnd:
 
 
 class _Inside(_OtherEnd):
-    def _heading(self) -> Iterator[str]:
-        yield f"# The gateway inside, for client {self._policy.name}, as the gateway outside has it."
-        yield "# - complete what is marked TODO"
+    def _heading(self) -> str:
+        return f"# The gateway inside, for client {self._policy.name}, as the gateway outside has it."
 
     def _links(self) -> Iterator[str]:
         yield "links:"
@@ -148,10 +148,8 @@ class _Inside(_OtherEnd):
     def _accounts(self) -> Iterator[str]:
         mapped = self._policy.mapped_accounts
         own = [account.own for account in mapped]
-        if self._directory.link is None and mapped:
-            # The mapping moves inside, with the directory.
-            yield from self._credentials(_mapping)
-        elif mapped and not any(own):
+        # Of a directory that is reached directly the mapping moves inside, too.
+        if mapped and (self._directory.link is None or not any(own)):
             yield from self._credentials(_mapping)
         elif mapped and all(own):
             yield "    # The outside maps its accounts, and signs in with this one. With hashes alone outside, and the"
@@ -167,9 +165,8 @@ class _Inside(_OtherEnd):
 
 
 class _Outside(_OtherEnd):
-    def _heading(self) -> Iterator[str]:
-        yield f"# The gateway outside, for client {self._policy.name}, as the gateway inside has it."
-        yield "# - complete what is marked TODO"
+    def _heading(self) -> str:
+        return f"# The gateway outside, for client {self._policy.name}, as the gateway inside has it."
 
     def _links(self) -> Iterator[str]:
         yield "# TODO: where the service connects."

@@ -42,6 +42,10 @@ Value = TypeVar("Value")
 DIRECTORY: Final = "corp"
 # Seconds for each step of a connection.
 PATIENCE: Final = 10.0
+_NOT_FROM_HERE: Final = (
+    "Where nothing may lead from here to the servers, run init on a host from which they can be reached, and have a "
+    "gateway there call this one (docs/link.md)"
+)
 _TEST_PAIR: Final = "gateway"
 _TEST_PAIR_VALID: Final = timedelta(days=30)
 
@@ -186,8 +190,11 @@ class Setup:
             return self._background.call(
                 lambda reactor: look(server.host, server.port, server.server_name, PATIENCE, reactor)
             )
-        except (NoConnection, NoHandshake) as error:
+        except NoHandshake as error:
             raise SetupError(f"{server.url}: {error}: {error.advice}") from None
+        except NoConnection as error:
+            elsewhere = "" if error.refused else f". {_NOT_FROM_HERE}"
+            raise SetupError(f"{server.url}: {error}: {error.advice}{elsewhere}") from None
 
     def _trust(self, server: ServerSettings, shake: Handshake, trusted: Path) -> None:
         self._keep(self._own_ca_file, "if it is the right authority, give it with --ca-file")
