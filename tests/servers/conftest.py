@@ -10,10 +10,16 @@ import pytest
 from gateway.demo.certificates import LOOPBACK_NAMES, CertificateFiles, make_certificates
 from tests.observe.admin_client import samples
 from tests.servers.gateway_process import PATIENCE, GatewayProcess
-from tests.servers.link_ends import LinkKeys, inside_of, outside_of
+from tests.servers.linked_gateway import LinkedGateway
 from tests.servers.raw_client import RawClient
 from tests.servers.samba_domain import running_samba
 from tests.servers.slapd import Slapd
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what only a gateway that reaches its servers directly can pass."""
+    if config.getoption("--via") == "link":
+        items[:] = [item for item in items if item.get_closest_marker("direct") is None]
 
 
 @pytest.fixture(scope="session")
@@ -74,9 +80,13 @@ def _tripped(inside: GatewayProcess) -> dict[tuple[str, ...], float]:
 
 
 @pytest.fixture(scope="module")
-def start_gateway(
-    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
-) -> Iterator[Callable[[str], GatewayProcess]]:
+def via(pytestconfig: pytest.Config) -> str:
+    """How gateways reach their servers: `direct`, or by a `link`. A module may have a fixture of its own."""
+    return str(pytestconfig.getoption("--via"))
+
+
+@pytest.fixture(scope="module")
+def start_gateway(tmp_path_factory: pytest.TempPathFactory, via: str) -> Iterator[Callable[[str], GatewayProcess]]:
     """A function that takes a configuration's text and returns a GatewayProcess.
 
     At the end of the module each must stop with status 0 on SIGTERM, unless the test has stopped it, and none may
@@ -89,16 +99,12 @@ def start_gateway(
 
     def start(config: str) -> GatewayProcess:
         directory = tmp_path_factory.mktemp(f"gateway{next(numbers)}")
-        if pytestconfig.getoption("--via") == "link" and "links" not in json.loads(config):
+        if via == "link" and "links" not in json.loads(config):
             # Its servers are behind another gateway, which calls it.
-            keys = LinkKeys(directory)
-            inside = tmp_path_factory.mktemp("inside")
-            started.append(GatewayProcess(directory, outside_of(config, keys)))
-            with_pages = json.loads(inside_of(config, keys)) | {"admin": {"address": "127.0.0.1:0"}}
-            insides.append(GatewayProcess(inside, json.dumps(with_pages)))
-            started.append(insides[-1])
-            started[-2].wait_for("link inside: agent inside-1 is here")
-            return started[-2]
+            linked = LinkedGateway(directory, tmp_path_factory.mktemp("inside"), config)
+            insides.append(linked.inside)
+            started.extend((linked, linked.inside))
+            return linked
         started.append(GatewayProcess(directory, config))
         return started[-1]
 

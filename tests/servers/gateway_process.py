@@ -73,6 +73,11 @@ class GatewayProcess:
     def port(self) -> int:
         return self.ports[0]
 
+    @property
+    def reaching(self) -> "GatewayProcess":
+        """The process that has the connections to the servers, and knows their names."""
+        return self
+
     def __enter__(self) -> Self:
         return self
 

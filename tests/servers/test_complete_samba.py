@@ -63,7 +63,7 @@ def test_all_people_and_values_come_whatever_the_pages_and_the_base(client, gate
     assert whole.code == 0
     assert whole.entries == direct
     if page is None:
-        record = gateway.wait_for_audit(base=FROM[bases][0])[-1]
+        record = gateway.reaching.wait_for_audit(base=FROM[bases][0])[-1]
         # Without a page the gateway reads in its own.
         assert record["pages"] > USERS / 500
     else:
@@ -128,5 +128,5 @@ def test_references_below_the_domain_reach_the_client_to_listed_hosts_only(
     assert whole.code == 0 and len(whole.entries) > 20
     contexts = ("CN=Configuration", "DC=DomainDnsZones", "DC=ForestDnsZones")
     assert sorted(whole.references) == [(f"ldaps://corp.example/{context},{SUFFIX}",) for context in contexts][:passed]
-    records = running.wait_for_audit(len(whole.pages), operation="search")
+    records = running.reaching.wait_for_audit(len(whole.pages), operation="search")
     assert sum(record["references_dropped"] for record in records) == 3 - passed

@@ -76,7 +76,7 @@ def many(running, certificates, count):
 
 
 def servers(running, **wanted):
-    return [record["server"] for record in running.audit(operation="bind", **wanted)]
+    return [record["server"] for record in running.reaching.audit(operation="bind", **wanted)]
 
 
 @pytest.mark.parametrize("how", ["frozen", "black hole"])
@@ -95,7 +95,7 @@ def test_a_server_that_swallows_packets_costs_the_first_sign_in_its_time_and_no_
         running = start(start_gateway, certificates, directory)
         first = sign_in(running, certificates)
         later = many(running, certificates, 199)
-        assert running.log().count("is down: ") == 1
+        assert running.reaching.log().count("is down: ") == 1
         # A reload does not forget it.
         assert "reloaded" in running.reload(running.config.read_text())
         assert sign_in(running, certificates) < CONNECT_TIMEOUT
@@ -113,13 +113,13 @@ def test_a_server_that_had_less_than_its_time_is_not_blamed(pair, certificates, 
         running = start(start_gateway, certificates, of(pair[:1], tmp_path, *holes, **patience))
         with RawClient(running.port, certificates.ca_file) as session:
             assert session.bind(SYNC_ACCOUNT, SYNC_PASSWORD) == ResultCode.unavailable
-        (record,) = running.wait_for_audit(operation="bind")
+        (record,) = running.reaching.wait_for_audit(operation="bind")
         assert record["detail"].endswith(f"{pair[0].url}: not tried, the others took connect_patience")
         sign_in(running, certificates)
         assert servers(running)[-1] == pair[0].url
         # The check that follows gives it all of its time.
-        running.wait_for(f"{holes[1]} is down: ")
-        assert f"{pair[0].url} is down" not in running.log()
+        running.reaching.wait_for(f"{holes[1]} is down: ")
+        assert f"{pair[0].url} is down" not in running.reaching.log()
 
 
 def test_sign_ins_that_come_while_the_first_one_waits_do_not_wait_as_long(pair, certificates, start_gateway, tmp_path):
@@ -148,13 +148,16 @@ def test_a_server_that_is_back_is_used_again_and_sessions_stay_where_they_are(
         assert before.event() is None
     with RawClient(running.port, certificates.ca_file) as moved:
         assert moved.bind(SYNC_ACCOUNT, SYNC_PASSWORD) == 0
-        running.wait_for(f"{pair[0].url} is down: refused: the host is there")
+        running.reaching.wait_for(f"{pair[0].url} is down: refused: the host is there")
         pair[0].start()
-        running.wait_for(f"{pair[0].url} is up again")
+        running.reaching.wait_for(f"{pair[0].url} is up again")
         sign_in(running, certificates)
         assert moved.result(moved.search(STAFF))[1].code == 0
     assert servers(running) == [pair[0].url, pair[1].url, pair[0].url]
-    assert [record["server"] for record in running.audit(operation="search")] == [pair[0].url, pair[1].url]
+    assert [record["server"] for record in running.reaching.audit(operation="search", base=STAFF)] == [
+        pair[0].url,
+        pair[1].url,
+    ]
 
 
 def test_checks_find_a_hanging_server_before_a_session_does(pair, certificates, start_gateway, tmp_path):
@@ -162,14 +165,15 @@ def test_checks_find_a_hanging_server_before_a_session_does(pair, certificates, 
     directory = of(pair, tmp_path, health=health, connect_timeout=1)
     running = start(start_gateway, certificates, directory)
     pair[0].freeze()
-    running.wait_for(f"{pair[0].url} is down: ")
+    running.reaching.wait_for(f"{pair[0].url} is down: ")
     sign_in(running, certificates)
     pair[0].thaw()
-    running.wait_for(f"{pair[0].url} is up again")
+    running.reaching.wait_for(f"{pair[0].url} is up again")
     sign_in(running, certificates)
     assert servers(running) == [pair[1].url, pair[0].url]
 
 
+@pytest.mark.direct("by a link nobody tries a server before a check has found it up again")
 def test_where_all_are_down_the_error_names_each_and_the_first_that_is_back_serves(
     pair, certificates, start_gateway, tmp_path
 ):
@@ -179,7 +183,7 @@ def test_where_all_are_down_the_error_names_each_and_the_first_that_is_back_serv
     for _ in range(3):
         with RawClient(running.port, certificates.ca_file) as session:
             assert session.bind(SYNC_ACCOUNT, SYNC_PASSWORD) == ResultCode.unavailable
-    for record in running.wait_for_audit(3, operation="bind"):
+    for record in running.reaching.wait_for_audit(3, operation="bind"):
         assert record["reason"] == "server-unreachable"
         assert all(f"{server.url}: refused: the host is there" in record["detail"] for server in pair)
     pair[1].start()
@@ -196,13 +200,13 @@ def test_a_server_that_freezes_with_spare_connections_to_it_costs_its_time_once(
     until_connected(pair[0].port, 2)
     pair[0].freeze()
     sign_in(running, certificates)
-    (_, second) = running.wait_for_audit(2, operation="bind")
+    (_, second) = running.reaching.wait_for_audit(2, operation="bind")
     assert second["server"] == pair[1].url
     assert second["detail"] == f"{pair[0].url}: the directory did not answer in time; sent once more"
-    running.wait_for(f"{pair[0].url} is down: ")
+    running.reaching.wait_for(f"{pair[0].url} is down: ")
     for _ in range(3):
         sign_in(running, certificates)
-    assert [record.get("detail") for record in running.audit(operation="bind")[2:]] == [None] * 3
+    assert [record.get("detail") for record in running.reaching.audit(operation="bind")[2:]] == [None] * 3
 
 
 def test_a_restart_of_the_only_server_is_not_noticed(pair, certificates, start_gateway, tmp_path):
@@ -234,10 +238,10 @@ def test_a_probe_account_is_bound_and_never_asked_again_with_a_wrong_password(
         start_gateway, certificates, of(pair[:1], tmp_path, health=health), admin={"address": "127.0.0.1:0"}
     )
     if said:
-        log = running.wait_for("health.bind_dn")
+        log = running.reaching.wait_for("health.bind_dn")
         assert f"{SYNC_ACCOUNT} cannot sign in at {pair[0].url}" in log
     time.sleep(3)
-    log = running.log()
+    log = running.reaching.log()
     assert log.count("health.bind_dn") == said
     assert "is down" not in log
     assert password not in log

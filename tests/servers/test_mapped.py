@@ -89,11 +89,12 @@ def test_a_sync_with_the_outer_secret_is_what_the_inner_account_sees(
     seen = sync(through, [STAFF, GROUPS], ATTRIBUTES)
     assert len(seen) > 500
     assert seen == sync(directly, [STAFF, GROUPS], ATTRIBUTES)
-    record = running.audit(operation="bind")[0]
+    record = running.reaching.audit(operation="bind")[0]
     assert (record["account"], record["mapped_to"], record["code"]) == (NAME, SYNC_ACCOUNT, 0)
     nothing_shown(running)
 
 
+@pytest.mark.direct("the outside has no account of its own to know by its name")
 def test_the_outer_secret_is_worth_nothing_inside_and_the_inner_one_nothing_outside(
     tmp_path, certificates, slapd, start_gateway, at
 ):
@@ -157,7 +158,7 @@ def test_a_reload_with_a_bad_hash_or_an_empty_file_changes_nothing(start_gateway
 
 
 def own_account_refused(running):
-    return samples(running.admin_port)["ldap_gateway_own_account_refused", "mimecast"]
+    return samples(running.reaching.admin_port)["ldap_gateway_own_account_refused", "mimecast"]
 
 
 def test_the_own_account_refused_is_unavailable_and_loud_until_it_is_put_right(certificates, start_gateway, inside, at):
@@ -165,11 +166,11 @@ def test_the_own_account_refused_is_unavailable_and_loud_until_it_is_put_right(c
     running = start_gateway(inside.text(admin={"address": "127.0.0.1:0"}))
     assert own_account_refused(running) == 0
     assert [at(running) for _ in range(5)] == [52] * 5
-    records = running.wait_for_audit(5, operation="bind")
+    records = running.reaching.wait_for_audit(5, operation="bind")
     assert [record["reason"] for record in records] == ["gateway-account-refused"] + ["gateway-account-guarded"] * 4
     # The same password is not tried twice.
     assert [record.get("server_code") for record in records] == [49, None, None, None, None]
-    log = running.wait_for("is not tried for now")
+    log = running.reaching.wait_for("is not tried for now")
     assert f"refuses the gateway's own account {SYNC_ACCOUNT}: wrong name or password" in log
     assert own_account_refused(running) == 1
     # A new password is tried at once.

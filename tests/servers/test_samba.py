@@ -173,6 +173,7 @@ def test_a_wrong_reload_changes_nothing_and_a_right_one_holds_for_new_sessions(
     assert {name for values in after.values() for name in values} == {"cn", "objectClass"}
 
 
+@pytest.mark.direct("the record names the server")
 def test_the_audit_tells_of_each_operation_and_of_no_value(samba, gateway, account):
     records = gateway.audit()
     assert {"bind", "search", "modify", "delete"} <= {record["operation"] for record in records}

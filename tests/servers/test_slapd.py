@@ -303,6 +303,7 @@ def test_a_slow_client_gets_every_entry_and_the_gateway_stays_small(certificates
     assert record["code"] == 0
 
 
+@pytest.mark.direct("by a link nobody tries a server before a check has found it up again")
 def test_a_server_that_dies_in_mid_search_is_an_error(certificates, mortal, start_gateway):
     running = start_gateway(gateway_configuration(certificates, mortal))
     client, message_id = begin_large_search(certificates, running)
@@ -345,6 +346,7 @@ def test_a_server_that_falls_silent_in_mid_search_is_an_error(certificates, mort
     assert [record["code"] for record in records] == [52]
 
 
+@pytest.mark.direct("both ends have the same second for a bind, and either may give up first")
 def test_a_server_that_falls_silent_before_a_bind_is_an_error(certificates, start_slapd, start_gateway):
     stopped = start_slapd(slapd_tree.make_tree(10))
     directory = {**stopped.gateway_directory, "connect_timeout": 1}
@@ -371,6 +373,7 @@ def test_a_client_that_dies_in_mid_search_takes_its_server_connection_along(cert
         until_connected(large.port, 1)
 
 
+@pytest.mark.direct("the record names the server")
 def test_the_audit_tells_of_each_operation_and_of_no_value(gateway, slapd, through):
     connection = through(*ACCOUNT)
     connection.search(STAFF, "(&(objectClass=user)(mail=u00001@corp.example))", attributes=["mail", "pager"])
