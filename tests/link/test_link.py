@@ -15,7 +15,9 @@ from gateway.link import wanted as wanted_module
 from gateway.link.berth_way import agent_server
 from gateway.link.frames import Go
 from gateway.link.host import LinkHost
+from gateway.net.servers import pardons as pardons_module
 from gateway.net.servers.connector import NoServer
+from gateway.net.servers.upkeep import Upkeep
 from gateway.net.servers.way import Whom
 from gateway.net.transport.failures import FailureCause
 from tests.link.world import SYNC, world_of
@@ -88,6 +90,27 @@ def test_a_stranger_gets_nothing_and_disturbs_nobody(world, octets):
         world.loop.until(ended)
     # At most an alert of TLS.
     assert len(b"".join(got)) < 10
+    link, owner = world.open()
+    assert world.ask(link, owner, bind(SYNC)) == [m.BindResponse(OK)]
+
+
+def test_a_bad_record_right_behind_an_agents_handshake_is_the_end_of_that_connection(world, told):
+    layer = next(iter(world.insides["inside-1"].link.keyrings.values())).layer()
+    with socket.create_connection(("127.0.0.1", world.host.gate.port)) as agent:
+        agent.sendall(layer.begin())
+        agent.settimeout(0)
+
+        def answered():
+            try:
+                layer.receive(agent.recv(65_536))
+            except BlockingIOError:
+                return False
+            return layer.established
+
+        world.loop.until(answered)
+        agent.sendall(layer.outgoing() + b"\x17\x03\x03\0\x20" + bytes(32))
+        world.loop.until(lambda: world.seen.strangers["inside"] == 1)
+    assert not any("a connection failed" in str(each.get("log_format")) for each in told)
     link, owner = world.open()
     assert world.ask(link, owner, bind(SYNC)) == [m.BindResponse(OK)]
 
@@ -392,3 +415,19 @@ def test_a_session_that_waits_for_an_agent_that_leaves_tries_the_other_one_at_on
             made.host._agents["inside-1"].line.close("for the test")
         made.loop.until(lambda: failed)
         assert failed[0].getErrorMessage() == f"agent inside-1 is {'stopping' if how == 'stops' else 'not here'}"
+
+
+def test_an_agent_that_failed_a_session_gets_sessions_again(tmp_path, server, monkeypatch):
+    """While another one serves nobody would try it, and nobody checks it but its line."""
+    monkeypatch.setattr(pardons_module, "FORGOTTEN", 0.2)
+    with world_of(tmp_path, server, ("inside-1", "inside-2")) as made:
+        upkeep = Upkeep(lambda health, reactor: None, made.loop)
+        upkeep.apply({"corp": made.connector})
+        try:
+            states = {state.server.server_name: state for _, state in made.connector.servers}
+            states["inside-1"].failed(FailureCause.timeout, "no connection of agent inside-1 came in time")
+            states["inside-2"].suspect()
+            made.open()
+            made.loop.until(lambda: states["inside-1"].down is None and not states["inside-2"].suspected)
+        finally:
+            upkeep.stop()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from gateway.net.servers.connector import ServerConnector
 from gateway.net.servers.health import HealthChecks, Question
+from gateway.net.servers.pardons import Pardons
 from gateway.net.servers.server_state import DirectoryState
 from gateway.net.servers.settings import HealthSettings
 from gateway.net.servers.spares import SpareLinks
@@ -44,7 +45,8 @@ class Upkeep:
 
 
 class _Directory:
-    """The upkeep of one directory: its candidates as they change, and where its way permits, checks and spares."""
+    """The upkeep of one directory: its candidates as they change, and where its way permits, checks and spares; pardons
+    otherwise."""
 
     def __init__(
         self, connector: ServerConnector, state: DirectoryState, question: Question | None, reactor: Reactor
@@ -53,9 +55,12 @@ class _Directory:
         self._state = state
         self._checks: HealthChecks | None = None
         self._spares: SpareLinks | None = None
+        self._pardons: Pardons | None = None
         if connector.way.opens_ahead:
             self._checks = HealthChecks(connector.standings, connector.attempts, question, reactor)
             self._spares = connector.spares = SpareLinks(connector, state, reactor)
+        else:
+            self._pardons = Pardons(connector.standings, reactor)
         connector.changed = self._changed
         self._look()
         if self._spares is not None:
@@ -72,6 +77,8 @@ class _Directory:
             self._checks.stop()
         if self._spares is not None:
             self._spares.stop()
+        if self._pardons is not None:
+            self._pardons.stop()
 
     def _changed(self) -> None:
         """Its servers are others, or what they are trusted by."""
@@ -84,6 +91,8 @@ class _Directory:
         self._connector.standings.tell_forgotten()
         if self._checks is not None:
             self._checks.look()
+        if self._pardons is not None:
+            self._pardons.look()
 
 
 def _nothing() -> None:

@@ -205,6 +205,10 @@ class Stream:
         began = not tls.established
         data = tls.receive(octets)
         self._send(tls.outgoing())
+        if began and tls.failure is not None:
+            # Perhaps right behind the handshake: then OpenSSL tells nothing of the peer any more, and nobody is to hear
+            # what came between.
+            return tls.failure
         if began and tls.established and not self._closing:
             try:
                 self.protocol.handshakeCompleted(tls)

@@ -123,7 +123,10 @@ class TlsLayer:
 
     @property
     def peer_certificate(self) -> x509.Certificate | None:
-        """None where the peer showed none. Raises ssl.SSLError for one that only OpenSSL can read."""
+        """None where the peer showed none. Raises ssl.SSLError for one that only OpenSSL can read, and once TLS has
+        failed."""
+        if self.failure is not None:
+            raise self.failure
         shown = self._tls.getpeercert(binary_form=True)
         try:
             return None if shown is None else _parsed(shown)
