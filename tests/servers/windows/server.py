@@ -5,6 +5,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ssl import SSLError
 from typing import Any
 
 from tests.servers.windows import requests
@@ -83,7 +84,7 @@ class Connection:
         except BadMessage as problem:
             self._received("malformed", problem=str(problem))
             self._writer.write(self._replies.disconnection(Result(2, "malformed request")))
-        except (ConnectionError, _Dropped):
+        except (ConnectionError, SSLError, _Dropped):
             pass
         finally:
             for task in self._searches.values():
