@@ -14,8 +14,8 @@ FORGOTTEN: Final = 15.0
 
 
 class Pardons:
-    """Of one directory. A server that a session could not reach, or that took long, comes behind the others; without a
-    check nothing would ever bring it back while another one serves."""
+    """The pardons of one directory's servers. One that a session could not reach, or that took long, comes behind the
+    others; without a check nothing would ever bring it back while another one serves."""
 
     def __init__(self, standings: Standings, reactor: Reactor) -> None:
         self._standings = standings
