@@ -159,7 +159,9 @@ class _Writing:
         if found is None:
             number = self._insert(entry, (id, key, parent, entry.dn, octets))
             self._new_names.append(key)
-            self._index(number, None, _keys(entry, attributes))
+            keys = _keys(entry, attributes)
+            come = [(type, key, number) for type, values in keys.items() for key in values.values()]
+            self._connection.executemany(_ADD_UNSORTED if self._first else _ADD, come)
         else:
             number, dn, old = found
             if dn != entry.dn or old != octets:
@@ -170,7 +172,7 @@ class _Writing:
                     "UPDATE entry SET key = ?, parent = ?, dn = ?, attributes = ? WHERE number = ?",
                     (key, parent, entry.dn, octets, number),
                 )
-                self._index(number, Packed(old), keys)
+                self._change_index(number, Packed(old), keys)
         if number in self._put:
             raise _twice(entry)
         self._put.add(number)
@@ -221,30 +223,23 @@ class _Writing:
         return int(made.lastrowid or 0)
 
     def _remove(self, number: int, octets: bytes) -> None:
-        self._index(number, Packed(octets), {})
+        self._change_index(number, Packed(octets), {})
         self._connection.execute("DELETE FROM entry WHERE number = ?", (number,))
 
-    def _index(self, number: int, old: Packed | None, new: Mapping[int, Mapping[bytes, bytes]]) -> None:
-        """Puts the index right for an entry. new: of each indexed attribute the values, each with its key."""
+    def _change_index(self, number: int, old: Packed, new: Mapping[int, Mapping[bytes, bytes]]) -> None:
+        """Puts the index right for an entry that was there. new: the values of each indexed attribute, each with its
+        key."""
         gone: list[tuple[int, bytes, int]] = []
         come: list[tuple[int, bytes, int]] = []
         for type in _INDEXED:
             values = new.get(type.number, {})
-            before = [] if old is None else split_values(old.values_octets(type.number))
-            lost = [value for value in before if value not in values]
-            if lost:
-                # Two values may have one key: SMTP:a@corp.example and smtp:a@corp.example.
-                keys = set(_index_keys(type, lost)).difference(values.values())
-                gone += [(type.number, key, number) for key in keys]
-            if len(lost) < len(before):
-                had = set(before)
-                come += [(type.number, key, number) for value, key in values.items() if value not in had]
-            else:
-                come += [(type.number, key, number) for key in values.values()]
-        if gone:
-            self._connection.executemany("DELETE FROM value WHERE attribute = ? AND key = ? AND entry = ?", gone)
-        if come:
-            self._connection.executemany(_ADD_UNSORTED if self._first else _ADD, come)
+            had = set(split_values(old.values_octets(type.number)))
+            # Two values may have one key: SMTP:a@corp.example and smtp:a@corp.example.
+            keys = set(_index_keys(type, had.difference(values))).difference(values.values())
+            gone += [(type.number, key, number) for key in keys]
+            come += [(type.number, key, number) for value, key in values.items() if value not in had]
+        self._connection.executemany("DELETE FROM value WHERE attribute = ? AND key = ? AND entry = ?", gone)
+        self._connection.executemany(_ADD, come)
 
 
 def _twice(entry: PublishedEntry) -> CopyError:
@@ -300,8 +295,12 @@ def _keys(
     """The values of each indexed attribute, each with its key. Raises CopyError for a value that is none."""
     found: dict[int, dict[bytes, bytes]] = {}
     for number, (type, values) in attributes.items():
-        if not all(is_value(type, value) for value in values):
-            raise CopyError(f"{entry.dn}: a value of {type.name} is none of its syntax ({type.syntax.name})")
         if type.indexed:
-            found[number] = dict(zip(values, _index_keys(type, values), strict=True))
+            keys = list(_index_keys(type, values))
+            valid = len(keys) == len(values) and b"" not in values
+            found[number] = dict(zip(values, keys, strict=False))
+        else:
+            valid = all([is_value(type, value) for value in values])  # noqa: C419 - twice as fast as a generator
+        if not valid:
+            raise CopyError(f"{entry.dn}: a value of {type.name} is none of its syntax ({type.syntax.name})")
     return found

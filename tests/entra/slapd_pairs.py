@@ -184,7 +184,7 @@ def _substrings(chance: random.Random) -> Filter:
     value = unicodedata.normalize("NFC", value)
     at = sorted(chance.choices(range(len(value) + 1), k=4))
     initial, middle, final = value[: at[0]], value[at[1] : at[2]], value[at[3] :]
-    chosen = [part.strip(" ").encode() for part in (initial, middle, final)]
+    chosen = [part.encode() for part in (initial, middle, final)]
     if chance.random() < 0.2:
         chosen[1] = b"zz"
     keep = [part if chance.random() < 0.8 else b"" for part in chosen]
