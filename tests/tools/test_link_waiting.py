@@ -10,7 +10,8 @@ from cryptography import x509
 from gateway.ask.findings import Area, Section
 from gateway.link.settings import OutsideSettings
 from gateway.link.standing import ClientStanding, LinkStanding, PeerStanding, Side
-from gateway.tools.doctor.link_waiting import Running, check_servers, check_waiting
+from gateway.tools.doctor.link_waiting import check_servers, check_waiting
+from gateway.tools.doctor.running_links import Running, check_line
 from tests.link.key_files import made
 
 NOW = datetime.now(UTC)
@@ -42,11 +43,11 @@ def changed(**changes):
 class Doctor:
     """What was found, by subject and step."""
 
-    def __init__(self, keys, *peers, sources=(), now=NOW, why="", agents=("inside-1",)):
+    def __init__(self, keys, *peers, sources=(), now=NOW, why="", agents=("inside-1",), address="127.0.0.1:1"):
         self.findings = []
         pinned = {name: keys[name].certificate for name in agents}
         link = OutsideSettings("inside", "127.0.0.1", 1, sources, keys["outside"], pinned)
-        known = [LinkStanding("inside", Side.outside, "127.0.0.1:1", 0.0, peers)] if peers else None
+        known = [LinkStanding("inside", Side.outside, address, 0.0, peers)] if peers else None
         self.running = Running(known, why)
         check_waiting(self.section, link, ["mimecast"], self.running, now)
 
@@ -119,6 +120,24 @@ def test_a_pinned_file_that_is_gone_or_is_none(keys, tmp_path):
         files = {**keys, "inside-1": type(keys["inside-1"])(path, path)}
         status, found, advice = Doctor(files, HERE)("pinned key")
         assert status == "failed" and said in found and advice
+
+
+def test_an_address_that_is_in_force_from_the_next_reload_on(keys):
+    doctor = Doctor(keys, HERE, address="127.0.0.1:2")
+    status, said, advice = doctor("listens", "inside")
+    assert (status, advice) == ("warning", "kill -HUP the gateway")
+    assert said == "the running gateway waits at 127.0.0.1:2, and the configuration says 127.0.0.1:1"
+
+
+def test_the_line_of_a_running_gateway_inside(keys):
+    for changes, status, said in (
+        ({}, "ok", "the running gateway has one, round trip 0.3 ms, 2 sessions"),
+        ({"up": False, "why": "it refused"}, "failed", "the running gateway has none: it refused"),
+        ({"name": "elsewhere"}, "skipped", "the running gateway does not know it yet: reload it"),
+    ):
+        doctor = Doctor(keys, changed(**changes))
+        check_line(doctor.section("dmz"), doctor.running, "inside", "inside-1")
+        assert doctor("line", "dmz")[:2] == (status, said)
 
 
 def test_what_stands_for_the_servers_of_a_directory(keys):

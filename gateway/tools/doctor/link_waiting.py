@@ -7,40 +7,15 @@ from datetime import datetime
 from typing import Final
 
 from gateway.ask.findings import Section
-from gateway.ask.link_page import NoLinkPage, ask_links
 from gateway.link.settings import OutsideSettings
-from gateway.link.standing import LinkStanding, PeerStanding
-from gateway.net.transport.daemon_thread import in_daemon_thread
-from gateway.net.transport.reactor import Reactor
+from gateway.link.standing import PeerStanding
 from gateway.tools.doctor.link_keys import check_key
 from gateway.tools.doctor.listener import check_bindable
+from gateway.tools.doctor.running_links import Running, round_trip
 
 _NEW_KEY_THERE: Final = "`ldap-gateway link key` at the inside, and its certificate (.pem) to here"
 _THERE: Final = "run doctor at the inside: it looks at the way to here step by step"
 _OF_AGENT: Final = ("here", "clients", "policies")
-
-
-class Running:
-    """The running gateway as doctor could ask it. links: None where it could not. why: in words then."""
-
-    def __init__(self, links: list[LinkStanding] | None, why: str = "") -> None:
-        self._links = links
-        self.why = why
-
-    def link(self, name: str) -> LinkStanding | None:
-        return next((each for each in self._links or () if each.link == name), None)
-
-
-async def running_gateway(admin: tuple[str, int] | None, reactor: Reactor) -> Running:
-    """admin: where its admin pages are."""
-    if admin is None:
-        return Running(None, "with `admin: null` the running gateway cannot be asked")
-    host, port = admin
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    try:
-        return Running(await in_daemon_thread(reactor, lambda: ask_links(address), "links"))
-    except NoLinkPage as error:
-        return Running(None, f"the running gateway cannot be asked: {error}")
 
 
 def check_waiting(
@@ -53,7 +28,10 @@ def check_waiting(
         of_link.ok("sources", f"{', '.join(map(str, link.sources))} may connect")
     else:
         of_link.warning("sources", "every address may connect", "list the inside's way out in `sources` of the link")
-    if known is not None:
+    if known is not None and known.address != link.address:
+        said = f"the running gateway waits at {known.address}, and the configuration says {link.address}"
+        of_link.warning("listens", said, "kill -HUP the gateway")
+    elif known is not None:
         of_link.ok("listens", f"the running gateway waits at {known.address}")
     else:
         check_bindable(of_link, link.host, link.port)
@@ -61,7 +39,7 @@ def check_waiting(
     for name, path in link.agents.items():
         of_agent = section(f"{link.name}, agent {name}")
         check_key(of_agent, "pinned key", path, now, _NEW_KEY_THERE)
-        peer = None if known is None else next((each for each in known.peers if each.name == name), None)
+        peer = running.peer(link.name, name)
         if peer is None:
             of_agent.skipped(running.why or "the running gateway does not know it yet: reload it", *_OF_AGENT)
         else:
@@ -74,8 +52,7 @@ def _check_agent(section: Section, peer: PeerStanding, asked: list[str], *, alon
         (section.failed if alone else section.warning)("here", peer.why or "it is not here", _THERE)
         section.skipped("it is not here", *_OF_AGENT[1:])
         return
-    trip = "" if peer.round_trip is None else f", round trip {peer.round_trip * 1000:.1f} ms"
-    said = f"version {peer.version}{trip}, {peer.berths} connections wait, {peer.sessions} sessions"
+    said = f"version {peer.version}{round_trip(peer)}, {peer.berths} connections wait, {peer.sessions} sessions"
     if peer.berths:
         section.ok("here", said)
     else:

@@ -40,9 +40,10 @@ from gateway.tools.doctor.guarded import check_guarded
 from gateway.tools.doctor.identity import check_identity
 from gateway.tools.doctor.link_called import check_called
 from gateway.tools.doctor.link_keys import check_key
-from gateway.tools.doctor.link_waiting import Running, check_servers, check_waiting, running_gateway
+from gateway.tools.doctor.link_waiting import check_servers, check_waiting
 from gateway.tools.doctor.listener import check_listener
 from gateway.tools.doctor.lockout_store import check_lockout_store
+from gateway.tools.doctor.running_links import Running, check_line, running_gateway
 from gateway.tools.doctor.server import check_server
 from gateway.tools.doctor.usual_searches import check_usual_searches
 from gateway.tools.doctor.worst_case import WorstCase, blocks
@@ -153,6 +154,7 @@ class Doctor:
         for host in link.call:
             section = self._section(Area.link, f"{link.name}, {host.address}")
             await check_called(section, host, keyrings[host.address], served, self._now(), self._reactor)
+            check_line(section, await self._running_gateway(), link.name, host.address)
 
     async def _running_gateway(self) -> Running:
         """What the gateway of this configuration says that runs on this host; it is asked once."""
