@@ -25,6 +25,10 @@ class Trouble(NamedTuple):
     remedy: str = ""
     link: str = ""
 
+    def told_of(self, whose: str) -> Trouble:
+        """The trouble with the name of whom it concerns before it."""
+        return Trouble(f"{whose}: {self.text}", self.remedy, self.link)
+
 
 def not_ready(ledger: Ledger) -> list[Trouble]:
     """Every reason why the next client would not be served; none for a gateway that is ready."""
@@ -94,7 +98,7 @@ def _unreachable_by_link(ledger: Ledger, links: LinksNow, directory: str, lately
     clients = [name for name, client in ledger.clients.items() if client.directory == directory]
     if not any(links.serves(directory, name) for name in clients):
         first = unserved(ledger, links, clients[0])
-        return first if first is None else first._replace(text=f"directory {directory}: {first.text}")
+        return first if first is None else first.told_of(f"directory {directory}")
     if not lately:
         return None
     link = links.by_directory[directory]
@@ -152,7 +156,7 @@ def link_notes(ledger: Ledger) -> Iterator[Trouble]:
     for name, client in ledger.clients.items():
         trouble = None if client.directory in whole else unserved(ledger, links, name)
         if trouble is not None:
-            yield trouble._replace(text=f"client {name}: {trouble.text}")
+            yield trouble.told_of(f"client {name}")
     for link in links.all:
         for peer in link.peers:
             who = f"agent {peer.name}" if link.side is Side.outside else f"the gateway at {peer.name}"
