@@ -15,6 +15,7 @@ class LinkedGateway(GatewayProcess):
 
     def __init__(self, directory: Path, inside: Path, config: str) -> None:
         self._keys = LinkKeys(inside)
+        self._state = inside / "state"
         super().__init__(directory, outside_of(config, self._keys))
         try:
             self.inside = GatewayProcess(inside, self._inside_of(config))
@@ -35,4 +36,8 @@ class LinkedGateway(GatewayProcess):
         return said + super().reload(outside_of(config, self._keys))
 
     def _inside_of(self, config: str) -> str:
-        return json.dumps(json.loads(inside_of(config, self._keys)) | {"admin": {"address": "127.0.0.1:0"}})
+        own = json.loads(inside_of(config, self._keys)) | {"admin": {"address": "127.0.0.1:0"}}
+        if "state_dir" in own:
+            self._state.mkdir(exist_ok=True)
+            own["state_dir"] = str(self._state)
+        return json.dumps(own)
