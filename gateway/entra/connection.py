@@ -6,6 +6,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.entra.conversation import Conversation
@@ -14,6 +15,8 @@ from gateway.net.transport.flow import WriteWindow
 from gateway.net.transport.reactor import Reactor
 from gateway.net.transport.stream import Stream
 from gateway.net.transport.tls_layer import TlsLayer
+
+log = Logger(__name__)
 
 # Octets of answers that may wait for a peer before no more are made.
 _WINDOW: Final = 262_144
@@ -70,10 +73,16 @@ class ResponderConnection:
             return
         conversation, window = self._conversation, self._window
         self._turn.begin()
-        while conversation.has_work and not window.full and self._turn.goes_on():
-            octets = conversation.work()
-            if octets:
-                window.write(octets)
+        try:
+            while conversation.has_work and not window.full and self._turn.goes_on():
+                octets = conversation.work()
+                if octets:
+                    window.write(octets)
+        # Whatever it was, the other connections go on, and this one has no answer that looks whole.
+        except Exception:  # noqa: BLE001
+            log.failure("a request was not answered")
+            self.abort()
+            return
         self._turn.end(monotonic(), int(conversation.has_work and not window.full))
         if conversation.ended and not conversation.has_work:
             self._close()

@@ -22,6 +22,14 @@ from gateway.ldap.messages import BASE_OBJECT, SINGLE_LEVEL, WHOLE_SUBTREE
 _SLICE: Final = 16
 
 
+# Entries that all chains of one filter may find.
+_LINKED: Final = 1_000_000
+
+
+class TooMuch(Exception):
+    """The links that a filter follows lead to too many entries."""
+
+
 class Sought(NamedTuple):
     """What a search is for. base: the entry that it begins at, and key: of its name. copy_base: of the whole copy."""
 
@@ -33,11 +41,13 @@ class Sought(NamedTuple):
 
 
 def find(snapshot: Snapshot, sought: Sought, selection: Selection) -> Generator[bytes, None, None]:
-    """The SearchResultEntries of all that match, b"" in between."""
+    """The SearchResultEntries of all that match, b"" in between. Raises TooMuch."""
     matching = Matching(sought.copy_base)
     compiled = matching.compile(sought.filter)
     for chain in matching.chains:
         yield from _follow(chain, snapshot)
+        if sum([len(each.found) for each in matching.chains]) > _LINKED:
+            raise TooMuch
     known = Known()
     for looked, row in enumerate(_candidates(snapshot, sought, compiled.access), 1):
         if looked % _SLICE == 0:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from time import monotonic, time
 from typing import Final
 
-from gateway.entra.finding import Sought, find
+from gateway.entra.finding import Sought, TooMuch, find
 from gateway.entra.matching import Matching
 from gateway.entra.own_entries import root_dse, subschema, subschema_dn
 from gateway.entra.packed import Packed
@@ -96,6 +96,9 @@ class Searching:
             return self._pages.keep(search) if more else b""
         except sqlite3.Error as error:
             raise explained(error) from None
+        except TooMuch:
+            said = "the links that the filter follows lead to too many entries"
+            raise Refused(ResultCode.adminLimitExceeded, said) from None
         finally:
             if not search.reading.waits:
                 search.reading.end()

@@ -15,6 +15,9 @@ _ROWS: Final = 500
 _FEW: Final = 100
 _PART: Final = 4
 
+# Rows of the index that are counted for one filter.
+_COUNTED: Final = 100_000
+
 _META: Final = "SELECT key, value FROM meta WHERE key IN (?, ?)"
 _BY_KEY: Final = "SELECT number, parent, dn, attributes FROM entry WHERE key = ?"
 _BY_NUMBER: Final = "SELECT number, parent, dn, attributes FROM entry WHERE number = ?"
@@ -76,11 +79,11 @@ class Snapshot:
     def narrowed(self, access: Access) -> list[Range | Chain] | None:
         """The ranges and chains through which an access finds least; None where that is so much that to look at every
         entry takes less."""
-        rows, parts = self._cheapest(access, _FEW)
+        rows, parts = self._cheapest(access, _FEW, [_COUNTED])
         if rows < _FEW:
             return parts
         limit = int(self.connection.execute(_LARGEST).fetchone()[0] or 0) // _PART
-        rows, parts = self._cheapest(access, limit)
+        rows, parts = self._cheapest(access, limit, [_COUNTED])
         return parts if rows < limit else None
 
     def numbers(self, part: Range) -> Iterator[list[int]]:
@@ -99,13 +102,18 @@ class Snapshot:
         """The numbers of the entries from which a link leads to the name with this key, some at once."""
         return self.numbers(at_key(attribute, key))
 
-    def _cheapest(self, access: Access, limit: int) -> tuple[int, list[Range | Chain]]:
-        """How many rows there are, at least, and through what; more than limit are not counted."""
+    def _cheapest(self, access: Access, limit: int, left: list[int]) -> tuple[int, list[Range | Chain]]:
+        """How many rows there are, at least, and through what; more than limit are not counted. left: rows that may
+        still be counted in all; where there are none, a range counts as one of too many."""
         if isinstance(access, Range):
-            return int(self.connection.execute(_COUNT, (*access, limit)).fetchone()[0]), [access]
+            if left[0] <= 0:
+                return limit, [access]
+            rows = int(self.connection.execute(_COUNT, (*access, limit)).fetchone()[0])
+            left[0] -= rows
+            return rows, [access]
         if isinstance(access, Chain):
             return len(access.found), [access]
-        found = [self._cheapest(part, limit) for part in access.parts]
+        found = [self._cheapest(part, limit, left) for part in access.parts]
         if isinstance(access, OneOf):
             return min(found, key=lambda each: each[0])
         return sum([rows for rows, _ in found]), [part for _, parts in found for part in parts]

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.entra import finding
 from gateway.entra.matching import Matching
 from gateway.entra.packed import Packed, pack
 from gateway.entra.schema import served_type
 from gateway.entra.subjects import MadeEntry
 from gateway.ldap.dn import parse
+from gateway.ldap.filter_text import parse_filter
 from gateway.ldap.filters import And, EqualityMatch, Filter, Not, Or, Present
 from gateway.ldap.messages import SearchRequest
 from tests.entra.company import (
@@ -363,6 +365,22 @@ def test_a_scope_holds_for_what_the_index_finds(talk, base, expected):
     assert sorted(talk.found(f"(|(member={ANN})(member={BOB}))", base)) == sorted(expected)
     assert sorted(talk.found(f"(member:{CHAIN}:={BOB})", base)) == sorted(expected)
     assert talk.found("(cn=users)", USERS, 2) == talk.found("(name=users)", USERS, 2) == []
+
+
+def test_a_filter_of_very_many_parts_is_answered(talk):
+    """Its ranges of the index are not all counted."""
+    for kind in (And, Or):
+        filter = kind(tuple(EqualityMatch("objectClass", b"user") for _ in range(2000)))
+        entries, _ = talk.search(SearchRequest(BASE, 2, filter, ("1.1",)))
+        assert sorted(each.dn for each in entries) == sorted(PEOPLE)
+
+
+def test_links_to_too_many_entries_are_not_followed(talk, monkeypatch):
+    monkeypatch.setattr(finding, "_LINKED", 3)
+    many = "".join(f"(memberOf:{CHAIN}:={STAFF})" for _ in range(5))
+    entries, done = talk.search(SearchRequest(BASE, 2, parse_filter(f"(|{many})")))
+    assert (entries, done.operation.result.code) == ([], 11)
+    assert len(talk.found(f"(memberOf:{CHAIN}:={STAFF})")) == 3
 
 
 # Three values against a plain oracle.
