@@ -28,6 +28,8 @@ from gateway.entra.wanted import Wanted
 # Graph keeps its tokens for seven days.
 _CURSOR_LIFE: Final = 6 * DAY
 
+_WHOLE: Final = "the copy is whole"
+
 
 class Rounds:
     """The rounds of one file. Everything happens in the caller's thread."""
@@ -63,9 +65,10 @@ class Rounds:
             self._accepted_or_held(staged)
         else:
             self._round(staged, RoundKind.full if full else self._due())
+        self._tell(Phase.ready, _WHOLE)
         if self._now() - (self._meta.number(LAST_SWEEP) or 0.0) >= self._settings.sweep:
             self._sweep.sweep(self._now())
-        self._tell(Phase.ready, "the copy is whole")
+            self._tell(Phase.ready, _WHOLE)
 
     def _resumed(self) -> Staged | None:
         """The round that was under way, where it can go on."""

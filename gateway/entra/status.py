@@ -115,6 +115,8 @@ def read_status(path: Path) -> Status:
 def accept(path: Path) -> bool:
     """Says that the copy that is held back is right: it becomes visible with the next look of the process that keeps
     it. Returns whether one is held back. Raises OSError and sqlite3.Error."""
+    if not path.exists():
+        return False
     with closing(open_for_writing(path)) as connection, transaction(connection):
         meta = Meta(connection)
         staged = meta.get(STAGED)
