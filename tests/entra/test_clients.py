@@ -38,7 +38,8 @@ def running(tmp_path_factory):
         yield process
     writer.close()
     assert "Traceback" not in process.log()
-    assert TOKEN not in process.log()
+    assert "a bind was refused" in process.log()
+    assert "Passw0rd" not in process.log()
     assert process.process.returncode == 0
     assert not process.socket.exists()
 
