@@ -13,11 +13,12 @@ from gateway.entra.trouble import StopRequested
 @dataclass(frozen=True, slots=True)
 class Clock:
     """The time. now: seconds since the epoch. monotonic: seconds since whenever. sleep: waits so many seconds, and
-    raises StopRequested where the process is to end."""
+    raises StopRequested where the process is to end. go_on: raises it too, and otherwise does nothing."""
 
     now: Callable[[], float]
     monotonic: Callable[[], float]
     sleep: Callable[[float], None]
+    go_on: Callable[[], None] = lambda: None
 
 
 def real_clock(stopping: Event) -> Clock:
@@ -27,4 +28,4 @@ def real_clock(stopping: Event) -> Clock:
         if stopping.wait(seconds):
             raise StopRequested
 
-    return Clock(time.time, time.monotonic, sleep)
+    return Clock(time.time, time.monotonic, sleep, lambda: sleep(0.0))

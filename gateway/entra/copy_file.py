@@ -5,12 +5,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from gateway.entra.database import SCHEMA, SCHEMA_VERSION, TENANT, Meta, create_staging_tables, transaction
 from gateway.entra.published import create_tables
 from gateway.entra.settings import TenantSettings
 from gateway.entra.store_file import open_for_writing
 from gateway.state.sqlite_file import UnusableDatabase, check_whole, naming_damage, set_aside
+
+# Octets that the journal beside the file may keep after a publish of everything, which fills some hundred million.
+_MOST_JOURNAL: Final = 64 * 1024 * 1024
 
 
 class OtherCopy(UnusableDatabase):
@@ -34,6 +38,7 @@ def _opened(path: Path, tenant: TenantSettings) -> sqlite3.Connection:
     with naming_damage(path):
         connection = open_for_writing(path, check_same_thread=False)
         try:
+            connection.execute(f"PRAGMA journal_size_limit = {_MOST_JOURNAL}")
             check_whole(connection, path)
             create_tables(connection)
             create_staging_tables(connection)

@@ -25,6 +25,7 @@ class Gate:
 
     def wait(self) -> None:
         """Returns when the next question may be asked."""
+        self._clock.go_on()
         while (left := self._open_at - self._clock.monotonic()) > 0:
             self._clock.sleep(left)
 

@@ -104,6 +104,8 @@ class Keeper:
         """Makes a round, and returns the seconds until the next one."""
         try:
             self.once()
+        except StopRequested:
+            raise
         except Held as held:
             self._say(str(held))
             return _HELD_PAUSE

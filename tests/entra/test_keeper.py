@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from threading import Thread
 
 import pytest
@@ -484,6 +485,24 @@ def test_run_makes_rounds_until_it_is_stopped_and_says_each_thing_once(played):
     assert rounds[2:4] == [900.0, 900.0]
     assert len(played.said) == 1
     assert "grant User.Read.All" in played.said[0]
+
+
+def test_a_round_ends_between_two_pages_where_the_process_is_to_end(played):
+    played.graph.behaviour.untidy = Untidiness(page=1)
+    left = [2]
+
+    def go_on():
+        left[0] -= 1
+        if left[0] < 0:
+            raise StopRequested
+
+    clock = replace(played.time.clock(), go_on=go_on)
+    Keeper(played.settings, played.said.append, clock=clock, transport=Wire(played.cloud)).run()
+    assert asked(played) == ["users/delta?$select", "users/delta?$skiptoken"]
+    played.once()
+    assert asked(played).count("users/delta?$select") == 1
+    assert names(played) == EVERYBODY
+    assert played.said == []
 
 
 def test_stop_ends_run_from_another_thread(played):
