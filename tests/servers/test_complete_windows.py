@@ -181,7 +181,7 @@ def test_references_pass_to_listed_hosts_only(certificates, windows, open_client
     whole = read(open_client(running, *ACCOUNT), [SUFFIX], ["cn"])
     assert whole.code == 0
     assert whole.references == [(f"ldap://DomainDnsZones.corp.example/DC=DomainDnsZones,{SUFFIX}",)]
-    (record,) = running.wait_for_audit(operation="search")
+    (record,) = running.reaching.wait_for_audit(operation="search", scope="sub")
     assert record["references_dropped"] == 2
 
 
@@ -237,8 +237,8 @@ def test_what_goes_wrong_is_an_error_at_the_client(
     whole = read(client, bases, LISTED, page=page)
     assert whole.code == code
     assert whole.entries.items() <= below(STAFF, few).items()
-    session = gateway_before_faults.audit(operation="bind")[-1]["session"]
-    record = gateway_before_faults.wait_for_audit(session=session, operation="search", code=code)[-1]
+    session = gateway_before_faults.reaching.audit(operation="bind")[-1]["session"]
+    record = gateway_before_faults.reaching.wait_for_audit(session=session, operation="search", code=code)[-1]
     assert record["reason"] == reason
     faulty.set_faults()
     assert read(open_client(gateway_before_faults, *ACCOUNT), [CONTACTS], ["mail"], page=page).code == 0
@@ -262,8 +262,8 @@ def test_rights_that_were_lost_are_an_error_at_the_client(
     assert read(client, bases, LISTED, page=page).entries == few
     faulty.set_faults(**faults)
     whole = read(client, bases, LISTED, page=page)
-    session = gateway_before_faults.audit(operation="bind")[-1]["session"]
-    record = gateway_before_faults.wait_for_audit(session=session, operation="search", code=whole.code)[-1]
+    session = gateway_before_faults.reaching.audit(operation="bind")[-1]["session"]
+    record = gateway_before_faults.reaching.wait_for_audit(session=session, operation="search", code=whole.code)[-1]
     if lost is not None:
         assert (whole.code, record["reason"]) == (53, "result-shrank")
         assert f"{lost}: " in record["detail"]
@@ -281,7 +281,7 @@ def test_a_group_that_goes_between_its_ranges_is_an_error_at_the_client(small, o
     windows.set_faults(vanish_after_range=True)
     whole = read(open_client(running, *ACCOUNT), bases, LISTED, page=page)
     assert whole.code == 52
-    assert running.wait_for_audit(operation="search", code=52)[-1]["reason"] == "entry-changed"
+    assert running.reaching.wait_for_audit(operation="search", code=52)[-1]["reason"] == "entry-changed"
 
 
 def test_without_pages_the_servers_limit_is_an_error_at_the_client(certificates, windows, open_client, start_gateway):

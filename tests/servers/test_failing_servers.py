@@ -176,6 +176,7 @@ def test_without_a_fault_everything_comes_in_pages(certificates, gateway):
     assert sync.successes > 1
 
 
+@pytest.mark.direct("by a link nobody tries a server before a check has found it up again")
 @pytest.mark.parametrize("run", range(RUNS))
 @pytest.mark.parametrize("kind", [*ON_THE_PATH, "crawl"])
 def test_the_path_to_the_server_fails(certificates, gateway, path, octets, faults, kind, run):

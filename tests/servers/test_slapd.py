@@ -342,7 +342,7 @@ def test_a_server_that_falls_silent_in_mid_search_is_an_error(certificates, mort
         assert result.code == 52
         assert len(names) < LARGE_VISIBLE - 1
         assert isinstance(client.event(), Disconnection)
-    records = running.wait_for_audit(operation="search", reason="server-silent")
+    records = running.reaching.wait_for_audit(operation="search", reason="server-silent")
     assert [record["code"] for record in records] == [52]
 
 
