@@ -54,7 +54,7 @@ _BY_ID: Final = "SELECT number, dn, attributes FROM entry WHERE id = ?"
 _ADD: Final = "INSERT OR IGNORE INTO value VALUES (?, ?, ?)"
 _ADD_UNSORTED: Final = "INSERT INTO temp.unsorted VALUES (?, ?, ?)"
 _TWICE: Final = "SELECT min(dn) FROM entry GROUP BY key HAVING count(*) > 1 LIMIT 1"
-_NAMED_TWICE: Final = "SELECT min(dn) FROM entry WHERE key = ? HAVING count(*) > 1"
+_NAMED_TWICE: Final = "SELECT min(dn) FROM entry WHERE key = ? GROUP BY key HAVING count(*) > 1"
 
 # New names of which each is looked at by itself.
 _MANY: Final = 1000
@@ -132,7 +132,7 @@ def replace_all(connection: sqlite3.Connection, entries: Iterable[PublishedEntry
 
 
 def _write_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
-    connection.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (key, value))
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
 
 class _Writing:
