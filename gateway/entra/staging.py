@@ -14,7 +14,16 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Any, Final
 
-from gateway.entra.database import STAGED, STAGED_MAPPING, VISIBLE, Meta, id_octets, read_document, transaction
+from gateway.entra.database import (
+    ACCEPTED,
+    STAGED,
+    STAGED_MAPPING,
+    VISIBLE,
+    Meta,
+    id_octets,
+    read_document,
+    transaction,
+)
 from gateway.entra.page import Page, Told
 from gateway.entra.properties import Collection
 from gateway.entra.trouble import BeginAnew, Refused
@@ -105,6 +114,7 @@ class Staging:
         with transaction(self._connection):
             self._meta.set(STAGED, f"{generation} {kind}")
             self._meta.set(STAGED_MAPPING, self._wanted.digest)
+            self._meta.set(ACCEPTED, None)
             for collection, url in urls.items():
                 self._connection.execute(
                     "INSERT INTO cursor VALUES (?, ?, ?, ?, 0, 0, 0)", (generation, collection, url, now)
@@ -180,12 +190,12 @@ class Staging:
                 _PUT_OBJECT, (staged.generation, number, collection, 2 if told.for_good else 1, None)
             )
             return
-        before = self._before(staged, number)
-        if before is None:
+        is_known, before = self._before(staged, number)
+        if not is_known:
             self._check_is_new(staged, number)
         merged = {**(before or {}), **told.document}
         kept = self._wanted.kept(collection, merged)
-        if before and not self._wanted.shows(collection, before) and self._wanted.shows(collection, kept):
+        if before is not None and not self._wanted.shows(collection, before) and self._wanted.shows(collection, kept):
             raise BeginAnew("an object gets an entry of which not all was kept before, so everything is read anew")
         lacking = self._wanted.lacks(collection, kept)
         if lacking is not None:
@@ -204,16 +214,16 @@ class Staging:
         if staged.kind is RoundKind.delta and named[0]:
             raise BeginAnew("an object was restored that this copy does not have any more, so everything is read anew")
 
-    def _before(self, staged: Staged, number: int) -> Mapping[str, Any] | None:
-        """What was known of the object, because Graph need not tell again what has not changed; None where it was not
-        known."""
+    def _before(self, staged: Staged, number: int) -> tuple[bool, Mapping[str, Any] | None]:
+        """Whether the object was known, and what of it, because Graph need not tell again what has not changed; None
+        where it was gone."""
         for generation in (staged.generation, staged.base):
             row = self._connection.execute(
                 "SELECT removed, document FROM object WHERE generation = ? AND number = ?", (generation, number)
             ).fetchone()
             if row is not None:
-                return {} if row[0] else read_document(row[1])
-        return None
+                return True, None if row[0] else read_document(row[1])
+        return False, None
 
     def _stage_links(
         self, staged: Staged, collection: Collection, source: int, links: Iterable[tuple[str, bool]]

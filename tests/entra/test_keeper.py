@@ -364,6 +364,34 @@ def test_a_copy_that_is_held_for_too_long_is_fetched_anew(played):
     assert len(names(played)) == 24
 
 
+def test_an_acceptance_is_for_the_copy_that_was_held_and_for_no_other(played):
+    many(played, 20)
+    played.keeping(keep_at_least=80)
+    played.graph.behaviour.count_off = 100
+    with pytest.raises(Held):
+        played.once()
+    assert accept(played.settings.store)
+    played.time.seconds += 6 * DAY
+    for _ in range(2):
+        with pytest.raises(Held):
+            played.once()
+    assert not played.shown()
+
+
+def test_who_gets_an_entry_has_everything_read_anew(played):
+    played.copying(groups=GroupChoice.mail)
+    # Never said to have mail or not: nothing at all is kept of it.
+    played.tenant.add(Kind.groups, uuid(12), {"displayName": "Odd", "description": "whatever"})
+    played.once()
+    played.graph.behaviour.untidy = Untidiness(partial=1.0)
+    played.tenant.change(uuid(12), {"mailEnabled": True})
+    played.time.seconds += 600
+    played.once()
+    (entry,) = [entry for dn, entry in played.shown().items() if dn.startswith("CN=Odd")]
+    assert entry["description"] == [b"whatever"]
+    assert status(played).runs[0].kind == "full"
+
+
 def test_few_more_or_less_are_not_compared(played):
     played.keeping(keep_at_least=80)
     played.once()
