@@ -58,7 +58,7 @@ class Site:
         self._start, self._certificates = start, certificates
         self.chance = random.Random(f"{FAULTS}")
         self.still = True
-        self.server_paths = [ChaoticPath(windows.port, lambda alone: self.fate(0.4)) for _ in range(SERVERS)]
+        self.server_paths = [ChaoticPath(windows.port, lambda alone: self.fate(0.6)) for _ in range(SERVERS)]
         servers = [{"url": f"ldaps://127.0.0.1:{path.port}", "server_name": "localhost"} for path in self.server_paths]
         client = {"sync_accounts": [SYNC_NAME], "base_dns": BASES, "attributes": LISTED}
         often = {"spares": 0, "order": "least-sessions", "health": {"interval": 1, "rise": 1, "timeout": 1}}
@@ -68,7 +68,7 @@ class Site:
         self.outside_text = outside_of(direct, keys)
         # A line is hit now and then: while it is gone there are no sessions.
         self.link_path = ChaoticPath(
-            int(keys.address.rpartition(":")[2]), lambda alone: self.fate(0.1 if alone else 0.4)
+            int(keys.address.rpartition(":")[2]), lambda alone: self.fate(0.1 if alone else 0.6)
         )
         called = f"127.0.0.1:{self.link_path.port}"
         inside = json.loads(inside_of(direct, keys))
@@ -76,7 +76,7 @@ class Site:
         self.inside_text = json.dumps(inside)
         self.ends = {"outside": start(self.outside_text), "inside": start(self.inside_text)}
         self.ends["outside"].wait_for("agent inside-1 is here")
-        self.client_path = ChaoticPath(self.ends["outside"].port, lambda alone: self.fate(0.2))
+        self.client_path = ChaoticPath(self.ends["outside"].port, lambda alone: self.fate(0.3))
 
     def fate(self, share):
         if self.still or self.chance.random() > share:
