@@ -179,6 +179,7 @@ def site(certificates, windows, tmp_path, tmp_path_factory):
     made.close()
     for running in started:
         running.kill()
+    for running in started:
         before, raised, behind = running.log().partition("Traceback")
         assert not raised, f"{before[-300:]}{raised}{behind[:3_000]}"
 
