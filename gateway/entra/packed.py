@@ -22,8 +22,8 @@ _SHORT: Final = [ber.header(ber.OCTET_STRING, size) for size in range(0x80)]
 
 @cache
 def _table(count: int) -> Struct:
-    """The numbers of types, the places of the ends, the distances of the first values."""
-    return Struct(f"<{count}H{count}I{count}B")
+    """The numbers of types, which are below 256, the places of the ends, the distances of the first values."""
+    return Struct(f"<{count}B{count}I{count}B")
 
 
 def pack(attributes: Iterable[tuple[AttributeType, Sequence[bytes]]]) -> bytes:

@@ -25,7 +25,7 @@ PUBLISHED_AT: Final = "published_at"
 LAYOUT_KEY: Final = "published_layout"
 
 # Of what lies in the tables; a new one where the keys of values or the octets of entries are made otherwise.
-_VERSION: Final = 1
+_VERSION: Final = 2
 _LAID_OUT: Final = [f"{type.name} {type.oid} {type.syntax.value} {type.indexed}" for type in TYPES]
 LAYOUT: Final = blake2b(f"{_VERSION} {_LAID_OUT}".encode(), digest_size=8).hexdigest()
 

@@ -254,6 +254,8 @@ def test_types_have_one_name_and_one_number():
     assert [each.number for each in TYPES] == list(range(len(TYPES)))
     assert all(find_type(each.name) is each for each in TYPES)
     assert all(find_type(each.oid) is each for each in TYPES if each.oid)
+    # They have to fit into an octet (gateway/entra/packed.py).
+    assert max(each.number for each in TYPES if each.oid) < 256
 
 
 def test_a_publish_of_a_hundred_changes_looks_at_few_rows(tmp_path):
