@@ -7,6 +7,11 @@ from gateway.net.servers.settings import DirectorySettings
 
 def why_not_from_here(directory: DirectorySettings) -> str:
     """Why it cannot, and what to do; "" where it can."""
+    if directory.is_copy:
+        return (
+            f"directory {directory.name} is the copy of a tenant, which this command does not look at yet; "
+            "`ldap-gateway entra status` says how the copy is"
+        )
     if not directory.link:
         return ""
     return (

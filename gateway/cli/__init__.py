@@ -19,6 +19,7 @@ _COMMANDS = {
     "escape": "Write a DN with the escapes that it needs.",
     "audit": "Read the audit: operations, refusals, sync runs.",
     "hash-password": "Hash the secret of a mapped account.",
+    "entra": "Keep a copy of an Entra ID tenant, and serve it.",
     "link": "Make the keys and the other end of a link.",
     "lockout": "Show whom the lockout guard holds back, and release them.",
     "shrink": "Show, accept or forget what the shrink guard compares with.",

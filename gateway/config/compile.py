@@ -13,6 +13,7 @@ from gateway.config.audit import audit_settings
 from gateway.config.certificates import CertificateProblem, check_pair, read_certificates
 from gateway.config.credentials import HEX_ADVICE, CredentialsReader, decoys
 from gateway.config.directories import DirectoryCompiler
+from gateway.config.entra import EntraCompiler
 from gateway.config.limits import connection_limits, session_limits
 from gateway.config.linked import linked_problems, linked_warnings, policy_warnings
 from gateway.config.links import LinkCompiler
@@ -77,6 +78,7 @@ class Compiler:
             name: directory_compiler.compile(("directories", name), name, directory)
             for name, directory in file.directories.items()
         }
+        EntraCompiler(self._path, self._problem, self._warning).compile(file)
         links = LinkCompiler(self._path, self._address, self._problem, self._warning).compile(file)
         for location, said in linked_problems(file):
             self._problem(location, said)

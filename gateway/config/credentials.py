@@ -39,6 +39,9 @@ _LEAST_SALT: Final = 8
 _LEAST_DIGEST: Final = 16
 _MOST: Final = 64
 
+# What the gateway binds as at the copy of a tenant, where the token alone counts.
+_AT_A_COPY: Final = parse("CN=ldap-gateway")
+
 HEX_ADVICE: Final = (
     "write its values as text: a bind DN with a value as #hex is refused, since servers read it in their own ways"
 )
@@ -134,15 +137,16 @@ class CredentialsReader:
     def read(self, file: models.File) -> None:
         for name, client in file.clients.items():
             directory = file.directories.get(client.directory)
-            linked = directory is not None and directory.link is not None
-            self.accounts[name] = self._accounts_of(name, client, linked)
+            self.accounts[name] = self._accounts_of(name, client, directory)
         self._check_together(file)
 
     def gateway_accounts(self, directory: str) -> tuple[DN, ...]:
         """The accounts as which the gateway itself binds there."""
         return tuple(own for where, own in self._own if where == directory)
 
-    def _accounts_of(self, name: str, client: models.Client, linked: bool) -> tuple[MappedAccount, ...]:
+    def _accounts_of(
+        self, name: str, client: models.Client, directory: models.Directory | None
+    ) -> tuple[MappedAccount, ...]:
         at: Location = ("clients", name, "credentials")
         wanted = client.credentials
         if wanted.mode == "passthrough":
@@ -159,7 +163,7 @@ class CredentialsReader:
             )
         found: dict[str, MappedAccount] = {}
         for key, account in wanted.accounts.items():
-            read = self._account((*at, "accounts", key), key, client.directory, account, linked)
+            read = self._account((*at, "accounts", key), key, client.directory, account, directory)
             if read is None:
                 continue
             if read.name.lower() in found:
@@ -180,9 +184,14 @@ class CredentialsReader:
                         )
 
     def _account(
-        self, at: Location, key: str, directory: str, account: models.MappedAccount, linked: bool
+        self,
+        at: Location,
+        key: str,
+        directory: str,
+        account: models.MappedAccount,
+        reached: models.Directory | None,
     ) -> MappedAccount | None:
-        """linked: the directory is reached by a link."""
+        """directory: its name. reached: its block; None where there is none."""
         read = read_bind_name(key)
         name = str(read) if read is not None else read_bare_name(key)
         if name is None:
@@ -190,6 +199,10 @@ class CredentialsReader:
         elif isinstance(read, DN) and has_hex_value(key):
             self._problem(at, HEX_ADVICE)
         hashes = self._hashes(at, account)
+        if reached is not None and reached.entra is not None:
+            own = self._at_a_copy(at, directory, account, reached.entra)
+            return None if own is None or name is None or not hashes else MappedAccount(name, hashes, own)
+        linked = reached is not None and reached.link is not None
         if account.bind_dn is None and account.password_file is None and linked:
             # The gateway inside has both.
             return None if name is None or not hashes else MappedAccount(name, hashes)
@@ -207,6 +220,30 @@ class CredentialsReader:
         if name is None or not hashes:
             return None
         return MappedAccount(name, hashes, OwnAccount(str(bind_dn), password))
+
+    def _at_a_copy(
+        self, at: Location, directory: str, account: models.MappedAccount, entra: models.Entra
+    ) -> OwnAccount | None:
+        """The gateway's account at the copy of a tenant, whose password is the token."""
+        for key in ("bind_dn", "password_file"):
+            if getattr(account, key) is not None:
+                said = f"only of use without `entra`: at directory {directory} the gateway binds with its token_file"
+                self._problem((*at, key), said)
+        token = self._token(("directories", directory, "entra", "token_file"), self._directory / entra.token_file)
+        if token is None:
+            return None
+        self._check_same((*at, "bind_dn"), str(at[1]), directory, _AT_A_COPY, token)
+        return OwnAccount(str(_AT_A_COPY), token)
+
+    def _token(self, at: Location, path: Path) -> OwnPassword | None:
+        if not path.exists():
+            self._problem(at, f"{path}: there is no token yet; `ldap-gateway entra run` makes it at its first start")
+            return None
+        octets = self._secrets.octets(at, path)
+        token = None if octets is None else octets.strip()
+        if token == b"":
+            self._problem(at, f"{path}: it is empty; remove it, and `ldap-gateway entra run` makes a new one")
+        return OwnPassword(token) if token else None
 
     def _bind_dn(self, at: Location, text: str) -> DN | None:
         try:

@@ -16,6 +16,7 @@ from gateway.config.networks import read_address
 from gateway.config.secrets import SecretReader
 from gateway.config.source import Location
 from gateway.net.servers.settings import (
+    ENTRA,
     ClientCertificate,
     DirectorySettings,
     DiscoverySettings,
@@ -55,6 +56,8 @@ class DirectoryCompiler:
         self._secrets = SecretReader(problem, warning)
 
     def compile(self, location: Location, name: str, directory: models.Directory) -> DirectorySettings:
+        if directory.entra is not None:
+            return self._copied(location, name, directory, directory.entra)
         if directory.link is not None:
             return self._linked(location, name, directory, directory.link)
         if directory.ca_file is None:
@@ -98,6 +101,23 @@ class DirectoryCompiler:
             order=Order(directory.order),
             connect_patience=directory.connect_patience,
             link=link,
+        )
+
+    def _copied(
+        self, location: Location, name: str, directory: models.Directory, entra: models.Entra
+    ) -> DirectorySettings:
+        """The copy of a tenant, which a process of its own serves on a unix socket."""
+        for key in sorted(directory.model_fields_set & (_OF_SERVERS | {"link"})):
+            said = "only of use without `entra`: the copy of a tenant is served by `ldap-gateway entra run`"
+            self._problem((*location, key), said)
+        return DirectorySettings(
+            name,
+            (ServerSettings(str(self._path(entra.socket)), 0, name, scheme=ENTRA),),
+            None,
+            directory.connect_timeout,
+            order=Order(directory.order),
+            connect_patience=directory.connect_patience,
+            health=HealthSettings(),
         )
 
     def _discover(self, location: Location, discover: models.Discover) -> DiscoverySettings:

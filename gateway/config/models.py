@@ -6,11 +6,12 @@ import re
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from gateway.config.admin import ADMIN_ADDRESS
 from gateway.config.networks import read_network
+from gateway.entra.settings import GroupChoice, RoundSettings
 from gateway.ldap.decoding import RequestLimits
 from gateway.ldap.filters import FilterLimits
 from gateway.net.servers.settings import HealthSettings
@@ -36,6 +37,7 @@ _HEALTH = HealthSettings()
 _AUDIT = AuditSettings()
 _SHRINK = ShrinkSettings()
 _LOCKOUT = LockoutSettings()
+_ROUNDS = RoundSettings()
 
 
 # The kinds of what this module finds wrong itself: SAID has its words in `said`.
@@ -94,10 +96,10 @@ def _duration(value: Any) -> float:
     """Seconds."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
-    match = re.fullmatch(r"([0-9]{1,6})([smh])", value) if isinstance(value, str) else None
+    match = re.fullmatch(r"([0-9]{1,6})([smhd])", value) if isinstance(value, str) else None
     if match is None:
         raise _wrong("a time like 45s, 30m or 2h is expected, or a number of seconds")
-    return int(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+    return int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[match[2]]
 
 
 def _site(value: str) -> str:
@@ -176,10 +178,40 @@ class Link(Model):
     connections: Annotated[int, Field(ge=1, le=100_000, strict=True)] = 500
 
 
+class Entra(Model):
+    """The block `entra` of a directory."""
+
+    tenant: str
+    client_id: str
+    certificate: Annotated[str, Field(min_length=1)] | None = None
+    private_key: Annotated[str, Field(min_length=1)] | None = None
+    secret_file: Annotated[str, Field(min_length=1)] | None = None
+    base_dn: str
+    socket: Annotated[str, Field(min_length=1)]
+    token_file: Annotated[str, Field(min_length=1)]
+    store: Annotated[str, Field(min_length=1)]
+    interval: Annotated[Duration, Field(ge=10)] = _ROUNDS.interval
+    cloud: Literal["global", "us", "dod", "china"] = "global"
+    login_url: str | None = None
+    graph_url: str | None = None
+    ca_file: Annotated[str, Field(min_length=1)] = "system"
+    # Its URL may have a password in it.
+    proxy: Annotated[str | None, Field(repr=False)] = None
+    guests: bool = False
+    contacts: bool = True
+    groups: GroupChoice = GroupChoice.all
+    hide_from_lists: bool = False
+    refuse_after: Annotated[Duration, Field(ge=60)] = _ROUNDS.refuse_after
+    keep_at_least: Percentage = _ROUNDS.keep_at_least
+    sweep: Annotated[Duration, Field(ge=60)] = _ROUNDS.sweep
+    full: Annotated[Duration, Field(ge=3600)] = _ROUNDS.full
+
+
 class Directory(Model):
     """One block of `directories`."""
 
     link: str | None = None
+    entra: Entra | None = None
     servers: list[str | Server] = []
     discover: Annotated[Discover | None, BeforeValidator(_domain_alone)] = None
     ca_file: str | None = None
@@ -192,6 +224,15 @@ class Directory(Model):
     health: Annotated[Health | None, BeforeValidator(_none_if_off)] = Health()
     paging: Literal["auto", "always", "never"] = "auto"
     page_size: Annotated[int, Field(ge=1, le=100_000, strict=True)] = DEFAULT_PAGE_SIZE
+
+    @model_validator(mode="before")
+    @classmethod
+    def _contexts_of_a_copy(cls, written: Any) -> Any:
+        """The copy of a tenant has one naming context, which is its base."""
+        entra = written.get("entra") if isinstance(written, dict) else None
+        if not isinstance(entra, dict) or not isinstance(entra.get("base_dn"), str):
+            return written
+        return {"naming_contexts": [entra["base_dn"]], **written}
 
 
 class ShrinkGuard(Model):

@@ -37,6 +37,12 @@ def other_end(file: models.File, settings: GatewaySettings, client: str, link: s
     """
     policy = next(each.policy for each in settings.clients if each.policy.name == client)
     for_inside = not file.clients[client].links
+    directory = file.clients[client].directory
+    if for_inside and file.directories[directory].entra is not None:
+        raise NoOtherEnd(
+            f"clients.{client}: directory {directory} is the copy of a tenant, which is served on this very host; "
+            "it has no servers inside that a link could lead to"
+        )
     end = _Inside(file, policy, link) if for_inside else _Outside(file, policy, link)
     limits = agreed(policy, settings.limits, outside=for_inside).lists
     return "\n".join([*end.lines(), *_limits(file.limits, limits.keys())]) + "\n"

@@ -79,6 +79,17 @@ def test_the_links_that_are_commented_out_are_right_and_show_every_key():
         assert models.Link.model_validate(without) == models.Link.model_validate(link)
 
 
+def test_the_copy_that_is_commented_out_is_right_and_shows_every_key():
+    text = EXAMPLE.read_text()
+    block = text[text.index("entra: null") : text.index("    servers:")].split("\n", 2)[2]
+    entra = yaml.safe_load("".join(line.replace("#", " ", 1) for line in block.splitlines(keepends=True)))
+    assert entra.keys() == models.Entra.model_fields.keys()
+    # A default is shown as it is.
+    needed = {key: value for key, value in entra.items() if models.Entra.model_fields[key].is_required()}
+    pair = {key: entra[key] for key in ("certificate", "private_key")}
+    assert models.Entra.model_validate(needed | pair) == models.Entra.model_validate(entra)
+
+
 def keys_that_may_be_null():
     """Where the example's own words say so: null is the value, or the comment behind it speaks of null."""
     lines = EXAMPLE.read_text().splitlines()
@@ -111,7 +122,8 @@ def test_every_model_that_has_defaults_is_in_the_example():
     shown = {type(model) for model, _, _ in example_parts()}
     known = {model for model in vars(models).values() if isinstance(model, type) and issubclass(model, models.Model)}
     # Certificates of clients, ours or theirs, and mapped accounts are none by default, servers are listed or
-    # discovered, records go to no syslog, the lockout guard counts in memory, and nothing goes by a link.
+    # discovered, records go to no syslog, the lockout guard counts in memory, nothing goes by a link, and no directory
+    # is a copy.
     none = {models.ClientCertificate, models.RequiredCertificate, models.MappedAccount, models.Syslog, models.Discover}
-    none |= {models.LockoutStore, models.Link}
+    none |= {models.LockoutStore, models.Link, models.Entra}
     assert known - shown == {models.Model, *none}

@@ -343,7 +343,8 @@ def test_the_shipped_examples_are_right(tmp_path, name):
         write_link_pair(tmp_path / "link", end, datetime.now(UTC))
     (tmp_path / "mimecast-sync.hashes").write_text(HASH)
     (tmp_path / "svc-mimecast.password").write_text("Example-Passw0rd")
-    for secret in ("mimecast-sync.hashes", "svc-mimecast.password"):
+    (tmp_path / "entra.token").write_text("example-token-of-the-copy")
+    for secret in ("mimecast-sync.hashes", "svc-mimecast.password", "entra.token"):
         (tmp_path / secret).chmod(0o600)
     shutil.copy(CONF / name, tmp_path)
     assert load_configuration(tmp_path / name).settings.clients

@@ -43,6 +43,7 @@ def files(tmp_path_factory):
         write_pair(certificates, name)
         (certificates / f"{name}.pem").rename(certificates / f"{name}{suffix}")
     write_pair(directory)
+    (directory / "entra.token").write_text("example-token-of-the-copy")
     for end in ("outside", "inside-1"):
         write_link_pair(link, end, datetime.now(UTC))
         shutil.copy(link / f"{end}.pem", directory)
@@ -97,7 +98,11 @@ def linked(data):
     return {**data, "links": {"inside": {"address": "127.0.0.1:8636", "identity": identity, "agents": agents}}}
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in CONF.glob("*.yaml") if path.name != "inside.yaml"))
+# The inside has an example of its own, and a copy of a tenant has no inside.
+ALONE = ("inside.yaml", "entra.yaml")
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in CONF.glob("*.yaml") if path.name not in ALONE))
 def test_each_client_of_the_examples_agrees_with_its_inside(files, name):
     data = yaml.safe_load((CONF / name).read_text())
     shutil.copy(CONF / name, files)
@@ -110,6 +115,12 @@ def test_each_client_of_the_examples_agrees_with_its_inside(files, name):
             # And back again.
             again = written(files, completed(printed(inside, client, "inside")))
             assert differences(again, inside, client) == []
+
+
+def test_the_copy_of_a_tenant_has_no_inside(files):
+    shutil.copy(CONF / "entra.yaml", files)
+    with pytest.raises(NoOtherEnd, match="directory cloud is the copy of a tenant"):
+        printed(load_configuration(files / "entra.yaml"), "mimecast", "dmz")
 
 
 def test_an_inside_of_the_examples_agrees_with_its_outside(files):

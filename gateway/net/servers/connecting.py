@@ -1,4 +1,5 @@
-"""A TCP connection to a server: its name resolved, its addresses tried, a stream to the first that answers."""
+"""A connection to a server: its name resolved, its addresses tried, a stream to the first that answers; or a stream to
+a unix socket."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gateway.net.servers.settings import ServerSettings
+from gateway.net.servers.settings import ENTRA, ServerSettings
 from gateway.net.transport.reactor import Reactor, Timer
 from gateway.net.transport.stream import Stream
 
@@ -33,6 +34,8 @@ _NOBODY: Any = Protocol()
 def connect(server: ServerSettings, patience: float, reactor: Reactor) -> Deferred[Stream]:
     """A stream that is nobody's yet. patience: seconds. Fails with what Twisted does, see failures; may be
     cancelled."""
+    if server.scheme == ENTRA:
+        return _to_address(server.host, 0, patience, reactor)
     address = only_address(server)
     if address is not None:
         return _to_address(address, server.port, patience, reactor)
@@ -66,8 +69,9 @@ def _to_address(address: str, port: int, patience: float, reactor: Reactor) -> D
 
 
 class _Attempt:
-    """One address. connected: takes its stream, which is nobody's yet. failed: takes why there is none. One of them is
-    called, once, and not before the reactor's next turn."""
+    """One address, or the path of a unix socket, which begins with a slash. connected: takes its stream, which is
+    nobody's yet. failed: takes why there is none. One of them is called, once, and not before the reactor's next
+    turn."""
 
     def __init__(
         self,
@@ -84,9 +88,14 @@ class _Attempt:
         self._timer: Timer | None = reactor.callLater(patience, self.fail, TimeoutError())
         self._socket: socket.socket | None = None
         try:
-            self._socket = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-            self._socket.setblocking(False)
-            code = self._socket.connect_ex((address, port))
+            if address.startswith("/"):
+                self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                self._socket.setblocking(False)
+                code = self._socket.connect_ex(address)
+            else:
+                self._socket = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+                self._socket.setblocking(False)
+                code = self._socket.connect_ex((address, port))
         except OSError as error:
             code = error.errno or EINVAL
         if code in (0, EINPROGRESS):

@@ -17,6 +17,7 @@ from gateway.net.servers.ldaps import LdapsWay
 from gateway.net.servers.server_link import ServerLink
 from gateway.net.servers.server_state import DirectoryState, ServerState
 from gateway.net.servers.settings import Candidate, DirectorySettings
+from gateway.net.servers.socket_way import SocketWay
 from gateway.net.servers.spares import SpareLinks
 from gateway.net.servers.standings import Standings
 from gateway.net.servers.way import Way, Whom
@@ -32,9 +33,9 @@ class NoServer(Exception):
 class ServerConnector:
     """The way of sessions to one directory, and what belongs to it: candidates, their standings, attempts, spares.
 
-    state: what is known of the servers; one of its own where nobody else uses it. way: how they are reached; by LDAPS
-    where it is None. candidates: where they come from; as the directory says where it is None. in_force, spares and
-    changed are for whoever looks after the directory (net/servers/upkeep).
+    state: what is known of the servers; one of its own where nobody else uses it. way, candidates: how they are
+    reached, and where they come from; as the directory says where it is None. in_force, spares and changed are for
+    whoever looks after the directory (net/servers/upkeep).
 
     Raises OSError or ValueError for unusable certificate files.
     """
@@ -52,7 +53,7 @@ class ServerConnector:
         self._reactor = reactor
         self._observer = observer or Observer()
         state = state or DirectoryState(reactor.seconds)
-        self.way: Way = way or LdapsWay(directory, reactor)
+        self.way: Way = way or way_to(directory, reactor)
         self.candidates = candidates or candidates_of(directory, state, self._observer, reactor)
         self.standings = Standings(directory, self.candidates, self.way, state, self._observer, reactor)
         self.attempts = Attempts(self.standings, self.way, reactor)
@@ -148,6 +149,11 @@ class ServerConnector:
         # It may be none of the directory's any more.
         if state is not None:
             self.standings.heard(state, news)
+
+
+def way_to(directory: DirectorySettings, reactor: Reactor) -> Way:
+    """By the unix socket of a copy, or else by LDAPS."""
+    return SocketWay(reactor) if directory.is_copy else LdapsWay(directory, reactor)
 
 
 def candidates_of(

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
+
+# The scheme of the copy of a tenant.
+ENTRA: Final = "entra"
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +18,8 @@ class ServerSettings:
     host, port: where to connect. server_name: what the certificate must say, sent as SNI. addresses: of the host, where
     they are known already; none where the system resolves it. number: which one of the directory's it is that have this
     server_name and port. scheme: `link` for an agent that serves by a link: host is the link's name then, and
-    server_name the agent's.
+    server_name the agent's. `entra` for the copy of a tenant: host is the path of its unix socket, and server_name the
+    directory's.
     """
 
     host: str
@@ -28,6 +33,8 @@ class ServerSettings:
     def url(self) -> str:
         if self.scheme == "link":
             return f"link://{self.host}/{self.server_name}"
+        if self.scheme == ENTRA:
+            return f"entra://{self.server_name}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"ldaps://{host}:{self.port}"
 
@@ -36,6 +43,8 @@ class ServerSettings:
         """Its name and port, for metrics and pages; an address only where the configuration gives no name."""
         if self.scheme == "link":
             return f"{self.host}/{self.server_name}"
+        if self.scheme == ENTRA:
+            return self.server_name
         name = f"{self.server_name}:{self.port}"
         return name if self.number == 1 else f"{name} #{self.number}"
 
@@ -118,3 +127,8 @@ class DirectorySettings:
     spares: int = 0
     discover: DiscoverySettings | None = None
     link: str = ""
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether it is the copy of a tenant, which another process on this host serves on a unix socket."""
+        return any(server.scheme == ENTRA for server in self.servers)

@@ -166,6 +166,9 @@ class Doctor:
         because = why_not_from_here(directory)
         if because:
             section = self._section(Area.server, f"directory {directory.name}")
+            if directory.is_copy:
+                section.skipped(because, "servers")
+                return []
             names = [each.policy.name for each in self._asked.clients if each.directory.name == directory.name]
             check_servers(section, names, await self._running_gateway(), directory.link, because)
             return []
@@ -206,8 +209,8 @@ class Doctor:
         because, advice = "", ""
         if name is None:
             because = "the client has no sync_accounts"
-        elif client.directory.link:
-            because = why_not_from_here(client.directory)
+        elif elsewhere := why_not_from_here(client.directory):
+            because = elsewhere
         elif not servers:
             because = "no server can be used"
         elif password is None:
