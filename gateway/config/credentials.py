@@ -133,6 +133,8 @@ class CredentialsReader:
         self._secrets = SecretReader(self._problem, self._warning)
         # By the directory's name and the account: the first password that was found, and where.
         self._own: dict[tuple[str, DN], tuple[OwnPassword, str]] = {}
+        # By the directory's name, which several accounts may have: what is wrong with one is said once.
+        self._tokens: dict[str, bytes | None] = {}
 
     def read(self, file: models.File) -> None:
         for name, client in file.clients.items():
@@ -229,13 +231,17 @@ class CredentialsReader:
             if getattr(account, key) is not None:
                 said = f"only of use without `entra`: at directory {directory} the gateway binds with its token_file"
                 self._problem((*at, key), said)
-        token = self._token(("directories", directory, "entra", "token_file"), self._directory / entra.token_file)
-        if token is None:
+        if directory not in self._tokens:
+            where = ("directories", directory, "entra", "token_file")
+            self._tokens[directory] = self._token(where, self._directory / entra.token_file)
+        octets = self._tokens[directory]
+        if octets is None:
             return None
+        token = OwnPassword(octets)
         self._check_same((*at, "bind_dn"), str(at[1]), directory, _AT_A_COPY, token)
         return OwnAccount(str(_AT_A_COPY), token)
 
-    def _token(self, at: Location, path: Path) -> OwnPassword | None:
+    def _token(self, at: Location, path: Path) -> bytes | None:
         if not path.exists():
             self._problem(at, f"{path}: there is no token yet; `ldap-gateway entra run` makes it at its first start")
             return None
@@ -243,7 +249,7 @@ class CredentialsReader:
         token = None if octets is None else octets.strip()
         if token == b"":
             self._problem(at, f"{path}: it is empty; remove it, and `ldap-gateway entra run` makes a new one")
-        return OwnPassword(token) if token else None
+        return token or None
 
     def _bind_dn(self, at: Location, text: str) -> DN | None:
         try:

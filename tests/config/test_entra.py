@@ -112,8 +112,10 @@ def test_a_token_that_is_not_there_or_empty(load, tmp_path):
     with pytest.raises(ConfigurationError, match="it is empty; remove it"):
         load(GOOD)
     (tmp_path / "entra.token").unlink()
-    with pytest.raises(ConfigurationError, match="there is no token yet; `ldap-gateway entra run` makes it"):
-        load(GOOD)
+    two = GOOD.replace("accounts: {", f'accounts: {{other: {{hashes: ["{HASH}"]}}, ')
+    with pytest.raises(ConfigurationError, match="there is no token yet; `ldap-gateway entra run` makes it") as raised:
+        load(two)
+    assert str(raised.value).count("there is no token yet") == 1
 
 
 def test_attributes_that_a_tenant_does_not_have_are_named(load):
