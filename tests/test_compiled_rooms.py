@@ -73,3 +73,23 @@ def test_every_log_says_of_which_module_it_is():
         and [ast.unparse(each) for each in node.args] != ["__name__"]
     ]
     assert loggers == []
+
+
+# gcc knows these words with two underscores before them, which mypyc makes of an attribute's one.
+_WORDS_OF_C = {"alignof", "asm", "attribute", "complex", "const", "extension", "imag", "inline", "label", "real"} | {
+    "restrict",
+    "signed",
+    "thread",
+    "typeof",
+    "volatile",
+}
+
+
+@pytest.mark.parametrize("source", COMPILED, ids=name_of)
+def test_no_attribute_becomes_a_word_of_c(source):
+    attributes = {
+        node.attr
+        for node in ast.walk(ast.parse(source.read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    }
+    assert attributes & {f"_{word}" for word in _WORDS_OF_C} == set()

@@ -2,15 +2,17 @@
 
 A question goes out as a command with a key, and Session.answered brings the reply with the same key, at once or later.
 A notice has no reply. Both are steps of an operation as well: what the operation yields is what the holder gets. So a
-new kind of question is one class here and one row in the holder's table (gateway/net/sessions/answering.py). These
-classes are not compiled, so that another room, or a test, can add one.
+new kind of question is one class here and one row in the holder's table (gateway/net/sessions/answering.py). Compiled
+as they are, the three bases can have classes that are not, so that another room, or a test, can add one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar
+from typing import Final, final
+
+from mypy_extensions import mypyc_attr
 
 from gateway.policy.credentials import SecretCheck, SecretVerdict
 from gateway.policy.lockout import AttemptRefused, GuardedAccount, LockoutSettings, Verdict
@@ -18,28 +20,35 @@ from gateway.policy.reasons import Reason
 from gateway.policy.shrink import Remembered, Shape, Sizes
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Notice:
-    """Something that the holder is told, and that has no reply.
+    """Something that the holder is told, and that has no reply."""
 
-    quiet: nothing follows from it at once, for nobody. What a peer is to be sent needs not go before it.
-    """
+    @property
+    def quiet(self) -> bool:
+        """Nothing follows from it at once, for nobody. What a peer is to be sent needs not go before it."""
+        return False
 
-    quiet: ClassVar[bool] = False
 
-
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Reply:
     """The answer to a question."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Question:
-    """Something that the holder is asked. It has one reply, or none where the session has ended.
+    """Something that the holder is asked. It has one reply, or none where the session has ended."""
 
-    late: the reason for which the operation ends where no reply comes within limits.bind; None where the operation
-    waits for it as long as for anything else. quiet: as of a Notice; the reply comes at once.
-    """
+    @property
+    def late(self) -> Reason | None:
+        """The reason for which the operation ends where no reply comes within limits.bind; None where the operation
+        waits for it as long as for anything else."""
+        return None
 
-    late: ClassVar[Reason | None] = None
-    quiet: ClassVar[bool] = False
+    @property
+    def quiet(self) -> bool:
+        """As of a Notice; and the reply comes at once."""
+        return False
 
     def unwanted(self, reply: Reply) -> Notice | None:
         """What the holder is told where the operation has ended before this reply came; None for nothing."""
@@ -68,12 +77,14 @@ class AdmitAttempt(Question):
     that are under way. digest: of the password, b"" where it is not to be known again. identity: the name strictly, ""
     where that makes no difference (both: state.attempts.Attempts.begin)."""
 
-    late: ClassVar[Reason | None] = Reason.too_many_attempts
-
     account: GuardedAccount
     settings: LockoutSettings
     digest: bytes = field(default=b"", repr=False)
     identity: str = ""
+
+    @property
+    def late(self) -> Reason | None:
+        return Reason.too_many_attempts
 
     def unwanted(self, reply: Reply) -> Notice | None:
         """The attempt ends at once, so that it keeps no place at the guard."""
@@ -96,20 +107,30 @@ class VerifySecret(Question):
     check: SecretCheck
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Recalled(Reply):
     """What is remembered of a search."""
 
-    remembered: Remembered
+    remembered: Final[Remembered]
+
+    def __init__(self, remembered: Remembered) -> None:
+        self.remembered = remembered
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class RecallSizes(Question):
-    """The question what the last complete search of this shape gave; Recalled replies."""
+    """The question what the last complete search of this shape gave; Recalled replies. Every search asks it."""
 
-    quiet: ClassVar[bool] = True
+    shape: Final[Shape]
 
-    shape: Shape
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+
+    @property
+    def quiet(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +174,13 @@ class ServerAsked(Notice):
     """The beginning of a step of a bind for which the session waits. server: the URL of its server. since: now, on the
     session's clock."""
 
-    quiet: ClassVar[bool] = True
-
     server: str
     duty: Duty
     since: float
+
+    @property
+    def quiet(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +188,11 @@ class ServerBehaved(Notice):
     """How a server did its duty. server: its URL. since: as ServerAsked had it; of a search when the bind before it was
     accepted."""
 
-    quiet: ClassVar[bool] = True
-
     server: str
     duty: Duty
     since: float
     conduct: Conduct
+
+    @property
+    def quiet(self) -> bool:
+        return True

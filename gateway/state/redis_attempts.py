@@ -123,13 +123,13 @@ class RedisAttempts:
         self._requests: SimpleQueue[_Request | None] = SimpleQueue()
         self._doubted = Event()
         self._closing = Event()
-        self._thread = Thread(target=self._work, name="lockout store", daemon=True)
+        self._worker = Thread(target=self._work, name="lockout store", daemon=True)
 
     # On the reactor's thread.
 
     def open(self, listener: StoreListener) -> None:
         self._listener = listener
-        self._thread.start()
+        self._worker.start()
 
     def ask(
         self, account: GuardedAccount, attempt: str, settings: LockoutSettings, then: Callable[[Asked | None], None]
@@ -169,8 +169,8 @@ class RedisAttempts:
             if request.timer is not None:
                 request.timer.cancel()
         self._open.clear()
-        if wait and self._thread.is_alive():
-            self._thread.join(2 * PATIENCE)
+        if wait and self._worker.is_alive():
+            self._worker.join(2 * PATIENCE)
 
     def _news(self, one: Change | Join) -> _Script:
         if isinstance(one, Join):

@@ -28,7 +28,9 @@ class AskMoon(q.Question):
 class Urgent(AskMoon):
     """Its operation does not wait for longer than a bind."""
 
-    late = Reason.too_many_attempts
+    @property
+    def late(self):
+        return Reason.too_many_attempts
 
 
 @dataclass(frozen=True)
@@ -110,11 +112,18 @@ def test_the_holder_answers_a_new_kind_by_its_row(monkeypatch):
     assert replies == [Moon(True), Moon(False)]
 
 
+def test_the_holder_answers_a_new_quiet_kind_by_its_row(monkeypatch):
+    monkeypatch.setitem(answering.QUIET_QUESTIONS, AskMoon, lambda session, question: Moon(question.day == 5))
+    answers = answering.SessionAnswers(None, None)
+    assert [answers.reply(AskMoon(day)) for day in (5, 6)] == [Moon(True), Moon(False)]
+
+
 def kinds(kind):
     """The kinds that the gateway has of it."""
     return {each for each in vars(q).values() if isinstance(each, type) and issubclass(each, kind)} - {kind}
 
 
 def test_each_kind_has_a_row():
-    assert set(answering.QUESTIONS) == kinds(q.Question)
+    assert answering.QUESTIONS.keys().isdisjoint(answering.QUIET_QUESTIONS)
+    assert {*answering.QUESTIONS, *answering.QUIET_QUESTIONS} == kinds(q.Question)
     assert set(answering.NOTICES) == kinds(q.Notice)

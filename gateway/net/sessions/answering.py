@@ -30,7 +30,7 @@ Answer: TypeAlias = Callable[[Reply], None]
 
 
 class SessionAnswers:
-    """The holder's answers to one session: each question by its row in the table below.
+    """The holder's answers to one session: each question by its row in one of the tables below.
 
     heard: is told how servers behave. under_way: attempts that the lockout guard has admitted, each with the
     account that the session knows it by. ended: the session asks nothing any more.
@@ -43,8 +43,13 @@ class SessionAnswers:
         self.ended = False
         self.give_up_verifying: Callable[[], None] | None = None
 
+    def reply(self, question: Question) -> Reply:
+        """The reply to a quiet question."""
+        return QUIET_QUESTIONS[type(question)](self, question)
+
     def pose(self, question: Question, answer: Answer) -> None:
-        """Calls answer with the reply, once, at once or later; never for a secret once the client is gone."""
+        """Calls answer with the reply to a question that is not quiet, once, at once or later; never for a secret once
+        the client is gone."""
         QUESTIONS[type(question)](self, question, answer)
 
     def tell(self, notice: Notice) -> None:
@@ -84,8 +89,8 @@ def _verify(session: SessionAnswers, question: VerifySecret, answer: Answer) -> 
         session.give_up_verifying = found
 
 
-def _recall(session: SessionAnswers, question: RecallSizes, answer: Answer) -> None:
-    answer(Recalled(session.services.sizes.read(question.shape)))
+def _recall(session: SessionAnswers, question: RecallSizes) -> Reply:
+    return Recalled(session.services.sizes.read(question.shape))
 
 
 def _end_attempt(session: SessionAnswers, notice: AttemptEnded) -> None:
@@ -113,8 +118,8 @@ def _heard(session: SessionAnswers, notice: ServerAsked | ServerBehaved) -> None
 QUESTIONS: Final[dict[type[Question], Callable[[SessionAnswers, Any, Answer], None]]] = {
     AdmitAttempt: _admit,
     VerifySecret: _verify,
-    RecallSizes: _recall,
 }
+QUIET_QUESTIONS: Final[dict[type[Question], Callable[[SessionAnswers, Any], Reply]]] = {RecallSizes: _recall}
 NOTICES: Final[dict[type[Notice], Callable[[SessionAnswers, Any], None]]] = {
     AttemptEnded: _end_attempt,
     JoinAccounts: _join,

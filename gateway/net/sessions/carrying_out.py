@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
@@ -49,14 +48,16 @@ class CommandRunner:
         self._replied = replied
 
     def run(self, session: Session, commands: list[Command]) -> None:
-        # A question may be answered at once; what follows from the reply comes behind what was to be done before.
-        waiting = deque(commands)
+        """Carries out what an event was followed by. commands: by the end they have also what follows from replies that
+        come at once, behind what was to be done before."""
         # Each peer gets what an event has for it in one piece, but before any command that may do more than it says.
         to_client: list[bytes] = []
         to_server: list[bytes] = []
         records: list[AuditRecord] = []
-        while waiting:
-            command = waiting.popleft()
+        done = 0
+        while done < len(commands):
+            command = commands[done]
+            done += 1
             if isinstance(command, SendToClient):
                 to_client.append(command.data)
                 continue
@@ -67,10 +68,13 @@ class CommandRunner:
                 records.append(command.record)
                 continue
             if isinstance(command, PoseQuestion):
-                if not command.question.quiet:
+                question = command.question
+                if question.quiet:
+                    commands.extend(session.answered(command.key, self._answers.reply(question), monotonic()))
+                else:
                     # The lockout guard may let other sessions go on before it returns.
                     self._pass_on(to_client, to_server, records)
-                waiting.extend(self._pose(session, command))
+                    commands.extend(self._pose(session, command))
                 continue
             if isinstance(command, Notice) and command.quiet:
                 self._answers.tell(command)

@@ -86,8 +86,8 @@ class AuditWriter:
         self._reopen_problem = ""
         self._next_output: Output | None = None
         self._said: dict[str, float] = {}
-        self._thread = Thread(target=self._run, name="audit", daemon=True)
-        self._thread.start()
+        self._worker = Thread(target=self._run, name="audit", daemon=True)
+        self._worker.start()
 
     def put(self, line: AuditLine) -> None:
         size = len(line.octets)
@@ -129,7 +129,7 @@ class AuditWriter:
         with self._lock:
             self._closing = True
             self._call()
-        self._thread.join(patience)
+        self._worker.join(patience)
         with self._lock:
             self._given_up = True
             self._call()
