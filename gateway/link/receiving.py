@@ -15,6 +15,8 @@ from gateway.net.servers.connector import ServerConnector
 from gateway.net.servers.way import Whom
 from gateway.net.sessions.connection_settings import ConnectionSettings
 from gateway.net.sessions.driver import SessionDriver
+from gateway.net.sessions.rates import SessionRates
+from gateway.net.sessions.settings import ConnectionLimits
 from gateway.net.transport.stream import Stream
 from gateway.net.transport.tls_layer import TlsLayer
 from gateway.policy.policy import Policy
@@ -42,7 +44,7 @@ class LinkState:
 
     clients: Mapping[str, LinkedClient]
     limits: SessionLimits
-    sessions: int
+    connections: ConnectionLimits
 
 
 # Characters of a session's name and of an address, as the other end says them, that records hold. An address of IPv6
@@ -102,12 +104,14 @@ class Receiving:
             return NoSession.client_unknown
         if self.why_not(client):
             return NoSession.not_ready
-        if registry.admission.open >= state.sessions:
+        if registry.admission.open >= state.connections.sessions:
             return NoSession.too_many
         session_id = registry.next_id()
         source = link_source(self._link)
         name = client.policy.settings.name
         limits = state.limits
+        # Whose requests they are, only the other end says: all that come by the link are of one source.
+        rates = SessionRates(registry.rates, state.connections, name, source)
         came_by = CameBy(self._link, _said(go.session), _said(go.source))
 
         def session(goes_on: Callable[[], bool]) -> Session:
@@ -117,6 +121,7 @@ class Receiving:
                 limits,
                 client.facts,
                 monotonic(),
+                rates=rates,
                 goes_on=goes_on,
                 in_all=registry.load,
             )

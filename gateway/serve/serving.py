@@ -86,7 +86,7 @@ class Serving:
         limits = self.settings.limits
         # The gateway outside would give up first, and say that the directory was silent.
         nested = replace(limits, bind=min(limits.bind, LINKED_BIND))
-        return LinkState(clients, nested, self.settings.connections.sessions)
+        return LinkState(clients, nested, self.settings.connections)
 
 
 def _connector(

@@ -19,6 +19,7 @@ from gateway.net.servers import pardons as pardons_module
 from gateway.net.servers.connector import NoServer
 from gateway.net.servers.upkeep import Upkeep
 from gateway.net.servers.way import Whom
+from gateway.net.sessions.settings import ConnectionLimits
 from gateway.net.transport.failures import FailureCause
 from tests.link.world import SYNC, world_of
 from tests.relay.harness import OK, bind, search
@@ -39,6 +40,24 @@ def test_a_session_goes_through_both_ends(world):
         ("bind", "s1", "link dmz"),
         ("search", "s1", "link dmz"),
     ]
+
+
+@pytest.mark.parametrize(
+    "limits, reason",
+    [
+        (ConnectionLimits(requests_per_source=2), "too-many-requests-of-source"),
+        (ConnectionLimits(requests_per_account=2), "too-many-requests-of-account"),
+    ],
+)
+def test_requests_that_come_by_a_link_are_limited_as_those_of_one_source(world, limits, reason):
+    """Whoever has taken the outside over can say of each session that it is another source's."""
+    world.ready()
+    inside = world.insides["inside-1"]
+    inside.state = replace(inside.state, connections=limits)
+    link, owner = world.open()
+    world.ask(link, owner, bind(SYNC))
+    world.ask(link, owner, *[search()] * 8, start=2)
+    assert {each.reason for each in world.records} == {"", reason}
 
 
 # Nobody there, nobody wanted.

@@ -37,6 +37,7 @@ from gateway.net.servers.settings import DirectorySettings, ServerSettings
 from gateway.net.servers.way import Whom
 from gateway.net.sessions.secret_verifier import SecretVerifier
 from gateway.net.sessions.services import SessionServices
+from gateway.net.sessions.settings import ConnectionLimits
 from gateway.net.sessions.turns import Turns
 from gateway.observe.links import LinkLedger
 from gateway.policy.policy import Policy
@@ -155,7 +156,7 @@ class World:
         facts = ServerFacts()
         facts.is_active_directory[settings.url] = False
         client = LinkedClient(Policy(policy()), ServerConnector(directory, self.loop), facts)
-        state = LinkState({"mimecast": client}, SessionLimits(refusal_floor=0), 100)
+        state = LinkState({"mimecast": client}, SessionLimits(refusal_floor=0), ConnectionLimits(sessions=100))
         inside = Inside(name, LinkInside("dmz", state, registry, "1.0", self.loop, self.seen), registry, verifier)
         self.call(inside, self.called(self.host))
         return inside
