@@ -97,8 +97,8 @@ def _unreachable_by_link(ledger: Ledger, links: LinksNow, directory: str, lately
     got a connection of one."""
     clients = [name for name, client in ledger.clients.items() if client.directory == directory]
     if not any(links.serves(directory, name) for name in clients):
-        first = unserved(ledger, links, clients[0])
-        return first if first is None else first.told_of(f"directory {directory}")
+        first: Trouble | None = unserved(ledger, links, clients[0])
+        return None if first is None else first.told_of(f"directory {directory}")
     if not lately:
         return None
     link = links.by_directory[directory]
