@@ -2,9 +2,9 @@
 
 - `EventLoop` takes over the loop of Twisted's epoll reactor, to have timers of our own and to call what an event is for
   without a context for the log around it. That context is what old-style log lines are prefixed with; those of
-  twisted.logger, which the gateway writes, have none of it. With eight clients at once it was an eighth of a small
-  search's processor time. By itself an event costs 4.7 microseconds with it and 3.0 without, and a search has two
-  events at least. It uses `_selectables`, `_poller`, `_doReadOrWrite`, `_justStopped` and `threadCallQueue`.
+  twisted.logger, which the gateway writes, have none of it. With eight clients at once a small search took a fifth
+  more processor time with it (docs/decisions/0187-twisted-internals.md). It uses `_selectables`, `_poller`,
+  `_doReadOrWrite`, `_justStopped` and `threadCallQueue`.
 - `accept_as` has connections accepted on our own transports (stream.py). With Twisted's and pyOpenSSL a search cost
   twice slapd's processor time before the gateway's own work began. It uses `transport` of the listening port.
 
