@@ -146,7 +146,7 @@ def test_what_is_built_is_compiled(tree, compiler):
     ("broken", "environment", "words"),
     [
         ("*__native_*", {}, "WARNING: the gateway is installed uncompiled, at a third of the speed"),
-        ("*listener*", {"LDAP_GATEWAY_COMPILE": "1"}, "The gateway cannot be compiled"),
+        ("*taken*", {"LDAP_GATEWAY_COMPILE": "1"}, "The gateway cannot be compiled"),
     ],
     ids=["the library", "one module"],
 )

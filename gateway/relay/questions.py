@@ -47,7 +47,7 @@ class Question:
 
     @property
     def quiet(self) -> bool:
-        """As of a Notice; and the reply comes at once."""
+        """The same as of a Notice; and the reply comes at once."""
         return False
 
     def unwanted(self, reply: Reply) -> Notice | None:

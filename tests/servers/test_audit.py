@@ -16,11 +16,12 @@ import pytest
 from gateway.ldap import messages as m
 from gateway.ldap.messages import BASE_OBJECT
 from gateway.ldap.results import LDAPResult
-from gateway.observe.audit.records import audit_object, guard_object, lost_object, sync_object
+from gateway.link.observer import LinkEvent, LinkEventKind
+from gateway.observe.audit.records import audit_object, guard_object, link_object, lost_object, sync_object
 from gateway.observe.sync_runs import SyncRun
 from gateway.policy.decision import Mended
 from gateway.policy.lockout import GuardedAccount
-from gateway.relay.audit import AuditRecord
+from gateway.relay.audit import AuditRecord, CameBy
 from gateway.state.guards import GuardChange, GuardEnd
 from tests.observe.admin_client import get, samples
 from tests.observe.syslog_server import SyslogServer
@@ -293,6 +294,7 @@ def test_every_field_is_in_the_documentation():
     whole = AuditRecord(
         "s1", "c", "192.0.2.1", "search", 1, 0.0, mapped_to="x", guarded_for=1.0, narrowed_to=("x",), suspicious=("x",),
         reported=("x",), mended=(Mended("base", "x", "y"),), detail="x", server_code=0, server_meaning="x", code=0,
+        came_by=CameBy("dmz", "s7", "192.0.2.1"), server_session="s8",
     )  # fmt: skip
     run = SyncRun("c", 0.0, 1.0, 1, 1, 0, 1, 1, {}, True, cut_short=True)
     shown = [audit_object(each, True, 0.0) for each in (whole, replace(whole, operation="bind"))]
@@ -300,6 +302,7 @@ def test_every_field_is_in_the_documentation():
     changes = GuardChange(account, 3, 1800.0), GuardChange(account, end=GuardEnd.expired)
     shown += [sync_object(run), lost_object(1, 0.0, 0.0, "x"), {"shortened": {}}]
     shown += [guard_object(change, 0.0) for change in changes]
+    shown.append(link_object(LinkEvent("dmz", LinkEventKind.refused, "inside-1", "x", "x", 2), 0.0))
     section = OPERATIONS.partition("## The audit\n")[2].partition("\n**")[0]
     documented = {name for row in re.findall("^\\| (`.*?) \\|", section, re.M) for name in re.findall("`(.*?)`", row)}
     assert documented == {name for each in shown for name in each}
