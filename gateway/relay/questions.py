@@ -26,7 +26,7 @@ class Notice:
 
     @property
     def quiet(self) -> bool:
-        """Nothing follows from it at once, for nobody. What a peer is to be sent needs not go before it."""
+        """Whether nothing follows from it at once, for nobody. What a peer is to be sent needs not go before it."""
         return False
 
 
@@ -47,7 +47,8 @@ class Question:
 
     @property
     def quiet(self) -> bool:
-        """The same as of a Notice; and the reply comes at once."""
+        """Whether nothing follows from it but its reply, which comes at once. What a peer is to be sent needs not go
+        before it."""
         return False
 
     def unwanted(self, reply: Reply) -> Notice | None:
