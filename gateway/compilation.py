@@ -20,25 +20,62 @@ from typing import Final
 
 from gateway.host.system_errors import system_error
 
-# Rooms and wings of which every module is compiled, but for those that follow, each with its reason.
-_ROOMS: Final = (
-    "ldap",
-    "net/listeners",
-    "net/servers",
-    "net/sessions",
-    "net/transport",
-    "observe",
-    "observe/audit",
-    "policy",
-    "relay",
-    "state",
+# Rooms of which every module is compiled.
+_ROOMS: Final = ("ldap", "policy", "relay")
+# Of other rooms what every session passes.
+_MODULES: Final = (
+    "link/taken.py",
+    "net/listeners/listener.py",
+    "net/listeners/listening.py",
+    "net/servers/attempts.py",
+    "net/servers/candidates.py",
+    "net/servers/choosing.py",
+    "net/servers/connecting.py",
+    "net/servers/connector.py",
+    "net/servers/ldaps.py",
+    "net/servers/server_link.py",
+    "net/servers/standings.py",
+    "net/servers/way.py",
+    "net/sessions/admission.py",
+    "net/sessions/answering.py",
+    "net/sessions/back_pressure.py",
+    "net/sessions/carrying_out.py",
+    "net/sessions/client_side.py",
+    "net/sessions/driver.py",
+    "net/sessions/place_told.py",
+    "net/sessions/places.py",
+    "net/sessions/rates.py",
+    "net/sessions/server_side.py",
+    "net/sessions/sources.py",
+    "net/sessions/turns.py",
+    "net/sessions/work.py",
+    "net/transport/deadline.py",
+    "net/transport/flow.py",
+    "net/transport/reading.py",
+    "net/transport/resumption.py",
+    "net/transport/stream.py",
+    "net/transport/timers.py",
+    "net/transport/tls_layer.py",
+    "net/transport/unsent.py",
+    "observe/audit/fields.py",
+    "observe/audit/line.py",
+    "observe/audit/log.py",
+    "observe/audit/record_line.py",
+    "observe/audit/records.py",
+    "observe/counts.py",
+    "observe/histogram.py",
+    "observe/ledger.py",
+    "observe/moment.py",
+    "observe/refused_today.py",
+    "observe/sign_ins.py",
+    "observe/sync_runs.py",
+    "state/attempts.py",
+    "state/counted_account.py",
+    "state/counted_accounts.py",
+    "state/failures.py",
+    "state/joins.py",
+    "state/shared_attempts.py",
 )
-_INTERPRETED: Final = {
-    "net/transport/twisted_internals.py": "its reactor's base is a class of Twisted",
-    "observe/metrics.py": "its collector's base is a class of prometheus_client",
-}
-# Of gateway/link the one module that every octet of a session passes.
-_MODULES: Final = ("link/taken.py",)
 
 # `bench/run compare` has the figure: 20,774 entries a second where compiled code reads 60,921 (bench/README.md).
 _SLOWER: Final = "a third of the speed, see README"
@@ -64,7 +101,6 @@ def compilation() -> Compilation:
 def compiled_sources(package: Path) -> list[Path]:
     """The sources of the modules that mypyc compiles. package: the directory `gateway`."""
     rooms = {source for room in _ROOMS for source in package.joinpath(room).glob("*.py")}
-    rooms -= {package / module for module in _INTERPRETED}
     return sorted({source for source in rooms if source.name != "__init__.py"} | {package / m for m in _MODULES})
 
 
