@@ -12,6 +12,7 @@ from gateway.link.agreed import agreed
 from gateway.link.digests import differing, list_digests
 from gateway.link.frames import State, encode
 from gateway.policy.credentials import MappedAccount, OwnAccount, OwnPassword
+from gateway.policy.lockout import LockoutSettings
 from gateway.policy.settings import BaseAbove, ClientPolicy, Mode, Paging, WhenDenied
 from gateway.policy.shrink import ShrinkMode, ShrinkSettings
 from gateway.relay.settings import SessionLimits
@@ -90,7 +91,7 @@ OF_ONE_END = {
     "expand_ranges": False,
     "mending": False,
     "shrink": ShrinkSettings(ShrinkMode.off),
-    "lockout": None,
+    "lockout": LockoutSettings(failures=7),
     "decoy_hashes": (ONE,),
     "gateway_accounts": (parse("CN=own,DC=x"),),
     "tells_identity": True,
