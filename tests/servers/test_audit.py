@@ -253,6 +253,8 @@ def test_a_reload_moves_the_audit_or_leaves_it_where_it_is(certificates, text, t
         broken["listeners"].append({**broken["listeners"][0], "address": "192.0.2.1:1636"})
         assert "no interface of this host has this address" in running.reload(json.dumps(broken))
         search(session, 3)
+        # What is not written yet goes to the new place.
+        until(lambda: (tmp_path / "first").read_text().count("\n") == 10)
         assert "reloaded" in running.reload(text({"file": "second", "format": "text"}))
         search(session, 3)
         until(lambda: (tmp_path / "second").read_text().count("\n") == 3)
