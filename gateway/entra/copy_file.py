@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from gateway.entra.database import SCHEMA, SCHEMA_VERSION, TENANT, Meta, create_staging_tables, transaction
+from gateway.entra.database import SCHEMA, SCHEMA_VERSION, TENANT, Meta, create_staging_tables
 from gateway.entra.published import create_tables
 from gateway.entra.settings import TenantSettings
 from gateway.entra.store_file import open_for_writing
-from gateway.state.sqlite_file import UnusableDatabase, check_whole, naming_damage, set_aside
+from gateway.state.sqlite_file import UnusableDatabase, check_whole, naming_damage, set_aside, transaction
 
 # Octets that the journal beside the file may keep after a publish of everything, which fills some hundred million.
 _MOST_JOURNAL: Final = 64 * 1024 * 1024
@@ -36,7 +36,7 @@ def open_copy(
 
 def _opened(path: Path, tenant: TenantSettings) -> sqlite3.Connection:
     with naming_damage(path):
-        connection = open_for_writing(path, check_same_thread=False)
+        connection = open_for_writing(path)
         try:
             connection.execute(f"PRAGMA journal_size_limit = {_MOST_JOURNAL}")
             check_whole(connection, path)

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
+from gateway.entra.published import read_meta
 from gateway.state.sqlite_file import UnusableDatabase
 
 _TABLES: Final = """
@@ -77,20 +76,6 @@ def create_staging_tables(connection: sqlite3.Connection) -> None:
     connection.executescript(_TABLES)
 
 
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All that is written inside, or nothing where it raises."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        # SQLite has ended it already after some errors, such as a full disk.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
 class Meta:
     """The table of keys and values."""
 
@@ -98,8 +83,7 @@ class Meta:
         self._connection = connection
 
     def get(self, key: str) -> str | None:
-        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if row is None else str(row[0])
+        return read_meta(self._connection, key)
 
     def number(self, key: str) -> float | None:
         found = self.get(key)

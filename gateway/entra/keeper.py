@@ -16,7 +16,7 @@ import httpx
 
 from gateway.entra.clock import Clock, real_clock
 from gateway.entra.copy_file import open_copy
-from gateway.entra.database import Meta, transaction
+from gateway.entra.database import Meta
 from gateway.entra.gate import Gate
 from gateway.entra.graph import Graph
 from gateway.entra.publishing import Held
@@ -27,7 +27,7 @@ from gateway.entra.tokens import Credential, Tokens
 from gateway.entra.trouble import Passing, Stopped, StopRequested
 from gateway.entra.wanted import Wanted
 from gateway.entra.web import Web
-from gateway.state.sqlite_file import UnusableDatabase, is_damage, set_aside, trouble
+from gateway.state.sqlite_file import UnusableDatabase, is_damage, set_aside, transaction, trouble
 
 # Seconds after which it is looked whether somebody has mended what made everything stop.
 _STOPPED_PAUSE: Final = 900.0

@@ -19,6 +19,7 @@ from gateway.entra.packed import Packed, pack, split_values
 from gateway.entra.schema import TYPES, AttributeType, served_type
 from gateway.entra.syntaxes import indexed, is_value, name_keys, stored_key
 from gateway.ldap.dn import DNError, parse
+from gateway.state.sqlite_file import transaction
 
 # Keys of `meta`.
 PUBLISHED_AT: Final = "published_at"
@@ -88,11 +89,10 @@ def create_tables(connection: sqlite3.Connection) -> None:
     connection.executescript(_TABLES)
     layout = read_meta(connection, LAYOUT_KEY)
     if layout is not None and layout != LAYOUT:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("DELETE FROM meta WHERE key IN (?, ?)", (PUBLISHED_AT, LAYOUT_KEY))
-        connection.execute("DELETE FROM value")
-        connection.execute("DELETE FROM entry")
-        connection.execute("COMMIT")
+        with transaction(connection):
+            connection.execute("DELETE FROM meta WHERE key IN (?, ?)", (PUBLISHED_AT, LAYOUT_KEY))
+            connection.execute("DELETE FROM value")
+            connection.execute("DELETE FROM entry")
 
 
 def read_meta(connection: sqlite3.Connection, key: str) -> str | None:

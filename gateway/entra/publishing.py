@@ -9,18 +9,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from gateway.entra import figures
-from gateway.entra.database import (
-    FIGURES,
-    LAST_FULL,
-    MAPPING,
-    STAGED,
-    SUCCEEDED,
-    VISIBLE,
-    Meta,
-    id_text,
-    read_document,
-    transaction,
-)
+from gateway.entra.database import FIGURES, LAST_FULL, MAPPING, STAGED, SUCCEEDED, VISIBLE, Meta, id_text, read_document
 from gateway.entra.entries import Attributes, EntryMaker, Links, generalized_seconds
 from gateway.entra.mapping import WHEN_CHANGED
 from gateway.entra.names import (
@@ -38,6 +27,7 @@ from gateway.entra.published import CopyError, PublishedEntry, note_success, rep
 from gateway.entra.staging import RoundKind, Staged, Staging
 from gateway.entra.trouble import Stopped
 from gateway.entra.wanted import Wanted
+from gateway.state.sqlite_file import transaction
 
 _AFFECTED: Final = "CREATE TEMP TABLE IF NOT EXISTS affected (number INTEGER PRIMARY KEY)"
 # Whose entries a round may change: whom it tells, and both ends of each link that it tells.

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 
 from gateway.entra.clock import Clock
-from gateway.entra.database import ACCEPTED, LAST_FULL, LAST_SWEEP, MAPPING, STAGED_MAPPING, VISIBLE, Meta, transaction
+from gateway.entra.database import ACCEPTED, LAST_FULL, LAST_SWEEP, MAPPING, STAGED_MAPPING, VISIBLE, Meta
 from gateway.entra.gate import Gate
 from gateway.entra.graph import Graph
 from gateway.entra.page import read_page
@@ -24,6 +24,7 @@ from gateway.entra.status import Phase, tell, told
 from gateway.entra.sweep import Sweep
 from gateway.entra.trouble import BeginAnew, Passing
 from gateway.entra.wanted import Wanted
+from gateway.state.sqlite_file import transaction
 
 # Graph keeps its tokens for seven days.
 _CURSOR_LIFE: Final = 6 * DAY

@@ -14,20 +14,12 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Any, Final
 
-from gateway.entra.database import (
-    ACCEPTED,
-    STAGED,
-    STAGED_MAPPING,
-    VISIBLE,
-    Meta,
-    id_octets,
-    read_document,
-    transaction,
-)
+from gateway.entra.database import ACCEPTED, STAGED, STAGED_MAPPING, VISIBLE, Meta, id_octets, read_document
 from gateway.entra.page import Page, Told
 from gateway.entra.properties import Collection
 from gateway.entra.trouble import BeginAnew, Refused
 from gateway.entra.wanted import Wanted
+from gateway.state.sqlite_file import transaction
 
 # Of one collection in one round. The largest tenants have some millions of objects.
 _MOST_PAGES: Final = 1_000_000

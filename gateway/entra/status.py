@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from gateway.entra import figures
-from gateway.entra.database import ACCEPTED, FIGURES, LAST_FULL, LAST_SWEEP, STAGED, Meta, transaction
+from gateway.entra.database import ACCEPTED, FIGURES, LAST_FULL, LAST_SWEEP, STAGED, Meta
 from gateway.entra.published import PUBLISHED_AT
 from gateway.entra.store_file import open_for_reading, open_for_writing
+from gateway.state.sqlite_file import transaction
 
 _PHASE: Final = "phase"
 CERTIFICATE_ENDS: Final = "certificate_ends"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-# Of the file, and of those that SQLite lays beside it: people's data.
-MODE: Final = 0o600
+from gateway.state.sqlite_file import connect, make_private
+
 # Seconds that one writer waits for another.
 _PATIENCE: Final = 30.0
 # Octets of a page.
@@ -18,12 +17,11 @@ _PAGE: Final = 8192
 _CACHE: Final = -2000
 
 
-def open_for_writing(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connection:
+def open_for_writing(path: Path) -> sqlite3.Connection:
     """A connection that begins and ends its transactions by itself, to a file that is made where there is none. Whoever
     reads meanwhile sees what was there before (WAL). Raises OSError, sqlite3.Error."""
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, MODE))
-    path.chmod(MODE)
-    connection = sqlite3.connect(path, _PATIENCE, isolation_level=None, check_same_thread=check_same_thread)
+    make_private(path)
+    connection = connect(path, _PATIENCE)
     try:
         # Of a new file: an entry has two kilobytes, of which pages of the usual four could hold one.
         connection.execute(f"PRAGMA page_size = {_PAGE}")

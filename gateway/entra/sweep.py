@@ -10,11 +10,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from gateway.entra.database import LAST_SWEEP, Meta, id_octets, transaction
+from gateway.entra.database import LAST_SWEEP, Meta, id_octets
 from gateway.entra.graph import Graph
 from gateway.entra.page import read_ids
 from gateway.entra.properties import Collection
 from gateway.entra.trouble import BeginAnew
+from gateway.state.sqlite_file import transaction
 
 _IS_KNOWN = "SELECT 1 FROM name JOIN shown USING (number) WHERE id = ?"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from gateway.policy.shrink import AttributeSize, Sizes
-from gateway.state.sqlite_file import UnusableDatabase, check_whole, connect, make_private, naming_damage
+from gateway.state.sqlite_file import UnusableDatabase, check_whole, connect, make_private, naming_damage, transaction
 
 FILE_NAME = "sizes.sqlite3"
 SCHEMA_VERSION = 2
@@ -171,8 +171,7 @@ class SizeDatabase:
     def write(self, changes: Mapping[ShapeId, Change | None], gone: Iterable[ShapeId] = ()) -> None:
         """All of it or nothing. changes: in the order of use; None for a shape that a result was compared with. gone:
         what is deleted first."""
-        with self._naming_damage(), self._connection:
-            self._connection.execute("BEGIN IMMEDIATE")
+        with self._naming_damage(), transaction(self._connection):
             self._connection.executemany(_DELETE, gone)
             (last,) = self._connection.execute("SELECT coalesce(max(used), 0) FROM shapes").fetchone()
             for used, (shape_id, change) in enumerate(changes.items(), last + 1):

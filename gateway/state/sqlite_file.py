@@ -73,18 +73,27 @@ def make_private(path: Path) -> None:
         path.chmod(0o600)
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection to a file that is there, for one thread at a time; transactions begin where the caller says so."""
+def connect(path: Path, patience: float = BUSY_TIMEOUT) -> sqlite3.Connection:
+    """A connection to a file that is there, for one thread at a time; transactions begin where the caller says so.
+    patience: seconds that one process waits for the other's transaction."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",
         uri=True,
-        timeout=BUSY_TIMEOUT,
+        timeout=patience,
         isolation_level=None,
         check_same_thread=False,
     )
     # The default decoder's error cannot be told from one of the disk.
     connection.text_factory = lambda octets: octets.decode("utf-8")
     return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that is written inside, or nothing where it raises."""
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
 
 
 def check_whole(connection: sqlite3.Connection, path: Path) -> None:

@@ -46,8 +46,8 @@ def main(directory: Path, statement: int) -> None:
         if left <= 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def traced(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connection:
-        connection = open_for_writing(path, check_same_thread=check_same_thread)
+    def traced(path: Path) -> sqlite3.Connection:
+        connection = open_for_writing(path)
         connection.set_trace_callback(kill)
         return connection
 

@@ -45,8 +45,8 @@ def snapshots(played, monkeypatch, tmp_path, **others):
                 if content:
                     (directory / f"{store.name}{suffix}").write_bytes(content)
 
-    def traced(path, *, check_same_thread=True):
-        connection = opened(path, check_same_thread=check_same_thread)
+    def traced(path):
+        connection = opened(path)
         connection.set_trace_callback(keep)
         return connection
 
