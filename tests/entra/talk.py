@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
 from gateway.entra.conversation import Conversation
+from gateway.entra.published import PublishedEntry
 from gateway.entra.readings import Readings
 from gateway.entra.searching import SearchedCopy
 from gateway.ldap.controls import Control, PagedResults, paged_results
@@ -25,7 +28,7 @@ from gateway.ldap.messages import (
     SimpleAuthentication,
 )
 from gateway.ldap.results import LDAPResult
-from tests.entra.copies import BASE
+from tests.entra.copies import BASE, make_copy
 
 # A mark of tests/emitted.py is in it.
 TOKEN = "Entra-Responder-Passw0rd-of-the-tests"
@@ -91,3 +94,17 @@ class Talk:
         assert isinstance(done.operation, SearchResultDone)
         control = paged_results(done.controls[0]) if done.controls else None
         return [each.dn for each in entries], done.operation.result, control
+
+
+@contextmanager
+def talk_of(entries: Iterable[PublishedEntry], directory: Path) -> Iterator[Talk]:
+    """A conversation that is signed in, about a copy of these entries that was published just now."""
+    (directory / "token").write_text(TOKEN)
+    writer = make_copy(directory / "copy.db", entries, int(time.time()))
+    talk = Talk(directory / "copy.db", directory / "token")
+    try:
+        assert talk.bind().code == 0
+        yield talk
+    finally:
+        talk.readings.close()
+        writer.close()

@@ -7,7 +7,6 @@ A usual run tries 500 made-up filters, `.ci/fuzz` 10,000 among all that it does.
 
 import random
 import socket
-import time
 
 import pytest
 
@@ -26,9 +25,9 @@ from gateway.ldap.messages import (
     SearchResultEntry,
     SimpleAuthentication,
 )
-from tests.entra.copies import BASE, make_copy
+from tests.entra.copies import BASE
 from tests.entra.slapd_pairs import made_entries, made_filters, write_schema
-from tests.entra.talk import TOKEN, Talk
+from tests.entra.talk import TOKEN, talk_of
 from tests.examples import SEED, examples
 from tests.servers.slapd import AD_SCHEMA, Slapd
 
@@ -58,14 +57,8 @@ def slapd(entries, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def talk(entries, tmp_path_factory):
-    directory = tmp_path_factory.mktemp("copy")
-    (directory / "token").write_text(TOKEN)
-    writer = make_copy(directory / "copy.db", entries, int(time.time()))
-    talk = Talk(directory / "copy.db", directory / "token")
-    assert talk.bind().code == 0
-    yield talk
-    talk.readings.close()
-    writer.close()
+    with talk_of(entries, tmp_path_factory.mktemp("copy")) as talk:
+        yield talk
 
 
 def answers(connection, requests):

@@ -11,7 +11,7 @@ from gateway.ldap.framing import Framer
 from tests.hostile import octets as o
 from tests.hostile.answers import results
 from tests.hostile.from_servers import FIRST, LARGEST, SECOND
-from tests.servers.gateway_process import configuration
+from tests.servers.gateway_process import GatewayProcess, configuration
 from tests.servers.raw_client import RawClient
 from tests.servers.stub_server import StubServer
 
@@ -106,3 +106,25 @@ class RawConnection(RawClient):
 
 def plain_connection(port: int, source: str = "127.0.0.1") -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), 30, source_address=(source, 0))
+
+
+class Neighbour:
+    """A session that is open all the time, while others do harm to the gateway that serves it."""
+
+    def __init__(self, gateway: GatewayProcess, connection: RawConnection) -> None:
+        self._gateway = gateway
+        self._connection = connection.signed_in()
+        self._asked = 1
+
+    def check(self) -> None:
+        """Its search is answered, whole; nothing was raised."""
+        self._asked += 1
+        self._connection.send(o.search(id=self._asked))
+        entry, done = self._connection.until_results(1)
+        assert isinstance(entry.operation, m.SearchResultEntry) and isinstance(done.operation, m.SearchResultDone)
+        assert entry.operation.dn == o.BASE and done.operation.result.code == 0
+        log = self._gateway.log()
+        assert "Traceback" not in log and "Unhandled" not in log
+
+    def close(self) -> None:
+        self._connection.socket.close()

@@ -15,7 +15,7 @@ from gateway.link.keys import write_pair
 from gateway.link.tls import PROTOCOL
 from tests.hostile import octets as o
 from tests.hostile.answers import entries, results
-from tests.hostile.at_work import HostileServer, RawConnection, gateway_configuration
+from tests.hostile.at_work import HostileServer, Neighbour, RawConnection, gateway_configuration
 from tests.hostile.hostile_inside import HostileInside, accept
 from tests.hostile.test_from_servers import CASES
 from tests.servers.gateway_process import PATIENCE
@@ -29,20 +29,10 @@ class Site:
 
     def __init__(self, outside, keys, server, inside, ca_file):
         self.outside, self.keys, self.server, self.inside, self._ca_file = outside, keys, server, inside, ca_file
-        self.neighbour = RawConnection(outside.port, ca_file, source="127.0.0.2").signed_in()
-        self._asked = 1
+        self.neighbour = Neighbour(outside, RawConnection(outside.port, ca_file, source="127.0.0.2"))
 
     def connection(self):
         return RawConnection(self.outside.port, self._ca_file)
-
-    def check(self):
-        """The neighbour's search is answered, whole; nothing was raised."""
-        self._asked += 1
-        self.neighbour.send(o.search(id=self._asked))
-        entry, done = self.neighbour.until_results(1)
-        assert entry.operation.dn == o.BASE and done.operation.result.code == 0
-        log = self.outside.log()
-        assert "Traceback" not in log and "Unhandled" not in log
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +54,7 @@ def site(certificates, server_certificates, start_gateway, tmp_path_factory):
                 first.send(o.search(id=2))
                 assert results(first.until_results(1)) == ((2, 0),)
             yield made
-            made.neighbour.socket.close()
+            made.neighbour.close()
 
 
 @pytest.mark.parametrize("octets, verdict", CASES)
@@ -78,7 +68,7 @@ def test_what_servers_send_comes_no_further_through_a_berth(site, octets, verdic
         assert (results(found), entries(found)) == (wanted, verdict.entries)
         if verdict.ends:
             assert session.message() is None
-        site.check()
+        site.neighbour.check()
 
 
 ANSWERS = {
@@ -99,7 +89,7 @@ def test_a_berth_that_accepts_nothing_is_an_error_in_time(site, answer):
         with site.connection() as session:
             session.send(o.bind(id=1))
             assert results(session.until_results(1)) == ((1, 52),)
-        site.check()
+        site.neighbour.check()
     finally:
         site.inside.answer = accept
 
@@ -111,7 +101,7 @@ def test_accept_twice_is_no_ldap(site):
         with site.connection() as session:
             session.send(o.bind(id=1))
             assert results(session.until_results(1)) == ((1, 52),)
-        site.check()
+        site.neighbour.check()
     finally:
         site.inside.answer = accept
 
@@ -134,7 +124,7 @@ def test_strangers_get_no_further_than_the_handshake(site, tmp_path, kind):
             # In TLS 1.3 this end is up before the other one has judged its certificate.
             assert connection.recv(1) == b""
             raise OSError
-    site.check()
+    site.neighbour.check()
     site.server.octets = None
     with site.connection() as session:
         session.signed_in()

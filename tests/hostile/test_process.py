@@ -5,7 +5,7 @@ import pytest
 from gateway.ldap import messages as m
 from tests.hostile import octets as o
 from tests.hostile.answers import entries, results
-from tests.hostile.at_work import HostileServer, RawConnection, gateway_configuration
+from tests.hostile.at_work import HostileServer, Neighbour, RawConnection, gateway_configuration
 from tests.hostile.test_from_clients import CASES as CLIENT_CASES
 from tests.hostile.test_from_servers import CASES as SERVER_CASES
 
@@ -18,21 +18,15 @@ class Site:
     def __init__(self, certificates, server, gateway):
         self.server, self.gateway = server, gateway
         self._ca_file = certificates.ca_file
-        self.neighbour = self.connection().signed_in()
-        self._asked = 1
+        self.neighbour = Neighbour(gateway, self.connection())
 
     def connection(self):
         return RawConnection(self.gateway.port, self._ca_file)
 
     def check(self):
-        """The neighbour's search is answered, whole; nothing was raised."""
+        """As Neighbour.check, with a server that is kind again."""
         self.server.octets = None
-        self._asked += 1
-        self.neighbour.send(o.search(id=self._asked))
-        entry, done = self.neighbour.until_results(1)
-        assert entry.operation.dn == o.BASE and done.operation.result.code == 0
-        log = self.gateway.log()
-        assert "Traceback" not in log and "Unhandled" not in log
+        self.neighbour.check()
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +34,7 @@ def site(certificates, server_certificates, start_gateway):
     with HostileServer(server_certificates) as server:
         site = Site(certificates, server, start_gateway(gateway_configuration(certificates, server)))
         yield site
-        site.neighbour.socket.close()
+        site.neighbour.close()
 
 
 @pytest.mark.parametrize("octets, verdict", CLIENT_CASES)

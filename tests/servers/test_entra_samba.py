@@ -1,7 +1,5 @@
 """Whether a copy finds what a real Active Directory (Samba) finds, above all along links, which slapd cannot follow."""
 
-import time
-
 import ldap3
 import pytest
 
@@ -10,8 +8,8 @@ from gateway.entra.syntaxes import dn_key
 from gateway.ldap.dn import parse
 from gateway.ldap.filter_text import parse_filter
 from gateway.ldap.messages import SearchRequest
-from tests.entra.copies import BASE, containers, id_of, make_copy
-from tests.entra.talk import TOKEN, Talk
+from tests.entra.copies import BASE, containers, id_of
+from tests.entra.talk import talk_of
 from tests.servers.sync_client import connect
 
 CHAIN = "1.2.840.113556.1.4.1941"
@@ -45,14 +43,8 @@ def entries(directory):
 
 @pytest.fixture(scope="module")
 def talk(entries, tmp_path_factory):
-    directory = tmp_path_factory.mktemp("copy")
-    (directory / "token").write_text(TOKEN)
-    writer = make_copy(directory / "copy.db", entries, int(time.time()))
-    talk = Talk(directory / "copy.db", directory / "token")
-    assert talk.bind().code == 0
-    yield talk
-    talk.readings.close()
-    writer.close()
+    with talk_of(entries, tmp_path_factory.mktemp("copy")) as talk:
+        yield talk
 
 
 @pytest.fixture(scope="module")
